@@ -1,0 +1,144 @@
+//! What a Grape is told when it starts. Plain values: flags and environment are read in
+//! [`crate::cli`].
+
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
+/// the Node.js Grape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// Address of the HTTP API; all addresses, IPv6 included, when `None`.
+    pub bind: Option<IpAddr>,
+    /// Port of the HTTP API; 0 lets the system choose.
+    pub api_port: u16,
+    /// Where `/healthz`, `/readyz`, `/status` and `/metrics` are served alone; nowhere when `None`.
+    pub admin_bind: Option<SocketAddr>,
+    /// Address of the DHT's UDP socket; all addresses, IPv6 included, when `None`.
+    pub dht_bind: Option<IpAddr>,
+    /// UDP port of the DHT; 0 lets the system choose.
+    pub dht_port: u16,
+    /// Other Grapes to join through. Host names are resolved, to all of their addresses.
+    pub bootstrap: Vec<HostPort>,
+    /// The address under which this Grape's own announces are seen by those who ask it; found out
+    /// from the route to the other Grapes when `None`.
+    pub advertise_ip: Option<IpAddr>,
+    /// Most queries that one lookup keeps in flight; 1 to 1024.
+    pub dht_concurrency: usize,
+    /// Most names that are held for others, and most lookups that are kept.
+    pub dht_max_tables: usize,
+    /// Most BEP 44 items that are held.
+    pub dht_max_values: usize,
+    /// How long an announced peer is believed without being announced again.
+    pub peer_max_age: Duration,
+    /// How often the routing table is refreshed by a walk.
+    pub node_liveness: Duration,
+    /// Largest body of a request in bytes; one byte more is refused with 413.
+    pub max_payload_size: usize,
+    /// How long a drain may take before what is left is cut off.
+    pub drain_timeout: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            bind: None,
+            api_port: 30001,
+            admin_bind: None,
+            dht_bind: None,
+            dht_port: 20001,
+            bootstrap: Vec::new(),
+            advertise_ip: None,
+            dht_concurrency: 24,
+            dht_max_tables: 5000,
+            dht_max_values: 5000,
+            peer_max_age: Duration::from_secs(120),
+            node_liveness: Duration::from_secs(300),
+            max_payload_size: 8192,
+            drain_timeout: Duration::from_secs(10),
+        }
+    }
+}
+
+/// A host name or IP address with a port, as in `grape-0.grapes:20001` or `[::1]:20001`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// Host name, IPv4 address, or IPv6 address without brackets.
+    pub host: String,
+    /// UDP port, 1 to 65535.
+    pub port: u16,
+}
+
+/// Why a text is not a [`HostPort`].
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{text:?} is not HOST:PORT: {reason}")]
+pub struct InvalidHostPort {
+    text: String,
+    reason: &'static str,
+}
+
+impl FromStr for HostPort {
+    type Err = InvalidHostPort;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let invalid = |reason| InvalidHostPort { text: text.to_owned(), reason };
+        let (host, port) = text.rsplit_once(':').ok_or_else(|| {
+            invalid("a port is missing, as in 127.0.0.1:20001 or grape-0.grapes:20001")
+        })?;
+        let port = match port.parse::<u16>() {
+            Ok(port) if port > 0 => port,
+            _ => return Err(invalid("the port is a number from 1 to 65535")),
+        };
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(v6) => v6,
+            None if host.contains(':') => {
+                return Err(invalid("an IPv6 address stands in brackets, as in [::1]:20001"));
+            }
+            None => host,
+        };
+        let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        if host.is_empty() || !host.chars().all(plausible) {
+            return Err(invalid("the host is a DNS name or an IP address"));
+        }
+        Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_with_ports_are_read_and_written_alike() {
+        for text in ["127.0.0.1:20001", "grape-0.grapes:20001", "[::1]:1", "old_grape.prod:65535"] {
+            assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn what_is_not_host_and_port_is_told_why() {
+        for (text, part) in [
+            ("grape", "a port is missing"),
+            ("grape:0", "1 to 65535"),
+            ("grape:70000", "1 to 65535"),
+            ("::1:20001", "brackets"),
+            (":20001", "DNS name"),
+            ("a b:20001", "DNS name"),
+        ] {
+            let error = text.parse::<HostPort>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! BEP 44 items: what `put` stores and `get` returns, checked when made.
+
+use bendy::encoding::{Encoder, ToBencode};
+use ed25519_dalek::{Signature, VerifyingKey};
+use mainline::{Id, MutableItem};
+
+/// Any bencoded value.
+pub type Value = bendy::value::Value<'static>;
+
+/// Most bytes of a value, as BEP 44 has it: of the text for a string, of the encoding otherwise.
+pub const MAX_VALUE: usize = 999;
+
+/// Most bytes of a salt (BEP 44).
+pub const MAX_SALT: usize = 64;
+
+/// Deepest nesting of lists and dictionaries in a value.
+pub const MAX_DEPTH: usize = 32;
+
+/// Why a value cannot be an item. The codes are BEP 44's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ItemError {
+    /// The value is too long (205).
+    #[error("v must be less than 1000 bytes in put()")]
+    TooBig,
+    /// The value is nested deeper than [`MAX_DEPTH`] (205).
+    #[error("v is nested deeper than 32 levels")]
+    TooDeep,
+    /// The salt is too long (207).
+    #[error("opts.salt is > 64 bytes long")]
+    SaltTooBig,
+    /// The key is no point of the curve, or the signature is not the key's over this item (206).
+    #[error("invalid signature")]
+    InvalidSignature,
+}
+
+impl ItemError {
+    /// The error's code on the wire (BEP 44).
+    pub fn code(self) -> i64 {
+        match self {
+            Self::TooBig | Self::TooDeep => 205,
+            Self::InvalidSignature => 206,
+            Self::SaltTooBig => 207,
+        }
+    }
+}
+
+/// What makes an item mutable: who signed it, and which version it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signed {
+    /// The ed25519 public key.
+    pub key: [u8; 32],
+    /// The signature over salt, seq and value.
+    pub signature: [u8; 64],
+    /// The version; a higher one replaces a lower one.
+    pub seq: i64,
+    /// Tells several items of one key apart; empty for none, at most [`MAX_SALT`] bytes.
+    pub salt: Vec<u8>,
+}
+
+/// A value that passed every check of BEP 44.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Item {
+    id: Id,
+    value: Value,
+    signed: Option<Signed>,
+}
+
+impl Item {
+    /// An immutable item: its id is the SHA-1 of its bencoded value.
+    ///
+    /// # Errors
+    /// When the value is too long or too deep.
+    pub fn immutable(value: Value) -> Result<Self, ItemError> {
+        let encoded = checked_encoding(&value)?;
+        let id = Id::from(sha1_smol::Sha1::from(&encoded).digest().bytes());
+        Ok(Self { id, value, signed: None })
+    }
+
+    /// A mutable item: its id is the SHA-1 of its key and salt.
+    ///
+    /// # Errors
+    /// When the value or the salt is too long, or the signature is not the key's.
+    pub fn mutable(value: Value, signed: Signed) -> Result<Self, ItemError> {
+        if signed.salt.len() > MAX_SALT {
+            return Err(ItemError::SaltTooBig);
+        }
+        let encoded = checked_encoding(&value)?;
+        let key =
+            VerifyingKey::from_bytes(&signed.key).map_err(|_| ItemError::InvalidSignature)?;
+        key.verify_strict(
+            &signable(&signed.salt, signed.seq, &encoded),
+            &Signature::from_bytes(&signed.signature),
+        )
+        .map_err(|_| ItemError::InvalidSignature)?;
+        let salt = (!signed.salt.is_empty()).then_some(signed.salt.as_slice());
+        let id = MutableItem::target_from_key(&signed.key, salt);
+        Ok(Self { id, value, signed: Some(signed) })
+    }
+
+    /// Where the item is stored in the DHT.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+
+    /// What the item says.
+    pub fn value(&self) -> &Value {
+        &self.value
+    }
+
+    /// Who signed it, when it is mutable.
+    pub fn signed(&self) -> Option<&Signed> {
+        self.signed.as_ref()
+    }
+
+    /// The version of a mutable item.
+    pub fn seq(&self) -> Option<i64> {
+        self.signed.as_ref().map(|signed| signed.seq)
+    }
+}
+
+/// The bytes that a mutable item's signature covers (BEP 44).
+pub fn signable(salt: &[u8], seq: i64, encoded_value: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(encoded_value.len() + salt.len() + 40);
+    if !salt.is_empty() {
+        bytes.extend_from_slice(format!("4:salt{}:", salt.len()).as_bytes());
+        bytes.extend_from_slice(salt);
+    }
+    bytes.extend_from_slice(format!("3:seqi{seq}e1:v").as_bytes());
+    bytes.extend_from_slice(encoded_value);
+    bytes
+}
+
+/// A value as bencode.
+///
+/// # Errors
+/// When it is nested deeper than [`MAX_DEPTH`].
+pub fn encode(value: &Value) -> Result<Vec<u8>, ItemError> {
+    let mut encoder = Encoder::new().with_max_depth(MAX_DEPTH);
+    encoder.emit_with(|e| value.encode(e)).map_err(|_| ItemError::TooDeep)?;
+    encoder.get_output().map_err(|_| ItemError::TooDeep)
+}
+
+fn checked_encoding(value: &Value) -> Result<Vec<u8>, ItemError> {
+    let encoded = encode(value)?;
+    let length = match value {
+        Value::Bytes(bytes) => bytes.len(),
+        _ => encoded.len(),
+    };
+    if length > MAX_VALUE { Err(ItemError::TooBig) } else { Ok(encoded) }
+}

@@ -1,0 +1,110 @@
+//! What a node tells of itself: a bounded picture for people, and counters for metrics.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// A picture of a node. Lists are cut at [`MAX_LISTED`]; the counts beside them are whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The node's id, 40 hex digits.
+    pub id: String,
+    /// Joined to other nodes, or knowingly the first.
+    pub ready: bool,
+    /// Whether it drains: it has withdrawn its announces and takes no more.
+    pub draining: bool,
+    /// The address under which its own announces are seen; none while it is not known.
+    pub advertised: Option<IpAddr>,
+    /// How many nodes the routing table holds.
+    pub nodes: usize,
+    /// Nodes of the routing table that answered lately, sorted by address.
+    pub neighbours: Vec<Neighbour>,
+    /// Names that this node holds peers of, for others and for itself.
+    pub names_held: usize,
+    /// BEP 44 items that this node holds.
+    pub items_held: usize,
+    /// Lookups whose answer is kept.
+    pub lookups_kept: usize,
+    /// What services announced through this node and is alive.
+    pub announced: Vec<Announced>,
+    /// The peers of each name held or looked up, as `ip:port`.
+    pub peers: BTreeMap<String, Vec<SocketAddr>>,
+    /// The last errors, newest last.
+    pub errors: Vec<String>,
+}
+
+/// Most entries of any list in a [`Status`].
+pub const MAX_LISTED: usize = 1000;
+
+/// Another node, as the routing table has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Neighbour {
+    /// Its id, 40 hex digits.
+    pub id: String,
+    /// Its UDP address.
+    pub address: SocketAddr,
+    /// Smoothed round trip in microseconds; none before its first answer.
+    pub round_trip_us: Option<u64>,
+    /// Whether its last query went unanswered.
+    pub suspect: bool,
+}
+
+/// A service announced through this node.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Announced {
+    /// The service's name; bytes that are not UTF-8 are replaced.
+    pub name: String,
+    /// The service's port.
+    pub port: u16,
+    /// How many other nodes hold the announce.
+    pub stored_at: usize,
+}
+
+/// Counters since the node's start, and gauges of now.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Datagrams received.
+    pub packets_received: u64,
+    /// Datagrams sent.
+    pub packets_sent: u64,
+    /// Bytes received in datagrams.
+    pub bytes_received: u64,
+    /// Bytes sent in datagrams.
+    pub bytes_sent: u64,
+    /// Datagrams that were no KRPC message.
+    pub malformed: u64,
+    /// Queries received, by [`QUERY_METHODS`].
+    pub queries_received: [u64; QUERY_METHODS.len()],
+    /// Queries sent, by [`QUERY_METHODS`].
+    pub queries_sent: [u64; QUERY_METHODS.len()],
+    /// Queries of ours that were never answered.
+    pub timeouts: u64,
+    /// Queries of ours that were answered with an error.
+    pub errors_received: u64,
+    /// Lookups answered from memory.
+    pub lookups_from_memory: u64,
+    /// Lookups that walked through the DHT.
+    pub lookups_walked: u64,
+    /// Announces answered from memory.
+    pub announces_from_memory: u64,
+    /// Announces that walked through the DHT.
+    pub announces_walked: u64,
+    /// Nodes in the routing table.
+    pub nodes: usize,
+    /// Names held.
+    pub names_held: usize,
+    /// Peers held, of all names.
+    pub peers_held: usize,
+    /// Items held.
+    pub items_held: usize,
+    /// Announces of this node that are alive.
+    pub announced: usize,
+}
+
+/// The methods that queries are counted by; the last stands for all others.
+pub const QUERY_METHODS: [&str; 8] =
+    ["ping", "find_node", "get_peers", "announce_peer", "get", "put", "withdraw_peer", "other"];

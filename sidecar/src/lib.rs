@@ -1,0 +1,22 @@
+//! A Grape: a node of the Grenache DHT with a small HTTP API.
+//!
+//! Services of the [Grenache](https://github.com/bitfinexcom/grenache) framework find each other
+//! through Grapes. A Grape speaks KRPC (BEP 5 and BEP 44) over UDP with its peers, the Node.js
+//! Grape among them, and HTTP with the services beside it.
+//!
+//! | module | concern | knows nothing of |
+//! |---|---|---|
+//! | [`krpc`] | messages, as bencode | the node |
+//! | [`engine`] | the node as a state machine: packets and time in, effects out | sockets, tokio, HTTP |
+//! | [`dht`] | the engine on UDP sockets, as an async handle | HTTP |
+//! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
+//! | [`discovery`] | bootstrap names to addresses | HTTP |
+//! | [`lifecycle`] | start, readiness, drain | |
+//! | [`cli`] | the command `grape` | |
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+pub mod clock;
+pub mod config;
+pub mod dht;
+pub mod engine;
