@@ -19,4 +19,8 @@
 pub mod clock;
 pub mod config;
 pub mod dht;
+pub mod discovery;
 pub mod engine;
+pub mod http;
+pub mod krpc;
+mod metrics;

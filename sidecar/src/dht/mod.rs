@@ -1,46 +1,179 @@
 //! The DHT as services use it: an async handle over the engine and its UDP sockets.
 
-use std::net::SocketAddr;
+mod driver;
+mod sockets;
+mod watch;
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use futures_util::future::join_all;
 use mainline::Id;
-use crate::engine::{Item, Found, PutError, Status, Stats};
+use rand::RngExt;
+
+pub use driver::Driver;
+pub use sockets::BindError;
+pub use watch::Watch;
+
+use crate::config::Config;
+use crate::engine::{
+    Answer, Engine, Found, Item, Outcome, PutError, Settings, Stats, Status,
+};
+use driver::Shared;
+use sockets::Sockets;
 
 /// A node of the DHT that runs. Cheap to clone: all clones are one node.
 #[derive(Clone)]
-pub struct Dht { }
-
-#[allow(unused_variables)]
-impl Dht {
-    /// The peers that announced `name` and are alive, at most 100, in random order. Answers at
-    /// once from memory when the name was looked up lately; else after a walk through the DHT.
-    pub async fn lookup(&self, name: &[u8]) -> Vec<SocketAddr> { todo!() }
-    /// Announces `name` at `port` of this host, until `peer_max_age` has passed. Returns how many other nodes hold the announce.
-    /// Port 0 announces the DHT port.
-    pub async fn announce(&self, name: &[u8], port: u16) -> usize { todo!() }
-    /// Takes an announce back, here and at the nodes that hold it. Returns how many of those confirmed.
-    pub async fn withdraw(&self, name: &[u8], port: u16) -> usize { todo!() }
-    /// Takes back all that was announced here, and announces nothing more. Returns how many names were withdrawn.
-    pub async fn withdraw_all(&self) -> usize { todo!() }
-    /// Stores an item at the closest nodes.
-    pub async fn put(&self, item: Item, cas: Option<i64>) -> Result<Id, PutError> { todo!() }
-    /// The item stored under `target`, the newest that the closest nodes hold if it is mutable. `salt` is what
-    /// a mutable item was put with. `cached` allows an answer from what this node holds itself.
-    pub async fn get(&self, target: Id, salt: &[u8], cached: bool) -> Option<Found> { todo!() }
-    /// Follows the peers of `name`: the first `next` gives those of now, each further one waits for a change.
-    pub fn watch(&self, name: &[u8]) -> Watch { todo!() }
-    /// Joined to other nodes, or knowingly the first.
-    pub fn is_ready(&self) -> bool { todo!() }
-    /// Completes when [`Dht::is_ready`] first holds.
-    pub async fn ready(&self) { todo!() }
-    /// A picture of the node for people: bounded.
-    pub fn status(&self) -> Status { todo!() }
-    /// Counters since the start, for metrics.
-    pub fn stats(&self) -> Stats { todo!() }
+pub struct Dht {
+    shared: Arc<Shared>,
 }
 
-/// A name's peers, followed.
-pub struct Watch { }
-impl Watch {
-    /// The name's peers, sorted: at the first call those known now (after a lookup), then each time they change.
-    /// `None` when the node has stopped.
-    pub async fn next(&mut self) -> Option<Vec<SocketAddr>> { todo!() }
+impl Dht {
+    /// Binds the node's UDP sockets. The node lives while its [`Driver`] is run.
+    ///
+    /// # Errors
+    /// When a socket cannot be bound.
+    pub fn bind(config: &Config) -> Result<(Self, Driver), BindError> {
+        let sockets = Sockets::bind(config.dht_bind, config.dht_port)?;
+        let mut rng = rand::rng();
+        let settings = Settings {
+            id: Id::from(rng.random::<[u8; 20]>()),
+            port: sockets.addr().port(),
+            concurrency: config.dht_concurrency,
+            max_names: config.dht_max_tables,
+            max_items: config.dht_max_values,
+            peer_max_age: config.peer_max_age,
+            node_liveness: config.node_liveness,
+            advertise: config.advertise_ip,
+            awaits_seeds: !config.bootstrap.is_empty(),
+        };
+        let now = crate::clock::now();
+        let mut engine = Engine::new(settings, rng.random(), now);
+        // Until a neighbour shows which of our addresses others see, the one that we serve at.
+        let specific = |ip: &IpAddr| !ip.is_unspecified();
+        if let Some(ip) = config.dht_bind.filter(specific).or(config.bind.filter(specific)) {
+            engine.set_external(ip, now);
+        }
+        let shared = Arc::new(Shared::new(engine, sockets));
+        Ok((Self { shared: shared.clone() }, Driver::new(shared)))
+    }
+
+    /// The UDP address of the node; the IPv4 one where it has both.
+    pub fn addr(&self) -> SocketAddr {
+        self.shared.sockets.addr()
+    }
+
+    /// All UDP addresses of the node.
+    pub fn addrs(&self) -> Vec<SocketAddr> {
+        self.shared.sockets.addrs()
+    }
+
+    /// The peers that announced `name` and are alive: at most 100, in random order. At
+    /// once from memory where the name was looked up lately; after a walk through the DHT else.
+    pub async fn lookup(&self, name: &[u8]) -> Vec<SocketAddr> {
+        match self.shared.start(|engine, now| engine.lookup(name, now)) {
+            Ok(peers) => peers,
+            Err(later) => match later.await {
+                Ok(Outcome::Peers(peers)) => peers,
+                _ => Vec::new(),
+            },
+        }
+    }
+
+    /// Announces `name` at `port` of this host, until `peer_max_age` has passed. Returns how many
+    /// other nodes hold the announce. Port 0 means the node's own UDP port.
+    pub async fn announce(&self, name: &[u8], port: u16) -> usize {
+        self.confirmed(|engine, now| engine.announce(name, port, now)).await
+    }
+
+    /// Takes an announce back, here and at the nodes that hold it. Returns how many of those
+    /// confirmed.
+    pub async fn withdraw(&self, name: &[u8], port: u16) -> usize {
+        self.confirmed(|engine, now| engine.withdraw(name, port, now)).await
+    }
+
+    /// Takes back all that was announced here, and announces nothing more. Returns how many
+    /// services that were.
+    pub async fn withdraw_all(&self) -> usize {
+        let services = self.shared.with(|engine, _| engine.drain());
+        join_all(services.iter().map(|(name, port)| self.withdraw(name, *port))).await.len()
+    }
+
+    async fn confirmed(
+        &self,
+        start: impl FnOnce(&mut Engine, std::time::Instant) -> Answer<usize>,
+    ) -> usize {
+        match self.shared.start(start) {
+            Ok(count) => count,
+            Err(later) => match later.await {
+                Ok(Outcome::Confirmed(count)) => count,
+                _ => 0,
+            },
+        }
+    }
+
+    /// Stores an item at the closest nodes, and here. `cas` is the `seq` that a stored mutable
+    /// item must have.
+    ///
+    /// # Errors
+    /// When every node that answered refused it, or none answered.
+    pub async fn put(&self, item: Item, cas: Option<i64>) -> Result<Id, PutError> {
+        match self.shared.start(|engine, now| engine.put(item, cas, now)) {
+            Ok(stored) => stored,
+            Err(later) => match later.await {
+                Ok(Outcome::Put(stored)) => stored,
+                _ => Err(PutError::Unanswered),
+            },
+        }
+    }
+
+    /// The item stored under `target`; of a mutable one the newest that the closest nodes hold.
+    /// `salt` is what it was put with. `cached` allows an answer from what this node holds itself.
+    pub async fn get(&self, target: Id, salt: &[u8], cached: bool) -> Option<Box<Found>> {
+        match self.shared.start(|engine, now| engine.get(target, salt, cached, now)) {
+            Ok(found) => found,
+            Err(later) => match later.await {
+                Ok(Outcome::Got(found)) => found,
+                _ => None,
+            },
+        }
+    }
+
+    /// Follows the peers of `name`.
+    pub fn watch(&self, name: &[u8]) -> Watch {
+        Watch::start(self.shared.clone(), name)
+    }
+
+    /// Joins the network through these addresses. `complete` says that there are no others: with
+    /// no address but our own, the node is then the first. See [`crate::discovery`].
+    pub fn join(&self, seeds: Vec<SocketAddr>, complete: bool) {
+        self.shared.with(|engine, now| engine.join(seeds, complete, now));
+    }
+
+    /// Whether a bootstrap address is a node that we know, or this node itself.
+    pub fn knows(&self, addr: &SocketAddr) -> bool {
+        self.shared.with(|engine, _| engine.knows(addr))
+    }
+
+    /// Joined to other nodes, or knowingly the first.
+    pub fn is_ready(&self) -> bool {
+        *self.shared.ready.borrow()
+    }
+
+    /// Completes when [`Dht::is_ready`] first holds.
+    pub async fn ready(&self) {
+        let mut ready = self.shared.ready.subscribe();
+        // The sender lives as long as we do.
+        let _ = ready.wait_for(|ready| *ready).await;
+    }
+
+    /// A picture of the node for people.
+    pub fn status(&self) -> Status {
+        self.shared.with(|engine, now| engine.status(now))
+    }
+
+    /// Counters since the start, and gauges of now.
+    pub fn stats(&self) -> Stats {
+        self.shared.with(|engine, _| engine.stats())
+    }
 }

@@ -42,6 +42,16 @@ impl ItemError {
             Self::SaltTooBig => 207,
         }
     }
+
+    /// The error's message on the wire.
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::TooBig => "data payload too large",
+            Self::TooDeep => "data payload nested too deep",
+            Self::InvalidSignature => "invalid signature",
+            Self::SaltTooBig => "salt too big",
+        }
+    }
 }
 
 /// What makes an item mutable: who signed it, and which version it is.

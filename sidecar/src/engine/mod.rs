@@ -1,12 +1,133 @@
 //! The node as a state machine, without I/O: packets and time go in, effects come out.
+//!
+//! [`Engine::handle`] takes a datagram, [`Engine::tick`] lets time pass, the operations
+//! ([`Engine::lookup`] and so on) take what services want, and [`Engine::poll`] gives what is to be
+//! done for it all. The very same code runs on sockets in production, and by the thousand under
+//! virtual time in tests.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `node.rs` | the engine's parts, datagrams in, queries out, time |
+//! | `operations.rs` | what services ask for |
+//! | `serve.rs` | answers to other nodes |
+//! | `steps.rs` | walks under way, and what follows them |
+//! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
+//! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
+//! | `watches.rs` | names that somebody follows |
+//! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
+//! | `peers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs` | what is held |
 
+mod announces;
+mod distance;
 mod item;
+mod items;
+mod lookups;
+mod node;
+mod operations;
+mod peers;
+mod routing;
+mod rtt;
+mod serve;
 mod status;
+mod steps;
+mod store;
+mod suspects;
+mod tokens;
+mod transactions;
+mod upkeep;
+mod walk;
+mod watches;
 
-pub use item::{Item, ItemError, MAX_SALT, MAX_VALUE, Signed, Value};
-pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use mainline::Id;
+
+pub use item::{Item, ItemError, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
+pub use node::Engine;
+pub use peers::Name;
+pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
+
+/// Most peers that a lookup returns, as in the Node.js Grape.
+pub const MAX_PEERS: usize = 100;
+
+/// What an engine is made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The node's id.
+    pub id: Id,
+    /// The node's UDP port, announced where a service announces port 0.
+    pub port: u16,
+    /// Most queries that one walk waits for at a time; 1 or more.
+    pub concurrency: usize,
+    /// Most names held for others, lookups kept, and services announced; 1 or more.
+    pub max_names: usize,
+    /// Most BEP 44 items held; 1 or more.
+    pub max_items: usize,
+    /// How long an announced peer is believed.
+    pub peer_max_age: Duration,
+    /// How often the routing table is refreshed by a walk.
+    pub node_liveness: Duration,
+    /// The address under which announces of this node are seen; see [`Effect::Neighbour`].
+    pub advertise: Option<IpAddr>,
+    /// Bootstrap addresses will come by [`Engine::join`]: operations wait for it.
+    pub awaits_seeds: bool,
+}
+
+/// What the engine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send a datagram.
+    Send {
+        /// To whom.
+        to: SocketAddr,
+        /// What.
+        datagram: Vec<u8>,
+    },
+    /// An operation that was answered with [`Answer::Later`] is done.
+    Done {
+        /// Which one.
+        operation: Operation,
+        /// With what.
+        outcome: Outcome,
+    },
+    /// The peers of a watched name changed.
+    Changed {
+        /// The name.
+        name: Name,
+        /// All of its peers, sorted.
+        peers: Vec<SocketAddr>,
+    },
+    /// The first neighbour is known, or the first beyond this host: the route to it tells which address of this host others see,
+    /// to be given by [`Engine::set_external`].
+    Neighbour(SocketAddr),
+}
+
+/// An operation under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Operation(u64);
+
+/// What an operation came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Of [`Engine::lookup`]: at most [`MAX_PEERS`], in random order.
+    Peers(Vec<SocketAddr>),
+    /// Of [`Engine::announce`] and [`Engine::withdraw`]: how many other nodes confirmed.
+    Confirmed(usize),
+    /// Of [`Engine::put`]: the item's id.
+    Put(Result<Id, PutError>),
+    /// Of [`Engine::get`].
+    Got(Option<Box<Found>>),
+}
+
+/// The answer to an operation: at once from memory, or later by [`Effect::Done`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// From memory.
+    Now(T),
+    /// By an effect.
+    Later(Operation),
+}
 
 /// An item that a `get` found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,3 +156,6 @@ pub enum PutError {
     #[error("All queries failed")]
     Unanswered,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,186 @@
+//! Runs the engine: datagrams and time in, effects out.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::net::UdpSocket;
+use tokio::sync::{Notify, oneshot, watch};
+
+use super::sockets::Sockets;
+use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
+
+/// Largest UDP datagram.
+const DATAGRAM: usize = 65_536;
+/// Datagrams that are read at a time before others have their turn.
+const BATCH: usize = 64;
+
+/// The peers of a followed name; none before they are known.
+pub(super) type Followed = watch::Sender<Option<Vec<SocketAddr>>>;
+
+/// What the handle and the driver share.
+pub(super) struct Shared {
+    state: Mutex<State>,
+    pub(super) sockets: Sockets,
+    pub(super) ready: watch::Sender<bool>,
+    /// The engine wants to be ticked earlier than the driver knows.
+    earlier: Notify,
+}
+
+pub(super) struct State {
+    pub(super) engine: Engine,
+    waiting: HashMap<Operation, oneshot::Sender<Outcome>>,
+    pub(super) followed: HashMap<Name, Followed>,
+    /// Until when the driver sleeps.
+    sleeps_until: Option<Instant>,
+}
+
+impl Shared {
+    pub(super) fn new(engine: Engine, sockets: Sockets) -> Self {
+        let ready = watch::Sender::new(engine.is_ready());
+        let state = State {
+            engine,
+            waiting: HashMap::new(),
+            followed: HashMap::new(),
+            sleeps_until: None,
+        };
+        Self { state: Mutex::new(state), sockets, ready, earlier: Notify::new() }
+    }
+
+    /// The engine is never left half-changed: it does not panic, and if it did, serving on is
+    /// better than to panic in every task.
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does something with the engine, and all that it wants done for it.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        self.with_state(|state, now| act(&mut state.engine, now))
+    }
+
+    pub(super) fn with_state<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state, crate::clock::now());
+        self.settle(&mut state);
+        result
+    }
+
+    /// Starts an operation: its answer from memory, or where it will come.
+    pub(super) fn start<T>(
+        &self,
+        start: impl FnOnce(&mut Engine, Instant) -> Answer<T>,
+    ) -> Result<T, oneshot::Receiver<Outcome>> {
+        self.with_state(|state, now| match start(&mut state.engine, now) {
+            Answer::Now(answer) => Ok(answer),
+            Answer::Later(operation) => {
+                let (sender, receiver) = oneshot::channel();
+                state.waiting.insert(operation, sender);
+                Err(receiver)
+            }
+        })
+    }
+
+    fn settle(&self, state: &mut State) {
+        while let Some(effect) = state.engine.poll() {
+            match effect {
+                Effect::Send { to, datagram } => self.sockets.send(to, &datagram),
+                Effect::Done { operation, outcome } => {
+                    // Who asked may be gone.
+                    let _ = state.waiting.remove(&operation).map(|waiter| waiter.send(outcome));
+                }
+                Effect::Changed { name, peers } => {
+                    if let Some(followed) = state.followed.get(&name) {
+                        followed.send_replace(Some(peers));
+                    }
+                }
+                Effect::Neighbour(addr) => {
+                    if let Some(ip) = self.sockets.source_towards(addr) {
+                        state.engine.set_external(ip, crate::clock::now());
+                    }
+                }
+            }
+        }
+        if state.engine.is_ready() {
+            self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
+        }
+        if let (Some(next), Some(sleeps_until)) = (state.engine.next_tick(), state.sleeps_until)
+            && next < sleeps_until
+        {
+            self.earlier.notify_one();
+        }
+    }
+}
+
+/// What keeps a node alive: see [`Driver::run`].
+pub struct Driver {
+    shared: Arc<Shared>,
+}
+
+impl Driver {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    /// Runs the node until this future is dropped.
+    ///
+    /// # Errors
+    /// When a socket fails for good.
+    pub async fn run(self) -> io::Result<()> {
+        let shared = &*self.shared;
+        let mut buffer = vec![0; DATAGRAM];
+        let mut sockets = shared.sockets.each();
+        let (first, second) = (sockets.next(), sockets.next());
+        loop {
+            let until = {
+                let mut state = shared.lock();
+                state.sleeps_until = state.engine.next_tick();
+                state.sleeps_until
+            };
+            tokio::select! {
+                readable = readable(first) => self.receive(readable?, &mut buffer)?,
+                readable = readable(second) => self.receive(readable?, &mut buffer)?,
+                () = sleep_until(until) => shared.with(|engine, now| engine.tick(now)),
+                () = shared.earlier.notified() => {}
+            }
+        }
+    }
+
+    fn receive(&self, socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<()> {
+        self.shared.with(|engine, now| {
+            for _ in 0..BATCH {
+                match socket.try_recv_from(buffer) {
+                    Ok((length, from)) => engine.handle(from, &buffer[..length], now),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                    // What an earlier datagram of ours met with (ICMP) is no fault of the socket.
+                    Err(error) if is_remote(&error) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+async fn readable(socket: Option<&UdpSocket>) -> io::Result<&UdpSocket> {
+    match socket {
+        Some(socket) => socket.readable().await.map(|()| socket),
+        None => std::future::pending().await,
+    }
+}
+
+async fn sleep_until(until: Option<Instant>) {
+    match until {
+        Some(until) => tokio::time::sleep_until(until.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+fn is_remote(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    matches!(
+        error.kind(),
+        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
+    )
+}

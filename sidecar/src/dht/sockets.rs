@@ -1,0 +1,112 @@
+//! The node's UDP sockets: one for each address family.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::UdpSocket;
+
+/// Bytes that the kernel may keep for us while we are busy; more than its default, so that a burst
+/// of answers to a wide walk is not lost.
+const RECEIVE_BUFFER: usize = 1 << 20;
+/// How often another port is tried where the system chose one that IPv6 cannot have.
+const ATTEMPTS: usize = 16;
+
+/// A UDP socket that cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot bind the DHT to UDP {addr}: {source}")]
+pub struct BindError {
+    /// Where.
+    pub addr: SocketAddr,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// One or two sockets on one port.
+#[derive(Debug)]
+pub(super) struct Sockets {
+    sockets: Vec<(UdpSocket, SocketAddr)>,
+}
+
+impl Sockets {
+    /// Binds to one address, or to all of both families where the host has both.
+    pub(super) fn bind(ip: Option<IpAddr>, port: u16) -> Result<Self, BindError> {
+        if let Some(ip) = ip {
+            return Ok(Self { sockets: vec![open(SocketAddr::new(ip, port))?] });
+        }
+        let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
+        loop {
+            attempts -= 1;
+            let v4 = open((Ipv4Addr::UNSPECIFIED, port).into())?;
+            match open((Ipv6Addr::UNSPECIFIED, v4.1.port()).into()) {
+                Ok(v6) => return Ok(Self { sockets: vec![v4, v6] }),
+                Err(BindError { source, .. }) if has_no_ipv6(&source) => {
+                    tracing::debug!("this host has no IPv6: the DHT is on IPv4 alone");
+                    return Ok(Self { sockets: vec![v4] });
+                }
+                Err(error) if attempts == 0 => return Err(error),
+                Err(_) => {}
+            }
+        }
+    }
+
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.sockets[0].1
+    }
+
+    pub(super) fn addrs(&self) -> Vec<SocketAddr> {
+        self.sockets.iter().map(|(_, addr)| *addr).collect()
+    }
+
+    /// The sockets, IPv4 first.
+    pub(super) fn each(&self) -> impl Iterator<Item = &UdpSocket> {
+        self.sockets.iter().map(|(socket, _)| socket)
+    }
+
+    /// Sends a datagram, or drops it where the kernel has no room: UDP promises no more, and those
+    /// who wait ask again.
+    pub(super) fn send(&self, to: SocketAddr, datagram: &[u8]) {
+        let Some((socket, _)) = self.sockets.iter().find(|(_, on)| on.is_ipv4() == to.is_ipv4())
+        else {
+            return;
+        };
+        if let Err(error) = socket.try_send_to(datagram, to) {
+            tracing::debug!(%to, %error, "datagram not sent");
+        }
+    }
+
+    /// The address of this host from which datagrams to `to` are sent.
+    pub(super) fn source_towards(&self, to: SocketAddr) -> Option<IpAddr> {
+        let (_, bound) = self.sockets.iter().find(|(_, on)| on.is_ipv4() == to.is_ipv4())?;
+        if !bound.ip().is_unspecified() {
+            return Some(bound.ip());
+        }
+        // A connected UDP socket sends nothing; it only asks the kernel for its route.
+        let probe = std::net::UdpSocket::bind(SocketAddr::new(bound.ip(), 0)).ok()?;
+        probe.connect(to).ok()?;
+        Some(probe.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+    }
+}
+
+fn open(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), BindError> {
+    let bound = || -> io::Result<(UdpSocket, SocketAddr)> {
+        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+        if addr.is_ipv6() {
+            socket.set_only_v6(true)?;
+        }
+        socket.set_nonblocking(true)?;
+        // The kernel gives less where its limit is lower.
+        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        socket.bind(&addr.into())?;
+        let socket = UdpSocket::from_std(socket.into())?;
+        let addr = socket.local_addr()?;
+        Ok((socket, addr))
+    };
+    bound().map_err(|source| BindError { addr, source })
+}
+
+fn has_no_ipv6(error: &io::Error) -> bool {
+    // EAFNOSUPPORT comes without a kind of its own.
+    const EAFNOSUPPORT: i32 = 97;
+    error.kind() == io::ErrorKind::AddrNotAvailable || error.raw_os_error() == Some(EAFNOSUPPORT)
+}

@@ -1,0 +1,74 @@
+//! Bootstrap names to addresses, and again while the routing table is short: the addresses behind
+//! a name change when pods come and go.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use tokio::net::lookup_host;
+use tokio::time::{sleep, timeout};
+
+use crate::config::HostPort;
+use crate::dht::Dht;
+
+/// A name server that takes longer is asked again later. Short, since the first operations wait.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The pauses while the node has not found the others.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The pause once it has.
+const AT_REST: Duration = Duration::from_secs(20);
+/// A table of this many nodes finds the rest by itself.
+const ENOUGH: usize = 20;
+
+/// Joins the network through these names, and does so again when the node has lost the others, or
+/// a name has an address that it does not know. Never ends.
+pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>) {
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(FIRST_PAUSE)
+        .with_max_delay(LONGEST_PAUSE)
+        .with_factor(1.5)
+        .with_jitter()
+        .without_max_times();
+    let mut first = true;
+    let mut pause = pauses.build();
+    loop {
+        let (seeds, complete) = resolve(&bootstrap).await;
+        let nodes = dht.stats().nodes;
+        let known = seeds.iter().filter(|seed| dht.knows(seed)).count();
+        let short = known < seeds.len() && nodes < ENOUGH.min(seeds.len());
+        if first || short || nodes == 0 {
+            tracing::debug!(?seeds, complete, nodes, "joining");
+            dht.join(seeds, complete);
+        }
+        first = false;
+        if nodes > 0 && complete && !short {
+            pause = pauses.build();
+            sleep(AT_REST).await;
+        } else {
+            sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
+        }
+    }
+}
+
+/// All addresses of all names, and whether every name has some.
+async fn resolve(bootstrap: &[HostPort]) -> (Vec<SocketAddr>, bool) {
+    let mut seeds = Vec::new();
+    let mut complete = true;
+    for name in bootstrap {
+        match timeout(PATIENCE, lookup_host((name.host.as_str(), name.port))).await {
+            Ok(Ok(addrs)) => seeds.extend(addrs),
+            Ok(Err(error)) => {
+                tracing::warn!(%name, %error, "bootstrap name does not resolve: trying again");
+                complete = false;
+            }
+            Err(_) => {
+                tracing::warn!(%name, "name server is slow: trying again");
+                complete = false;
+            }
+        }
+    }
+    seeds.sort_unstable();
+    seeds.dedup();
+    (seeds, complete)
+}

@@ -1,0 +1,445 @@
+//! The engine's parts, and how datagrams and time go through them.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mainline::Id;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+
+use super::announces::Announces;
+use super::items::ItemStore;
+use super::lookups::Lookups;
+use super::peers::PeerStore;
+use super::routing::{Heard, Table};
+use super::rtt;
+use super::status::{QUERY_METHODS, Stats};
+use super::steps::{Running, Subject, Then};
+use super::store::Store;
+use super::suspects::{Suspects, Verdict};
+use super::tokens::Tokens;
+use super::transactions::{Pending, Purpose, Transactions};
+use super::upkeep::{self, Upkeep};
+use super::watches::Watches;
+use super::{Effect, Operation, Outcome, Settings};
+use crate::krpc::{self, Body, Contact, Message, Method, Query, Response, Want};
+
+/// A query that has no answer after this is lost.
+const LOST: Duration = Duration::from_secs(2);
+/// Patience where haste could lose something: a walk that has found nothing yet, a store.
+pub(super) const CAREFUL: Duration = Duration::from_millis(500);
+/// Errors that are remembered for the status.
+const ERRORS: usize = 10;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Timer {
+    /// An answer takes longer than others should wait for.
+    Patience(u32),
+    /// An answer will not come.
+    Lost(u32),
+    /// Services are to be stored again.
+    StoreAgain,
+    /// See `upkeep.rs`.
+    Upkeep,
+}
+
+/// A node of the DHT, without I/O.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) settings: Settings,
+    pub(super) rng: StdRng,
+    pub(super) v4: Table,
+    pub(super) v6: Table,
+    pub(super) suspects: Suspects,
+    pub(super) transactions: Transactions,
+    pub(super) walks: HashMap<u64, Running>,
+    pub(super) subjects: HashMap<Subject, u64>,
+    pub(super) stores: HashMap<u64, Store>,
+    pub(super) peers: PeerStore,
+    pub(super) items: ItemStore,
+    pub(super) tokens: Tokens,
+    pub(super) lookups: Lookups,
+    pub(super) announces: Announces,
+    pub(super) watches: Watches,
+    pub(super) upkeep: Upkeep,
+    /// Bootstrap addresses, but for our own.
+    pub(super) seeds: Vec<SocketAddr>,
+    /// There are no other bootstrap addresses.
+    pub(super) seeds_complete: bool,
+    /// Addresses at which we heard ourselves.
+    pub(super) own_addrs: Vec<SocketAddr>,
+    pub(super) external: Option<IpAddr>,
+    /// The first walk is not over: operations wait in `waiting`.
+    pub(super) joining: bool,
+    pub(super) waiting: Vec<(Subject, Then)>,
+    pub(super) ready: bool,
+    pub(super) draining: bool,
+    pub(super) stats: Stats,
+    pub(super) errors: VecDeque<String>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    effects: VecDeque<Effect>,
+    next_number: u64,
+}
+
+impl Engine {
+    /// A node that knows nobody. `seed` makes all that is random in it: production gives it from
+    /// the system, simulations give their own, and run the same each time.
+    pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let mut timers = BinaryHeap::new();
+        // Nodes that start together do not tick together.
+        let first = Duration::from_millis(rng.random_range(0..1000));
+        timers.push(Reverse((now + first, Timer::Upkeep)));
+        let joining = settings.awaits_seeds;
+        Self {
+            v4: Table::new(settings.id),
+            v6: Table::new(settings.id),
+            suspects: Suspects::new(),
+            transactions: Transactions::new(rng.random()),
+            walks: HashMap::new(),
+            subjects: HashMap::new(),
+            stores: HashMap::new(),
+            peers: PeerStore::new(settings.max_names),
+            items: ItemStore::new(settings.max_items),
+            tokens: Tokens::new(&mut rng, now),
+            lookups: Lookups::new(settings.max_names, settings.peer_max_age),
+            announces: Announces::new(settings.max_names, settings.peer_max_age),
+            watches: Watches::default(),
+            upkeep: Upkeep::new(now),
+            seeds: Vec::new(),
+            seeds_complete: !joining,
+            own_addrs: Vec::new(),
+            external: None,
+            joining,
+            waiting: Vec::new(),
+            ready: !joining,
+            draining: false,
+            stats: Stats::default(),
+            errors: VecDeque::new(),
+            timers,
+            effects: VecDeque::new(),
+            next_number: 0,
+            rng,
+            settings,
+        }
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> Id {
+        self.settings.id
+    }
+
+    /// Joined to other nodes, or knowingly the first. Once it holds, it holds.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Takes a datagram in.
+    pub fn handle(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        self.stats.packets_received += 1;
+        self.stats.bytes_received += datagram.len() as u64;
+        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        match krpc::decode(datagram) {
+            Err(malformed) => {
+                self.stats.malformed += 1;
+                self.note_error(format_args!("datagram from {from}: {malformed}"));
+            }
+            Ok(Message { transaction_id, body }) => match body {
+                Body::Query(query) => self.on_query(from, &transaction_id, query, now),
+                Body::Response(response) => {
+                    self.on_response(from, &transaction_id, &response, now);
+                }
+                Body::Error { code, message } => {
+                    self.on_error(from, &transaction_id, code, &message, now);
+                }
+            },
+        }
+        self.tell_watchers(now);
+    }
+
+    /// Lets time pass: to be called at [`Engine::next_tick`], or later.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Patience(id) => self.on_patience(id, now),
+                Timer::Lost(id) => self.on_lost(id, now),
+                Timer::StoreAgain => self.store_again(now),
+                Timer::Upkeep => {
+                    self.upkeep(now);
+                    self.set_timer(now + upkeep::INTERVAL, Timer::Upkeep);
+                }
+            }
+        }
+        self.tell_watchers(now);
+    }
+
+    /// When [`Engine::tick`] has something to do next.
+    pub fn next_tick(&self) -> Option<Instant> {
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// The next thing to be done, in order; none when all is done.
+    pub fn poll(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn done(&mut self, operation: Operation, outcome: Outcome) {
+        self.effect(Effect::Done { operation, outcome });
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    pub(super) fn operation(&mut self) -> Operation {
+        Operation(self.number())
+    }
+
+    pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
+        self.timers.push(Reverse((at, timer)));
+    }
+
+    pub(super) fn note_error(&mut self, error: std::fmt::Arguments<'_>) {
+        if self.errors.len() == ERRORS {
+            self.errors.pop_front();
+        }
+        self.errors.push_back(error.to_string());
+    }
+
+    pub(super) fn table(&mut self, addr: &SocketAddr) -> &mut Table {
+        if addr.is_ipv6() { &mut self.v6 } else { &mut self.v4 }
+    }
+
+    /// How many nodes are in the tables.
+    pub(super) fn nodes(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// The address under which announces of this node are seen.
+    pub(super) fn advertised(&self) -> IpAddr {
+        let known = self.settings.advertise.or(self.external);
+        known.unwrap_or(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The address of a service that was announced here.
+    pub(super) fn own_addr(&self, port: u16) -> SocketAddr {
+        SocketAddr::new(self.advertised(), port)
+    }
+
+    // --- datagrams in
+
+    fn on_query(&mut self, from: SocketAddr, id: &[u8], query: Query<'_>, now: Instant) {
+        self.stats.queries_received[method_index(&query.method)] += 1;
+        if let Some(sender) = query.sender.filter(|_| !query.read_only) {
+            self.heard(Contact { id: sender, addr: from }, now);
+        }
+        let body = self.answer(from, id, &query, now);
+        self.send(from, &Message { transaction_id: id.into(), body });
+    }
+
+    fn on_response(&mut self, from: SocketAddr, id: &[u8], response: &Response<'_>, now: Instant) {
+        let Some(pending) = self.transactions.answered(id, from) else { return };
+        let contact = Contact { id: response.id, addr: from };
+        if contact.id == self.settings.id {
+            self.heard_ourselves(from);
+            return self.failed(&pending, None, now);
+        }
+        if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
+            self.remove(&Contact { id: expected, addr: from }, now);
+        }
+        self.heard(contact, now);
+        let round_trip = now.duration_since(pending.sent);
+        self.table(&from).measured(&contact.id, round_trip);
+        match pending.purpose {
+            Purpose::Ping => {}
+            Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
+            Purpose::Store(store) => self.store_answered(store, &pending, now),
+        }
+    }
+
+    fn on_error(&mut self, from: SocketAddr, id: &[u8], code: i64, text: &str, now: Instant) {
+        let Some(pending) = self.transactions.answered(id, from) else { return };
+        self.stats.errors_received += 1;
+        self.note_error(format_args!("{from} refused: {code} {text}"));
+        self.suspects.heard(&from);
+        self.failed(&pending, Some((code, text)), now);
+    }
+
+    fn on_patience(&mut self, id: u32, now: Instant) {
+        let Some(pending) = self.transactions.get(id).copied() else { return };
+        let careful = match pending.purpose {
+            Purpose::Ping | Purpose::Store(_) => true,
+            Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
+        };
+        if careful && now < pending.sent + CAREFUL {
+            return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
+        }
+        self.missed(&pending, now);
+        match pending.purpose {
+            Purpose::Ping => {}
+            Purpose::Walk(walk) => self.walk_slow(walk, &pending, now),
+            Purpose::Store(store) => self.store_slow(store, id, now),
+        }
+    }
+
+    fn on_lost(&mut self, id: u32, now: Instant) {
+        let Some(pending) = self.transactions.expire(id) else { return };
+        self.stats.timeouts += 1;
+        self.missed(&pending, now);
+        self.failed(&pending, None, now);
+    }
+
+    fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
+        match pending.purpose {
+            Purpose::Ping => {}
+            Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
+            Purpose::Store(store) => self.store_failed(store, refusal, now),
+        }
+    }
+
+    // --- who is there
+
+    /// A datagram came from a node.
+    fn heard(&mut self, contact: Contact, now: Instant) {
+        if contact.id == self.settings.id {
+            return self.heard_ourselves(contact.addr);
+        }
+        self.suspects.heard(&contact.addr);
+        match self.table(&contact.addr).heard(contact, now) {
+            Heard::Known => {}
+            Heard::Added => {
+                let local = |ip: &IpAddr| ip.is_loopback();
+                let further = self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
+                if self.nodes() == 1 || further {
+                    self.effect(Effect::Neighbour(contact.addr));
+                }
+                if self.announces.joined(&contact, now) {
+                    self.store_again_soon(now);
+                }
+                self.settle_readiness();
+            }
+            Heard::Full { oldest, silent } => {
+                if silent >= upkeep::DOUBT {
+                    self.ping(oldest, now);
+                }
+            }
+        }
+    }
+
+    fn heard_ourselves(&mut self, addr: SocketAddr) {
+        if !self.own_addrs.contains(&addr) {
+            self.own_addrs.push(addr);
+        }
+        self.seeds.retain(|seed| *seed != addr);
+        self.settle_readiness();
+    }
+
+    /// An answer did not come in time.
+    fn missed(&mut self, pending: &Pending, now: Instant) {
+        if self.suspects.missed(pending.to, now) == Verdict::Dead {
+            let known = self.table(&pending.to).node_at(&pending.to).map(|node| node.contact);
+            if let Some(contact) = known {
+                self.remove(&contact, now);
+            }
+        }
+    }
+
+    fn remove(&mut self, contact: &Contact, now: Instant) {
+        let removed = self.table(&contact.addr).remove(contact);
+        if let Some(spare) = removed.spare {
+            self.ping(spare, now);
+        }
+        if removed.removed && self.announces.left(contact, now) {
+            self.store_again_soon(now);
+        }
+    }
+
+    pub(super) fn settle_readiness(&mut self) {
+        let first = self.seeds_complete && self.seeds.is_empty();
+        self.ready |= !self.joining && (first || self.nodes() > 0);
+    }
+
+    // --- datagrams out
+
+    pub(super) fn ping(&mut self, contact: Contact, now: Instant) {
+        self.query(contact.addr, Some(contact.id), Method::Ping, Purpose::Ping, true, now);
+    }
+
+    /// Sends a query. `waited_for` says whether somebody waits for its answer, with patience.
+    pub(super) fn query(
+        &mut self,
+        to: SocketAddr,
+        id: Option<Id>,
+        method: Method<'_>,
+        purpose: Purpose,
+        waited_for: bool,
+        now: Instant,
+    ) -> u32 {
+        self.stats.queries_sent[method_index(&method)] += 1;
+        let transaction = self.transactions.open(Pending { to, id, sent: now, purpose });
+        if waited_for {
+            let node = id.and_then(|id| self.table(&to).get(&id));
+            let patience = rtt::patience(node.and_then(|node| node.round_trip));
+            self.set_timer(now + patience, Timer::Patience(transaction));
+        } else {
+            self.suspects.asked(&to, now);
+        }
+        self.set_timer(now + LOST, Timer::Lost(transaction));
+        let query = Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
+        let body = Body::Query(query);
+        self.send(to, &Message { transaction_id: transaction.to_be_bytes().to_vec().into(), body });
+        transaction
+    }
+
+    /// A node that knows nodes of both address families asks for both (BEP 32).
+    fn want(&self) -> Want {
+        let both = self.v4.len() > 0 && self.v6.len() > 0;
+        Want { n4: both, n6: both }
+    }
+
+    fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
+        match krpc::encode(message) {
+            Ok(datagram) => {
+                self.stats.packets_sent += 1;
+                self.stats.bytes_sent += datagram.len() as u64;
+                self.effect(Effect::Send { to, datagram });
+            }
+            Err(error) => self.note_error(format_args!("to {to}: {error}")),
+        }
+    }
+
+    pub(super) fn random_id(&mut self) -> Id {
+        let mut bytes = [0; 20];
+        self.rng.fill_bytes(&mut bytes);
+        Id::from(bytes)
+    }
+
+}
+
+/// The place of a method in [`QUERY_METHODS`].
+fn method_index(method: &Method<'_>) -> usize {
+    let name: &[u8] = match method {
+        Method::Ping => b"ping",
+        Method::FindNode { .. } => b"find_node",
+        Method::GetPeers { .. } => b"get_peers",
+        Method::AnnouncePeer { .. } => b"announce_peer",
+        Method::Get { .. } => b"get",
+        Method::Put(_) => b"put",
+        Method::WithdrawPeer { .. } => b"withdraw_peer",
+        Method::Invalid { name, .. } => name.as_bytes(),
+        Method::Unknown { name } => name,
+    };
+    let other = QUERY_METHODS.len() - 1;
+    QUERY_METHODS.iter().position(|known| known.as_bytes() == name).unwrap_or(other)
+}

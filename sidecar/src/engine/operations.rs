@@ -1,0 +1,274 @@
+//! What services ask of the node.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use mainline::Id;
+
+use super::announces::Service;
+use super::item::Item;
+use super::lookups::Age;
+use super::node::Engine;
+use super::status::MAX_LISTED;
+use super::steps::{Subject, Then};
+use super::{Announced, Answer, Found, MAX_PEERS, Neighbour, PutError, Stats, Status};
+use crate::krpc::Contact;
+
+/// Tokens are believed for five minutes at least; this leaves a margin.
+const TOKENS_LAST: Duration = Duration::from_secs(240);
+
+impl Engine {
+    /// Joins the DHT through these addresses. `complete` says that there are no others: with no
+    /// address but our own, this node is then the first. To be called again when names resolve
+    /// anew, or the node has lost the others.
+    pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
+        self.seeds = seeds;
+        self.seeds.retain(|seed| !self.own_addrs.contains(seed));
+        self.seeds_complete = complete;
+        self.walk(Subject::Node(self.settings.id), Then::Join, now);
+    }
+
+    /// Whether a bootstrap address is a node that we know, or ourselves.
+    pub fn knows(&self, addr: &SocketAddr) -> bool {
+        let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
+        self.own_addrs.contains(addr) || table.node_at(addr).is_some()
+    }
+
+    /// The peers of a name: at most [`MAX_PEERS`], in random order. At once where the name was
+    /// looked up lately, after a walk otherwise.
+    pub fn lookup(&mut self, name: &[u8], now: Instant) -> Answer<Vec<SocketAddr>> {
+        let age = self.lookups.age(name, now);
+        if age != Age::Stale {
+            let peers = self.known_peers(name, now);
+            // Somebody may have announced it since: nothing is no answer to keep.
+            if !peers.is_empty() {
+                self.stats.lookups_from_memory += 1;
+                if age == Age::Due {
+                    self.walk(Subject::Peers(name.into()), Then::Refresh, now);
+                }
+                return Answer::Now(peers);
+            }
+        }
+        self.stats.lookups_walked += 1;
+        let operation = self.operation();
+        self.walk(Subject::Peers(name.into()), Then::Lookup(operation), now);
+        Answer::Later(operation)
+    }
+
+    /// Announces a service of this host. Answers how many other nodes hold it: at once where they
+    /// hold it already, after storing it there otherwise. Port 0 means the node's own.
+    pub fn announce(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
+        if self.draining {
+            return Answer::Now(0);
+        }
+        let service = self.service(name, port);
+        let (due, dropped) = self.announces.announced(&service, now);
+        if let Some((name, port)) = dropped {
+            let addr = self.own_addr(port);
+            self.peers.remove(&name, &addr);
+        }
+        let addr = self.own_addr(service.1);
+        let expires = now + self.settings.peer_max_age;
+        self.peers.insert(name, addr, expires, &mut self.rng);
+        self.watches.touch(name);
+        if !due.store {
+            self.stats.announces_from_memory += 1;
+            return Answer::Now(due.held_by);
+        }
+        self.stats.announces_walked += 1;
+        self.announces.storing(&service);
+        let operation = due.wait.then(|| self.operation());
+        let (name, port) = service;
+        self.walk(Subject::Peers(name), Then::Announce { port, operation }, now);
+        operation.map_or(Answer::Now(due.held_by), Answer::Later)
+    }
+
+    /// Takes an announce back. Answers how many other nodes confirmed.
+    pub fn withdraw(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
+        let service = self.service(name, port);
+        let addr = self.own_addr(service.1);
+        self.forget_peer(name, &addr);
+        let holders = self.announces.remove(&service);
+        if self.nodes() == 0 {
+            return Answer::Now(0);
+        }
+        let operation = self.operation();
+        match holders {
+            Some((holders, since)) if now.duration_since(since) < TOKENS_LAST => {
+                self.store_withdrawal(service, holders, Some(operation), now);
+            }
+            // Tokens too old, or another process announced it: ask the closest nodes for new ones.
+            _ => {
+                let (name, port) = service;
+                let then = Then::Withdraw { port, operation: Some(operation) };
+                self.walk(Subject::Peers(name), then, now);
+            }
+        }
+        Answer::Later(operation)
+    }
+
+    /// Announces nothing more from now on, and tells what is to be withdrawn.
+    pub fn drain(&mut self) -> Vec<Service> {
+        self.draining = true;
+        self.announces.iter().map(|(service, ..)| service.clone()).collect()
+    }
+
+    /// Stores an item at the closest nodes, and here. `cas` is the `seq` that a stored mutable
+    /// item must have.
+    pub fn put(
+        &mut self,
+        item: Item,
+        cas: Option<i64>,
+        now: Instant,
+    ) -> Answer<Result<Id, PutError>> {
+        let salt = item.signed().map(|signed| signed.salt.clone()).unwrap_or_default();
+        let subject = Subject::Item { target: item.id(), salt: salt.into() };
+        let operation = self.operation();
+        self.walk(subject, Then::Put { operation, item: Box::new(item), cas }, now);
+        Answer::Later(operation)
+    }
+
+    /// The item stored under `target`. A mutable one is the newest that the closest nodes hold;
+    /// `salt` is what it was put with. `cached` allows to answer with what is held here.
+    pub fn get(
+        &mut self,
+        target: Id,
+        salt: &[u8],
+        cached: bool,
+        now: Instant,
+    ) -> Answer<Option<Box<Found>>> {
+        let held = self.items.get(&target).filter(|_| cached).cloned();
+        let held = held.map(|item| Found { from: self.settings.id, token: None, item });
+        match held {
+            // What is named by its hash cannot be out of date.
+            Some(found) if found.item.signed().is_none() => Answer::Now(Some(Box::new(found))),
+            held => {
+                let operation = self.operation();
+                let then = Then::Get { operation, held: held.map(Box::new) };
+                self.walk(Subject::Item { target, salt: salt.into() }, then, now);
+                Answer::Later(operation)
+            }
+        }
+    }
+
+    /// The address of this host that other nodes see. Of no account where the settings name one.
+    pub fn set_external(&mut self, ip: IpAddr, now: Instant) {
+        if self.settings.advertise.is_some() || self.external == Some(ip) {
+            return;
+        }
+        let before = self.advertised();
+        self.external = Some(ip);
+        let services: Vec<(Service, Instant)> =
+            self.announces.iter().map(|(s, expires, _)| (s.clone(), expires)).collect();
+        for ((name, port), expires) in services.into_iter().filter(|(_, at)| *at > now) {
+            self.peers.remove(&name, &SocketAddr::new(before, port));
+            self.peers.insert(&name, SocketAddr::new(ip, port), expires, &mut self.rng);
+            self.watches.touch(&name);
+        }
+    }
+
+    fn service(&self, name: &[u8], port: u16) -> Service {
+        (name.into(), if port == 0 { self.settings.port } else { port })
+    }
+
+    /// A peer withdrew, or was withdrawn.
+    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
+        self.peers.remove(name, addr);
+        self.lookups.remove(name, addr);
+        self.watches.touch(name);
+    }
+
+    /// What is known of a name's peers: those stored here, and those that the last walk found. At
+    /// most [`MAX_PEERS`], evenly chosen, in random order.
+    pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
+        let stored = self.peers.get(name, now);
+        let found: Vec<_> = self
+            .lookups
+            .peers(name, now)
+            .filter(|addr| stored.is_none_or(|stored| !stored.contains(addr)))
+            .collect();
+        let held = stored.map_or(0, |stored| stored.len());
+        let total = held + found.len();
+        rand::seq::index::sample(&mut self.rng, total, total.min(MAX_PEERS))
+            .into_iter()
+            .filter_map(|index| match index.checked_sub(held) {
+                None => stored.and_then(|stored| stored.at(index)).map(|(addr, _)| addr),
+                Some(index) => found.get(index).copied(),
+            })
+            .collect()
+    }
+
+    /// A picture for people.
+    pub fn status(&mut self, now: Instant) -> Status {
+        self.peers.expire(now);
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let mut neighbours: Vec<Neighbour> = self
+            .v4
+            .nodes()
+            .chain(self.v6.nodes())
+            .map(|node| {
+                let Contact { id, addr } = node.contact;
+                let round_trip_us =
+                    node.round_trip.map(|rtt| rtt.smoothed().as_micros().try_into().unwrap_or(u64::MAX));
+                Neighbour {
+                    id: hex::encode(id.as_bytes()),
+                    address: addr,
+                    round_trip_us,
+                    suspect: self.suspects.contains(&addr),
+                }
+            })
+            .collect();
+        neighbours.sort_by_key(|neighbour| neighbour.address);
+        neighbours.truncate(MAX_LISTED);
+        let names: std::collections::BTreeSet<_> = self
+            .peers
+            .names()
+            .map(|(name, _)| name.clone())
+            .chain(self.lookups.names().cloned())
+            .take(MAX_LISTED)
+            .collect();
+        let mut peers = std::collections::BTreeMap::new();
+        for name in names {
+            let mut known = self.known_peers(&name, now);
+            known.sort_unstable();
+            if !known.is_empty() {
+                peers.insert(text(&name), known);
+            }
+        }
+        let announced = self.announces.iter().filter(|(_, expires, _)| *expires > now);
+        Status {
+            id: hex::encode(self.settings.id.as_bytes()),
+            ready: self.ready,
+            draining: self.draining,
+            advertised: self.settings.advertise.or(self.external),
+            nodes: self.nodes(),
+            neighbours,
+            names_held: self.peers.len(),
+            items_held: self.items.len(),
+            lookups_kept: self.lookups.len(),
+            announced: announced
+                .take(MAX_LISTED)
+                .map(|((name, port), _, stored_at)| Announced {
+                    name: text(name),
+                    port: *port,
+                    stored_at,
+                })
+                .collect(),
+            peers,
+            errors: self.errors.iter().cloned().collect(),
+        }
+    }
+
+    /// Counters since the start, and gauges of now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            nodes: self.nodes(),
+            names_held: self.peers.len(),
+            peers_held: self.peers.peers(),
+            items_held: self.items.len(),
+            announced: self.announces.len(),
+            ..self.stats
+        }
+    }
+}
+

@@ -1,0 +1,295 @@
+//! Announced peers, each with the time until which it is believed.
+
+use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use indexmap::IndexMap;
+use lru::LruCache;
+use rand::{Rng, RngExt};
+
+/// A service's name, as it is on the wire.
+pub type Name = Arc<[u8]>;
+
+/// Most peers of one name and family; beyond it a new peer takes the place of a random one.
+const MAX_PEERS: usize = 20_000;
+/// Most peers of all names, for each name that may be held.
+const PEERS_PER_NAME: usize = 20;
+
+/// The peers of one name.
+#[derive(Debug, Default)]
+pub(super) struct Peers {
+    v4: IndexMap<SocketAddrV4, Instant>,
+    v6: IndexMap<SocketAddrV6, Instant>,
+    /// No peer expires before this.
+    next_expiry: Option<Instant>,
+}
+
+impl Peers {
+    pub(super) fn len(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// The peer at a place from 0 to [`Peers::len`], with the end of its time.
+    pub(super) fn at(&self, index: usize) -> Option<(SocketAddr, Instant)> {
+        match self.v4.get_index(index) {
+            Some((addr, expires)) => Some(((*addr).into(), *expires)),
+            None => self
+                .v6
+                .get_index(index - self.v4.len())
+                .map(|(addr, expires)| ((*addr).into(), *expires)),
+        }
+    }
+
+    pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
+        match addr {
+            SocketAddr::V4(addr) => self.v4.contains_key(addr),
+            SocketAddr::V6(addr) => self.v6.contains_key(addr),
+        }
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = SocketAddr> {
+        self.v4.keys().map(|a| (*a).into()).chain(self.v6.keys().map(|a| (*a).into()))
+    }
+
+    /// A random choice of at most `count` peers of one address family, each with the end of its
+    /// time. Loopback peers are given to those on loopback only, who alone can reach them.
+    pub(super) fn sample(
+        &self,
+        count: usize,
+        asker: IpAddr,
+        rng: &mut impl Rng,
+    ) -> Vec<(SocketAddr, Instant)> {
+        fn choose<A: Copy + Into<SocketAddr>>(
+            peers: &IndexMap<A, Instant>,
+            count: usize,
+            loopback: bool,
+            rng: &mut impl Rng,
+        ) -> Vec<(SocketAddr, Instant)> {
+            rand::seq::index::sample(rng, peers.len(), count.min(peers.len()))
+                .into_iter()
+                .filter_map(|index| peers.get_index(index))
+                .map(|(addr, expires)| ((*addr).into(), *expires))
+                .filter(|(addr, _)| loopback || !addr.ip().is_loopback())
+                .collect()
+        }
+        let loopback = asker.is_loopback();
+        match asker {
+            IpAddr::V4(_) => choose(&self.v4, count, loopback, rng),
+            IpAddr::V6(_) => choose(&self.v6, count, loopback, rng),
+        }
+    }
+
+    fn insert(&mut self, addr: SocketAddr, expires: Instant, rng: &mut impl Rng) {
+        fn put<A: std::hash::Hash + Eq>(
+            peers: &mut IndexMap<A, Instant>,
+            addr: A,
+            expires: Instant,
+            rng: &mut impl Rng,
+        ) {
+            if peers.len() >= MAX_PEERS && !peers.contains_key(&addr) {
+                peers.swap_remove_index(rng.random_range(0..peers.len()));
+            }
+            peers.insert(addr, expires);
+        }
+        match addr {
+            SocketAddr::V4(addr) => put(&mut self.v4, addr, expires, rng),
+            SocketAddr::V6(addr) => put(&mut self.v6, addr, expires, rng),
+        }
+        self.next_expiry = Some(self.next_expiry.map_or(expires, |next| next.min(expires)));
+    }
+
+    fn remove(&mut self, addr: &SocketAddr) -> bool {
+        match addr {
+            SocketAddr::V4(addr) => self.v4.swap_remove(addr).is_some(),
+            SocketAddr::V6(addr) => self.v6.swap_remove(addr).is_some(),
+        }
+    }
+
+    /// Drops the peers whose time is over; tells whether there were any.
+    fn expire(&mut self, now: Instant) -> bool {
+        if self.next_expiry.is_none_or(|next| next > now) {
+            return false;
+        }
+        let before = self.len();
+        self.v4.retain(|_, expires| *expires > now);
+        self.v6.retain(|_, expires| *expires > now);
+        self.next_expiry = self.v4.values().chain(self.v6.values()).min().copied();
+        self.len() < before
+    }
+}
+
+/// The peers of all names held here, least recently used names out first.
+#[derive(Debug)]
+pub(super) struct PeerStore {
+    names: LruCache<Name, Peers>,
+    max_names: usize,
+    /// Upper bound of the peers held; exact after [`PeerStore::expire`].
+    held: usize,
+}
+
+impl PeerStore {
+    pub(super) fn new(max_names: usize) -> Self {
+        Self { names: LruCache::unbounded(), max_names: max_names.max(1), held: 0 }
+    }
+
+    pub(super) fn insert(
+        &mut self,
+        name: &[u8],
+        addr: SocketAddr,
+        expires: Instant,
+        rng: &mut impl Rng,
+    ) {
+        if !self.names.contains(name) {
+            self.names.put(name.into(), Peers::default());
+        }
+        let Some(peers) = self.names.get_mut(name) else { return };
+        let before = peers.len();
+        peers.insert(addr, expires, rng);
+        self.held += peers.len() - before;
+        while self.names.len() > self.max_names
+            || (self.held > self.max_names * PEERS_PER_NAME && self.names.len() > 1)
+        {
+            let Some((_, dropped)) = self.names.pop_lru() else { break };
+            self.held = self.held.saturating_sub(dropped.len());
+        }
+    }
+
+    /// Tells whether the peer was held.
+    pub(super) fn remove(&mut self, name: &[u8], addr: &SocketAddr) -> bool {
+        let Some(peers) = self.names.peek_mut(name) else { return false };
+        let removed = peers.remove(addr);
+        self.held -= usize::from(removed);
+        if peers.len() == 0 {
+            self.names.pop(name);
+        }
+        removed
+    }
+
+    /// The peers of a name that are alive now.
+    pub(super) fn get(&mut self, name: &[u8], now: Instant) -> Option<&Peers> {
+        let peers = self.names.get_mut(name)?;
+        let before = peers.len();
+        peers.expire(now);
+        self.held = self.held.saturating_sub(before - peers.len());
+        Some(&*peers).filter(|peers| peers.len() > 0)
+    }
+
+    /// Drops every peer whose time is over.
+    pub(super) fn expire(&mut self, now: Instant) {
+        let mut empty = Vec::new();
+        for (name, peers) in self.names.iter_mut() {
+            let before = peers.len();
+            if peers.expire(now) {
+                self.held = self.held.saturating_sub(before - peers.len());
+            }
+            if peers.len() == 0 {
+                empty.push(name.clone());
+            }
+        }
+        for name in empty {
+            self.names.pop(&name);
+        }
+    }
+
+    /// How many names are held.
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    /// How many peers are held, of all names.
+    pub(super) fn peers(&self) -> usize {
+        self.held
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = (&Name, &Peers)> {
+        self.names.iter()
+    }
+}
+
+/// How long a peer is still to be believed.
+pub(super) fn time_left(expires: Instant, now: Instant) -> Duration {
+    expires.saturating_duration_since(now)
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    fn addr(host: u8, port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], port))
+    }
+
+    #[test]
+    fn several_ports_of_one_host_are_kept_and_expire_to_the_millisecond() {
+        let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+        let mut store = PeerStore::new(10);
+        let later = |ms| now + Duration::from_millis(ms);
+        store.insert(b"n", addr(1, 1), later(200), &mut rng);
+        store.insert(b"n", addr(1, 2), later(201), &mut rng);
+        assert_eq!(store.get(b"n", later(199)).unwrap().len(), 2);
+        assert_eq!(store.get(b"n", later(200)).unwrap().iter().collect::<Vec<_>>(), [addr(1, 2)]);
+        assert!(store.get(b"n", later(201)).is_none());
+        store.expire(later(201));
+        assert_eq!((store.len(), store.peers()), (0, 0));
+    }
+
+    #[test]
+    fn a_peer_announced_again_lives_longer() {
+        let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+        let mut store = PeerStore::new(10);
+        let later = |ms| now + Duration::from_millis(ms);
+        store.insert(b"n", addr(1, 1), later(100), &mut rng);
+        store.insert(b"n", addr(1, 1), later(300), &mut rng);
+        assert!(store.get(b"n", later(299)).is_some());
+        assert_eq!(store.peers(), 1);
+    }
+
+    #[test]
+    fn the_least_recently_used_name_goes_first() {
+        let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+        let mut store = PeerStore::new(2);
+        let expires = now + Duration::from_secs(1);
+        store.insert(b"a", addr(1, 1), expires, &mut rng);
+        store.insert(b"b", addr(1, 1), expires, &mut rng);
+        assert!(store.get(b"a", now).is_some());
+        store.insert(b"c", addr(1, 1), expires, &mut rng);
+        assert!(store.get(b"b", now).is_none());
+        assert!(store.get(b"a", now).is_some() && store.get(b"c", now).is_some());
+        assert_eq!(store.peers(), 2);
+    }
+
+    #[test]
+    fn loopback_peers_are_for_askers_on_loopback() {
+        let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+        let mut store = PeerStore::new(2);
+        let expires = now + Duration::from_secs(1);
+        store.insert(b"a", SocketAddr::from(([127, 0, 0, 1], 1)), expires, &mut rng);
+        store.insert(b"a", addr(1, 1), expires, &mut rng);
+        let peers = store.get(b"a", now).unwrap();
+        assert_eq!(peers.sample(9, [127, 0, 0, 1].into(), &mut rng).len(), 2);
+        assert_eq!(peers.sample(9, [10, 0, 0, 9].into(), &mut rng).len(), 1);
+    }
+
+    #[test]
+    fn a_sample_of_many_is_even() {
+        let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+        let mut store = PeerStore::new(100);
+        for port in 1..=1000 {
+            store.insert(b"a", addr(1, port), now + Duration::from_secs(1), &mut rng);
+        }
+        let peers = store.get(b"a", now).unwrap();
+        let mut seen = vec![0u32; 1001];
+        for _ in 0..1000 {
+            for (addr, _) in peers.sample(100, [10, 0, 0, 9].into(), &mut rng) {
+                seen[usize::from(addr.port())] += 1;
+            }
+        }
+        // Chi-square over 1,000 cells of 100 each: 999 degrees of freedom, far out at 1,200.
+        let chi: f64 = seen[1..].iter().map(|n| (f64::from(*n) - 100.0).powi(2) / 100.0).sum();
+        assert!(chi < 1200.0, "{chi}");
+    }
+}

@@ -1,0 +1,218 @@
+//! Kademlia's routing table: buckets of nodes that were heard, by their distance from our own id.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mainline::Id;
+
+use super::rtt::{self, RoundTrip};
+use crate::krpc::Contact;
+
+/// Nodes in a bucket, and in an answer (k of Kademlia, as in the Node.js Grape).
+pub(super) const K: usize = 20;
+/// Newcomers that wait for a place in a full bucket.
+const SPARES: usize = 4;
+
+/// A node that was heard.
+#[derive(Debug, Clone)]
+pub(super) struct Node {
+    pub(super) contact: Contact,
+    pub(super) heard: Instant,
+    pub(super) round_trip: Option<RoundTrip>,
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    /// Least recently heard first.
+    nodes: Vec<Node>,
+    /// Most recently heard last.
+    spares: Vec<Contact>,
+}
+
+/// What came of hearing a node.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    /// It is new in the table.
+    Added,
+    /// It was there.
+    Known,
+    /// Its bucket is full; this is the node there that was silent longest.
+    Full { oldest: Contact, silent: Duration },
+}
+
+/// The nodes of one address family.
+#[derive(Debug)]
+pub(super) struct Table {
+    own: Id,
+    /// Bucket `i` holds the nodes that share `i` leading bits with our own id.
+    buckets: Vec<Bucket>,
+    len: usize,
+}
+
+impl Table {
+    pub(super) fn new(own: Id) -> Self {
+        Self { own, buckets: Vec::new(), len: 0 }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    fn index(&self, id: &Id) -> usize {
+        usize::from(self.own.xor(id).leading_zeros())
+    }
+
+    /// A datagram came from this node.
+    pub(super) fn heard(&mut self, contact: Contact, now: Instant) -> Heard {
+        let index = self.index(&contact.id);
+        if self.buckets.len() <= index {
+            self.buckets.resize_with(index + 1, Bucket::default);
+        }
+        let bucket = &mut self.buckets[index];
+        if let Some(at) = bucket.nodes.iter().position(|node| node.contact.id == contact.id) {
+            let mut node = bucket.nodes.remove(at);
+            // An id stays with its address, lest a stranger's claim moves it away.
+            if node.contact.addr == contact.addr {
+                node.heard = now;
+            }
+            bucket.nodes.push(node);
+            return Heard::Known;
+        }
+        if bucket.nodes.len() < K {
+            bucket.nodes.push(Node { contact, heard: now, round_trip: None });
+            self.len += 1;
+            return Heard::Added;
+        }
+        bucket.spares.retain(|spare| spare.id != contact.id);
+        if bucket.spares.len() == SPARES {
+            bucket.spares.remove(0);
+        }
+        bucket.spares.push(contact);
+        let oldest = &bucket.nodes[0];
+        Heard::Full { oldest: oldest.contact, silent: now.duration_since(oldest.heard) }
+    }
+
+    /// An answer came after this time.
+    pub(super) fn measured(&mut self, id: &Id, round_trip: Duration) {
+        let index = self.index(id);
+        let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
+        if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|node| node.contact.id == *id)) {
+            node.round_trip = Some(rtt::measure(node.round_trip, round_trip));
+        }
+    }
+
+    pub(super) fn get(&self, id: &Id) -> Option<&Node> {
+        self.buckets.get(self.index(id))?.nodes.iter().find(|node| node.contact.id == *id)
+    }
+
+    /// Takes a node out. Returns the newcomer that waited for its place, to be asked.
+    pub(super) fn remove(&mut self, contact: &Contact) -> Removed {
+        let index = self.index(&contact.id);
+        let Some(bucket) = self.buckets.get_mut(index) else { return Removed::default() };
+        let before = bucket.nodes.len();
+        bucket.nodes.retain(|node| node.contact != *contact);
+        bucket.spares.retain(|spare| spare != contact);
+        let removed = bucket.nodes.len() < before;
+        self.len -= usize::from(removed);
+        Removed { removed, spare: if removed { bucket.spares.pop() } else { None } }
+    }
+
+    pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
+        self.buckets.iter().flat_map(|bucket| &bucket.nodes)
+    }
+
+    pub(super) fn node_at(&self, addr: &SocketAddr) -> Option<&Node> {
+        self.nodes().find(|node| node.contact.addr == *addr)
+    }
+
+    /// The nodes closest to a point, closest first, but for those left out.
+    pub(super) fn closest(
+        &self,
+        point: &Id,
+        count: usize,
+        leave_out: impl Fn(&SocketAddr) -> bool,
+    ) -> Vec<Contact> {
+        let mut contacts: Vec<_> = self
+            .nodes()
+            .map(|node| node.contact)
+            .filter(|contact| !leave_out(&contact.addr))
+            .collect();
+        let distance = |contact: &Contact| contact.id.xor(point);
+        if contacts.len() > count {
+            contacts.select_nth_unstable_by_key(count, distance);
+            contacts.truncate(count);
+        }
+        contacts.sort_unstable_by_key(distance);
+        contacts
+    }
+
+    /// How many leading bits the closest node shares with us: how deep the table goes.
+    pub(super) fn depth(&self) -> usize {
+        self.buckets.iter().rposition(|bucket| !bucket.nodes.is_empty()).unwrap_or(0)
+    }
+}
+
+/// What came of taking a node out.
+#[derive(Debug, Default)]
+pub(super) struct Removed {
+    /// Whether it was there.
+    pub(super) removed: bool,
+    /// A newcomer that waited for the place.
+    pub(super) spare: Option<Contact>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn contact(first: u8, last: u8) -> Contact {
+        let mut id = [0; 20];
+        (id[0], id[19]) = (first, last);
+        let addr = SocketAddr::from(([10, 0, first, last], 1));
+        Contact { id: Id::from(id), addr }
+    }
+
+    #[test]
+    fn closest_first_by_xor() {
+        let now = crate::clock::now();
+        let mut table = Table::new(Id::from([0xff; 20]));
+        for i in 30..50 {
+            table.heard(contact(i, i), now);
+        }
+        let point = contact(33, 0).id;
+        let closest: Vec<_> =
+            table.closest(&point, 3, |_| false).iter().map(|c| c.id.as_bytes()[0]).collect();
+        assert_eq!(closest, [33, 32, 35]);
+        let all = table.closest(&point, 100, |_| false);
+        assert!(all.is_sorted_by_key(|c| c.id.xor(&point)));
+        assert_eq!(all.len(), table.len());
+    }
+
+    #[test]
+    fn a_full_bucket_keeps_its_nodes_and_has_spares() {
+        let now = crate::clock::now();
+        let mut table = Table::new(Id::from([0xff; 20]));
+        for i in 0..20 {
+            assert_eq!(table.heard(contact(0, i), now), Heard::Added);
+        }
+        let later = now + Duration::from_secs(9);
+        let full = table.heard(contact(0, 99), later);
+        let oldest = contact(0, 0);
+        assert_eq!(full, Heard::Full { oldest, silent: Duration::from_secs(9) });
+        assert_eq!(table.len(), 20);
+        let removed = table.remove(&oldest);
+        assert_eq!((removed.removed, removed.spare), (true, Some(contact(0, 99))));
+        assert_eq!(table.len(), 19);
+    }
+
+    #[test]
+    fn an_id_does_not_move_to_a_stranger() {
+        let now = crate::clock::now();
+        let mut table = Table::new(Id::from([0xff; 20]));
+        table.heard(contact(1, 1), now);
+        let stranger = Contact { addr: SocketAddr::from(([6, 6, 6, 6], 6)), ..contact(1, 1) };
+        assert_eq!(table.heard(stranger, now), Heard::Known);
+        assert_eq!(table.get(&stranger.id).unwrap().contact, contact(1, 1));
+        assert!(!table.remove(&stranger).removed);
+    }
+}

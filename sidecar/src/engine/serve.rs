@@ -1,0 +1,227 @@
+//! Answers to other nodes. Each datagram stays under the path MTU, but for a BEP 44 value that is
+//! as long as the protocol allows.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::distance::point;
+use super::item::{Item, Signed};
+use super::node::Engine;
+use super::peers::time_left;
+use super::routing::K;
+use crate::krpc::{
+    Body, Contact, Method, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Put, Query, Response, SignedFields,
+    Want, code,
+};
+
+/// Bytes that fit a datagram on any path that we may meet.
+const MTU: usize = 1200;
+/// Bytes of an answer around its peers and nodes, but for the transaction id: the dictionaries,
+/// our id, a token, and the heads of the lists.
+const FRAME: usize = 86;
+/// Bytes of the heads of `nodes` and `nodes6`.
+const NODES_FRAME: usize = 25;
+/// Bytes of an IPv4 peer in an answer: its address as a string of 6, and its time to live.
+const EACH_V4: usize = 2 + PEER_V4 + 3;
+/// Bytes of an IPv6 peer in an answer.
+const EACH_V6: usize = 3 + PEER_V6 + 3;
+
+/// A refusal's code and message.
+type Refusal = (i64, &'static str);
+
+impl Engine {
+    /// The answer to a query.
+    pub(super) fn answer(
+        &mut self,
+        from: SocketAddr,
+        transaction_id: &[u8],
+        query: &Query<'_>,
+        now: Instant,
+    ) -> Body<'static> {
+        let room = MTU.saturating_sub(FRAME + transaction_id.len());
+        let want = family_or(query.want, from);
+        let answered = match &query.method {
+            Method::Ping => Ok(Response::new(self.settings.id)),
+            Method::FindNode { target } => Ok(self.on_find_node(from, target, want, room)),
+            Method::GetPeers { info_hash } => {
+                Ok(self.on_get_peers(from, info_hash, want, room, now))
+            }
+            Method::AnnouncePeer { info_hash, port, token, ttl } => {
+                let addr = SocketAddr::new(from.ip(), port.unwrap_or(from.port()));
+                self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
+                    let age = engine.settings.peer_max_age;
+                    let expires = now + ttl.unwrap_or(age).min(age);
+                    engine.peers.insert(info_hash, addr, expires, &mut engine.rng);
+                    engine.watches.touch(info_hash);
+                    Ok(())
+                })
+            }
+            Method::WithdrawPeer { info_hash, port, token } => {
+                let addr = SocketAddr::new(from.ip(), *port);
+                self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
+                    engine.forget_peer(info_hash, &addr);
+                    Ok(())
+                })
+            }
+            Method::Get { target, seq } => Ok(self.on_get(from, target, *seq, want, room)),
+            Method::Put(put) => {
+                self.authorised(from, &put.token, "cannot `put` with bad token", |engine| {
+                    engine.on_put(put)
+                })
+            }
+            Method::Unknown { .. } => Err((code::METHOD_UNKNOWN, "Method Unknown")),
+            Method::Invalid { name, argument } => {
+                let message = format!("`{name}` missing required `a.{argument}` field");
+                return Body::Error { code: code::PROTOCOL, message: message.into() };
+            }
+        };
+        match answered {
+            Ok(response) => Body::Response(Box::new(response)),
+            Err((code, message)) => Body::Error { code, message: message.into() },
+        }
+    }
+
+    /// Does what needs a token, if it is ours.
+    fn authorised(
+        &mut self,
+        from: SocketAddr,
+        token: &[u8],
+        refusal: &'static str,
+        act: impl FnOnce(&mut Self) -> Result<(), Refusal>,
+    ) -> Result<Response<'static>, Refusal> {
+        if !self.tokens.accepts(from.ip(), token) {
+            return Err((code::PROTOCOL, refusal));
+        }
+        act(self)?;
+        Ok(Response::new(self.settings.id))
+    }
+
+    fn on_find_node(
+        &mut self,
+        from: SocketAddr,
+        target: &[u8],
+        want: Want,
+        room: usize,
+    ) -> Response<'static> {
+        let nodes = self.closest_nodes(from, target, want, room);
+        Response { nodes, ..Response::new(self.settings.id) }
+    }
+
+    /// Peers of the asker's address family, and the closest nodes in the room that is left. Where
+    /// not all peers fit, each asker gets a random choice of them, so that a lookup, which asks
+    /// several nodes, sees them all up to its limit.
+    fn on_get_peers(
+        &mut self,
+        from: SocketAddr,
+        name: &[u8],
+        want: Want,
+        room: usize,
+        now: Instant,
+    ) -> Response<'static> {
+        let each = if from.is_ipv6() { EACH_V6 } else { EACH_V4 };
+        let peers: Vec<_> = match self.peers.get(name, now) {
+            None => Vec::new(),
+            Some(peers) => peers
+                .sample(room / each, from.ip(), &mut self.rng)
+                .into_iter()
+                .map(|(addr, expires)| (addr, Some(time_left(expires, now))))
+                .collect(),
+        };
+        let nodes = self.closest_nodes(from, name, want, room.saturating_sub(peers.len() * each));
+        Response { nodes, peers, token: self.token(from), ..Response::new(self.settings.id) }
+    }
+
+    fn on_get(
+        &mut self,
+        from: SocketAddr,
+        target: &[u8],
+        newer_than: Option<i64>,
+        want: Want,
+        room: usize,
+    ) -> Response<'static> {
+        let token = self.token(from);
+        let held = (target.len() == 20).then(|| self.items.get(&point(target))).flatten();
+        let held = held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
+        if let Some(item) = held {
+            // No nodes beside a value: the Node.js Grape would show them to its clients.
+            let (value, signed) = (Some(item.value().clone()), item.signed().map(fields));
+            return Response { value, signed, token, ..Response::new(self.settings.id) };
+        }
+        let nodes = self.closest_nodes(from, target, want, room);
+        Response { nodes, token, ..Response::new(self.settings.id) }
+    }
+
+    fn on_put(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
+        let item = checked(put)?;
+        self.items.put(item, put.cas).map_err(|conflict| (conflict.code(), conflict.message()))
+    }
+
+    fn token(&self, from: SocketAddr) -> Option<std::borrow::Cow<'static, [u8]>> {
+        Some(self.tokens.give(from.ip()).to_vec().into())
+    }
+
+    /// The closest nodes that were not silent lately, as many as fit.
+    fn closest_nodes(
+        &self,
+        from: SocketAddr,
+        target: &[u8],
+        want: Want,
+        room: usize,
+    ) -> Vec<Contact> {
+        let leave_out = |addr: &SocketAddr| {
+            *addr == from
+                || self.suspects.contains(addr)
+                || addr.ip().is_loopback() && !from.ip().is_loopback()
+        };
+        let point = point(target);
+        let room = room.saturating_sub(NODES_FRAME);
+        let room = if want.n4 && want.n6 { room / 2 } else { room };
+        let mut nodes = Vec::new();
+        if want.n4 {
+            nodes = self.v4.closest(&point, K.min(room / NODE_V4), leave_out);
+        }
+        if want.n6 {
+            nodes.extend(self.v6.closest(&point, K.min(room / NODE_V6), leave_out));
+        }
+        nodes
+    }
+}
+
+/// Without a wish, nodes of the address family that the query came over (BEP 32).
+fn family_or(want: Want, from: SocketAddr) -> Want {
+    if want == Want::default() {
+        Want { n4: from.is_ipv4(), n6: from.is_ipv6() }
+    } else {
+        want
+    }
+}
+
+fn fields(signed: &Signed) -> SignedFields<'static> {
+    SignedFields {
+        key: signed.key.to_vec().into(),
+        signature: signed.signature.to_vec().into(),
+        seq: signed.seq,
+        salt: Vec::new().into(),
+    }
+}
+
+/// An item from the wire, checked as BEP 44 asks.
+fn checked(put: &Put<'_>) -> Result<Item, Refusal> {
+    let checked = match &put.signed {
+        None => Item::immutable(put.value.clone()),
+        Some(signed) => signed_item(put.value.clone(), signed, &signed.salt),
+    };
+    checked.map_err(|error| (error.code(), error.message()))
+}
+
+/// A mutable item from unchecked fields.
+pub(super) fn signed_item(
+    value: super::Value,
+    signed: &SignedFields<'_>,
+    salt: &[u8],
+) -> Result<Item, super::ItemError> {
+    let key = signed.key.as_ref().try_into().map_err(|_| super::ItemError::InvalidSignature)?;
+    let signature =
+        signed.signature.as_ref().try_into().map_err(|_| super::ItemError::InvalidSignature)?;
+    Item::mutable(value, Signed { key, signature, seq: signed.seq, salt: salt.to_vec() })
+}

@@ -1,0 +1,258 @@
+//! Announces, withdrawals and items on their way to the nodes that are to hold them.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mainline::Id;
+
+use super::announces::Service;
+use super::item::Item;
+use super::node::{Engine, Timer};
+use super::transactions::{Pending, Purpose};
+use super::walk::Closest;
+use super::{Operation, Outcome, PutError};
+use crate::krpc::{Method, Put, SignedFields};
+
+/// Joins come in bursts: this long after the last of them is soon enough.
+const SETTLE: Duration = Duration::from_millis(250);
+
+/// What is to be stored, or taken back.
+#[derive(Debug)]
+enum Cargo {
+    Announce { service: Service, ttl: Duration },
+    Withdrawal { service: Service },
+    Item { item: Box<Item>, cas: Option<i64> },
+}
+
+impl Cargo {
+    fn method<'a>(&'a self, token: &'a [u8]) -> Method<'a> {
+        match self {
+            Self::Announce { service: (name, port), ttl } => Method::AnnouncePeer {
+                info_hash: name.as_ref().into(),
+                port: Some(*port),
+                token: token.into(),
+                ttl: Some(*ttl),
+            },
+            Self::Withdrawal { service: (name, port) } => Method::WithdrawPeer {
+                info_hash: name.as_ref().into(),
+                port: *port,
+                token: token.into(),
+            },
+            Self::Item { item, cas } => Method::Put(Box::new(Put {
+                token: token.into(),
+                value: item.value().clone(),
+                signed: item.signed().map(|signed| SignedFields {
+                    key: signed.key.as_slice().into(),
+                    signature: signed.signature.as_slice().into(),
+                    seq: signed.seq,
+                    salt: signed.salt.as_slice().into(),
+                }),
+                cas: *cas,
+            })),
+        }
+    }
+}
+
+/// One cargo on its way to several nodes.
+#[derive(Debug)]
+pub(super) struct Store {
+    cargo: Cargo,
+    operation: Option<Operation>,
+    nodes: Vec<Closest>,
+    /// Transactions that somebody waits for.
+    waited_for: Vec<u32>,
+    /// Queries that are out, waited for or not.
+    out: usize,
+    confirmed: Vec<SocketAddr>,
+    refusal: Option<(i64, String)>,
+    settled: bool,
+}
+
+impl Store {
+    fn holders(&self) -> Vec<Closest> {
+        let confirmed = |node: &&Closest| self.confirmed.contains(&node.contact.addr);
+        self.nodes.iter().filter(confirmed).cloned().collect()
+    }
+
+    /// How many nodes confirmed. A node with an address of each family is one node.
+    fn count(&self) -> usize {
+        let mut ids: Vec<Id> = self.holders().iter().map(|node| node.contact.id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.len()
+    }
+}
+
+impl Engine {
+    pub(super) fn store_announce(
+        &mut self,
+        service: Service,
+        nodes: Vec<Closest>,
+        operation: Option<Operation>,
+        now: Instant,
+    ) {
+        // It may have been withdrawn while the walk was under way.
+        let Some(ttl) = self.announces.time_left(&service, now) else {
+            if let Some(operation) = operation {
+                self.done(operation, Outcome::Confirmed(0));
+            }
+            return;
+        };
+        self.send_store(Cargo::Announce { service, ttl }, nodes, operation, now);
+    }
+
+    pub(super) fn store_withdrawal(
+        &mut self,
+        service: Service,
+        nodes: Vec<Closest>,
+        operation: Option<Operation>,
+        now: Instant,
+    ) {
+        self.send_store(Cargo::Withdrawal { service }, nodes, operation, now);
+    }
+
+    pub(super) fn store_item(
+        &mut self,
+        item: Box<Item>,
+        cas: Option<i64>,
+        nodes: Vec<Closest>,
+        operation: Operation,
+        now: Instant,
+    ) {
+        if nodes.is_empty() {
+            // Alone, this node is the closest one, and decides.
+            let id = item.id();
+            let stored = self.items.put(*item, cas).map(|()| id).map_err(|conflict| {
+                PutError::Refused { code: conflict.code(), message: conflict.message().to_owned() }
+            });
+            return self.done(operation, Outcome::Put(stored));
+        }
+        self.send_store(Cargo::Item { item, cas }, nodes, Some(operation), now);
+    }
+
+    fn send_store(
+        &mut self,
+        cargo: Cargo,
+        nodes: Vec<Closest>,
+        operation: Option<Operation>,
+        now: Instant,
+    ) {
+        let number = self.number();
+        let mut waited_for = Vec::new();
+        for node in &nodes {
+            let (addr, id) = (node.contact.addr, Some(node.contact.id));
+            let good = !self.suspects.contains(&addr);
+            let method = cargo.method(&node.token);
+            let transaction = self.query(addr, id, method, Purpose::Store(number), good, now);
+            if good {
+                waited_for.push(transaction);
+            }
+        }
+        let store = Store {
+            cargo,
+            operation,
+            out: nodes.len(),
+            nodes,
+            waited_for,
+            confirmed: Vec::new(),
+            refusal: None,
+            settled: false,
+        };
+        self.stores.insert(number, store);
+        self.advance_store(number, now);
+    }
+
+    pub(super) fn store_answered(&mut self, number: u64, pending: &Pending, now: Instant) {
+        if let Some(store) = self.stores.get_mut(&number) {
+            store.confirmed.push(pending.to);
+            store.out -= 1;
+            self.advance_store(number, now);
+        }
+    }
+
+    pub(super) fn store_slow(&mut self, number: u64, transaction: u32, now: Instant) {
+        if let Some(store) = self.stores.get_mut(&number) {
+            store.waited_for.retain(|waited_for| *waited_for != transaction);
+            self.advance_store(number, now);
+        }
+    }
+
+    pub(super) fn store_failed(
+        &mut self,
+        number: u64,
+        refusal: Option<(i64, &str)>,
+        now: Instant,
+    ) {
+        let Some(store) = self.stores.get_mut(&number) else { return };
+        store.out -= 1;
+        if let Some((code, message)) = refusal {
+            // What a refusal says of the item (3xx) tells more than what it says of the node.
+            let telling = |code: i64| (300..400).contains(&code);
+            if store.refusal.as_ref().is_none_or(|(known, _)| telling(code) && !telling(*known)) {
+                store.refusal = Some((code, message.to_owned()));
+            }
+        }
+        self.advance_store(number, now);
+    }
+
+    fn advance_store(&mut self, number: u64, now: Instant) {
+        let Some(mut store) = self.stores.remove(&number) else { return };
+        store.waited_for.retain(|transaction| self.transactions.get(*transaction).is_some());
+        let settles = store.waited_for.is_empty() && (!store.confirmed.is_empty() || store.out == 0);
+        if settles && !store.settled {
+            store.settled = true;
+            self.settle_store(&store, now);
+        } else if store.settled {
+            self.note_holders(&store, now);
+        }
+        if store.out > 0 {
+            self.stores.insert(number, store);
+        }
+    }
+
+    fn settle_store(&mut self, store: &Store, now: Instant) {
+        self.note_holders(store, now);
+        let outcome = match &store.cargo {
+            Cargo::Announce { .. } | Cargo::Withdrawal { .. } => Outcome::Confirmed(store.count()),
+            Cargo::Item { item, .. } => {
+                let stored = match (&store.refusal, store.confirmed.is_empty()) {
+                    (_, false) => Ok(item.id()),
+                    (Some((code, message)), true) => {
+                        Err(PutError::Refused { code: *code, message: message.clone() })
+                    }
+                    (None, true) => Err(PutError::Unanswered),
+                };
+                if stored.is_ok() || item.signed().is_none() {
+                    // The closest nodes decided; ours follows unless it is newer.
+                    let _ = self.items.put(item.as_ref().clone(), None);
+                }
+                Outcome::Put(stored)
+            }
+        };
+        if let Some(operation) = store.operation {
+            self.done(operation, outcome);
+        }
+    }
+
+    /// Tells the announces who holds what.
+    fn note_holders(&mut self, store: &Store, now: Instant) {
+        if let Cargo::Announce { service, ttl } = &store.cargo {
+            let alone = store.nodes.is_empty();
+            self.announces.stored(service, store.holders(), alone, *ttl, now);
+            if self.announces.next_due().is_some() {
+                self.store_again_soon(now);
+            }
+        }
+    }
+
+    /// The closest nodes of some announces changed.
+    pub(super) fn store_again_soon(&mut self, now: Instant) {
+        self.set_timer(now + SETTLE, Timer::StoreAgain);
+    }
+
+    pub(super) fn store_again(&mut self, now: Instant) {
+        for service in self.announces.due(now) {
+            self.store_in_background(service, now);
+        }
+    }
+}

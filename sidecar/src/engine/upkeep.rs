@@ -1,0 +1,95 @@
+//! What is done every second: old peers go, silent nodes are asked, the table is refreshed.
+
+use std::time::{Duration, Instant};
+
+use super::announces::Service;
+use super::lookups::Age;
+use super::node::Engine;
+use super::steps::{Subject, Then};
+
+/// How often upkeep is due.
+pub(super) const INTERVAL: Duration = Duration::from_secs(1);
+/// A node that was silent this long may be gone: it is asked before a newcomer is turned away.
+pub(super) const DOUBT: Duration = Duration::from_secs(10);
+/// No node is asked more often than this whether it is there …
+const KEEP_ALIVE: Duration = Duration::from_secs(3);
+/// … and each further node adds this, so that the rate of questions is the same however many
+/// nodes there are.
+const KEEP_ALIVE_EACH: Duration = Duration::from_millis(200);
+
+/// What upkeep remembers.
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    refreshed: Instant,
+}
+
+impl Upkeep {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { refreshed: now }
+    }
+}
+
+impl Engine {
+    pub(super) fn upkeep(&mut self, now: Instant) {
+        self.tokens.rotate(&mut self.rng, now);
+        self.peers.expire(now);
+        self.lookups.expire(now);
+        self.announces.expire(now);
+        self.keep_alive(now);
+        self.refresh(now);
+        self.refresh_watched(now);
+    }
+
+    /// Asks the nodes that were not heard for a while, and the suspects, whether they are there.
+    fn keep_alive(&mut self, now: Instant) {
+        let nodes = u32::try_from(self.nodes()).unwrap_or(u32::MAX);
+        let silence = KEEP_ALIVE.max(KEEP_ALIVE_EACH.saturating_mul(nodes));
+        let ask: Vec<_> = self
+            .v4
+            .nodes()
+            .chain(self.v6.nodes())
+            .filter(|node| {
+                if self.suspects.contains(&node.contact.addr) {
+                    self.suspects.may_ask(&node.contact.addr, now)
+                } else {
+                    now.duration_since(node.heard) >= silence
+                }
+            })
+            .map(|node| node.contact)
+            .collect();
+        for contact in ask {
+            self.ping(contact, now);
+        }
+    }
+
+    /// Walks to our own id, and to a random region, so that the table follows the network.
+    fn refresh(&mut self, now: Instant) {
+        if now.duration_since(self.upkeep.refreshed) < self.settings.node_liveness {
+            return;
+        }
+        self.upkeep.refreshed = now;
+        if self.nodes() > 0 {
+            self.walk(Subject::Node(self.settings.id), Then::Refresh, now);
+            let anywhere = self.random_id();
+            self.walk(Subject::Node(anywhere), Then::Refresh, now);
+        }
+    }
+
+    /// Names that somebody follows are looked up again before they go stale.
+    fn refresh_watched(&mut self, now: Instant) {
+        for name in self.watches.names() {
+            if self.lookups.age(&name, now) != Age::Fresh {
+                self.walk(Subject::Peers(name.clone()), Then::Refresh, now);
+            }
+            // Time alone can end a peer.
+            self.watches.touch(&name);
+        }
+    }
+
+    /// Stores an announce again, with nobody waiting for it.
+    pub(super) fn store_in_background(&mut self, service: Service, now: Instant) {
+        self.announces.storing(&service);
+        let (name, port) = service;
+        self.walk(Subject::Peers(name), Then::Announce { port, operation: None }, now);
+    }
+}

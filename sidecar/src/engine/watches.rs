@@ -1,0 +1,62 @@
+//! Names that somebody follows, with what they were last told.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use super::node::Engine;
+use super::steps::{Subject, Then};
+use super::{Effect, Name};
+
+/// The followed names.
+#[derive(Debug, Default)]
+pub(super) struct Watches {
+    /// What the followers of each name know.
+    told: BTreeMap<Name, Option<Vec<SocketAddr>>>,
+    /// Names whose peers may have changed.
+    touched: BTreeSet<Name>,
+}
+
+impl Watches {
+    /// The peers of a name may have changed.
+    pub(super) fn touch(&mut self, name: &[u8]) {
+        if let Some((name, _)) = self.told.get_key_value(name) {
+            self.touched.insert(name.clone());
+        }
+    }
+
+    pub(super) fn names(&self) -> Vec<Name> {
+        self.told.keys().cloned().collect()
+    }
+}
+
+impl Engine {
+    /// Follows a name: [`Effect::Changed`] tells of its peers once they are known, and each time
+    /// that they change.
+    pub fn watch(&mut self, name: &[u8], now: Instant) {
+        self.watches.told.insert(name.into(), None);
+        self.walk(Subject::Peers(name.into()), Then::Refresh, now);
+        self.tell_watchers(now);
+    }
+
+    /// Follows a name no more.
+    pub fn unwatch(&mut self, name: &[u8]) {
+        self.watches.told.remove(name);
+        self.watches.touched.remove(name);
+    }
+
+    pub(super) fn tell_watchers(&mut self, now: Instant) {
+        for name in std::mem::take(&mut self.watches.touched) {
+            let mut peers: Vec<_> = self.lookups.peers(&name, now).collect();
+            peers.extend(self.peers.get(&name, now).into_iter().flat_map(|held| held.iter()));
+            peers.sort_unstable();
+            peers.dedup();
+            if let Some(told) = self.watches.told.get_mut(&name)
+                && told.as_ref() != Some(&peers)
+            {
+                *told = Some(peers.clone());
+                self.effect(Effect::Changed { name, peers });
+            }
+        }
+    }
+}

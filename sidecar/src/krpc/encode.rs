@@ -1,0 +1,215 @@
+//! From a message to a datagram.
+
+use bendy::encoding::{AsString, Encoder, Error, SingleItemEncoder, SortedDictEncoder, ToBencode};
+use bendy::value::Value;
+
+use super::compact::{write_addr, write_nodes};
+use super::{Body, MAX_TTL, Message, Method, Put, Query, Response, SignedFields};
+
+/// Deepest nesting that is written: a BEP 44 value of 32 levels, in `a` or `r`, in the message.
+const MAX_DEPTH: usize = 40;
+
+/// A message that cannot be written: its value is nested too deep.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the message cannot be encoded: {0}")]
+pub struct EncodeError(String);
+
+/// Writes a message as a datagram.
+///
+/// # Errors
+/// When a value in it is nested deeper than 32 levels.
+pub fn encode(message: &Message<'_>) -> Result<Vec<u8>, EncodeError> {
+    let mut encoder = Encoder::new().with_max_depth(MAX_DEPTH);
+    encoder
+        .emit_dict(|mut dict| envelope(message, &mut dict))
+        .and_then(|()| encoder.get_output())
+        .map_err(|error| EncodeError(error.to_string()))
+}
+
+fn envelope(message: &Message<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    let kind = match &message.body {
+        Body::Query(query) => {
+            dict.emit_pair_with(b"a", |a| arguments(query, a))?;
+            dict.emit_pair(b"q", AsString(method_name(&query.method)))?;
+            if query.read_only {
+                dict.emit_pair(b"ro", 1)?;
+            }
+            b"q"
+        }
+        Body::Response(response) => {
+            dict.emit_pair_with(b"r", |r| answer(response, r))?;
+            b"r"
+        }
+        Body::Error { code, message } => {
+            dict.emit_pair_with(b"e", |e| {
+                e.emit_list(|list| {
+                    list.emit_int(*code)?;
+                    list.emit_str(message)
+                })
+            })?;
+            b"e"
+        }
+    };
+    dict.emit_pair(b"t", AsString(&message.transaction_id))?;
+    dict.emit_pair(b"y", AsString(kind))
+}
+
+fn method_name<'a>(method: &'a Method<'_>) -> &'a [u8] {
+    match method {
+        Method::Ping => b"ping",
+        Method::FindNode { .. } => b"find_node",
+        Method::GetPeers { .. } => b"get_peers",
+        Method::AnnouncePeer { .. } => b"announce_peer",
+        Method::WithdrawPeer { .. } => b"withdraw_peer",
+        Method::Get { .. } => b"get",
+        Method::Put(_) => b"put",
+        Method::Unknown { name } => name,
+        Method::Invalid { name, .. } => name.as_bytes(),
+    }
+}
+
+fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
+    let id = |a: &mut SortedDictEncoder<'_>| match query.sender {
+        Some(id) => a.emit_pair(b"id", AsString(id.as_bytes())),
+        None => Ok(()),
+    };
+    encoder.emit_dict(|mut a| {
+        match &query.method {
+            Method::Ping | Method::Unknown { .. } | Method::Invalid { .. } => id(&mut a)?,
+            Method::FindNode { target } => {
+                id(&mut a)?;
+                a.emit_pair(b"target", AsString(target))?;
+            }
+            Method::GetPeers { info_hash } => {
+                id(&mut a)?;
+                a.emit_pair(b"info_hash", AsString(info_hash))?;
+            }
+            Method::AnnouncePeer { info_hash, port, token, ttl } => {
+                id(&mut a)?;
+                a.emit_pair(b"implied_port", i64::from(port.is_none()))?;
+                a.emit_pair(b"info_hash", AsString(info_hash))?;
+                // BEP 5 wants the argument even where `implied_port` makes it void.
+                a.emit_pair(b"port", port.unwrap_or(0))?;
+                a.emit_pair(b"token", AsString(token))?;
+                if let Some(ttl) = ttl {
+                    a.emit_pair(b"ttl", u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX))?;
+                }
+            }
+            Method::WithdrawPeer { info_hash, port, token } => {
+                id(&mut a)?;
+                a.emit_pair(b"info_hash", AsString(info_hash))?;
+                a.emit_pair(b"port", *port)?;
+                a.emit_pair(b"token", AsString(token))?;
+            }
+            Method::Get { target, seq } => {
+                id(&mut a)?;
+                if let Some(seq) = seq {
+                    a.emit_pair(b"seq", *seq)?;
+                }
+                a.emit_pair(b"target", AsString(target))?;
+            }
+            Method::Put(put) => return put_arguments(put, &mut a, id),
+        }
+        want(query, &mut a)
+    })
+}
+
+/// `want` sorts after every other argument but `v`, which no query has beside it.
+fn want(query: &Query<'_>, a: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    if !query.want.n4 && !query.want.n6 {
+        return Ok(());
+    }
+    a.emit_pair_with(b"want", |want| {
+        want.emit_list(|list| {
+            if query.want.n4 {
+                list.emit_str("n4")?;
+            }
+            if query.want.n6 {
+                list.emit_str("n6")?;
+            }
+            Ok(())
+        })
+    })
+}
+
+fn put_arguments(
+    put: &Put<'_>,
+    a: &mut SortedDictEncoder<'_>,
+    id: impl Fn(&mut SortedDictEncoder<'_>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    if let Some(cas) = put.cas {
+        a.emit_pair(b"cas", cas)?;
+    }
+    id(a)?;
+    if let Some(signed) = &put.signed {
+        a.emit_pair(b"k", AsString(&signed.key))?;
+        if !signed.salt.is_empty() {
+            a.emit_pair(b"salt", AsString(&signed.salt))?;
+        }
+        seq_and_sig(signed, a)?;
+    }
+    a.emit_pair(b"token", AsString(&put.token))?;
+    value(&put.value, a)
+}
+
+fn seq_and_sig(signed: &SignedFields<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    dict.emit_pair(b"seq", signed.seq)?;
+    dict.emit_pair(b"sig", AsString(&signed.signature))
+}
+
+fn value(value: &Value<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    dict.emit_pair_with(b"v", |v| value.encode(v))
+}
+
+fn answer(response: &Response<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
+    encoder.emit_dict(|mut r| {
+        r.emit_pair(b"id", AsString(response.id.as_bytes()))?;
+        if let Some(signed) = &response.signed {
+            r.emit_pair(b"k", AsString(&signed.key))?;
+        }
+        for (key, ipv6) in [(b"nodes".as_slice(), false), (b"nodes6", true)] {
+            let nodes = write_nodes(&response.nodes, ipv6);
+            if !nodes.is_empty() {
+                r.emit_pair(key, AsString(nodes))?;
+            }
+        }
+        if let Some(signed) = &response.signed {
+            seq_and_sig(signed, &mut r)?;
+        }
+        if let Some(token) = &response.token {
+            r.emit_pair(b"token", AsString(token))?;
+        }
+        let ttls = ttls(response);
+        if !ttls.is_empty() {
+            r.emit_pair(b"ttl", AsString(ttls))?;
+        }
+        if let Some(v) = &response.value {
+            value(v, &mut r)?;
+        }
+        if response.peers.is_empty() {
+            return Ok(());
+        }
+        r.emit_pair_with(b"values", |values| {
+            values.emit_list(|list| {
+                let mut bytes = Vec::with_capacity(18);
+                for (addr, _) in &response.peers {
+                    bytes.clear();
+                    write_addr(addr, &mut bytes);
+                    list.emit_bytes(&bytes)?;
+                }
+                Ok(())
+            })
+        })
+    })
+}
+
+/// Three bytes of milliseconds for each peer, when every peer has a time.
+fn ttls(response: &Response<'_>) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(response.peers.len() * 3);
+    for (_, ttl) in &response.peers {
+        let Some(ttl) = ttl else { return Vec::new() };
+        let ms = u32::try_from(ttl.min(&MAX_TTL).as_millis()).unwrap_or(u32::MAX);
+        bytes.extend_from_slice(&ms.to_be_bytes()[1..]);
+    }
+    bytes
+}

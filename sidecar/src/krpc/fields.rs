@@ -1,0 +1,118 @@
+//! The dictionaries `a` and `r`, read into one flat record: bencode's sorted keys bring the
+//! arguments before the method that gives them meaning.
+
+use bendy::decoding::{DictDecoder, Error, FromBencode, ListDecoder, Object};
+use bendy::value::Value;
+
+/// What `a` or `r` held. A field of the wrong kind is as one that is missing, but noted in
+/// `invalid`.
+#[derive(Debug, Default)]
+pub(super) struct Fields<'a> {
+    pub(super) cas: Option<i64>,
+    pub(super) id: Option<&'a [u8]>,
+    pub(super) implied_port: Option<i64>,
+    pub(super) info_hash: Option<&'a [u8]>,
+    pub(super) k: Option<&'a [u8]>,
+    pub(super) nodes: Option<&'a [u8]>,
+    pub(super) nodes6: Option<&'a [u8]>,
+    pub(super) port: Option<i64>,
+    pub(super) salt: Option<&'a [u8]>,
+    pub(super) seq: Option<i64>,
+    pub(super) sig: Option<&'a [u8]>,
+    pub(super) target: Option<&'a [u8]>,
+    pub(super) token: Option<&'a [u8]>,
+    pub(super) ttl: Option<Ttl<'a>>,
+    pub(super) v: Option<Value<'static>>,
+    pub(super) values: Vec<&'a [u8]>,
+    pub(super) want: Vec<&'a [u8]>,
+    pub(super) invalid: Option<&'static str>,
+}
+
+/// `ttl` is a number in a query, and a byte string in an answer.
+#[derive(Debug)]
+pub(super) enum Ttl<'a> {
+    Milliseconds(i64),
+    Each(&'a [u8]),
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn read(mut dict: DictDecoder<'_, 'a>) -> Result<Self, Error> {
+        let mut fields = Self::default();
+        while let Some((key, object)) = dict.next_pair()? {
+            match key {
+                b"cas" => fields.cas = fields.integer("cas", object),
+                b"id" => fields.id = fields.bytes("id", object),
+                b"implied_port" => fields.implied_port = fields.integer("implied_port", object),
+                b"info_hash" => fields.info_hash = fields.bytes("info_hash", object),
+                b"k" => fields.k = fields.bytes("k", object),
+                b"nodes" => fields.nodes = fields.bytes("nodes", object),
+                b"nodes6" => fields.nodes6 = fields.bytes("nodes6", object),
+                b"port" => fields.port = fields.integer("port", object),
+                b"salt" => fields.salt = fields.bytes("salt", object),
+                b"seq" => fields.seq = fields.integer("seq", object),
+                b"sig" => fields.sig = fields.bytes("sig", object),
+                b"target" => fields.target = fields.bytes("target", object),
+                b"token" => fields.token = fields.bytes("token", object),
+                b"ttl" => {
+                    fields.ttl = match object {
+                        Object::Bytes(bytes) => Some(Ttl::Each(bytes)),
+                        other => fields.integer("ttl", other).map(Ttl::Milliseconds),
+                    }
+                }
+                // An integer beyond 64 bits is bencode, but no value that anybody here can hold.
+                b"v" => match Value::decode_bencode_object(object) {
+                    Ok(value) => fields.v = Some(value),
+                    Err(_) => fields.invalid = Some("v"),
+                },
+                b"values" => fields.values = fields.list("values", object)?,
+                b"want" => fields.want = fields.list("want", object)?,
+                _ => {}
+            }
+        }
+        Ok(fields)
+    }
+
+    fn bytes(&mut self, name: &'static str, object: Object<'_, 'a>) -> Option<&'a [u8]> {
+        match object {
+            Object::Bytes(bytes) => Some(bytes),
+            _ => self.refuse(name),
+        }
+    }
+
+    fn integer(&mut self, name: &'static str, object: Object<'_, 'a>) -> Option<i64> {
+        match object {
+            Object::Integer(text) => text.parse().ok().or_else(|| self.refuse(name)),
+            _ => self.refuse(name),
+        }
+    }
+
+    /// The byte strings of a list; what else it holds is passed over.
+    fn list(
+        &mut self,
+        name: &'static str,
+        object: Object<'_, 'a>,
+    ) -> Result<Vec<&'a [u8]>, Error> {
+        match object {
+            Object::List(list) => byte_strings(list),
+            _ => {
+                self.invalid = Some(name);
+                Ok(Vec::new())
+            }
+        }
+    }
+
+    fn refuse<T>(&mut self, name: &'static str) -> Option<T> {
+        self.invalid = Some(name);
+        None
+    }
+}
+
+fn byte_strings<'a>(mut list: ListDecoder<'_, 'a>) -> Result<Vec<&'a [u8]>, Error> {
+    let mut strings = Vec::new();
+    while let Some(object) = list.next_object()? {
+        if let Object::Bytes(bytes) = object {
+            strings.push(bytes);
+        }
+    }
+    Ok(strings)
+}

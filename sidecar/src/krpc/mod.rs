@@ -1,0 +1,206 @@
+//! KRPC: the messages of the DHT, as bencode, both ways (BEP 5, BEP 32, BEP 44), with Grape's ways.
+//!
+//! Grapes put the raw service name into `info_hash`, so that names and targets are byte strings of
+//! any length here, and so are transaction ids.
+//!
+//! Three extensions, which other implementations ignore: `ttl` in answers to `get_peers` and in
+//! `announce_peer` (how long a peer is to be believed), and the query `withdraw_peer`.
+
+mod compact;
+mod decode;
+mod encode;
+mod fields;
+
+use std::borrow::Cow;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bendy::value::Value;
+use mainline::Id;
+
+pub use compact::{NODE_V4, NODE_V6, PEER_V4, PEER_V6};
+pub use decode::{Malformed, decode};
+pub use encode::{EncodeError, encode};
+
+/// Codes of KRPC errors (BEP 5, BEP 44).
+pub mod code {
+    /// A malformed packet, an invalid argument, or a bad token.
+    pub const PROTOCOL: i64 = 203;
+    /// A method that is not known.
+    pub const METHOD_UNKNOWN: i64 = 204;
+    /// A compare-and-set that did not match.
+    pub const CAS_MISMATCH: i64 = 301;
+    /// A sequence number that is not greater than the stored one.
+    pub const SEQ_TOO_LOW: i64 = 302;
+}
+
+/// Longest time to live that `ttl` in an answer can say: 24 bits of milliseconds.
+pub const MAX_TTL: Duration = Duration::from_millis(0x00ff_ffff);
+
+/// Another node: its id and where it is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Contact {
+    /// The node's id.
+    pub id: Id,
+    /// Its UDP address.
+    pub addr: SocketAddr,
+}
+
+/// One datagram.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Message<'a> {
+    /// Chosen by the asker, any length, echoed by the answerer.
+    pub transaction_id: Cow<'a, [u8]>,
+    /// What the datagram says.
+    pub body: Body<'a>,
+}
+
+/// What a message says.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Body<'a> {
+    /// A question (`y` = `q`).
+    Query(Query<'a>),
+    /// An answer (`y` = `r`).
+    Response(Box<Response<'a>>),
+    /// A refusal (`y` = `e`).
+    Error {
+        /// One of [`code`], or another.
+        code: i64,
+        /// For people.
+        message: Cow<'a, str>,
+    },
+}
+
+/// A question with who asks it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Query<'a> {
+    /// The asking node; none when it named itself in no way that we know.
+    pub sender: Option<Id>,
+    /// The asker answers no queries itself (BEP 43).
+    pub read_only: bool,
+    /// Which kinds of nodes the asker wants (BEP 32).
+    pub want: Want,
+    /// The question.
+    pub method: Method<'a>,
+}
+
+/// Which kinds of nodes an asker wants (BEP 32); neither means those of the address family that
+/// the query came over.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Want {
+    /// IPv4 nodes.
+    pub n4: bool,
+    /// IPv6 nodes.
+    pub n6: bool,
+}
+
+/// The questions that nodes ask each other.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Method<'a> {
+    /// Are you there?
+    Ping,
+    /// Which nodes do you know that are closest to `target`?
+    FindNode {
+        /// A node id, as a rule.
+        target: Cow<'a, [u8]>,
+    },
+    /// Who announced this name?
+    GetPeers {
+        /// The name.
+        info_hash: Cow<'a, [u8]>,
+    },
+    /// I serve this name.
+    AnnouncePeer {
+        /// The name.
+        info_hash: Cow<'a, [u8]>,
+        /// The service's port; none means the port that the query came from (`implied_port`).
+        port: Option<u16>,
+        /// From the answer to `get_peers`.
+        token: Cow<'a, [u8]>,
+        /// How long to believe it (extension); as long as the answerer believes any when none.
+        ttl: Option<Duration>,
+    },
+    /// I serve this name no more (extension).
+    WithdrawPeer {
+        /// The name.
+        info_hash: Cow<'a, [u8]>,
+        /// The service's port.
+        port: u16,
+        /// From the answer to `get_peers`.
+        token: Cow<'a, [u8]>,
+    },
+    /// What is stored under `target`? (BEP 44)
+    Get {
+        /// The item's id.
+        target: Cow<'a, [u8]>,
+        /// Answer with the value only if it is newer than this.
+        seq: Option<i64>,
+    },
+    /// Store this. (BEP 44)
+    Put(Box<Put<'a>>),
+    /// A method that we do not know.
+    Unknown {
+        /// Its name.
+        name: Cow<'a, [u8]>,
+    },
+    /// A method that we know, with arguments that are missing or of the wrong kind.
+    Invalid {
+        /// The method's name.
+        name: &'static str,
+        /// The argument at fault.
+        argument: &'static str,
+    },
+}
+
+/// The arguments of `put` (BEP 44).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Put<'a> {
+    /// From the answer to `get`.
+    pub token: Cow<'a, [u8]>,
+    /// The value.
+    pub value: Value<'static>,
+    /// Who signed it, for a mutable item.
+    pub signed: Option<SignedFields<'a>>,
+    /// The `seq` that the stored item must have.
+    pub cas: Option<i64>,
+}
+
+/// What makes an item mutable, unchecked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedFields<'a> {
+    /// The ed25519 public key.
+    pub key: Cow<'a, [u8]>,
+    /// The signature.
+    pub signature: Cow<'a, [u8]>,
+    /// The version.
+    pub seq: i64,
+    /// The salt; empty for none, and never in an answer to `get`.
+    pub salt: Cow<'a, [u8]>,
+}
+
+/// An answer. One shape for all methods, as on the wire.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Response<'a> {
+    /// The answering node.
+    pub id: Id,
+    /// Nodes closest to what was asked for.
+    pub nodes: Vec<Contact>,
+    /// Peers of the name, each with how long it is to be believed, where the answerer says so.
+    pub peers: Vec<(SocketAddr, Option<Duration>)>,
+    /// Lets the asker announce or put.
+    pub token: Option<Cow<'a, [u8]>>,
+    /// The stored value.
+    pub value: Option<Value<'static>>,
+    /// Who signed it.
+    pub signed: Option<SignedFields<'a>>,
+}
+
+impl Response<'_> {
+    /// An answer that says only who answers.
+    pub fn new(id: Id) -> Self {
+        Self { id, nodes: Vec::new(), peers: Vec::new(), token: None, value: None, signed: None }
+    }
+}
+
+#[cfg(test)]
+mod tests;
