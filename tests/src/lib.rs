@@ -1,1 +1,26 @@
-//! What the tests of Grapes stand on.
+//! What the tests of Grapes stand on: real peers, as processes that end with their test.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`grape`] | a running Grape, whoever wrote it, and what a service asks of it |
+//! | [`npm_grape`], [`our_grape`] | how the Node.js Grape and ours are started |
+//! | [`network`] | several Grapes that have joined each other |
+//! | [`programs`] | Grenache clients in Node.js, and what they tell |
+//! | [`peers`] | the npm packages, installed once |
+//! | [`process`] | child processes |
+//! | [`http`] | requests as they are, byte by byte |
+//! | [`ports`] | ports that nobody else has |
+//! | [`items`] | signed BEP 44 items, as JSON |
+//! | [`wait`] | until something holds |
+
+pub mod grape;
+pub mod http;
+pub mod items;
+pub mod network;
+pub mod npm_grape;
+pub mod our_grape;
+pub mod peers;
+pub mod ports;
+pub mod process;
+pub mod programs;
+pub mod wait;

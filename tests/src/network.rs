@@ -1,0 +1,100 @@
+//! Several Grapes, of several kinds, that have joined each other.
+
+use anyhow::{Result, ensure};
+
+use crate::grape::{Grape, Kind, Options, Seat};
+use crate::wait;
+
+/// Who bootstraps to whom.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// All to the first, which has nobody to bootstrap to.
+    Star,
+    /// Each to the next, and the last to the first.
+    Ring,
+    /// Each to all others.
+    Mesh,
+}
+
+impl Shape {
+    fn bootstrap(self, own: usize, ports: &[u16]) -> Vec<u16> {
+        let others = |other: &usize| match self {
+            Self::Star => own > 0 && *other == 0,
+            Self::Ring => *other == (own + 1) % ports.len() && *other != own,
+            Self::Mesh => *other != own,
+        };
+        (0..ports.len()).filter(others).map(|other| ports[other]).collect()
+    }
+}
+
+/// Grapes that know each other, in the order in which they were named.
+#[derive(Debug)]
+pub struct Network {
+    /// The Grapes. One that is taken out is killed when dropped.
+    pub grapes: Vec<Grape>,
+}
+
+impl Network {
+    /// Starts Grapes, and waits until each has all others in its routing table. At most 20, since
+    /// a table need not hold more.
+    ///
+    /// # Errors
+    /// When one does not start, or they do not find each other.
+    pub async fn start(shape: Shape, kinds: &[Kind]) -> Result<Self> {
+        Self::start_with(shape, kinds, &Options::default()).await
+    }
+
+    /// As [`Network::start`], with options; who bootstraps to whom follows from the shape.
+    ///
+    /// # Errors
+    /// When one does not start, or they do not find each other.
+    pub async fn start_with(shape: Shape, kinds: &[Kind], options: &Options) -> Result<Self> {
+        ensure!(kinds.len() <= 20, "a routing table need not hold {} nodes", kinds.len());
+        let seats = kinds.iter().map(|_| Seat::take()).collect::<Result<Vec<_>>>()?;
+        let ports: Vec<u16> = seats.iter().map(|seat| seat.dht.number()).collect();
+        let mut grapes = Vec::new();
+        for (own, (kind, seat)) in kinds.iter().zip(seats).enumerate() {
+            let bootstrap = shape.bootstrap(own, &ports);
+            let options = Options { bootstrap, ..options.clone() };
+            grapes.push(Grape::start(*kind, seat, &options).await?);
+        }
+        let mut network = Self { grapes };
+        network.settled().await?;
+        Ok(network)
+    }
+
+    /// A network named by letters: `n` for npm's Grape, `o` for ours, as in `noo`.
+    ///
+    /// # Errors
+    /// When one does not start, or they do not find each other.
+    pub async fn of(shape: Shape, letters: &str) -> Result<Self> {
+        Self::start(shape, &kinds(letters)?).await
+    }
+
+    async fn settled(&mut self) -> Result<()> {
+        let others = self.grapes.len() as u64 - 1;
+        for grape in &mut self.grapes {
+            let what = format!("{grape} knows all {others} others");
+            wait::until(&what, async || {
+                let nodes = grape.nodes().await?;
+                ensure!(nodes == others, "it knows {nodes}");
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Reads letters as [`Network::of`] does.
+///
+/// # Errors
+/// When a letter is neither `n` nor `o`.
+pub fn kinds(letters: &str) -> Result<Vec<Kind>> {
+    let kind = |letter| match letter {
+        'n' => Ok(Kind::Npm),
+        'o' => Ok(Kind::Ours),
+        other => anyhow::bail!("{other:?} is neither n nor o"),
+    };
+    letters.chars().map(kind).collect()
+}
