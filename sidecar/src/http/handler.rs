@@ -1,0 +1,182 @@
+//! One request, one answer.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::{Body, Frame, Incoming, SizeHint};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+
+use crate::clock;
+use crate::metrics::Asked;
+
+use super::body::{self, Unread};
+use super::connection::Activity;
+use super::reply::Reply;
+use super::routes::Verb;
+use super::watch::Events;
+use super::{Api, Door, admin, json, verbs, watch, websocket};
+
+/// The body of an answer.
+pub(crate) enum Answer {
+    /// All of it.
+    Whole(Full<Bytes>),
+    /// Events, until one side ends them.
+    Events(Events),
+}
+
+impl Body for Answer {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        match self.get_mut() {
+            Self::Whole(whole) => Pin::new(whole).poll_frame(context),
+            Self::Events(events) => events.poll_event(context).map(|event| event.map(Ok)),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Whole(whole) => whole.is_end_stream(),
+            Self::Events(_) => false,
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Whole(whole) => whole.size_hint(),
+            Self::Events(_) => SizeHint::default(),
+        }
+    }
+}
+
+/// Answers a request that came in at `door`.
+pub(crate) async fn answer(
+    api: Arc<Api>,
+    door: Door,
+    connection: Arc<Activity>,
+    mut request: Request<Incoming>,
+) -> Result<Response<Answer>, Infallible> {
+    let _busy = connection.busy();
+    if matches!(*request.method(), Method::GET | Method::HEAD) {
+        if let Some(page) = admin::page(&api, request.uri().path()) {
+            api.metrics.answered(Asked::Admin, page.status());
+            return Ok(page);
+        }
+        if door == Door::Api && websocket::is_asked_for(&request) {
+            return Ok(match websocket::accept(&mut request) {
+                Ok((response, upgrade)) => {
+                    connection.upgrade_to(upgrade);
+                    response
+                }
+                Err(refusal) => text(StatusCode::BAD_REQUEST, refusal),
+            });
+        }
+        if door == Door::Api && request.uri().path() == "/watch" {
+            let answer = watch::answer(&api, &connection, request.uri().query());
+            api.metrics.answered(Asked::Watch, answer.status());
+            return Ok(answer);
+        }
+    }
+    Ok(match door {
+        Door::Api => ask(&api, &connection, request).await,
+        Door::Admin => {
+            text(StatusCode::NOT_FOUND, "Here are GET /healthz, /readyz, /status and /metrics.\n")
+        }
+    })
+}
+
+/// Answers a verb.
+async fn ask(api: &Api, connection: &Activity, request: Request<Incoming>) -> Response<Answer> {
+    if request.method() == Method::CONNECT {
+        // Any answer of 2xx would turn the connection into a tunnel.
+        return closing(text(StatusCode::METHOD_NOT_ALLOWED, "A Grape is no proxy.\n"));
+    }
+    let started = clock::now();
+    let _in_flight = api.metrics.request();
+    let (head, body) = request.into_parts();
+    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    let verb = Verb::from_path(target);
+    let asked = verb.map_or(Asked::Unknown, Asked::Verb);
+    let response = match body::read(body, api.max_payload_size).await {
+        Ok(body) => {
+            let body = lossy(&body);
+            match json::envelope_data(&body) {
+                Ok(data) => {
+                    let reply = match verb {
+                        Some(verb) => verbs::call(&api.dht, verb, data).await,
+                        None => Reply::error("ERR_REQ_NOTFOUND"),
+                    };
+                    if reply.refused {
+                        api.metrics.refused(asked);
+                    }
+                    json_response(reply)
+                }
+                Err(json::InvalidJson) => {
+                    text(StatusCode::INTERNAL_SERVER_ERROR, "ERR_GRAPE_PAYLOAD_INVALID")
+                }
+            }
+        }
+        Err(Unread::TooLarge) => {
+            connection.rejects_input();
+            closing(text(StatusCode::PAYLOAD_TOO_LARGE, "ERR_GRAPE_PAYLOAD_SIZE"))
+        }
+        Err(Unread::Broken) => closing(text(StatusCode::BAD_REQUEST, "request aborted")),
+    };
+    api.metrics.answered(asked, response.status());
+    if let Some(verb) = verb {
+        api.metrics.took(verb, clock::now().saturating_duration_since(started));
+    }
+    response
+}
+
+/// Text in which bytes that are no UTF-8 are replaced, as Node.js reads a body.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
+    }
+}
+
+fn json_response(reply: Reply) -> Response<Answer> {
+    let nothing = reply.body.is_empty();
+    let mut response = Response::new(Answer::Whole(Full::new(reply.body)));
+    *response.status_mut() = reply.status;
+    if !nothing {
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+    }
+    response
+}
+
+/// An answer of plain text.
+pub(crate) fn text(status: StatusCode, text: impl Into<Bytes>) -> Response<Answer> {
+    page(status, HeaderValue::from_static("text/plain; charset=utf-8"), text)
+}
+
+/// An answer of any type.
+pub(crate) fn page(
+    status: StatusCode,
+    content_type: HeaderValue,
+    body: impl Into<Bytes>,
+) -> Response<Answer> {
+    let mut response = Response::new(Answer::Whole(Full::new(body.into())));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// The same answer, the last on its connection.
+fn closing(mut response: Response<Answer>) -> Response<Answer> {
+    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    response
+}

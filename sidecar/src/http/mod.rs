@@ -1,0 +1,107 @@
+//! The HTTP API of a Grape, its WebSocket and its pages for operators.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `server.rs`, `connection.rs` | listening; one connection: keep-alive, time-outs, closing |
+//! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
+//! | `routes.rs`, `verbs.rs`, `items.rs` | the verbs, shared by HTTP and WebSocket |
+//! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
+//! | `websocket.rs` | the verbs in text frames |
+//! | `watch.rs` | a name's peers as server-sent events |
+//! | `admin.rs` | `/healthz`, `/readyz`, `/status`, `/metrics` |
+
+mod admin;
+mod body;
+mod connection;
+mod handler;
+mod items;
+mod json;
+mod reply;
+mod routes;
+mod server;
+mod values;
+mod verbs;
+mod watch;
+mod websocket;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use crate::dht::Dht;
+use crate::metrics::Metrics;
+
+pub use admin::StatusPage;
+pub(crate) use admin::status;
+pub(crate) use routes::Verb;
+pub(crate) use server::{bind, serve};
+
+/// Where a Grape is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Addresses {
+    pub(crate) api: SocketAddr,
+    pub(crate) admin: Option<SocketAddr>,
+    pub(crate) dht: SocketAddr,
+}
+
+/// What all connections of a Grape share.
+pub(crate) struct Api {
+    pub(crate) dht: Dht,
+    pub(crate) metrics: Metrics,
+    pub(crate) addresses: Addresses,
+    /// Largest body and largest WebSocket message, in bytes.
+    pub(crate) max_payload_size: usize,
+    pub(crate) started: Instant,
+    /// Cancelled when the Grape takes no more requests: connections finish what they do and close.
+    pub(crate) stop: CancellationToken,
+    draining: AtomicBool,
+    watches: Arc<Semaphore>,
+}
+
+impl Api {
+    pub(crate) fn new(
+        dht: Dht,
+        metrics: Metrics,
+        addresses: Addresses,
+        max_payload_size: usize,
+        started: Instant,
+    ) -> Self {
+        Self {
+            dht,
+            metrics,
+            addresses,
+            max_payload_size,
+            started,
+            stop: CancellationToken::new(),
+            draining: AtomicBool::new(false),
+            watches: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
+        }
+    }
+
+    /// From now on `/readyz` sends clients elsewhere.
+    pub(crate) fn begin_drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Whether services should be sent here.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.dht.is_ready() && !self.is_draining()
+    }
+}
+
+/// On which of a Grape's addresses a request came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// The API: everything.
+    Api,
+    /// The address for operators: the four pages, nothing that changes the Grape.
+    Admin,
+}
