@@ -1,0 +1,376 @@
+//! What a Grape tells Prometheus. Each Grape has a registry of its own, so that several can run in
+//! one process; what the DHT counts is read when it is asked for.
+
+mod process;
+
+use std::time::Duration;
+
+use hyper::StatusCode;
+use prometheus::core::Collector;
+use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+
+use crate::engine::{QUERY_METHODS, Stats};
+use crate::http::Verb;
+
+/// Upper bounds of the request durations' buckets in seconds: a hot lookup takes some 50 µs, a walk
+/// milliseconds, a walk past dead nodes up to seconds.
+const DURATIONS: [f64; 14] =
+    [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 1.0, 2.5];
+
+/// What a request asks for, as a label: as many as are listed here, whatever is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Asked {
+    /// A verb, over HTTP or a WebSocket.
+    Verb(Verb),
+    /// A watch.
+    Watch,
+    /// A page for operators.
+    Admin,
+    /// A path or frame that names nothing.
+    Unknown,
+}
+
+impl Asked {
+    const ALL: [Self; 8] = [
+        Self::Verb(Verb::Lookup),
+        Self::Verb(Verb::Announce),
+        Self::Verb(Verb::Withdraw),
+        Self::Verb(Verb::Put),
+        Self::Verb(Verb::Get),
+        Self::Watch,
+        Self::Admin,
+        Self::Unknown,
+    ];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Verb(verb) => verb.name(),
+            Self::Watch => "watch",
+            Self::Admin => "admin",
+            Self::Unknown => "unknown",
+        }
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Self::Verb(verb) => verb as usize,
+            Self::Watch => 5,
+            Self::Admin => 6,
+            Self::Unknown => 7,
+        }
+    }
+}
+
+/// Classes of status that are told apart.
+const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
+
+/// A Grape's metrics. Every child of a labelled metric is made at the start: counting a request
+/// is an atomic addition, and a rate is seen from its first request on.
+pub(crate) struct Metrics {
+    registry: Registry,
+    answered: [[IntCounter; CLASSES.len()]; Asked::ALL.len()],
+    refused: [IntCounter; Asked::ALL.len()],
+    took: [Histogram; Verb::ALL.len()],
+    in_flight: IntGauge,
+    connections: IntGauge,
+    websockets: IntGauge,
+    watches: IntGauge,
+    panics: IntCounter,
+}
+
+/// Something that is open, counted until it is dropped.
+pub(crate) struct Open(IntGauge);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+impl Metrics {
+    /// Metrics in a registry of their own.
+    ///
+    /// # Errors
+    /// When two metrics clash.
+    pub(crate) fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let answered = IntCounterVec::new(
+            Opts::new("grape_api_requests_total", "Requests answered, over HTTP and WebSocket."),
+            &["verb", "code"],
+        )?;
+        let refused = IntCounterVec::new(
+            Opts::new(
+                "grape_api_refusals_total",
+                "Requests answered with an error text; most of these have status 200.",
+            ),
+            &["verb"],
+        )?;
+        let took = HistogramVec::new(
+            HistogramOpts::new(
+                "grape_api_request_duration_seconds",
+                "Time from a request's head to its answer.",
+            )
+            .buckets(DURATIONS.to_vec()),
+            &["verb"],
+        )?;
+        let gauge = |name, help| -> Result<IntGauge, prometheus::Error> {
+            let gauge = IntGauge::new(name, help)?;
+            registry.register(Box::new(gauge.clone()))?;
+            Ok(gauge)
+        };
+        let in_flight = gauge("grape_api_requests_in_flight", "Requests being answered.")?;
+        let connections = gauge("grape_api_connections", "Connections open, WebSockets included.")?;
+        let websockets = gauge("grape_websocket_connections", "WebSockets open.")?;
+        let watches = gauge("grape_watches", "Watches open.")?;
+        let panics = IntCounter::new(
+            "grape_connection_panics_total",
+            "Connections lost to a defect of the Grape.",
+        )?;
+        let version = Opts::new("grape_build_info", "The Grape's version; the value is always 1.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = IntGauge::with_opts(version)?;
+        build.set(1);
+
+        let parts: [Box<dyn Collector>; 5] = [
+            Box::new(answered.clone()),
+            Box::new(refused.clone()),
+            Box::new(took.clone()),
+            Box::new(panics.clone()),
+            Box::new(build),
+        ];
+        for part in parts {
+            registry.register(part)?;
+        }
+        Ok(Self {
+            answered: Asked::ALL.map(|asked| {
+                CLASSES.map(|class| answered.with_label_values(&[asked.label(), class]))
+            }),
+            refused: Asked::ALL.map(|asked| refused.with_label_values(&[asked.label()])),
+            took: Verb::ALL.map(|verb| took.with_label_values(&[verb.name()])),
+            registry,
+            in_flight,
+            connections,
+            websockets,
+            watches,
+            panics,
+        })
+    }
+
+    /// A request was answered.
+    pub(crate) fn answered(&self, asked: Asked, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).saturating_sub(2).min(CLASSES.len() - 1);
+        self.answered[asked.index()][class].inc();
+    }
+
+    /// A request was answered with an error text.
+    pub(crate) fn refused(&self, asked: Asked) {
+        self.refused[asked.index()].inc();
+    }
+
+    /// How long a verb's answer took.
+    pub(crate) fn took(&self, verb: Verb, time: Duration) {
+        self.took[verb as usize].observe(time.as_secs_f64());
+    }
+
+    /// A task of a connection panicked.
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    /// A request that is being answered.
+    pub(crate) fn request(&self) -> Open {
+        open(&self.in_flight)
+    }
+
+    /// A connection.
+    pub(crate) fn connection(&self) -> Open {
+        open(&self.connections)
+    }
+
+    /// A connection that became a WebSocket.
+    pub(crate) fn websocket(&self) -> Open {
+        open(&self.websockets)
+    }
+
+    /// A watch.
+    pub(crate) fn watch(&self) -> Open {
+        open(&self.watches)
+    }
+
+    /// How many connections are open.
+    pub(crate) fn connections_open(&self) -> usize {
+        usize::try_from(self.connections.get()).unwrap_or_default()
+    }
+
+    /// All metrics in Prometheus' text format.
+    ///
+    /// # Errors
+    /// When a metric cannot be written, which its name or labels alone can cause.
+    pub(crate) fn exposition(
+        &self,
+        stats: &Stats,
+        ready: bool,
+    ) -> Result<Vec<u8>, prometheus::Error> {
+        let mut families = self.registry.gather();
+        families.extend(dht_families(stats, ready));
+        families.extend(process::families());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::with_capacity(16 << 10);
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(text)
+    }
+}
+
+fn open(gauge: &IntGauge) -> Open {
+    gauge.inc();
+    Open(gauge.clone())
+}
+
+/// What the DHT counted.
+fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
+    let one = |n: u64| vec![(None, float(n))];
+    let sources = |memory, walked| {
+        vec![(Some(("source", "memory")), float(memory)), (Some(("source", "walk")), float(walked))]
+    };
+    let methods = |counts: &[u64; QUERY_METHODS.len()]| {
+        let counts = QUERY_METHODS.iter().zip(counts);
+        counts.map(|(&method, &n)| (Some(("method", method)), float(n))).collect()
+    };
+    let counters = [
+        ("packets_received", "Datagrams received.", one(stats.packets_received)),
+        ("packets_sent", "Datagrams sent.", one(stats.packets_sent)),
+        ("received_bytes", "Bytes received in datagrams.", one(stats.bytes_received)),
+        ("sent_bytes", "Bytes sent in datagrams.", one(stats.bytes_sent)),
+        ("malformed_packets", "Datagrams that were no KRPC message.", one(stats.malformed)),
+        ("queries_received", "Queries received.", methods(&stats.queries_received)),
+        ("queries_sent", "Queries sent.", methods(&stats.queries_sent)),
+        ("query_timeouts", "Queries sent that were never answered.", one(stats.timeouts)),
+        ("query_errors", "Queries sent that an error answered.", one(stats.errors_received)),
+        (
+            "lookups",
+            "Lookups, by where their answer came from.",
+            sources(stats.lookups_from_memory, stats.lookups_walked),
+        ),
+        (
+            "announces",
+            "Announces, by whether the closest nodes were known to hold them.",
+            sources(stats.announces_from_memory, stats.announces_walked),
+        ),
+    ];
+    let size = |n: usize| one(u64::try_from(n).unwrap_or(u64::MAX));
+    let gauges = [
+        ("dht_nodes", "Nodes in the routing table.", size(stats.nodes)),
+        ("dht_names", "Names whose peers are held.", size(stats.names_held)),
+        ("dht_peers", "Peers held, of all names.", size(stats.peers_held)),
+        ("dht_items", "BEP 44 items held.", size(stats.items_held)),
+        ("dht_announced", "Announces of services here that are alive.", size(stats.announced)),
+        ("ready", "1 when joined or the first, and not draining.", one(ready.into())),
+    ];
+    let counters = counters.into_iter().map(|(name, help, samples)| {
+        family(&format!("grape_dht_{name}_total"), help, MetricType::COUNTER, samples)
+    });
+    let gauges = gauges.into_iter().map(|(name, help, samples)| {
+        family(&format!("grape_{name}"), help, MetricType::GAUGE, samples)
+    });
+    counters.chain(gauges).collect()
+}
+
+/// Prometheus knows no numbers but floats; up to 2^53 they are exact.
+fn float(n: u64) -> f64 {
+    n as f64
+}
+
+type Sample = (Option<(&'static str, &'static str)>, f64);
+
+fn family(name: &str, help: &str, kind: MetricType, samples: Vec<Sample>) -> MetricFamily {
+    let mut family = MetricFamily::default();
+    family.set_name(name.to_owned());
+    family.set_help(help.to_owned());
+    family.set_field_type(kind);
+    family.set_metric(samples.into_iter().map(|sample| metric(sample, kind)).collect());
+    family
+}
+
+fn metric((label, value): Sample, kind: MetricType) -> Metric {
+    let mut metric = Metric::default();
+    if let Some((name, value)) = label {
+        let mut pair = LabelPair::default();
+        pair.set_name(name.to_owned());
+        pair.set_value(value.to_owned());
+        metric.set_label(vec![pair]);
+    }
+    if kind == MetricType::COUNTER {
+        let mut counter = Counter::default();
+        counter.set_value(value);
+        metric.set_counter(counter);
+    } else {
+        let mut gauge = Gauge::default();
+        gauge.set_value(value);
+        metric.set_gauge(gauge);
+    }
+    metric
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indices_are_positions() {
+        for (position, asked) in Asked::ALL.into_iter().enumerate() {
+            assert_eq!(asked.index(), position, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_counted_is_shown() {
+        let metrics = Metrics::new().unwrap();
+        let lookup = Asked::Verb(Verb::Lookup);
+        metrics.answered(lookup, StatusCode::OK);
+        metrics.answered(lookup, StatusCode::SWITCHING_PROTOCOLS);
+        metrics.answered(Asked::Unknown, StatusCode::INTERNAL_SERVER_ERROR);
+        metrics.refused(lookup);
+        metrics.took(Verb::Lookup, Duration::from_micros(70));
+        let open = metrics.watch();
+        let mut stats = Stats { packets_sent: 7, nodes: 3, ..Stats::default() };
+        stats.queries_sent[2] = 5;
+        let text = exposition(&metrics, &stats);
+        for line in [
+            r#"grape_api_requests_total{code="2xx",verb="lookup"} 2"#,
+            r#"grape_api_requests_total{code="5xx",verb="unknown"} 1"#,
+            r#"grape_api_requests_total{code="3xx",verb="put"} 0"#,
+            r#"grape_api_refusals_total{verb="lookup"} 1"#,
+            r#"grape_api_request_duration_seconds_bucket{verb="lookup",le="0.0001"} 1"#,
+            r#"grape_dht_queries_sent_total{method="get_peers"} 5"#,
+            "grape_dht_packets_sent_total 7",
+            "grape_dht_nodes 3",
+            "grape_ready 1",
+            "grape_watches 1",
+            "# TYPE grape_dht_nodes gauge",
+            "# TYPE grape_dht_packets_sent_total counter",
+            concat!("grape_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
+        }
+        drop(open);
+        assert!(exposition(&metrics, &stats).contains("\ngrape_watches 0\n"));
+    }
+
+    #[test]
+    fn names_and_types_follow_the_conventions() {
+        let text = exposition(&Metrics::new().unwrap(), &Stats::default());
+        for line in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+            let (name, kind) = line.split_once(' ').unwrap();
+            assert!(name.starts_with("grape_") || name.starts_with("process_"), "{name}");
+            assert_eq!(name.ends_with("_total"), kind == "counter", "{name} is a {kind}");
+        }
+    }
+
+    fn exposition(metrics: &Metrics, stats: &Stats) -> String {
+        String::from_utf8(metrics.exposition(stats, true).unwrap()).unwrap()
+    }
+}
