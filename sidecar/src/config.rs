@@ -98,7 +98,8 @@ impl FromStr for HostPort {
             }
             None => host,
         };
-        let plausible = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
+        let plausible =
+            |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_' | ':' | '%');
         if host.is_empty() || !host.chars().all(plausible) {
             return Err(invalid("the host is a DNS name or an IP address"));
         }

@@ -16,6 +16,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod dht;
@@ -23,4 +24,5 @@ pub mod discovery;
 pub mod engine;
 pub mod http;
 pub mod krpc;
+pub mod lifecycle;
 mod metrics;

@@ -1,0 +1,434 @@
+//! The command line: npm's flags, ours, and the subcommands.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::str::FromStr;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::filter::Targets;
+
+use crate::config::{Config, HostPort, InvalidHostPort};
+
+use super::client::Url;
+
+/// A Grape: a node of the Grenache DHT with a small HTTP API.
+///
+/// Without a subcommand a Grape runs until it is stopped. It takes the flags of npm's
+/// grenache-grape, and each of them from the environment too.
+#[derive(Debug, Parser)]
+#[command(
+    name = "grape",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "Ask a Grape that runs",
+    override_usage = "grape [--dp <port>] [--aph <port>] [--bn <nodes>] [-b <ip>] [options]\n       grape <command>",
+    after_help = "\
+Examples:
+  Three Grapes on one machine:
+    grape --dp 20001 --aph 30001 --bn '127.0.0.1:20002,127.0.0.1:20003'
+    grape --dp 20002 --aph 40001 --bn '127.0.0.1:20001,127.0.0.1:20003' -b 127.0.0.1
+    grape --dp 20003 --aph 50001 --bn '127.0.0.1:20001,127.0.0.1:20002' --dc 32
+
+  What they know:
+    grape announce rpc_test 7001
+    grape lookup rpc_test --grape http://127.0.0.1:40001
+    grape status"
+)]
+pub(crate) struct Cli {
+    /// What to ask; a Grape runs when there is nothing.
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+    /// The Grape to run.
+    #[command(flatten)]
+    pub(crate) node: NodeArgs,
+}
+
+/// Flags of a Grape that runs. Those of npm come first and are spelt as there.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run a Grape")]
+pub(crate) struct NodeArgs {
+    /// Address of the HTTP API; all addresses unless given
+    #[arg(short, long, alias = "b", value_name = "IP", env = "GRAPE_BIND", value_parser = ip)]
+    bind: Option<IpAddr>,
+
+    /// UDP port of the DHT
+    #[arg(
+        long = "dht_port", visible_alias = "dp", alias = "dht-port", value_name = "PORT",
+        env = "GRAPE_DHT_PORT", default_value = "20001",
+        value_parser = |text: &str| port_or(text, 20001)
+    )]
+    dht_port: u16,
+
+    /// Port of the HTTP API
+    #[arg(
+        long = "api_port", visible_alias = "aph", alias = "api-port", value_name = "PORT",
+        env = "GRAPE_API_PORT", default_value = "30001",
+        value_parser = |text: &str| port_or(text, 30001)
+    )]
+    api_port: u16,
+
+    /// Grapes to join through, as host:port, separated by commas; none for the first Grape
+    #[arg(
+        long,
+        visible_alias = "bn",
+        value_name = "NODES",
+        env = "GRAPE_BOOTSTRAP",
+        default_value = "",
+        hide_default_value = true
+    )]
+    bootstrap: Bootstrap,
+
+    /// Queries that one lookup keeps in flight
+    #[arg(
+        long = "dht_concurrency", visible_alias = "dc", alias = "dht-concurrency",
+        value_name = "N", env = "GRAPE_DHT_CONCURRENCY", default_value = "24",
+        value_parser = clap::value_parser!(u16).range(1..=1024)
+    )]
+    dht_concurrency: u16,
+
+    /// Names held for others, and lookups kept
+    #[arg(
+        long = "dht_maxTables", alias = "dht-max-tables", value_name = "N",
+        env = "GRAPE_DHT_MAX_TABLES", default_value = "5000",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    dht_max_tables: u32,
+
+    /// Stored items held
+    #[arg(
+        long = "dht_maxValues", alias = "dht-max-values", value_name = "N",
+        env = "GRAPE_DHT_MAX_VALUES", default_value = "5000",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    dht_max_values: u32,
+
+    /// How long an announce holds, in milliseconds
+    #[arg(
+        long = "dht_peer_maxAge", visible_alias = "dpa", alias = "dht-peer-max-age",
+        value_name = "MS", env = "GRAPE_DHT_PEER_MAX_AGE", default_value = "120000",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_MS)
+    )]
+    dht_peer_max_age: u64,
+
+    /// How often the routing table is refreshed, in milliseconds
+    #[arg(
+        long = "dht_nodeLiveness", visible_alias = "dnl", alias = "dht-node-liveness",
+        value_name = "MS", env = "GRAPE_DHT_NODE_LIVENESS", default_value = "300000",
+        value_parser = clap::value_parser!(u64).range(1..=MAX_MS)
+    )]
+    dht_node_liveness: u64,
+
+    /// Largest body of a request, in bytes
+    #[arg(
+        long = "check_maxPayloadSize", alias = "check-max-payload-size", value_name = "BYTES",
+        env = "GRAPE_CHECK_MAX_PAYLOAD_SIZE", default_value = "8192",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    check_max_payload_size: u32,
+
+    /// Taken for npm's sake; it has no effect there either
+    #[arg(
+        long = "cache_maxAge",
+        alias = "cache-max-age",
+        value_name = "MS",
+        env = "GRAPE_CACHE_MAX_AGE"
+    )]
+    cache_max_age: Option<f64>,
+
+    /// Serve /healthz, /readyz, /status and /metrics alone at this address too
+    #[arg(long, value_name = "IP:PORT", env = "GRAPE_ADMIN_BIND")]
+    admin_bind: Option<SocketAddr>,
+
+    /// Address of the DHT's UDP socket; all addresses unless given
+    #[arg(long, value_name = "IP", env = "GRAPE_DHT_BIND", value_parser = ip)]
+    dht_bind: Option<IpAddr>,
+
+    /// Address under which services announced here are reached; found out unless given
+    #[arg(long, value_name = "IP", env = "GRAPE_ADVERTISE_IP", value_parser = ip)]
+    advertise_ip: Option<IpAddr>,
+
+    /// How long a stopped Grape may take to withdraw and finish, in milliseconds
+    #[arg(
+        long, value_name = "MS", env = "GRAPE_DRAIN_TIMEOUT", default_value = "10000",
+        value_parser = clap::value_parser!(u64).range(..=MAX_MS)
+    )]
+    drain_timeout: u64,
+
+    /// What is logged: a level, or levels of modules as in info,grape::dht=debug
+    #[arg(long, value_name = "FILTER", env = "GRAPE_LOG", default_value = "info")]
+    pub(crate) log: Targets,
+
+    /// How it is logged
+    #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "text")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// Longest time that a flag takes: 30 days, in milliseconds.
+const MAX_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+impl NodeArgs {
+    /// The Grape that these flags describe.
+    pub(crate) fn config(&self) -> Config {
+        let size = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+        Config {
+            bind: self.bind,
+            api_port: self.api_port,
+            admin_bind: self.admin_bind,
+            dht_bind: self.dht_bind,
+            dht_port: self.dht_port,
+            bootstrap: self.bootstrap.0.clone(),
+            advertise_ip: self.advertise_ip,
+            dht_concurrency: self.dht_concurrency.into(),
+            dht_max_tables: size(self.dht_max_tables),
+            dht_max_values: size(self.dht_max_values),
+            peer_max_age: Duration::from_millis(self.dht_peer_max_age),
+            node_liveness: Duration::from_millis(self.dht_node_liveness),
+            max_payload_size: size(self.check_max_payload_size),
+            drain_timeout: Duration::from_millis(self.drain_timeout),
+        }
+    }
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// A line to read
+    Text,
+    /// A JSON object
+    Json,
+}
+
+/// How an answer looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Lines to read
+    Text,
+    /// JSON
+    Json,
+}
+
+/// Which Grape is asked, and how its answer is shown.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct To {
+    /// The Grape to ask
+    #[arg(long, value_name = "URL", env = "GRAPE_URL", default_value = "http://127.0.0.1:30001")]
+    pub(crate) grape: Url,
+
+    /// How the answer is shown
+    #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+    pub(crate) output: Format,
+}
+
+/// What a Grape that runs can be asked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show who offers a service: the peers that announced its name
+    Lookup {
+        /// Names of services
+        #[arg(required = true, value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Announce a service, once: it is found until the announce's age is over
+    Announce {
+        /// Name of the service
+        name: String,
+        /// Its port on the Grape's host; 0 for the port of the Grape's DHT
+        port: u16,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Take an announce back
+    Withdraw {
+        /// Name of the service
+        name: String,
+        /// Its port
+        port: u16,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Store a value in the DHT, and show the hash to get it by
+    #[command(override_usage = "grape put <VALUE> [--json]\n       grape put --data <JSON>")]
+    Put {
+        /// The value: a text
+        #[arg(required_unless_present = "data", conflicts_with = "data")]
+        value: Option<String>,
+        /// Take the value for JSON: a list, an object or a number
+        #[arg(long, requires = "value")]
+        json: bool,
+        /// The whole data of the request, as for a signed item: {"v", "k", "sig", "seq", "salt", "cas"}
+        #[arg(long, value_name = "JSON")]
+        data: Option<String>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Show a stored value
+    Get {
+        /// What `put` showed: 40 hex digits
+        #[arg(value_parser = hash)]
+        hash: String,
+        /// The salt that a signed item was stored with
+        #[arg(long)]
+        salt: Option<String>,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Follow who offers a service, until stopped
+    Watch {
+        /// Name of the service
+        name: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Show how a Grape does: whom it knows, what it holds
+    Status {
+        /// Show only the peers of these names
+        #[arg(value_name = "NAME")]
+        names: Vec<String>,
+        #[command(flatten)]
+        to: To,
+    },
+}
+
+/// Nodes separated by commas; empty ones are skipped, as npm's command does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Bootstrap(Vec<HostPort>);
+
+impl FromStr for Bootstrap {
+    type Err = InvalidHostPort;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let nodes = text.split(',').map(str::trim).filter(|node| !node.is_empty());
+        nodes.map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
+}
+
+fn ip(text: &str) -> Result<IpAddr, String> {
+    match text {
+        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
+        _ => text
+            .trim_start_matches('[')
+            .trim_end_matches(']')
+            .parse()
+            .map_err(|_| "an IP address is wanted, as 127.0.0.1, 0.0.0.0 or ::1".to_owned()),
+    }
+}
+
+/// A port. Kubernetes sets `GRAPE_API_PORT=tcp://…` in the pods of a namespace that has a Service
+/// named `grape-api`, and so with `grape-dht`: that is no setting of ours, and `default` holds.
+fn port_or(text: &str, default: u16) -> Result<u16, String> {
+    if text.starts_with("tcp://") || text.starts_with("udp://") {
+        return Ok(default);
+    }
+    text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
+}
+
+fn hash(text: &str) -> Result<String, String> {
+    let hex = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    hex.then(|| text.to_owned()).ok_or_else(|| "a hash has 40 hex digits".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn defaults_are_the_documented_ones() {
+        assert_eq!(config(&[]), Config::default());
+    }
+
+    #[rstest]
+    #[case(&["--dp", "20002", "--dc", "32", "--b", "127.0.0.1", "--aph", "40001", "--bn", "127.0.0.1:20001,grape:20003"])]
+    #[case(&["--dht_port=20002", "--dht_concurrency=32", "-b", "127.0.0.1", "--api_port=40001", "--bootstrap=127.0.0.1:20001,grape:20003"])]
+    #[case(&["--dht-port", "20002", "--dht-concurrency", "32", "--bind", "localhost", "--api-port", "40001", "--bn", ",127.0.0.1:20001, grape:20003,"])]
+    fn npms_command_lines_work(#[case] args: &[&str]) {
+        let expected = Config {
+            bind: Some(Ipv4Addr::LOCALHOST.into()),
+            api_port: 40001,
+            dht_port: 20002,
+            dht_concurrency: 32,
+            bootstrap: vec!["127.0.0.1:20001".parse().unwrap(), "grape:20003".parse().unwrap()],
+            ..Config::default()
+        };
+        assert_eq!(config(args), expected);
+    }
+
+    #[test]
+    fn every_flag_reaches_the_configuration() {
+        let args = "--dht_maxTables 1 --dht_maxValues 2 --dpa 200 --dnl 4000 --cache_maxAge 5 \
+                    --check_maxPayloadSize 6 --admin-bind [::1]:9 --dht-bind 127.0.0.2 \
+                    --advertise-ip 10.0.0.1 --drain-timeout 0 --bn= --log warn --log-format json";
+        let args: Vec<&str> = args.split_whitespace().collect();
+        let expected = Config {
+            dht_max_tables: 1,
+            dht_max_values: 2,
+            peer_max_age: Duration::from_millis(200),
+            node_liveness: Duration::from_secs(4),
+            max_payload_size: 6,
+            admin_bind: Some("[::1]:9".parse().unwrap()),
+            dht_bind: Some("127.0.0.2".parse().unwrap()),
+            advertise_ip: Some("10.0.0.1".parse().unwrap()),
+            drain_timeout: Duration::ZERO,
+            ..Config::default()
+        };
+        assert_eq!(config(&args), expected);
+    }
+
+    #[rstest]
+    #[case(&["--dp", "70000"], "a port is a number from 0 to 65535")]
+    #[case(&["--bn", "grape"], "a port is missing")]
+    #[case(&["--bind", "grape.local"], "an IP address is wanted")]
+    #[case(&["--dc", "0"], "1..=1024")]
+    #[case(&["get", "abc"], "40 hex digits")]
+    #[case(&["announce", "a"], "<PORT>")]
+    #[case(&["put"], "<VALUE>")]
+    #[case(&["put", "x", "--data", "{}"], "cannot be used with")]
+    #[case(&["lookup", "a", "--grape", "https://a"], "http://")]
+    fn mistakes_are_explained(#[case] args: &[&str], #[case] part: &str) {
+        let error = parse(args).unwrap_err();
+        assert_eq!(error.exit_code(), 2);
+        assert!(error.to_string().contains(part), "{error}");
+    }
+
+    #[rstest]
+    #[case("30001", Ok(30001))]
+    #[case("0", Ok(0))]
+    #[case("tcp://10.96.0.7:30001", Ok(1))]
+    #[case("udp://10.96.0.7:20001", Ok(1))]
+    fn ports_of_kubernetes_services_are_no_settings(
+        #[case] text: &str,
+        #[case] port: Result<u16, String>,
+    ) {
+        assert_eq!(port_or(text, 1), port);
+    }
+
+    #[test]
+    fn every_flag_has_a_variable() {
+        let command = Cli::command();
+        let ours = command
+            .get_arguments()
+            .filter(|arg| !matches!(arg.get_id().as_str(), "help" | "version"));
+        for arg in ours {
+            let variable = arg.get_env().unwrap().to_str().unwrap();
+            let words: String = arg.get_id().as_str().to_uppercase();
+            assert_eq!(variable, format!("GRAPE_{words}"));
+        }
+    }
+
+    fn config(args: &[&str]) -> Config {
+        parse(args).unwrap().node.config()
+    }
+
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(["grape"].iter().chain(args))
+    }
+}

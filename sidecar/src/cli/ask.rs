@@ -1,0 +1,161 @@
+//! The subcommands that ask a verb once.
+
+use serde_json::{Map, Value, json};
+
+use super::args::{Format, To};
+use super::client::{self, Said};
+use super::output::{Failure, Output, printable};
+
+/// Shows the peers of each name; true when every one has some.
+pub(crate) async fn lookup(
+    names: &[String],
+    to: &To,
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    let mut found = Map::new();
+    for name in names {
+        let said = client::ask(&to.grape, "lookup", &json!(name)).await?;
+        let peers = match said.body {
+            Some(Value::Array(peers)) => peers,
+            _ => return Err(refused(said)),
+        };
+        if to.output == Format::Text {
+            for peer in peers.iter().filter_map(Value::as_str) {
+                match names {
+                    [_] => output.line(&printable(peer))?,
+                    _ => output.line(&format!("{}\t{}", printable(name), printable(peer)))?,
+                }
+            }
+        }
+        if peers.is_empty() {
+            output.complain(&format!("nobody announces {}", printable(name)));
+        }
+        found.insert(name.clone(), peers.into());
+    }
+    let all = found.values().all(|peers| peers.as_array().is_some_and(|peers| !peers.is_empty()));
+    if to.output == Format::Json {
+        output.line(&Value::Object(found).to_string())?;
+    }
+    Ok(all)
+}
+
+/// Announces a service.
+pub(crate) async fn announce(
+    name: &str,
+    port: u16,
+    to: &To,
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    let count = count(client::ask(&to.grape, "announce", &json!([name, port])).await?)?;
+    match to.output {
+        Format::Json => output.line(&count.to_string())?,
+        Format::Text => output.line(&format!(
+            "announced {} at port {port}, held by {}",
+            printable(name),
+            others(count)
+        ))?,
+    }
+    Ok(true)
+}
+
+/// Takes an announce back.
+pub(crate) async fn withdraw(
+    name: &str,
+    port: u16,
+    to: &To,
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    let count = count(client::ask(&to.grape, "withdraw", &json!([name, port])).await?)?;
+    match to.output {
+        Format::Json => output.line(&count.to_string())?,
+        Format::Text => output.line(&format!(
+            "withdrew {} at port {port}, confirmed by {}",
+            printable(name),
+            others(count)
+        ))?,
+    }
+    Ok(true)
+}
+
+/// Stores a value: a text, JSON, or whatever `data` says.
+pub(crate) async fn put(
+    value: Option<&str>,
+    is_json: bool,
+    data: Option<&str>,
+    to: &To,
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    let data = match (data, value) {
+        (Some(data), _) => parse("--data", data)?,
+        (None, Some(value)) if is_json => json!({ "v": parse("the value", value)? }),
+        (None, value) => json!({ "v": value }),
+    };
+    let said = client::ask(&to.grape, "put", &data).await?;
+    match &said.body {
+        Some(Value::String(id)) if said.status.is_success() && is_hash(id) => {
+            match to.output {
+                Format::Text => output.line(id)?,
+                Format::Json => output.line(&json!(id).to_string())?,
+            }
+            Ok(true)
+        }
+        _ => Err(refused(said)),
+    }
+}
+
+/// Shows a stored value; false when there is none.
+pub(crate) async fn get(
+    hash: &str,
+    salt: Option<&str>,
+    to: &To,
+    output: &mut Output,
+) -> Result<bool, Failure> {
+    let data = match salt {
+        Some(salt) => json!({ "hash": hash, "salt": salt }),
+        None => json!(hash),
+    };
+    let said = client::ask(&to.grape, "get", &data).await?;
+    match &said.body {
+        None => {
+            output.complain(&format!("nothing is stored under {hash}"));
+            Ok(false)
+        }
+        Some(Value::Object(item)) => {
+            match (to.output, item.get("v")) {
+                (Format::Text, Some(Value::String(text))) => output.line(text)?,
+                _ => output.line(&Value::Object(item.clone()).to_string())?,
+            }
+            Ok(true)
+        }
+        Some(_) => Err(refused(said)),
+    }
+}
+
+fn parse(what: &str, text: &str) -> Result<Value, Failure> {
+    serde_json::from_str(text)
+        .map_err(|error| Failure::Usage(format!("{what} is no JSON: {error}")))
+}
+
+fn is_hash(text: &str) -> bool {
+    text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+fn count(said: Said) -> Result<u64, Failure> {
+    said.body.as_ref().and_then(Value::as_u64).ok_or_else(|| refused(said))
+}
+
+fn others(count: u64) -> String {
+    match count {
+        0 => "no other Grape".to_owned(),
+        1 => "1 other Grape".to_owned(),
+        _ => format!("{count} other Grapes"),
+    }
+}
+
+fn refused(said: Said) -> Failure {
+    Failure::Refused(match said.body {
+        Some(Value::String(text)) => printable(&text),
+        Some(other) => printable(&other.to_string()),
+        None => said.status.to_string(),
+    })
+}

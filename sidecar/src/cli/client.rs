@@ -1,0 +1,186 @@
+//! Asks a Grape over HTTP.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::header::HOST;
+use hyper::{Method, Request, Response, StatusCode, Uri};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long a connection may take, and how long an answer: a walk past dead nodes takes seconds.
+const CONNECT: Duration = Duration::from_secs(5);
+const ANSWER: Duration = Duration::from_secs(30);
+
+/// Where a Grape's API is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url {
+    host: String,
+    port: u16,
+}
+
+impl FromStr for Url {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str = "an address is wanted such as http://127.0.0.1:30001";
+        let uri: Uri = text.parse().map_err(|_| WRONG)?;
+        let plain = uri.scheme_str().is_none_or(|scheme| scheme == "http");
+        let bare = matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("" | "/"));
+        match uri.host() {
+            Some(host) if plain && bare => {
+                Ok(Self { host: host.to_owned(), port: uri.port_u16().unwrap_or(80) })
+            }
+            _ => Err(WRONG),
+        }
+    }
+}
+
+impl fmt::Display for Url {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "http://{}:{}", self.host, self.port)
+    }
+}
+
+/// Why a Grape could not be asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    /// Nothing answers there.
+    #[error(
+        "no Grape answers at {url}: {reason}. Start one with `grape`, or name another with \
+         --grape URL"
+    )]
+    Unreachable {
+        /// Where.
+        url: Url,
+        /// What the system or the other side said.
+        reason: String,
+    },
+    /// Something answers, and it is no Grape.
+    #[error("{url} answers, but not as a Grape does: {answer}")]
+    Foreign {
+        /// Where.
+        url: Url,
+        /// What it answered.
+        answer: String,
+    },
+}
+
+/// What a Grape said to a verb.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Said {
+    /// HTTP's status.
+    pub(crate) status: StatusCode,
+    /// The result or the refusal; `None` for an empty answer.
+    pub(crate) body: Option<Value>,
+}
+
+/// Asks `verb` of a Grape.
+pub(crate) async fn ask(url: &Url, verb: &str, data: &Value) -> Result<Said, ClientError> {
+    let body = serde_json::json!({ "rid": verb, "data": data }).to_string();
+    let response = send(url, Method::POST, &format!("/{verb}"), body).await?;
+    let status = response.status();
+    let body = whole(url, response).await?;
+    if body.is_empty() {
+        return Ok(Said { status, body: None });
+    }
+    match serde_json::from_slice(&body) {
+        Ok(body) => Ok(Said { status, body: Some(body) }),
+        Err(_) => Err(foreign(url, status, &body)),
+    }
+}
+
+/// Reads a page of a Grape.
+pub(crate) async fn page(url: &Url, path: &str) -> Result<Bytes, ClientError> {
+    let response = stream(url, path).await?;
+    whole(url, response).await
+}
+
+/// Reads a page of a Grape bit by bit.
+pub(crate) async fn stream(url: &Url, path: &str) -> Result<Response<Incoming>, ClientError> {
+    let response = send(url, Method::GET, path, String::new()).await?;
+    let status = response.status();
+    if status == StatusCode::OK {
+        return Ok(response);
+    }
+    let body = whole(url, response).await?;
+    Err(foreign(url, status, &body))
+}
+
+async fn send(
+    url: &Url,
+    method: Method,
+    path: &str,
+    body: String,
+) -> Result<Response<Incoming>, ClientError> {
+    let unreachable = |reason: &dyn fmt::Display| unreachable(url, reason);
+    let host = url.host.trim_start_matches('[').trim_end_matches(']');
+    let socket = timeout(CONNECT, TcpStream::connect((host, url.port)))
+        .await
+        .map_err(|_| unreachable(&"it took too long to connect"))?
+        .map_err(|error| unreachable(&error))?;
+    let (mut sender, connection) =
+        http1::handshake(TokioIo::new(socket)).await.map_err(|error| unreachable(&error))?;
+    // It ends with the connection; what goes wrong on it shows in the answer.
+    tokio::spawn(async { drop(connection.await) });
+    let request = Request::builder()
+        .method(method)
+        .uri(path)
+        .header(HOST, format!("{}:{}", url.host, url.port))
+        .body(Full::<Bytes>::from(body))
+        .map_err(|error| unreachable(&error))?;
+    timeout(ANSWER, sender.send_request(request))
+        .await
+        .map_err(|_| unreachable(&"it took too long to answer"))?
+        .map_err(|error| unreachable(&error))
+}
+
+async fn whole(url: &Url, response: Response<Incoming>) -> Result<Bytes, ClientError> {
+    let body = timeout(ANSWER, response.into_body().collect())
+        .await
+        .map_err(|_| unreachable(url, &"its answer broke off"))?
+        .map_err(|error| unreachable(url, &error))?;
+    Ok(body.to_bytes())
+}
+
+fn unreachable(url: &Url, reason: &dyn fmt::Display) -> ClientError {
+    ClientError::Unreachable { url: url.clone(), reason: reason.to_string() }
+}
+
+fn foreign(url: &Url, status: StatusCode, body: &[u8]) -> ClientError {
+    let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
+    let text = super::output::printable(&text);
+    ClientError::Foreign { url: url.clone(), answer: format!("{status} {text}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://127.0.0.1:30001", "http://127.0.0.1:30001")]
+    #[case("http://127.0.0.1:30001/", "http://127.0.0.1:30001")]
+    #[case("grape.prod:40001", "http://grape.prod:40001")]
+    #[case("http://[::1]:30001", "http://[::1]:30001")]
+    #[case("http://grape", "http://grape:80")]
+    fn addresses_are_read(#[case] text: &str, #[case] url: &str) {
+        assert_eq!(text.parse::<Url>().unwrap().to_string(), url);
+    }
+
+    #[rstest]
+    fn other_texts_are_refused(
+        #[values("", "/", "https://grape:30001", "http://grape:30001/lookup", "http://a b")]
+        text: &str,
+    ) {
+        assert!(text.parse::<Url>().is_err());
+    }
+}

@@ -1,0 +1,85 @@
+//! The command `grape`. Alone it runs a Grape; its subcommands ask one that runs.
+//!
+//! Exit codes: 0 for done and found, 1 for not found or refused, 2 for a misspelt command, a Grape
+//! that cannot be reached or one that cannot start.
+
+mod args;
+mod ask;
+mod client;
+mod node;
+mod output;
+mod status;
+mod watch;
+
+use std::ffi::OsString;
+use std::io;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use output::{Failure, Output};
+
+/// Runs the command with its arguments, the program's name first.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // `--help` ends up here too. Where it cannot be shown there is no one to tell.
+            let _ = error.print();
+            return exit_code(error.exit_code());
+        }
+    };
+    // One thread serves tens of thousands of requests a second, and a second one would cost memory.
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            Output::of_process().complain(&format!("cannot start: {error}"));
+            return exit_code(2);
+        }
+    };
+    let code = runtime.block_on(async {
+        match cli.command {
+            None => node::run(cli.node).await,
+            Some(command) => finish(ask_grape(command).await),
+        }
+    });
+    // A host name that is still being resolved is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn ask_grape(command: Command) -> Result<bool, Failure> {
+    let mut output = Output::of_process();
+    let stdout = &mut output;
+    match command {
+        Command::Lookup { names, to } => ask::lookup(&names, &to, stdout).await,
+        Command::Announce { name, port, to } => ask::announce(&name, port, &to, stdout).await,
+        Command::Withdraw { name, port, to } => ask::withdraw(&name, port, &to, stdout).await,
+        Command::Put { value, json, data, to } => {
+            ask::put(value.as_deref(), json, data.as_deref(), &to, stdout).await
+        }
+        Command::Get { hash, salt, to } => ask::get(&hash, salt.as_deref(), &to, stdout).await,
+        Command::Watch { name, to } => watch::watch(&name, &to, stdout).await,
+        Command::Status { names, to } => status::status(&names, &to, stdout).await,
+    }
+}
+
+fn finish(result: Result<bool, Failure>) -> ExitCode {
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => exit_code(1),
+        // Whoever read the output has read enough.
+        Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            Output::of_process().complain(&failure.to_string());
+            exit_code(failure.exit_code())
+        }
+    }
+}
+
+fn exit_code(code: i32) -> ExitCode {
+    u8::try_from(code).map_or(ExitCode::FAILURE, ExitCode::from)
+}

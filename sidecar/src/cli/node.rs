@@ -1,0 +1,91 @@
+//! `grape` alone: runs a Grape until a signal stops it.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tracing::{error, info};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt, registry};
+
+use crate::lifecycle::Grape;
+
+use super::args::{LogFormat, NodeArgs};
+use super::exit_code;
+use super::output::Output;
+
+/// Exit code of a process that a signal stopped before it was done, as shells have it.
+const STOPPED: i32 = 130;
+
+/// Runs a Grape: the first SIGTERM or SIGINT drains it, the second stops it at once.
+pub(crate) async fn run(args: NodeArgs) -> ExitCode {
+    log(&args);
+    let fail = |what: String| {
+        Output::of_process().complain(&what);
+        exit_code(2)
+    };
+    // Before the Grape starts, so that a signal during its start is not missed.
+    let mut stop = match Stop::new() {
+        Ok(stop) => stop,
+        Err(error) => return fail(format!("cannot listen for signals: {error}")),
+    };
+    let mut grape = match Grape::start(args.config()).await {
+        Ok(grape) => grape,
+        Err(error) => return fail(error.to_string()),
+    };
+    tokio::select! {
+        failed = grape.failed() => {
+            error!("{failed}");
+            return exit_code(1);
+        }
+        () = stop.signal() => {}
+    }
+    info!("draining; a second signal stops at once");
+    tokio::select! {
+        drained = grape.drain() => {
+            let withdrawn = drained.withdrawn.map_or("not all".to_owned(), |n| n.to_string());
+            info!(
+                %withdrawn,
+                connections_cut_off = drained.cut_off,
+                milliseconds = drained.took.as_millis(),
+                "drained"
+            );
+            ExitCode::SUCCESS
+        }
+        () = stop.signal() => exit_code(STOPPED),
+    }
+}
+
+/// The signals that stop a process.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn signal(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Sends the log to standard error.
+fn log(args: &NodeArgs) {
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = match args.log_format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    // There is a subscriber already only where a test set one, which then does as well.
+    let _ = registry().with(lines).with(args.log.clone()).try_init();
+}

@@ -1,0 +1,86 @@
+//! What the command writes, and how it fails.
+
+use std::io::{self, Write};
+
+use super::client::ClientError;
+
+/// Where the command writes: results, and remarks on them.
+pub(crate) struct Output {
+    results: Box<dyn Write + Send>,
+    remarks: Box<dyn Write + Send>,
+}
+
+impl Output {
+    /// The process' own streams.
+    pub(crate) fn of_process() -> Self {
+        Self::new(io::stdout(), io::stderr())
+    }
+
+    /// Writes results to one place and remarks to another.
+    pub(crate) fn new(
+        results: impl Write + Send + 'static,
+        remarks: impl Write + Send + 'static,
+    ) -> Self {
+        Self { results: Box::new(results), remarks: Box::new(remarks) }
+    }
+
+    /// Writes a line of the result.
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
+        self.results.write_all(line.as_bytes())?;
+        self.results.write_all(b"\n")?;
+        self.results.flush()?;
+        Ok(())
+    }
+
+    /// Says what is amiss. There is nowhere to say that it could not be said.
+    pub(crate) fn complain(&mut self, what: &str) {
+        let _ = writeln!(self.remarks, "grape: {what}");
+    }
+}
+
+/// Why the command did not do what it was told.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The result could not be written.
+    #[error("cannot write the result: {0}")]
+    Write(#[from] io::Error),
+    /// The Grape could not be asked.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The Grape said no.
+    #[error("the Grape refused: {0}")]
+    Refused(String),
+    /// What was given is not what it should be.
+    #[error("{0}")]
+    Usage(String),
+}
+
+impl Failure {
+    /// The command's exit code.
+    pub(crate) fn exit_code(&self) -> i32 {
+        match self {
+            Self::Refused(_) => 1,
+            Self::Write(_) | Self::Client(_) | Self::Usage(_) => 2,
+        }
+    }
+}
+
+/// Text from elsewhere, safe to show: control characters, which a terminal would act on, are
+/// escaped.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_escaped() {
+        assert_eq!(printable("a\u{1b}[31mé\n"), "a\\u{1b}[31mé\\n");
+    }
+}
