@@ -35,8 +35,9 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>) {
     loop {
         let (seeds, complete) = resolve(&bootstrap).await;
         let nodes = dht.stats().nodes;
-        let known = seeds.iter().filter(|seed| dht.knows(seed)).count();
-        let short = known < seeds.len() && nodes < ENOUGH.min(seeds.len());
+        // Knowing somebody is not enough: two who joined through each other while their bootstrap
+        // Grape was away would stay an island.
+        let short = nodes < ENOUGH && seeds.iter().any(|seed| !dht.knows(seed));
         if first || short || nodes == 0 {
             tracing::debug!(?seeds, complete, nodes, "joining");
             dht.join(seeds, complete);

@@ -156,6 +156,3 @@ pub enum PutError {
     #[error("All queries failed")]
     Unanswered,
 }
-
-#[cfg(test)]
-mod tests;

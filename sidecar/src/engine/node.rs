@@ -14,7 +14,7 @@ use super::items::ItemStore;
 use super::lookups::Lookups;
 use super::peers::PeerStore;
 use super::routing::{Heard, Table};
-use super::rtt;
+use super::rtt::{self, RoundTrip};
 use super::status::{QUERY_METHODS, Stats};
 use super::steps::{Running, Subject, Then};
 use super::store::Store;
@@ -54,6 +54,8 @@ pub struct Engine {
     pub(super) v6: Table,
     pub(super) suspects: Suspects,
     pub(super) transactions: Transactions,
+    /// Of all nodes together: what is expected of one that was never asked.
+    round_trip: Option<RoundTrip>,
     pub(super) walks: HashMap<u64, Running>,
     pub(super) subjects: HashMap<Subject, u64>,
     pub(super) stores: HashMap<u64, Store>,
@@ -98,6 +100,7 @@ impl Engine {
             v6: Table::new(settings.id),
             suspects: Suspects::new(),
             transactions: Transactions::new(rng.random()),
+            round_trip: None,
             walks: HashMap::new(),
             subjects: HashMap::new(),
             stores: HashMap::new(),
@@ -261,6 +264,7 @@ impl Engine {
         self.heard(contact, now);
         let round_trip = now.duration_since(pending.sent);
         self.table(&from).measured(&contact.id, round_trip);
+        self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
             Purpose::Ping => {}
             Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
@@ -390,7 +394,7 @@ impl Engine {
         let transaction = self.transactions.open(Pending { to, id, sent: now, purpose });
         if waited_for {
             let node = id.and_then(|id| self.table(&to).get(&id));
-            let patience = rtt::patience(node.and_then(|node| node.round_trip));
+            let patience = rtt::patience(node.and_then(|node| node.round_trip).or(self.round_trip));
             self.set_timer(now + patience, Timer::Patience(transaction));
         } else {
             self.suspects.asked(&to, now);

@@ -1,1 +1,0 @@
-//! Networks of engines under virtual time.
