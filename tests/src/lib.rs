@@ -11,6 +11,7 @@
 //! | [`http`] | requests as they are, byte by byte |
 //! | [`ports`] | ports that nobody else has |
 //! | [`items`] | signed BEP 44 items, as JSON |
+//! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
 //! | [`wait`] | until something holds |
 
 pub mod grape;
@@ -23,4 +24,5 @@ pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod simulation;
 pub mod wait;

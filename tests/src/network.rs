@@ -32,6 +32,7 @@ impl Shape {
 pub struct Network {
     /// The Grapes. One that is taken out is killed when dropped.
     pub grapes: Vec<Grape>,
+    options: Options,
 }
 
 impl Network {
@@ -58,8 +59,35 @@ impl Network {
             let options = Options { bootstrap, ..options.clone() };
             grapes.push(Grape::start(*kind, seat, &options).await?);
         }
-        let mut network = Self { grapes };
+        let mut network = Self { grapes, options: options.clone() };
         network.settled().await?;
+        Ok(network)
+    }
+
+    /// Starts one more Grape, which joins through the first, and waits until all know each other.
+    ///
+    /// # Errors
+    /// When it does not start, or they do not find each other.
+    pub async fn join(&mut self, kind: Kind) -> Result<()> {
+        let bootstrap = vec![self.grapes[0].dht_port()];
+        let options = Options { bootstrap, ..self.options.clone() };
+        self.grapes.push(Grape::start(kind, Seat::take()?, &options).await?);
+        self.settled().await
+    }
+
+    /// Grapes that all join through a node that is no Grape, at a DHT port of 127.0.0.1.
+    ///
+    /// # Errors
+    /// When one does not start, or they do not find each other.
+    pub async fn start_through(port: u16, kinds: &[Kind]) -> Result<Self> {
+        let options = Options { bootstrap: vec![port], ..Options::default() };
+        let mut grapes = Vec::new();
+        for kind in kinds {
+            grapes.push(Grape::start(*kind, Seat::take()?, &options).await?);
+        }
+        let mut network = Self { grapes, options };
+        // The node that is no Grape is one more.
+        network.knows(kinds.len() as u64).await?;
         Ok(network)
     }
 
@@ -72,7 +100,10 @@ impl Network {
     }
 
     async fn settled(&mut self) -> Result<()> {
-        let others = self.grapes.len() as u64 - 1;
+        self.knows(self.grapes.len() as u64 - 1).await
+    }
+
+    async fn knows(&mut self, others: u64) -> Result<()> {
         for grape in &mut self.grapes {
             let what = format!("{grape} knows all {others} others");
             wait::until(&what, async || {

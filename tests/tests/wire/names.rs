@@ -1,0 +1,111 @@
+//! Names: announced at one node, looked up at every other.
+
+use std::collections::BTreeSet;
+
+use grape_tests::grape::Kind;
+use grape_tests::network::{Network, Shape, kinds};
+use rstest::rstest;
+
+fn peers(ports: impl IntoIterator<Item = u16>) -> BTreeSet<String> {
+    ports.into_iter().map(|port| format!("127.0.0.1:{port}")).collect()
+}
+
+/// Every ordered pair: also the node that announced finds itself.
+async fn every_node_finds_every_name(network: &Network, name: impl Fn(usize) -> String) {
+    let port = |own: usize| 7000 + own as u16;
+    for (own, grape) in network.grapes.iter().enumerate() {
+        let nodes = grape.announce(&name(own), port(own)).await.unwrap();
+        assert_eq!(nodes, network.grapes.len() as u64 - 1, "nodes that hold {}", name(own));
+    }
+    let mut wrong = Vec::new();
+    for (asked, grape) in network.grapes.iter().enumerate() {
+        for own in 0..network.grapes.len() {
+            let found = grape.lookup(&name(own)).await.unwrap();
+            if found != peers([port(own)]) {
+                wrong.push(format!("node {asked} looked up what node {own} announced: {found:?}"));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[rstest]
+// The control.
+#[case(Shape::Star, "nnn")]
+#[case(Shape::Ring, "nnnnn")]
+// Ours joins theirs, theirs joins ours.
+#[case(Shape::Star, "noo")]
+#[case(Shape::Star, "onn")]
+#[case(Shape::Star, "non")]
+#[case(Shape::Star, "ono")]
+#[case(Shape::Ring, "ono")]
+#[case(Shape::Ring, "noonn")]
+#[case(Shape::Mesh, "onno")]
+#[case(Shape::Star, "onononon")]
+#[case(Shape::Star, "nonononononn")]
+#[case(Shape::Ring, "oooonnnnoooo")]
+#[case(Shape::Mesh, "onnonnonnonn")]
+// Ours alone.
+#[case(Shape::Star, "ooo")]
+#[case(Shape::Ring, "ooooo")]
+#[case(Shape::Mesh, "oooooooooooo")]
+#[tokio::test]
+async fn every_pair(#[case] shape: Shape, #[case] nodes: &str) {
+    let network = Network::of(shape, nodes).await.unwrap();
+    every_node_finds_every_name(&network, |own| format!("service:of:{own}")).await;
+}
+
+#[rstest]
+#[tokio::test]
+async fn several_ports_of_one_name_on_one_grape(
+    #[values("nnn", "ono", "non", "noon", "ooo")] nodes: &str,
+) {
+    let network = Network::of(Shape::Star, nodes).await.unwrap();
+    let mut announced = BTreeSet::new();
+    for (own, grape) in network.grapes.iter().enumerate() {
+        // All nodes announce the one name, so that each adds to what others hold of it.
+        for port in [7100, 7110, 7120].map(|port| port + own as u16) {
+            grape.announce("common", port).await.unwrap();
+            announced.extend(peers([port]));
+        }
+    }
+    for grape in &network.grapes {
+        assert_eq!(grape.lookup("common").await.unwrap(), announced, "{grape}");
+    }
+}
+
+#[rstest]
+#[case::one_byte(|own: usize| char::from(b'a' + own as u8).to_string())]
+#[case::twenty_bytes(|own: usize| format!("{own:020}"))]
+#[case::twenty_one_bytes(|own: usize| format!("{own:021}"))]
+#[case::three_hundred_bytes(|own: usize| format!("{own:0300}"))]
+#[case::not_ascii(|own: usize| format!("größe:日本:🍇:{own}"))]
+#[case::beginnings_of_each_other(|own: usize| "prefix".repeat(own + 1))]
+#[case::differing_in_the_last_of_300_bytes(|own: usize| format!("{}{own}", "n".repeat(299)))]
+#[tokio::test]
+async fn names_of_all_kinds(
+    #[case] name: fn(usize) -> String,
+    #[values("nnn", "onno", "noon", "ooo")] nodes: &str,
+) {
+    let network = Network::of(Shape::Star, nodes).await.unwrap();
+    every_node_finds_every_name(&network, name).await;
+}
+
+/// A node that joins later finds what was announced before, and is found by all.
+#[rstest]
+#[tokio::test]
+async fn who_comes_late(#[values("nnn", "onn", "noo", "ono", "ooo")] nodes: &str) {
+    let mut network = Network::of(Shape::Star, nodes).await.unwrap();
+    network.grapes[1].announce("before", 7201).await.unwrap();
+    let has = |kind| kinds(nodes).unwrap().contains(&kind);
+    for late in [Kind::Ours, Kind::Npm].into_iter().filter(|kind| has(*kind)) {
+        network.join(late).await.unwrap();
+        let newest = network.grapes.last().unwrap();
+        assert_eq!(newest.lookup("before").await.unwrap(), peers([7201]), "{newest}");
+        let name = format!("after:{late}");
+        newest.announce(&name, 7202).await.unwrap();
+        for grape in &network.grapes {
+            assert_eq!(grape.lookup(&name).await.unwrap(), peers([7202]), "{grape}");
+        }
+    }
+}
