@@ -1,0 +1,98 @@
+//! What the schema knows of a field, for messages: which fields there are, and what would be right.
+
+use serde_json::{Map, Value};
+
+use super::{definition, duration, limits};
+
+/// The schema of a `GrapeCluster`, to ask about fields by their path, such as
+/// `spec.dht.bootstrap[0]`.
+#[derive(Debug, Clone)]
+pub struct Fields {
+    root: Value,
+}
+
+impl Fields {
+    /// The fields of the served version.
+    pub fn new() -> Self {
+        let version = definition::crd().spec.versions.into_iter().next();
+        let schema = version.and_then(|version| version.schema?.open_api_v3_schema);
+        // The schema serializes: it was made from JSON.
+        let root = schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
+        Self { root }
+    }
+
+    /// The names of the fields inside the one at `path`; none if it is no object with known fields.
+    pub fn inside(&self, path: &str) -> Vec<&str> {
+        let properties = self.schema(path).and_then(properties);
+        properties.map(|fields| fields.keys().map(String::as_str).collect()).unwrap_or_default()
+    }
+
+    /// What would be right at `path`, as a phrase; `None` for a field that is not known.
+    pub fn expected(&self, path: &str) -> Option<String> {
+        let schema = self.schema(path)?;
+        let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
+        let number = |key: &str| schema.get(key).and_then(Value::as_f64);
+        Some(match (text("type"), text("pattern")) {
+            ("integer", _) => match (number("minimum"), number("maximum")) {
+                (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
+                _ => "a whole number".to_owned(),
+            },
+            ("string", duration::PATTERN) => limits::AGE.expected(),
+            ("string", limits::HOST_PORT_PATTERN) => limits::HOST_PORT_EXPECTED.to_owned(),
+            ("string", _) => "text".to_owned(),
+            ("boolean", _) => "true or false".to_owned(),
+            ("array", _) => match self.expected(&format!("{path}[0]")) {
+                Some(item) => format!("a list, each entry {item}"),
+                None => "a list".to_owned(),
+            },
+            _ => match self.inside(path).as_slice() {
+                [] => "a mapping".to_owned(),
+                fields => format!("a mapping with any of {}", fields.join(", ")),
+            },
+        })
+    }
+
+    /// The schema of the field at `path`; `None` if it is not known.
+    pub fn schema(&self, path: &str) -> Option<&Value> {
+        path.split('.').filter(|step| !step.is_empty()).try_fold(&self.root, |schema, step| {
+            let (name, index) = match step.split_once('[') {
+                Some((name, _)) => (name, true),
+                None => (step, false),
+            };
+            let field = properties(schema)?.get(name)?;
+            if index { field.get("items") } else { Some(field) }
+        })
+    }
+}
+
+impl Default for Fields {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn properties(schema: &Value) -> Option<&Map<String, Value>> {
+    schema.get("properties")?.as_object()
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("spec", "a mapping with any of api, dht, replicas")]
+    #[case("spec.replicas", "a whole number from 1 to 1000")]
+    #[case("spec.dht.peerMaxAge", "a duration from 1s to 24h, as in 120s, 5m or 1h30m")]
+    #[case("spec.dht.bootstrap[3]", limits::HOST_PORT_EXPECTED)]
+    fn a_field_tells_what_would_be_right(#[case] path: &str, #[case] expected: &str) {
+        assert_eq!(Fields::new().expected(path).as_deref(), Some(expected));
+    }
+
+    #[test]
+    fn an_unknown_field_has_nothing_to_tell() {
+        assert_eq!(Fields::new().expected("spec.dht.colour"), None);
+        assert_eq!(Fields::new().inside("spec.replicas"), Vec::<&str>::new());
+    }
+}

@@ -1,0 +1,91 @@
+//! A `GrapeCluster` on this machine: its Grapes run in this process, on loopback, without
+//! Kubernetes.
+//!
+//! [`source`] (a file) → [`plan`] (pure) → [`fleet`] (starts the Grapes) → [`story`] (pure: what
+//! they see, as text).
+
+pub mod changes;
+pub mod fleet;
+pub mod plan;
+#[cfg(test)]
+mod samples;
+mod screen;
+pub mod show;
+pub mod source;
+pub mod stop;
+pub mod story;
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use fleet::Fleet;
+use plan::Ports;
+use screen::Screen;
+use show::Style;
+use stop::Stop;
+use story::Story;
+
+/// What is run, and how it is shown.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The file of the cluster, `-` for standard input; three Grapes without one.
+    pub file: Option<PathBuf>,
+    /// The ports of the Grapes.
+    pub ports: Ports,
+    /// How tables are drawn.
+    pub style: Style,
+}
+
+/// How a local cluster ended that was asked to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// Its Grapes have withdrawn what was announced through them.
+    Drained,
+    /// It was asked twice: what was announced is left to age.
+    AtOnce,
+}
+
+/// Runs a cluster until it is asked to stop, and tells on `out` what happens to it. That the
+/// reader of `out` goes away is such a wish.
+///
+/// # Errors
+///
+/// The file or the ports cannot be used, a Grape does not start or fails later, or `out` cannot be
+/// written.
+pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ended> {
+    let mut stop = Stop::listen()?;
+    let mut screen = Screen::new(out);
+    let cluster = source::read(options.file.as_deref())?;
+    let plan = plan::plan(&cluster, &options.ports)?;
+    screen.say(&show::opening(&plan))?;
+    let mut fleet = Fleet::start(plan).await?;
+    let told = tell(&mut fleet, options.style, &mut stop, &mut screen).await;
+    // When one Grape fails, the others withdraw all the same: outside Grapes need not wait for
+    // announces to age.
+    screen.say(&show::draining(fleet.cast().len()))?;
+    let drained = tokio::select! {
+        drained = fleet.drain() => drained,
+        () = stop.asked() => return told.map(|()| Ended::AtOnce),
+    };
+    screen.say(&show::drained(&drained))?;
+    told.map(|()| Ended::Drained)
+}
+
+/// Tells the story of the fleet until it is asked to stop, or nobody listens.
+async fn tell(
+    fleet: &mut Fleet,
+    style: Style,
+    stop: &mut Stop,
+    screen: &mut Screen<'_, impl Write>,
+) -> anyhow::Result<()> {
+    let mut story = Story::new(fleet.cast(), style);
+    while screen.is_read() {
+        screen.say(&story.tell(&fleet.statuses()))?;
+        tokio::select! {
+            failed = fleet.failed() => return Err(failed.into()),
+            () = stop.asked() => break,
+            () = tokio::time::sleep(story.pause()) => {}
+        }
+    }
+    Ok(())
+}

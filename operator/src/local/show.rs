@@ -1,0 +1,246 @@
+//! What is shown: a table, what to try next, joins and losses. Pure: values in, text out.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+
+use comfy_table::{ContentArrangement, Table, presets};
+
+use super::changes::{Change, Kind};
+use super::plan::Plan;
+
+/// Most digits of an id that are shown: enough to tell Grapes apart.
+const ID_DIGITS: usize = 8;
+
+/// How a table is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Style {
+    /// With lines, for people in front of a terminal.
+    Boxed,
+    /// Columns apart by spaces, for files and pipes.
+    Plain,
+}
+
+/// A Grape in the table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its name, such as `market-0`.
+    pub name: String,
+    /// Where its API listens.
+    pub api: SocketAddr,
+    /// Where its DHT listens.
+    pub dht: SocketAddr,
+    /// How many other Grapes it sees.
+    pub neighbours: usize,
+    /// Its id, 40 hex digits.
+    pub id: String,
+}
+
+/// What is said before the Grapes start.
+pub fn opening(plan: &Plan) -> String {
+    let mut text = format!(
+        "Starting {} of the cluster {}.\n",
+        count(plan.grapes.len(), "Grape"),
+        plan.cluster
+    );
+    for host in &plan.unreachable {
+        // Writing into a String cannot fail.
+        let _ = writeln!(
+            text,
+            "note: spec.dht.bootstrap has {host}, which is not on this machine; local Grapes keep \
+             to 127.0.0.1 and do not reach it"
+        );
+    }
+    text + "\n"
+}
+
+/// What is said when so many Grapes begin to drain.
+pub fn draining(grapes: usize) -> String {
+    format!("\nDraining {}; Ctrl-C again stops at once.\n", count(grapes, "Grape"))
+}
+
+/// What each Grape, by its name, has withdrawn.
+pub fn drained(withdrawn: &[(String, usize)]) -> String {
+    let some = withdrawn.iter().filter(|(_, announces)| *announces > 0);
+    let lines = some.map(|(name, announces)| {
+        format!("{name} has withdrawn {}.\n", count(*announces, "announce"))
+    });
+    let text: String = lines.collect();
+    if text.is_empty() {
+        "Nothing was announced through them; stopped.\n".to_owned()
+    } else {
+        text + "Stopped.\n"
+    }
+}
+
+/// The Grapes, a line each. Ends with a line break.
+pub fn table(rows: &[Row], style: Style) -> String {
+    let mut table = Table::new();
+    table.load_style(match style {
+        Style::Boxed => presets::UTF8_FULL_CONDENSED,
+        Style::Plain => presets::NOTHING,
+    });
+    table.set_content_arrangement(ContentArrangement::Disabled);
+    table.set_header(["GRAPE", "API", "DHT", "NEIGHBOURS", "ID"]);
+    for Row { name, api, dht, neighbours, id } in rows {
+        table.add_row([
+            name.clone(),
+            url(*api),
+            dht.to_string(),
+            neighbours.to_string(),
+            id.chars().take(ID_DIGITS).collect(),
+        ]);
+    }
+    let lines = table.lines().map(|line| line.trim_end().to_owned() + "\n");
+    lines.collect()
+}
+
+/// Commands that work as they stand, for a cluster whose Grapes these are.
+pub fn next_steps(rows: &[Row]) -> String {
+    let [first, rest @ ..] = rows else { return String::new() };
+    let mut text = String::from("Announce a service at port 1337 through one Grape");
+    // The lookup goes through another Grape, if there is one: that is what the DHT is for.
+    let (place, other) = match rest.first() {
+        Some(second) => (", and find it through another", second),
+        None => (", and find it", first),
+    };
+    let announce = r#"curl -d '{"rid":1,"data":["rpc_test",1337]}'"#;
+    let lookup = r#"curl -d '{"rid":2,"data":"rpc_test"}'"#;
+    let _ = writeln!(text, "{place}:\n");
+    let _ = writeln!(text, "  {announce} {}/announce", url(first.api));
+    let _ = writeln!(text, "  {lookup} {}/lookup\n", url(other.api));
+    let _ = writeln!(text, "In Node.js:\n");
+    let _ = writeln!(text, "  const Link = require('grenache-nodejs-link')");
+    let _ = writeln!(text, "  const link = new Link({{ grape: '{}' }})\n", url(first.api));
+    let _ = writeln!(
+        text,
+        "Other Grapes on this machine, Node.js ones too, join through {}.",
+        first.dht
+    );
+    text
+}
+
+/// Lines for joins and losses. `names` has the cluster's own Grapes by their DHT address.
+pub fn changes(changes: &[Change], name_of: impl Fn(SocketAddr) -> Option<String>) -> String {
+    let mut text = String::new();
+    for Change { address, kind } in changes {
+        let who = match name_of(*address) {
+            Some(name) => format!("{name} ({address})"),
+            None => address.to_string(),
+        };
+        let _ = match kind {
+            Kind::Joined { seen_by, of } => {
+                writeln!(text, "+ {who} joined (seen by {seen_by} of {of})")
+            }
+            Kind::Lost => writeln!(text, "- {who} lost"),
+        };
+    }
+    text
+}
+
+fn url(address: SocketAddr) -> String {
+    format!("http://{address}")
+}
+
+/// `1 Grape`, `3 Grapes`.
+fn count(number: usize, one: &str) -> String {
+    format!("{number} {one}{}", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::samples::address;
+
+    fn row(index: u16) -> Row {
+        Row {
+            name: format!("market-{index}"),
+            api: address(30001 + index),
+            dht: address(20001 + index),
+            neighbours: 2,
+            id: format!("8c1fd30{index}5be2970d5a1e4c3b2a1908f7e6d5c4b3"),
+        }
+    }
+
+    #[test]
+    fn a_table_for_pipes_is_plain_columns() {
+        insta::assert_snapshot!(table(&[row(0), row(1)], Style::Plain), @r#"
+        GRAPE     API                     DHT              NEIGHBOURS  ID
+        market-0  http://127.0.0.1:30001  127.0.0.1:20001  2           8c1fd300
+        market-1  http://127.0.0.1:30002  127.0.0.1:20002  2           8c1fd301
+        "#);
+    }
+
+    #[test]
+    fn a_table_for_terminals_has_lines() {
+        insta::assert_snapshot!(table(&[row(0), row(1)], Style::Boxed), @r#"
+        ┌──────────┬────────────────────────┬─────────────────┬────────────┬──────────┐
+        │ GRAPE    ┆ API                    ┆ DHT             ┆ NEIGHBOURS ┆ ID       │
+        ╞══════════╪════════════════════════╪═════════════════╪════════════╪══════════╡
+        │ market-0 ┆ http://127.0.0.1:30001 ┆ 127.0.0.1:20001 ┆ 2          ┆ 8c1fd300 │
+        │ market-1 ┆ http://127.0.0.1:30002 ┆ 127.0.0.1:20002 ┆ 2          ┆ 8c1fd301 │
+        └──────────┴────────────────────────┴─────────────────┴────────────┴──────────┘
+        "#);
+    }
+
+    #[test]
+    fn the_next_steps_announce_at_one_grape_and_look_up_at_another() {
+        insta::assert_snapshot!(next_steps(&[row(0), row(1), row(2)]), @r#"
+        Announce a service at port 1337 through one Grape, and find it through another:
+
+          curl -d '{"rid":1,"data":["rpc_test",1337]}' http://127.0.0.1:30001/announce
+          curl -d '{"rid":2,"data":"rpc_test"}' http://127.0.0.1:30002/lookup
+
+        In Node.js:
+
+          const Link = require('grenache-nodejs-link')
+          const link = new Link({ grape: 'http://127.0.0.1:30001' })
+
+        Other Grapes on this machine, Node.js ones too, join through 127.0.0.1:20001.
+        "#);
+    }
+
+    #[test]
+    fn a_grape_that_is_alone_looks_up_by_itself() {
+        let steps = next_steps(&[row(0)]);
+        assert!(steps.contains("http://127.0.0.1:30001/lookup"), "{steps}");
+        assert_eq!(next_steps(&[]), "");
+    }
+
+    #[test]
+    fn the_opening_tells_what_cannot_be_reached() {
+        let plan = Plan {
+            cluster: "market".to_owned(),
+            grapes: Vec::new(),
+            unreachable: vec!["old-grape.prod:20001".parse().unwrap()],
+        };
+        insta::assert_snapshot!(opening(&plan), @r#"
+        Starting 0 Grapes of the cluster market.
+        note: spec.dht.bootstrap has old-grape.prod:20001, which is not on this machine; local Grapes keep to 127.0.0.1 and do not reach it
+        "#);
+    }
+
+    #[test]
+    fn the_end_tells_what_was_withdrawn() {
+        let grape = |index: usize, announces| (format!("market-{index}"), announces);
+        insta::assert_snapshot!(drained(&[grape(0, 1), grape(1, 0), grape(2, 3)]), @r#"
+        market-0 has withdrawn 1 announce.
+        market-2 has withdrawn 3 announces.
+        Stopped.
+        "#);
+        assert_eq!(drained(&[grape(0, 0)]), "Nothing was announced through them; stopped.\n");
+    }
+
+    #[test]
+    fn changes_name_the_clusters_own_grapes() {
+        let name_of = |at: SocketAddr| (at.port() == 20001).then(|| "market-0".to_owned());
+        let kind = Kind::Joined { seen_by: 3, of: 3 };
+        let told = [
+            Change { address: address(20009), kind },
+            Change { address: address(20001), kind: Kind::Lost },
+        ];
+        insta::assert_snapshot!(changes(&told, name_of), @r#"
+        + 127.0.0.1:20009 joined (seen by 3 of 3)
+        - market-0 (127.0.0.1:20001) lost
+        "#);
+    }
+}

@@ -1,0 +1,188 @@
+//! What a local cluster tells from its start on: that it waits, its table, then each change. Pure:
+//! statuses in, text out.
+
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use grape::engine::Status;
+
+use super::changes::Watcher;
+use super::show::{self, Row, Style};
+
+/// How often a cluster is looked at while its Grapes join.
+const WHILE_JOINING: Duration = Duration::from_millis(50);
+/// How often it is looked at from then on.
+const ONCE_JOINED: Duration = Duration::from_secs(1);
+/// How many looks pass between two words on what is waited for: 5 s.
+const LOOKS_UNTIL_WORD: u32 = 100;
+
+/// How many neighbours are enough, however many Grapes there are: a routing table keeps no more of
+/// the far ones.
+const ENOUGH: usize = 20;
+
+/// A Grape that runs, as far as the story needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Character {
+    /// Its name, such as `market-0`.
+    pub name: String,
+    /// Where its API listens.
+    pub api: SocketAddr,
+    /// Where its DHT listens.
+    pub dht: SocketAddr,
+}
+
+/// What has been told so far.
+#[derive(Debug, Clone)]
+pub struct Story {
+    cast: Vec<Character>,
+    own: Vec<SocketAddr>,
+    style: Style,
+    chapter: Chapter,
+}
+
+#[derive(Debug, Clone)]
+enum Chapter {
+    Joining { looks: u32 },
+    Running(Watcher),
+}
+
+impl Story {
+    /// The story of these Grapes.
+    pub fn new(cast: Vec<Character>, style: Style) -> Self {
+        let own = cast.iter().map(|grape| grape.dht).collect();
+        Self { cast, own, style, chapter: Chapter::Joining { looks: 0 } }
+    }
+
+    /// How long to wait before the next look.
+    pub fn pause(&self) -> Duration {
+        match self.chapter {
+            Chapter::Joining { .. } => WHILE_JOINING,
+            Chapter::Running(_) => ONCE_JOINED,
+        }
+    }
+
+    /// What is to be told now, given the status of each Grape in the order of the cast: whole
+    /// lines, or nothing.
+    pub fn tell(&mut self, statuses: &[Status]) -> String {
+        let name_of = |address: SocketAddr| {
+            self.cast.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
+        };
+        match &mut self.chapter {
+            Chapter::Running(watcher) => {
+                show::changes(&watcher.observe(&self.own, statuses), name_of)
+            }
+            Chapter::Joining { looks } => {
+                let missing = missing(&self.cast, &self.own, statuses);
+                if missing.is_empty() {
+                    let rows = rows(&self.cast, statuses);
+                    let mut watcher = Watcher::new(self.own.iter().copied());
+                    let already_here = watcher.observe(&self.own, statuses);
+                    self.chapter = Chapter::Running(watcher);
+                    let mut text = show::table(&rows, self.style);
+                    let _ = write!(text, "\n{}\n", show::next_steps(&rows));
+                    text + "Ctrl-C stops the cluster. Until then, Grapes that join or are lost show here.\n"
+                        + &show::changes(&already_here, name_of)
+                } else {
+                    *looks += 1;
+                    if *looks % LOOKS_UNTIL_WORD == 0 { missing.concat() } else { String::new() }
+                }
+            }
+        }
+    }
+}
+
+/// A line for each Grape that has not joined all the others.
+fn missing(cast: &[Character], own: &[SocketAddr], statuses: &[Status]) -> Vec<String> {
+    let others = cast.len().saturating_sub(1);
+    let lines = cast.iter().zip(statuses).filter_map(|(grape, status)| {
+        let seen = status.neighbours.iter().filter(|other| own.contains(&other.address)).count();
+        let joined = seen >= others || status.neighbours.len() >= ENOUGH;
+        if joined && status.ready {
+            return None;
+        }
+        let name = &grape.name;
+        let why = status.errors.last().map(|error| format!("; its last error: {error}"));
+        let why = why.unwrap_or_default();
+        Some(format!("still waiting: {name} sees {seen} of {others} others{why}\n"))
+    });
+    lines.collect()
+}
+
+fn rows(cast: &[Character], statuses: &[Status]) -> Vec<Row> {
+    let row = |(grape, status): (&Character, &Status)| Row {
+        name: grape.name.clone(),
+        api: grape.api,
+        dht: grape.dht,
+        neighbours: status.nodes,
+        id: status.id.clone(),
+    };
+    cast.iter().zip(statuses).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::local::samples::{address, status};
+
+    fn story() -> Story {
+        let grape = |index: u16| Character {
+            name: format!("market-{index}"),
+            api: address(30001 + index),
+            dht: address(20001 + index),
+        };
+        Story::new(vec![grape(0), grape(1)], Style::Plain)
+    }
+
+    #[test]
+    fn nothing_is_told_while_the_grapes_join_then_all_of_it() {
+        let mut story = story();
+        assert_eq!(story.tell(&[status(&[]), status(&[])]), "");
+        assert_eq!(story.tell(&[status(&[20002]), status(&[])]), "");
+        assert_eq!(story.pause(), WHILE_JOINING);
+        let told = story.tell(&[status(&[20002]), status(&[20001])]);
+        assert!(told.starts_with("GRAPE") || told.starts_with(" GRAPE"), "{told}");
+        assert!(told.contains("curl"), "{told}");
+        assert_eq!(story.pause(), ONCE_JOINED);
+        assert_eq!(story.tell(&[status(&[20002]), status(&[20001])]), "");
+    }
+
+    #[test]
+    fn a_grape_that_is_not_ready_is_waited_for() {
+        let mut story = story();
+        let mut starting = status(&[20002]);
+        starting.ready = false;
+        assert_eq!(story.tell(&[starting, status(&[20001])]), "");
+    }
+
+    #[test]
+    fn a_long_wait_names_who_is_waited_for() {
+        let mut story = story();
+        let mut lost = status(&[]);
+        lost.errors.push("no answer from 127.0.0.1:20001".to_owned());
+        let mut told = String::new();
+        for _ in 0..LOOKS_UNTIL_WORD {
+            told += &story.tell(&[status(&[20002]), lost.clone()]);
+        }
+        assert_eq!(
+            told,
+            "still waiting: market-1 sees 0 of 1 others; its last error: no answer from \
+             127.0.0.1:20001\n"
+        );
+    }
+
+    #[test]
+    fn changes_are_told_after_the_table() {
+        let mut story = story();
+        story.tell(&[status(&[20002]), status(&[20001])]);
+        let told = story.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        assert_eq!(told, "+ 127.0.0.1:20009 joined (seen by 2 of 2)\n");
+    }
+
+    #[test]
+    fn an_outside_grape_that_was_there_first_is_told_with_the_table() {
+        let mut story = story();
+        let told = story.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        assert!(told.ends_with("+ 127.0.0.1:20009 joined (seen by 2 of 2)\n"), "{told}");
+    }
+}

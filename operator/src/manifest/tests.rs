@@ -1,0 +1,221 @@
+//! Files as people write them, good and bad, with the exact message of each refusal.
+
+use rstest::rstest;
+
+use super::*;
+
+fn cluster(spec: &str) -> String {
+    format!(
+        "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: market\n{spec}"
+    )
+}
+
+fn refusal(yaml: &str) -> String {
+    let findings = parse(yaml).unwrap_err();
+    findings.iter().map(Finding::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn an_empty_spec_has_every_default() {
+    let parsed = parse(&cluster("spec: {}\n")).unwrap();
+    assert_eq!(parsed.metadata.name.as_deref(), Some("market"));
+    assert_eq!(parsed.spec, GrapeClusterSpec::default());
+}
+
+#[test]
+fn a_whole_spec_is_read() {
+    let parsed = parse(&cluster(
+        "spec:
+  replicas: 5
+  dht: {port: 20100, concurrency: 32, peerMaxAge: 1m, nodeLiveness: 90s, maxTables: 10, maxValues: 20,
+        bootstrap: [\"old-grape.prod:20001\"]}
+  api: {port: 30100, maxPayloadSize: 4096}
+",
+    ))
+    .unwrap();
+    insta::assert_yaml_snapshot!(parsed.spec, @r#"
+    replicas: 5
+    dht:
+      port: 20100
+      concurrency: 32
+      peerMaxAge: 1m
+      nodeLiveness: 90s
+      maxTables: 10
+      maxValues: 20
+      bootstrap:
+        - "old-grape.prod:20001"
+    api:
+      port: 30100
+      maxPayloadSize: 4096
+    "#);
+}
+
+#[test]
+fn what_kubectl_get_writes_is_read() {
+    let parsed = parse(
+        "apiVersion: grenache.dev/v1alpha1
+kind: GrapeCluster
+metadata:
+  name: market
+  namespace: trading
+  creationTimestamp: \"2026-01-02T03:04:05Z\"
+  generation: 2
+  labels: {team: one}
+  resourceVersion: \"42\"
+  uid: 5a9e0d4c-0000-4000-8000-000000000000
+spec: {replicas: 1}
+status: {replicas: 1}
+",
+    )
+    .unwrap();
+    assert_eq!(parsed.spec.replicas, 1);
+}
+
+#[test]
+fn a_field_whose_value_is_commented_out_has_its_default() {
+    let parsed = parse(&cluster("spec:\n  replicas:\n  dht:\n    # port: 20100\n")).unwrap();
+    assert_eq!(parsed.spec, GrapeClusterSpec::default());
+}
+
+#[test]
+fn empty_documents_around_the_cluster_are_passed_over() {
+    assert!(parse(&format!("---\n---\n{}---\n", cluster("spec: {}\n"))).is_ok());
+}
+
+#[rstest]
+#[case::unknown_close(
+    "spec:\n  dht:\n    peerMaxage: 120s\n",
+    "line 7: spec.dht.peerMaxage: there is no such field; did you mean peerMaxAge?"
+)]
+#[case::unknown_transposed(
+    "spec:\n  relpicas: 3\n",
+    "line 6: spec.relpicas: there is no such field; did you mean replicas?"
+)]
+#[case::unknown_far(
+    "spec:\n  colour: red\n",
+    "line 6: spec.colour: there is no such field; expected one of api, dht, replicas"
+)]
+#[case::unknown_in_flow_style(
+    "spec: {api: {prot: 1}}\n",
+    "spec.api.prot: there is no such field; did you mean port?"
+)]
+#[case::unknown_several(
+    "spec:\n  apis: {}\n  dth: {}\n",
+    "line 6: spec.apis: there is no such field; did you mean api?\n\
+     line 7: spec.dth: there is no such field; did you mean dht?"
+)]
+#[case::unknown_at_the_top(
+    "spec: {}\nspecs: {}\n",
+    "line 6: specs: there is no such field; did you mean spec?"
+)]
+#[case::text_for_a_number(
+    "spec:\n  replicas: three\n",
+    "line 6: spec.replicas: is the text \"three\"; expected a whole number from 1 to 1000"
+)]
+#[case::quoted_number(
+    "spec:\n  replicas: \"3\"\n",
+    "line 6: spec.replicas: is the text \"3\"; expected a whole number from 1 to 1000"
+)]
+#[case::fraction(
+    "spec:\n  replicas: 2.5\n",
+    "line 6: spec.replicas: is the number 2.5; expected a whole number from 1 to 1000"
+)]
+#[case::beyond_32_bits(
+    "spec:\n  replicas: 3000000000\n",
+    "line 6: spec.replicas: is the number 3000000000; expected a whole number from 1 to 1000"
+)]
+#[case::number_for_a_duration(
+    "spec:\n  dht:\n    peerMaxAge: 120\n",
+    "line 7: spec.dht.peerMaxAge: is the number 120; expected a duration from 1s to 24h, as in \
+     120s, 5m or 1h30m"
+)]
+#[case::number_in_flow_style(
+    "spec: {dht: {port: x}}\n",
+    "spec.dht.port: is the text \"x\"; expected a whole number from 1 to 65535"
+)]
+#[case::empty_spec(
+    "spec:\n",
+    "line 5: spec: is empty; expected a mapping, and {} is a good cluster of three"
+)]
+#[case::text_for_a_mapping(
+    "spec:\n  dht: fast\n",
+    "line 6: spec.dht: is the text \"fast\"; expected a mapping with any of bootstrap, \
+     concurrency, maxTables, maxValues, nodeLiveness, peerMaxAge, port"
+)]
+#[case::text_for_a_list(
+    "spec:\n  dht:\n    bootstrap: a:1\n",
+    "line 7: spec.dht.bootstrap: is the text \"a:1\"; expected a list, each entry HOST:PORT with \
+     a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001"
+)]
+#[case::number_in_a_list(
+    "spec:\n  dht:\n    bootstrap:\n    - 20001\n",
+    "line 7: spec.dht.bootstrap[0]: is the number 20001; expected HOST:PORT with a port from 1 \
+     to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001"
+)]
+#[case::list_for_spec(
+    "spec: []\n",
+    "line 5: spec: is a list; expected a mapping with any of api, dht, replicas"
+)]
+#[case::unknown_and_wrong_type(
+    "spec:\n  apis: {}\n  replicas: no\n",
+    "line 6: spec.apis: there is no such field; did you mean api?\n\
+     line 7: spec.replicas: is the text \"no\"; expected a whole number from 1 to 1000"
+)]
+#[case::without_spec("", "spec: is missing; expected a mapping, and {} is a good cluster of three")]
+#[case::several_documents(
+    "spec: {}\n---\nkind: Service\nmetadata: {name: web}\n",
+    "the file has 2 documents (GrapeCluster market, Service web); expected one GrapeCluster"
+)]
+#[case::twice(
+    "spec:\n  replicas: 1\n  replicas: 2\n",
+    "line 6: this cannot be read as YAML: spec: duplicate entry with key \"replicas\""
+)]
+#[case::no_yaml(
+    "spec:\n  replicas: 1\n bad: [\n",
+    "line 7: this cannot be read as YAML: did not find expected key"
+)]
+fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &str) {
+    assert_eq!(refusal(&cluster(spec)), message);
+}
+
+#[rstest]
+#[case::another_kind(
+    "apiVersion: apps/v1\nkind: Deployment\nspec: {}\n",
+    "line 1: apiVersion: is apps/v1; expected grenache.dev/v1alpha1\n\
+     line 2: kind: is Deployment; expected GrapeCluster"
+)]
+#[case::nothing_of_ours(
+    "replicas: 3\n",
+    "apiVersion: is missing; expected grenache.dev/v1alpha1\n\
+     kind: is missing; expected GrapeCluster\n\
+     spec: is missing; expected a mapping, and {} is a good cluster of three"
+)]
+#[case::no_text(
+    "apiVersion: 1\nkind: GrapeCluster\nspec: {}\n",
+    "line 1: apiVersion: is no text; expected grenache.dev/v1alpha1"
+)]
+#[case::misspelled_metadata(
+    "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  nmae: x\nspec: {}\n",
+    "line 4: metadata.nmae: there is no such field; did you mean name?"
+)]
+#[case::metadata_of_another_type(
+    "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata: market\nspec: {}\n",
+    "line 3: metadata: is the text \"market\"; expected a mapping with a name"
+)]
+#[case::name_of_another_type(
+    "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: 7\nspec: {}\n",
+    "line 4: metadata.name: is the number 7; expected a string"
+)]
+#[case::empty(
+    "# Nothing here.\n",
+    "the file is empty; expected a GrapeCluster such as\n  apiVersion: grenache.dev/v1alpha1\n  \
+     kind: GrapeCluster\n  metadata: {name: market}\n  spec: {}"
+)]
+#[case::prose(
+    "hello\n",
+    "the file has no fields; expected a GrapeCluster such as\n  apiVersion: \
+     grenache.dev/v1alpha1\n  kind: GrapeCluster\n  metadata: {name: market}\n  spec: {}"
+)]
+fn what_is_no_cluster_is_told_so(#[case] yaml: &str, #[case] message: &str) {
+    assert_eq!(refusal(yaml), message);
+}
