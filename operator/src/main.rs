@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use grape_operator::cli::{self, Cli};
 
-#[tokio::main]
+#[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match cli::run(Cli::parse()).await {
         Ok(code) => code,

@@ -72,6 +72,8 @@ impl Watcher {
                     changes.push(Change { address, kind: Kind::Joined { seen_by, of } });
                     *sighting = Sighting::Here;
                 }
+                // A Grape that is alone is seen by nobody, and lost to nobody.
+                (_, 0) if of == 0 => {}
                 (Sighting::Here, 0) => *sighting = Sighting::Missed,
                 (Sighting::Missed, 0) => {
                     changes.push(Change { address, kind: Kind::Lost });

@@ -1,10 +1,10 @@
 //! The Grapes that run.
 
-use std::io;
+use std::io::ErrorKind;
 
 use futures_util::future::{join_all, select_all};
 use grape::engine::Status;
-use grape::lifecycle::{Grape, StartError};
+use grape::lifecycle::{Drained, Grape, StartError, TaskFailed};
 
 use super::plan::{Plan, PlannedGrape};
 use super::story::Character;
@@ -21,7 +21,7 @@ struct Member {
 
 /// A Grape that did not start.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} did not start: {error}{}", hint(error))]
+#[error("{name} did not start: {}", reason(.error))]
 pub struct NotStarted {
     name: String,
     error: StartError,
@@ -29,14 +29,17 @@ pub struct NotStarted {
 
 /// A Grape that stopped by itself.
 #[derive(Debug, thiserror::Error)]
-#[error("{name} failed: {reason}")]
+#[error("{name}: {failure}")]
 pub struct Failed {
     name: String,
-    reason: String,
+    failure: TaskFailed,
 }
 
 impl Fleet {
     /// Starts the Grapes of a plan, one after the other.
+    ///
+    /// On a runtime of one thread all of their ports are bound before the first of them asks for
+    /// the others, so that none waits for an answer from a Grape that is not there yet.
     ///
     /// # Errors
     ///
@@ -70,37 +73,37 @@ impl Fleet {
     /// Completes when one of them fails. Can be dropped and called again: no failure is missed.
     pub async fn failed(&mut self) -> Failed {
         let failures = self.members.iter_mut().map(|Member { name, grape }| {
-            Box::pin(async {
-                let reason = grape.failed().await.to_string();
-                Failed { name: name.clone(), reason }
-            })
+            Box::pin(async { Failed { name: name.clone(), failure: grape.failed().await } })
         });
         select_all(failures).await.0
     }
 
-    /// Drains all of them at once; how many announces each has withdrawn, with its name.
-    pub async fn drain(self) -> Vec<(String, usize)> {
+    /// Drains all of them at once; what came of it, with the name of each.
+    pub async fn drain(self) -> Vec<(String, Drained)> {
         let drains = self
             .members
             .into_iter()
-            .map(|Member { name, grape }| async { (name, grape.drain().await.withdrawn) });
+            .map(|Member { name, grape }| async { (name, grape.drain().await) });
         join_all(drains).await
     }
 }
 
-/// What helps when a port is taken: that it is, and the flag that chooses another.
-fn hint(error: &StartError) -> String {
-    let (source, flag) = match error {
-        StartError::Api { source, .. } => (source, "--api-ports"),
-        StartError::Dht { source, .. } => (source, "--dht-ports"),
+/// Why a Grape did not start, in the terms of this command: its flags are not those of `grape`.
+fn reason(error: &StartError) -> String {
+    let (what, address, source, flag) = match error {
+        StartError::Api { address, source } => ("API", address, source, "--api-ports"),
+        StartError::Dht(error) => ("DHT", &error.addr, &error.source, "--dht-ports"),
+        other => return other.to_string(),
     };
+    let port = address.port();
     match source.kind() {
-        io::ErrorKind::AddrInUse => {
-            format!("\nSomething else listens there: stop it, or choose other ports with {flag}.")
+        ErrorKind::AddrInUse => format!(
+            "port {port} of its {what} ({address}) is in use; stop what listens there, or choose \
+             other ports with {flag}"
+        ),
+        ErrorKind::PermissionDenied => {
+            format!("port {port} of its {what} is not allowed; choose other ports with {flag}")
         }
-        io::ErrorKind::PermissionDenied => {
-            format!("\nPorts under 1024 are for root: choose others with {flag}.")
-        }
-        _ => String::new(),
+        _ => format!("its {what} cannot listen at {address}: {source}"),
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use grape::lifecycle::Drained;
 
 use super::changes::{Change, Kind};
 use super::plan::Plan;
@@ -58,18 +59,25 @@ pub fn draining(grapes: usize) -> String {
     format!("\nDraining {}; Ctrl-C again stops at once.\n", count(grapes, "Grape"))
 }
 
-/// What each Grape, by its name, has withdrawn.
-pub fn drained(withdrawn: &[(String, usize)]) -> String {
-    let some = withdrawn.iter().filter(|(_, announces)| *announces > 0);
-    let lines = some.map(|(name, announces)| {
-        format!("{name} has withdrawn {}.\n", count(*announces, "announce"))
-    });
-    let text: String = lines.collect();
-    if text.is_empty() {
-        "Nothing was announced through them; stopped.\n".to_owned()
-    } else {
-        text + "Stopped.\n"
+/// What came of the drain of each Grape, by its name.
+pub fn drained(drained: &[(String, Drained)]) -> String {
+    let mut text = String::new();
+    for (name, Drained { withdrawn, cut_off, .. }) in drained {
+        let _ = match withdrawn {
+            Some(0) => Ok(()),
+            Some(services) => {
+                writeln!(text, "{name} has withdrawn {}.", count(*services, "service"))
+            }
+            None => writeln!(
+                text,
+                "{name} ran out of time to withdraw all of its services; the rest age out."
+            ),
+        };
+        if *cut_off > 0 {
+            let _ = writeln!(text, "{name} has cut off {}.", count(*cut_off, "connection"));
+        }
     }
+    text + "Stopped.\n"
 }
 
 /// The Grapes, a line each. Ends with a line break.
@@ -148,6 +156,8 @@ fn count(number: usize, one: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::local::samples::address;
 
@@ -221,13 +231,19 @@ mod tests {
 
     #[test]
     fn the_end_tells_what_was_withdrawn() {
-        let grape = |index: usize, announces| (format!("market-{index}"), announces);
-        insta::assert_snapshot!(drained(&[grape(0, 1), grape(1, 0), grape(2, 3)]), @r#"
-        market-0 has withdrawn 1 announce.
-        market-2 has withdrawn 3 announces.
+        let grape = |index: usize, withdrawn, cut_off| {
+            (format!("market-{index}"), Drained { withdrawn, cut_off, took: Duration::ZERO })
+        };
+        let all =
+            [grape(0, Some(1), 0), grape(1, Some(0), 0), grape(2, Some(3), 2), grape(3, None, 0)];
+        insta::assert_snapshot!(drained(&all), @r#"
+        market-0 has withdrawn 1 service.
+        market-2 has withdrawn 3 services.
+        market-2 has cut off 2 connections.
+        market-3 ran out of time to withdraw all of its services; the rest age out.
         Stopped.
         "#);
-        assert_eq!(drained(&[grape(0, 0)]), "Nothing was announced through them; stopped.\n");
+        assert_eq!(drained(&[]), "Stopped.\n");
     }
 
     #[test]

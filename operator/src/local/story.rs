@@ -102,9 +102,10 @@ fn missing(cast: &[Character], own: &[SocketAddr], statuses: &[Status]) -> Vec<S
             return None;
         }
         let name = &grape.name;
-        let why = status.errors.last().map(|error| format!("; its last error: {error}"));
-        let why = why.unwrap_or_default();
-        Some(format!("still waiting: {name} sees {seen} of {others} others{why}\n"))
+        let what = if joined { "is not ready" } else { "has not joined" };
+        let error = status.errors.last().map(|error| format!("; its last error: {error}"));
+        let error = error.unwrap_or_default();
+        Some(format!("still waiting: {name} {what}, sees {seen} of {others} others{error}\n"))
     });
     lines.collect()
 }
@@ -166,9 +167,17 @@ mod tests {
         }
         assert_eq!(
             told,
-            "still waiting: market-1 sees 0 of 1 others; its last error: no answer from \
-             127.0.0.1:20001\n"
+            "still waiting: market-1 has not joined, sees 0 of 1 others; its last error: no answer \
+             from 127.0.0.1:20001\n"
         );
+    }
+
+    #[test]
+    fn a_cluster_of_one_is_not_told_to_be_lost() {
+        let one = Character { name: "a".to_owned(), api: address(30001), dht: address(20001) };
+        let mut story = Story::new(vec![one], Style::Plain);
+        story.tell(&[status(&[])]);
+        assert_eq!((0..5).map(|_| story.tell(&[status(&[])])).collect::<String>(), "");
     }
 
     #[test]
