@@ -234,7 +234,11 @@ impl Network {
     }
 
     /// Does something with a node's engine, and all that it wants done for it.
-    pub fn act<T>(&mut self, node: usize, act: impl FnOnce(&mut Engine, Instant) -> T) -> Option<T> {
+    pub fn act<T>(
+        &mut self,
+        node: usize,
+        act: impl FnOnce(&mut Engine, Instant) -> T,
+    ) -> Option<T> {
         if !self.nodes[node].alive {
             return None;
         }

@@ -67,7 +67,7 @@ fn weather() -> impl Strategy<Value = Weather> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Loss, reordering, duplicates and churn: once messages settle, every name that a living
     /// service announces is found by every living node.
@@ -112,9 +112,9 @@ proptest! {
         for node in network.alive() {
             for (n, service) in weather.services.iter().enumerate() {
                 let known = network.engine(node).stats().nodes;
-                let found = network.lookup(node, &format!("service-{n}")).unwrap();
+                let found = network.lookup(node, &format!("service-{n}"));
                 prop_assert_eq!(
-                    &found, &vec![addr(*service, 7000 + n as u16)],
+                    found, Some(vec![addr(*service, 7000 + n as u16)]),
                     "node {}, which knows {} nodes, looks for service-{} of node {}", node, known, n, service
                 );
             }
@@ -334,6 +334,56 @@ fn alone_a_node_stores_for_itself() {
     let id = network.put(0, signed(5, "five"), None).unwrap().unwrap();
     assert_eq!(network.get(0, id, b"salt").unwrap().unwrap().item, signed(5, "five"));
     assert!(network.put(0, signed(4, "four"), None).unwrap().is_err());
+}
+
+/// A bootstrap node that comes late: what is asked meanwhile is answered, and the node joins.
+#[test]
+fn a_bootstrap_node_that_comes_late_is_joined() {
+    let mut network = Network::new(1, steady());
+    let late = network.add(AGE, &[]);
+    network.cut(Some(&|node| node == late));
+    let early = network.add(AGE, &[late]);
+    network.cut(Some(&|node| node == late));
+    let began = network.now();
+    assert_eq!(network.announce(early, "rpc_test", 1337), Some(0));
+    assert!(network.now() - began <= 2 * SECOND, "clients give up after 2.5 s");
+    for _ in 0..10 {
+        network.join(early, &[late]);
+        network.run(SECOND / 2);
+        assert_eq!(network.lookup(early, "rpc_test").unwrap().len(), 1);
+        assert!(!network.engine(early).is_ready(), "neither joined nor the first");
+    }
+    network.cut(None);
+    for _ in 0..3 {
+        network.join(early, &[late]);
+        network.run(SECOND);
+    }
+    assert!(network.engine(early).is_ready());
+    assert_eq!(network.lookup(late, "rpc_test").unwrap(), [addr(early, 1337)]);
+}
+
+/// Clients give up after 2.5 seconds: every lookup is answered before, whatever is silent.
+#[test]
+fn no_lookup_takes_longer_than_clients_wait() {
+    let mut network = Network::of(1, steady(), 30, AGE);
+    network.announce(0, "rpc_test", 1337);
+    (1..29).for_each(|node| network.kill(node));
+    let began = network.now();
+    network.lookup(0, "new").unwrap();
+    assert!(network.now() - began <= 2 * SECOND, "{:?}", network.now() - began);
+}
+
+/// Two whose bootstrap node is each other: the one that starts first is found by the second.
+#[test]
+fn nodes_that_bootstrap_to_each_other_are_ready_as_soon_as_both_run() {
+    let mut network = Network::new(1, steady());
+    network.cut(Some(&|_| true));
+    let first = network.add(AGE, &[]);
+    network.act(first, |engine, now| engine.join(vec![addr(1, PORT), addr(2, PORT)], true, now));
+    network.run(SECOND / 10);
+    network.add(AGE, &[first]);
+    network.run(SECOND / 2);
+    assert!(network.engine(first).is_ready());
 }
 
 /// 100 peers of a name fit one answer; of more, each asker gets a random choice up to 100.

@@ -39,6 +39,8 @@ pub(super) enum Timer {
     Patience(u32),
     /// An answer will not come.
     Lost(u32),
+    /// A walk has taken as long as anybody waits for it.
+    WalkEnds(u64),
     /// Services are to be stored again.
     StoreAgain,
     /// See `upkeep.rs`.
@@ -172,6 +174,7 @@ impl Engine {
             match timer {
                 Timer::Patience(id) => self.on_patience(id, now),
                 Timer::Lost(id) => self.on_lost(id, now),
+                Timer::WalkEnds(walk) => self.end_walk(walk, now),
                 Timer::StoreAgain => self.store_again(now),
                 Timer::Upkeep => {
                     self.upkeep(now);
@@ -245,7 +248,11 @@ impl Engine {
     fn on_query(&mut self, from: SocketAddr, id: &[u8], query: Query<'_>, now: Instant) {
         self.stats.queries_received[method_index(&query.method)] += 1;
         if let Some(sender) = query.sender.filter(|_| !query.read_only) {
-            self.heard(Contact { id: sender, addr: from }, now);
+            let contact = Contact { id: sender, addr: from };
+            self.heard(contact, now);
+            if self.joining {
+                self.join_through(contact, now);
+            }
         }
         let body = self.answer(from, id, &query, now);
         self.send(from, &Message { transaction_id: id.into(), body });

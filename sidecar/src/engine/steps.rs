@@ -1,13 +1,13 @@
 //! Walks under way, and what follows when they settle.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use mainline::Id;
 
 use super::distance::point;
 use super::item::Item;
 use super::lookups;
-use super::node::Engine;
+use super::node::{Engine, Timer};
 use super::routing::K;
 use super::serve::signed_item;
 use super::transactions::{Pending, Purpose};
@@ -17,6 +17,9 @@ use crate::krpc::{Contact, Method, Response};
 
 /// Buckets that are filled by a walk of their own when a node joins a large network.
 const BUCKETS_FILLED: usize = 8;
+
+/// A walk settles with what it has after this: Grenache's clients give up after 2.5 seconds.
+const LONGEST: Duration = Duration::from_secs(2);
 
 /// What a walk is about. One walk a subject is under way at a time.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -71,6 +74,7 @@ pub(super) struct Running {
     walk: Walk,
     then: Vec<Then>,
     settled: bool,
+    out_of_time: bool,
     peers: lookups::Found,
     item: Option<Box<Found>>,
 }
@@ -123,11 +127,20 @@ impl Engine {
             walk,
             then: vec![then],
             settled: false,
+            out_of_time: false,
             peers: lookups::Found::new(),
             item: None,
         };
         self.walks.insert(number, running);
+        self.set_timer(now + LONGEST, Timer::WalkEnds(number));
         self.advance(number, now);
+    }
+
+    pub(super) fn end_walk(&mut self, number: u64, now: Instant) {
+        if let Some(running) = self.walks.get_mut(&number) {
+            running.out_of_time = true;
+            self.advance(number, now);
+        }
     }
 
     /// Asks whom there is to ask, and ends what is at its end.
@@ -135,7 +148,7 @@ impl Engine {
         // Out of the map, so that the walk and the rest of the engine can be used side by side.
         let Some(mut running) = self.walks.remove(&number) else { return };
         // A settled walk takes late answers, but asks nobody more.
-        while !running.settled {
+        while !running.settled && !running.out_of_time {
             let suspects = &self.suspects;
             let ask = running.walk.next(|addr| {
                 if !suspects.contains(addr) {
@@ -150,7 +163,7 @@ impl Engine {
             let purpose = Purpose::Walk(number);
             self.query(ask.addr, ask.id, running.subject.method(), purpose, ask.waited_for, now);
         }
-        let settles = running.walk.is_settled() || running.found_all();
+        let settles = running.walk.is_settled() || running.found_all() || running.out_of_time;
         if settles && !running.settled {
             running.settled = true;
             self.settle(&mut running, now);
@@ -261,6 +274,17 @@ impl Engine {
             }
             (Then::Refresh | Then::Lookup(_) | Then::Announce { .. } | Then::Withdraw { .. }, _) => {
             }
+        }
+    }
+
+    /// Somebody found us before our bootstrap nodes answered: they may never do.
+    pub(super) fn join_through(&mut self, contact: Contact, now: Instant) {
+        let number = self.subjects.get(&Subject::Node(self.settings.id)).copied();
+        if let Some(number) = number
+            && let Some(running) = self.walks.get_mut(&number)
+        {
+            running.walk.add(contact);
+            self.advance(number, now);
         }
     }
 

@@ -108,9 +108,13 @@ impl Walk {
         }
     }
 
-    /// Adds a bootstrap address.
+    /// Adds a bootstrap address; one that failed is tried again.
     pub(super) fn add_seed(&mut self, addr: SocketAddr) {
-        self.seeds.push(Seed { addr, state: State::New });
+        match self.seeds.iter_mut().find(|seed| seed.addr == addr) {
+            Some(seed) if seed.state == State::Failed => seed.state = State::New,
+            Some(_) => {}
+            None => self.seeds.push(Seed { addr, state: State::New }),
+        }
     }
 
     /// Adds a node that somebody told of.
@@ -167,7 +171,7 @@ impl Walk {
     /// Whether every node that could be asked was silent lately, and none has answered.
     fn nobody_else(&self, standing: &impl Fn(&SocketAddr) -> Standing) -> bool {
         let good = |addr: &SocketAddr, state: State| {
-            state == State::Asked || (state == State::New && standing(addr) == Standing::Good)
+            matches!(state, State::New | State::Asked) && standing(addr) == Standing::Good
         };
         self.answers == 0
             && !self.seeds.iter().any(|seed| good(&seed.addr, seed.state))
@@ -191,8 +195,11 @@ impl Walk {
         }
         let front = self.front(from.addr.is_ipv6());
         if let Some(candidate) = front.find(from.id) {
+            // It may have been asked by its own name as well as by its address.
+            let waited_for = candidate.state == State::Asked;
             candidate.state = State::Answered;
             candidate.token = token.map(Box::from);
+            self.waited_for -= usize::from(waited_for);
         }
     }
 
@@ -211,8 +218,11 @@ impl Walk {
 
     fn closed(&mut self, asked: Option<Id>, addr: SocketAddr, state: State) {
         self.out = self.out.saturating_sub(1);
-        if self.state(asked, addr) == Some(State::Asked) {
-            self.waited_for -= 1;
+        match self.state(asked, addr) {
+            // It answered another query of this walk.
+            Some(State::Answered) => return,
+            Some(State::Asked) => self.waited_for -= 1,
+            _ => {}
         }
         self.set(asked, addr, state);
     }
@@ -411,6 +421,34 @@ mod tests {
         assert_eq!(walk.next(good), None);
         assert!(walk.is_settled());
         assert_eq!(walk.closest()[0].contact, contact(7));
+    }
+
+    #[test]
+    fn a_node_asked_by_name_and_by_address_is_waited_for_once() {
+        let mut walk = walk([7]);
+        walk.add_seed(contact(7).addr);
+        assert_eq!(std::iter::from_fn(|| walk.next(good)).count(), 2);
+        walk.answered(None, contact(7), Some(b"t"));
+        assert!(walk.is_settled() && !walk.is_finished());
+        walk.failed(Some(contact(7).id), contact(7).addr);
+        assert!(walk.is_settled() && walk.is_finished());
+        assert_eq!(walk.closest().len(), 1);
+    }
+
+    #[test]
+    fn a_seed_that_is_added_again_is_asked_once_until_it_fails() {
+        let mut walk = walk([]);
+        let addr = contact(7).addr;
+        walk.add_seed(addr);
+        walk.add_seed(addr);
+        assert_eq!(std::iter::from_fn(|| walk.next(good)).count(), 1);
+        walk.add_seed(addr);
+        assert_eq!(walk.next(good), None);
+        walk.slow(None, addr);
+        walk.failed(None, addr);
+        assert!(walk.is_settled());
+        walk.add_seed(addr);
+        assert!(walk.next(good).is_some());
     }
 
     #[test]
