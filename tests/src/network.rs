@@ -69,10 +69,20 @@ impl Network {
     /// # Errors
     /// When it does not start, or they do not find each other.
     pub async fn join(&mut self, kind: Kind) -> Result<()> {
+        self.join_unsettled(kind).await?;
+        self.settled().await
+    }
+
+    /// As [`Network::join`], without waiting until all know each other: who has died may still be
+    /// in their tables.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn join_unsettled(&mut self, kind: Kind) -> Result<&Grape> {
         let bootstrap = vec![self.grapes[0].dht_port()];
         let options = Options { bootstrap, ..self.options.clone() };
         self.grapes.push(Grape::start(kind, Seat::take()?, &options).await?);
-        self.settled().await
+        Ok(&self.grapes[self.grapes.len() - 1])
     }
 
     /// Grapes that all join through a node that is no Grape, at a DHT port of 127.0.0.1.

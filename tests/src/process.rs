@@ -24,13 +24,13 @@ pub struct Process {
     output: Arc<Mutex<Vec<Line>>>,
     // Counts the lines, and closes when standard output has ended.
     said: watch::Receiver<usize>,
-    read: usize,
 }
 
 #[derive(Debug)]
 struct Line {
     text: String,
     from_stdout: bool,
+    taken: bool,
 }
 
 impl Process {
@@ -54,7 +54,7 @@ impl Process {
         tokio::spawn(collect(stdout, Arc::clone(&output), true, Some(counted)));
         tokio::spawn(collect(stderr, Arc::clone(&output), false, None));
         let stdin = child.stdin.take();
-        Ok(Self { name, child, stdin, output, said, read: 0 })
+        Ok(Self { name, child, stdin, output, said })
     }
 
     /// The process's id, while it runs.
@@ -62,21 +62,22 @@ impl Process {
         self.child.id()
     }
 
-    /// The next line of standard output from which `pick` takes something. Lines are read once.
+    /// The first line of standard output from which `pick` takes something, and that nobody took
+    /// before. Other lines stay for who wants them.
     ///
     /// # Errors
     /// When the process ends its output or [`DEADLINE`] passes before.
     pub async fn next<T>(&mut self, what: &str, pick: impl Fn(&str) -> Option<T>) -> Result<T> {
         let end = Instant::now() + DEADLINE;
         loop {
-            // Marked as seen before the scan, so that what comes meanwhile counts as a change.
+            // Marked as seen before the search, so that what comes meanwhile counts as a change.
             self.said.mark_unchanged();
-            if let Some(found) = self.scan(&pick) {
+            if let Some(found) = self.take(&pick) {
                 return Ok(found);
             }
             match timeout_at(end, self.said.changed()).await {
                 Ok(Ok(())) => {}
-                Ok(Err(_)) => match self.scan(&pick) {
+                Ok(Err(_)) => match self.take(&pick) {
                     Some(found) => return Ok(found),
                     None => bail!("{} ended without: {what}\n{}", self.name, self.shown()),
                 },
@@ -85,15 +86,13 @@ impl Process {
         }
     }
 
-    fn scan<T>(&mut self, pick: impl Fn(&str) -> Option<T>) -> Option<T> {
-        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(line) = output.get(self.read) {
-            self.read += 1;
-            if let Some(found) = line.from_stdout.then(|| pick(&line.text)).flatten() {
-                return Some(found);
-            }
-        }
-        None
+    fn take<T>(&self, pick: impl Fn(&str) -> Option<T>) -> Option<T> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.iter_mut().filter(|line| line.from_stdout && !line.taken).find_map(|line| {
+            let found = pick(&line.text);
+            line.taken = found.is_some();
+            found
+        })
     }
 
     /// Writes a line to its standard input.
@@ -172,7 +171,8 @@ async fn collect(
     while stream.read_until(b'\n', &mut bytes).await.is_ok_and(|read| read > 0) {
         let text = String::from_utf8_lossy(&bytes).trim_end().to_owned();
         bytes.clear();
-        output.lock().unwrap_or_else(PoisonError::into_inner).push(Line { text, from_stdout });
+        let line = Line { text, from_stdout, taken: false };
+        output.lock().unwrap_or_else(PoisonError::into_inner).push(line);
         if let Some(counted) = &counted {
             counted.send_modify(|count| *count += 1);
         }

@@ -19,7 +19,7 @@ pub fn node(name: &str, program: &str, argument: &Value) -> Result<Process> {
     Process::start(name, &mut command)
 }
 
-/// The next event of a kind. Other events before it are passed over.
+/// The next event of a kind. Events of other kinds stay for who asks for them.
 ///
 /// # Errors
 /// When the program ends, or a minute passes, before.

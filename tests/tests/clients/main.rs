@@ -1,0 +1,68 @@
+//! Unchanged Grenache services and clients, from npm, that find and call each other through our
+//! Grapes. Each scenario also runs through npm's Grapes, as a control.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod exchange;
+mod offers;
+mod put_get;
+mod rpc;
+mod websocket;
+
+use std::collections::BTreeSet;
+
+use anyhow::ensure;
+use grape_tests::grape::Grape;
+use grape_tests::ports::Port;
+use grape_tests::process::Process;
+use grape_tests::programs;
+use grape_tests::wait;
+use serde_json::{Value, json};
+
+/// A program of a service, and the port that it was given.
+struct Service {
+    process: Process,
+    port: Port,
+}
+
+impl Service {
+    /// Starts a program with a port to listen at, and waits until its announces are taken.
+    async fn start(name: &str, program: &str, grape: &Grape, more: Value) -> Self {
+        let port = Port::take().unwrap();
+        let mut argument = json!({ "grape": grape.url(), "port": port.number(), "name": name });
+        for (field, value) in more.as_object().unwrap() {
+            argument[field] = value.clone();
+        }
+        let mut process = programs::node(name, program, &argument).unwrap();
+        programs::event(&mut process, "announced").await.unwrap();
+        Self { process, port }
+    }
+
+    /// Where it is found.
+    fn peer(&self) -> String {
+        format!("127.0.0.1:{}", self.port.number())
+    }
+
+    /// Tells it to do something.
+    async fn tell(&mut self, command: Value) {
+        self.process.say(&command.to_string()).await.unwrap();
+    }
+
+    /// The next event of a kind.
+    async fn event(&mut self, kind: &str) -> Value {
+        programs::event(&mut self.process, kind).await.unwrap()
+    }
+}
+
+/// Waits until a Grape knows just these services under a name. Clients keep what they looked up
+/// for ten seconds, so they may only start then.
+async fn known(grape: &Grape, name: &str, services: &[Service]) {
+    let wanted: BTreeSet<_> = services.iter().map(Service::peer).collect();
+    wait::until(&format!("{grape} knows all of {name}"), async || {
+        let found = grape.lookup(name).await?;
+        ensure!(found == wanted, "{found:?}, not {wanted:?}");
+        Ok(())
+    })
+    .await
+    .unwrap();
+}
