@@ -79,9 +79,9 @@ pub(crate) async fn serve(stream: TcpStream, api: Arc<Api>, door: Door) {
     let service = service_fn(|request| {
         handler::answer(Arc::clone(&api), door, Arc::clone(&activity), request)
     });
+    // Not `pipeline_flush`: with it hyper keeps an answer while half of the next request is read.
     let connection = http1::Builder::new()
         .half_close(true)
-        .pipeline_flush(true)
         .max_buf_size(MAX_HEAD)
         .serve_connection(socket, service)
         .with_upgrades();
