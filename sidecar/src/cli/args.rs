@@ -11,14 +11,14 @@ use crate::config::{Config, HostPort, InvalidHostPort};
 
 use super::client::Url;
 
-/// A Grape: a node of the Grenache DHT with a small HTTP API.
-///
-/// Without a subcommand a Grape runs until it is stopped. It takes the flags of npm's
-/// grenache-grape, and each of them from the environment too.
+/// The command `grape`.
 #[derive(Debug, Parser)]
 #[command(
     name = "grape",
     version,
+    about = "A Grape: a node of the Grenache DHT with a small HTTP API. Without a command a Grape \
+             runs until it is stopped. It takes the flags of npm's grenache-grape, and each from \
+             the environment too.",
     args_conflicts_with_subcommands = true,
     subcommand_help_heading = "Ask a Grape that runs",
     override_usage = "grape [--dp <port>] [--aph <port>] [--bn <nodes>] [-b <ip>] [options]\n       grape <command>",
@@ -192,18 +192,14 @@ impl NodeArgs {
 /// How a log line looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// A line to read
     Text,
-    /// A JSON object
     Json,
 }
 
 /// How an answer looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// Lines to read
     Text,
-    /// JSON
     Json,
 }
 
@@ -257,7 +253,7 @@ pub(crate) enum Command {
         /// Take the value for JSON: a list, an object or a number
         #[arg(long, requires = "value")]
         json: bool,
-        /// The whole data of the request, as for a signed item: {"v", "k", "sig", "seq", "salt", "cas"}
+        /// The whole data of the request; a signed item has v, k, sig, seq, salt and cas
         #[arg(long, value_name = "JSON")]
         data: Option<String>,
         #[command(flatten)]
