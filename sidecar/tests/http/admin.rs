@@ -1,0 +1,101 @@
+//! The pages for operators.
+
+use grape::config::Config;
+use grape::http::StatusPage;
+use grape::lifecycle::Grape;
+use rstest::rstest;
+use tokio::net::UdpSocket;
+
+use crate::grapes::{alone, config, node, pair, start};
+use crate::raw::{Raw, request};
+
+#[tokio::test]
+async fn the_four_pages_are_served_beside_the_api_and_alone() {
+    let admin_bind = Some("127.0.0.1:0".parse().unwrap());
+    let grape = start(Config { admin_bind, ..config() }).await;
+    for address in [grape.api_addr(), grape.admin_addr().unwrap()] {
+        let mut client = Raw::connect(address).await;
+        let page = client.get("/healthz").await;
+        assert_eq!((page.status, &*page.body), (200, "ok\n"));
+        let page = client.get("/readyz?verbose").await;
+        assert_eq!((page.status, &*page.body), (200, "ready\n"));
+        let page: StatusPage = serde_json::from_str(&client.get("/status").await.body).unwrap();
+        assert_eq!(page.api_address, grape.api_addr());
+        assert_eq!(page.admin_address, grape.admin_addr());
+        assert_eq!(page.dht_address, grape.dht_addr());
+        assert_eq!(page.node.id, grape.status().id);
+        let page = client.get("/metrics").await;
+        assert!(page.head.contains("text/plain; version=0.0.4"), "{}", page.head);
+        assert!(page.body.contains("\ngrape_ready 1\n"), "{}", page.body);
+    }
+}
+
+#[tokio::test]
+async fn nothing_else_is_served_alone() {
+    let admin_bind = Some("127.0.0.1:0".parse().unwrap());
+    let grape = start(Config { admin_bind, ..config() }).await;
+    let address = grape.admin_addr().unwrap();
+    for (method, path) in
+        [("POST", "/lookup"), ("GET", "/watch?name=x"), ("POST", "/status"), ("GET", "/")]
+    {
+        let mut client = Raw::connect(address).await;
+        client.send(request(method, path, r#"{"data":"x"}"#)).await;
+        assert_eq!(client.response().await.status, 404, "{method} {path}");
+    }
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_page_is_no_verb(#[values("/status", "/metrics", "/healthz", "/readyz")] path: &str) {
+    let grape = alone().await;
+    let response = Raw::connect(grape.api_addr()).await.post(path, "{}").await;
+    assert_eq!((response.status, &*response.body), (200, r#""ERR_REQ_NOTFOUND""#));
+}
+
+#[tokio::test]
+async fn a_grape_is_not_ready_before_it_joined() {
+    // Something that never answers stands in for the others.
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let bootstrap = vec![node(silent.local_addr().unwrap())];
+    let grape = Grape::start(Config { bootstrap, ..config() }).await.unwrap();
+    let mut client = Raw::connect(grape.api_addr()).await;
+    let page = client.get("/readyz").await;
+    assert_eq!(page.status, 503);
+    assert!(page.body.starts_with("joining"), "{}", page.body);
+    assert!(client.get("/metrics").await.body.contains("\ngrape_ready 0\n"));
+}
+
+#[tokio::test]
+async fn the_status_tells_of_names_and_neighbours() {
+    let (here, there) = pair().await;
+    Raw::connect(here.api_addr()).await.post("/announce", r#"{"data":["rpc_test",7001]}"#).await;
+    Raw::connect(there.api_addr()).await.post("/lookup", r#"{"data":"rpc_test"}"#).await;
+    let status = here.status();
+    assert_eq!((status.nodes, status.neighbours[0].address), (1, there.dht_addr()));
+    assert_eq!(status.announced[0].name, "rpc_test");
+    assert_eq!(status.announced[0].stored_at, 1);
+    assert_eq!(there.status().peers["rpc_test"], ["127.0.0.1:7001".parse().unwrap()]);
+}
+
+#[tokio::test]
+async fn requests_are_counted() {
+    let grape = alone().await;
+    let mut client = Raw::connect(grape.api_addr()).await;
+    client.post("/lookup", r#"{"data":"x"}"#).await;
+    client.post("/lookup", "{}").await;
+    client.post("/lookup", "").await;
+    client.post("/no/such/path", "{}").await;
+    let metrics = client.get("/metrics").await.body;
+    for line in [
+        r#"grape_api_requests_total{code="2xx",verb="lookup"} 2"#,
+        r#"grape_api_requests_total{code="5xx",verb="lookup"} 1"#,
+        r#"grape_api_requests_total{code="2xx",verb="unknown"} 1"#,
+        r#"grape_api_refusals_total{verb="lookup"} 1"#,
+        r#"grape_api_request_duration_seconds_count{verb="lookup"} 3"#,
+        r#"grape_dht_lookups_total{source="walk"} 1"#,
+        "grape_api_connections 1",
+        "grape_api_requests_in_flight 0",
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line} is missing in\n{metrics}");
+    }
+}

@@ -1,0 +1,145 @@
+//! The command `grape`, as a process.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use grape::lifecycle::Grape;
+use rstest::rstest;
+
+use crate::grapes::alone;
+use crate::raw::Raw;
+
+#[rstest]
+#[case(&["lookup", "nobody"], 1, "", "nobody announces nobody")]
+#[case(&["announce", "rpc_test", "7001"], 0, "announced rpc_test at port 7001, held by no other Grape", "")]
+#[case(&["announce", "rpc_test", "7001", "-o", "json"], 0, "0", "")]
+#[case(&["withdraw", "rpc_test", "7001"], 0, "withdrew rpc_test at port 7001, confirmed by no other Grape", "")]
+#[case(&["put", "hello"], 0, "e28910ea0adb94dd45ced75fbff3e135c01bc437", "")]
+#[case(&["put", "--json", "1.5"], 1, "", "the Grape refused: v holds 1.5")]
+#[case(&["put", "--json", "["], 2, "", "the value is no JSON")]
+#[case(&["put", "--data", "{}"], 1, "", "the Grape refused: opts.v not given")]
+#[case(&["get", "0000000000000000000000000000000000000000"], 1, "", "nothing is stored under 0000")]
+#[case(&["get", "short"], 2, "", "a hash has 40 hex digits")]
+#[case(&["status"], 0, "is ready", "")]
+#[case(&["status", "nobody"], 1, "", "no peers of nobody are held here")]
+#[case(&["lookup", "a", "--grape", "http://127.0.0.1:1"], 2, "", "no Grape answers at http://127.0.0.1:1")]
+#[case(&["frobnicate"], 2, "", "Usage")]
+#[tokio::test]
+async fn what_is_asked_is_shown(
+    #[case] args: &[&str],
+    #[case] code: i32,
+    #[case] out: &str,
+    #[case] err: &str,
+) {
+    let grape = alone().await;
+    let output = ask(&grape, args).await;
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
+    assert!(stdout.contains(out) && stdout.is_empty() == out.is_empty(), "{stdout}");
+    assert!(stderr.contains(err) && stderr.is_empty() == err.is_empty(), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_is_there_is_found() {
+    let grape = alone().await;
+    for (name, port) in [("a", 7001), ("b\u{7}", 7002)] {
+        grape.dht().announce(name.as_bytes(), port).await;
+    }
+    let shown = |output: Output| texts(&output).0;
+    assert_eq!(shown(ask(&grape, &["lookup", "a"]).await), "127.0.0.1:7001\n");
+    let both = shown(ask(&grape, &["lookup", "a", "b\u{7}"]).await);
+    assert_eq!(both, "a\t127.0.0.1:7001\nb\\u{7}\t127.0.0.1:7002\n");
+    let json = shown(ask(&grape, &["lookup", "a", "-o", "json"]).await);
+    assert_eq!(json, "{\"a\":[\"127.0.0.1:7001\"]}\n");
+    assert_eq!(shown(ask(&grape, &["status", "a"]).await), "a\t127.0.0.1:7001\n");
+    let hash = shown(ask(&grape, &["put", "--json", "[1,{\"x\":\"y\"}]"]).await);
+    assert_eq!(shown(ask(&grape, &["get", hash.trim()]).await), "[1,{\"x\":\"y\"}]\n");
+}
+
+#[tokio::test]
+async fn a_watch_shows_who_comes_and_goes() {
+    let grape = alone().await;
+    let url = format!("http://{}", grape.api_addr());
+    let mut child = spawn(&["watch", "rpc_test", "--grape", &url]);
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let (sender, mut shown) = tokio::sync::mpsc::unbounded_channel();
+    std::thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut client = Raw::connect(grape.api_addr()).await;
+    while !client.get("/metrics").await.body.contains("\ngrape_watches 1\n") {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    grape.dht().announce(b"rpc_test", 7001).await;
+    assert_eq!(shown.recv().await.unwrap(), "+ 127.0.0.1:7001");
+    grape.dht().withdraw(b"rpc_test", 7001).await;
+    assert_eq!(shown.recv().await.unwrap(), "- 127.0.0.1:7001");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[rstest]
+#[test]
+fn a_signal_drains(#[values("TERM", "INT")] signal: &str) {
+    let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --bn=";
+    let mut child = spawn(&args.split(' ').collect::<Vec<_>>());
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains(" ready ") {
+        assert_ne!(log.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    assert!(told.contains("API at http://127.0.0.1:") && told.contains("DHT at udp 127.0.0.1:"));
+    let killed = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+    assert!(killed.unwrap().success());
+    let status = child.wait().unwrap();
+    log.read_to_string(&mut told).unwrap();
+    assert!(status.success() && told.contains("drained"), "{status} {told}");
+}
+
+#[test]
+fn the_log_can_be_json() {
+    let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --log-format json";
+    let mut child = spawn(&args.split(' ').collect::<Vec<_>>());
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    assert!(line["message"].as_str().unwrap().starts_with("API at http://127.0.0.1:"));
+}
+
+#[test]
+fn a_port_in_use_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let output =
+        spawn(&["--bind", "127.0.0.1", "--dp", "0", "--aph", &port]).wait_with_output().unwrap();
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr.contains(&format!("cannot bind the API to 127.0.0.1:{port} (--api_port)")));
+}
+
+async fn ask(grape: &Grape, args: &[&str]) -> Output {
+    let url = format!("http://{}", grape.api_addr());
+    let child = command(args).env("GRAPE_URL", url).spawn().unwrap();
+    tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap()
+}
+
+fn spawn(args: &[&str]) -> Child {
+    command(args).spawn().unwrap()
+}
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_grape"));
+    command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("GRAPE_") {
+            command.env_remove(name);
+        }
+    }
+    command
+}
+
+fn texts(output: &Output) -> (String, String) {
+    let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
+    (text(&output.stdout), text(&output.stderr))
+}

@@ -1,0 +1,13 @@
+//! The HTTP API over real sockets, on Grapes in this process.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
+mod admin;
+mod command;
+mod drain;
+mod framing;
+mod grapes;
+mod raw;
+mod verbs;
+mod watch;
+mod websocket;

@@ -1,0 +1,59 @@
+//! `GET /watch`: a name's peers, followed.
+
+use rstest::rstest;
+
+use crate::grapes::{alone, pair};
+use crate::raw::Raw;
+
+#[tokio::test]
+async fn peers_come_at_first_and_when_they_change() {
+    let (here, there) = pair().await;
+    let mut service = Raw::connect(here.api_addr()).await;
+    service.post("/announce", r#"{"data":["a b",7001]}"#).await;
+
+    let mut watcher = Raw::connect(there.api_addr()).await;
+    watcher.send("GET /watch?name=a%20b HTTP/1.1\r\nHost: grape\r\n\r\n").await;
+    let head = watcher.head().await;
+    assert!(head.contains("content-type: text/event-stream"), "{head}");
+    assert_eq!(event(&mut watcher).await, r#"["127.0.0.1:7001"]"#);
+
+    service.post("/announce", r#"{"data":["a b",7002]}"#).await;
+    assert_eq!(event(&mut watcher).await, r#"["127.0.0.1:7001","127.0.0.1:7002"]"#);
+    service.post("/withdraw", r#"{"data":["a b",7001]}"#).await;
+    assert_eq!(event(&mut watcher).await, r#"["127.0.0.1:7002"]"#);
+}
+
+#[tokio::test]
+async fn a_name_without_peers_has_an_empty_list() {
+    let grape = alone().await;
+    let mut watcher = Raw::connect(grape.api_addr()).await;
+    watcher.send("GET /watch?name=x HTTP/1.1\r\nHost: grape\r\n\r\n").await;
+    assert_eq!(event(&mut watcher).await, "[]");
+}
+
+#[tokio::test]
+async fn watches_are_counted_while_they_are_open() {
+    let grape = alone().await;
+    let mut watcher = Raw::connect(grape.api_addr()).await;
+    watcher.send("GET /watch?name=x HTTP/1.1\r\nHost: grape\r\n\r\n").await;
+    event(&mut watcher).await;
+    let metrics = Raw::connect(grape.api_addr()).await.get("/metrics").await.body;
+    assert!(metrics.contains("\ngrape_watches 1\n"), "{metrics}");
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_watch_needs_a_name(#[values("/watch", "/watch?", "/watch?name=")] path: &str) {
+    let grape = alone().await;
+    let mut client = Raw::connect(grape.api_addr()).await;
+    let response = client.get(path).await;
+    assert_eq!(response.status, 400);
+    assert!(response.body.contains("/watch?name="), "{}", response.body);
+}
+
+/// The peers of the next event.
+async fn event(watcher: &mut Raw) -> String {
+    let text = watcher.until("\n\n").await;
+    let (_, data) = text.split_once("event: peers\ndata: ").expect("an event of peers");
+    data.trim_end().to_owned()
+}
