@@ -275,7 +275,9 @@ impl Engine {
         match pending.purpose {
             Purpose::Ping => {}
             Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
-            Purpose::Store(store) => self.store_answered(store, &pending, now),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.store_answered(store, &pending, now);
+            }
         }
     }
 
@@ -291,6 +293,7 @@ impl Engine {
         let Some(pending) = self.transactions.get(id).copied() else { return };
         let careful = match pending.purpose {
             Purpose::Ping | Purpose::Store(_) => true,
+            Purpose::Extension(_) => false,
             Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
         };
         if careful && now < pending.sent + CAREFUL {
@@ -300,7 +303,9 @@ impl Engine {
         match pending.purpose {
             Purpose::Ping => {}
             Purpose::Walk(walk) => self.walk_slow(walk, &pending, now),
-            Purpose::Store(store) => self.store_slow(store, id, now),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.store_slow(store, id, now);
+            }
         }
     }
 
@@ -315,7 +320,9 @@ impl Engine {
         match pending.purpose {
             Purpose::Ping => {}
             Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
-            Purpose::Store(store) => self.store_failed(store, refusal, now),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.store_failed(store, refusal, now);
+            }
         }
     }
 
@@ -358,6 +365,9 @@ impl Engine {
 
     /// An answer did not come in time.
     fn missed(&mut self, pending: &Pending, now: Instant) {
+        if matches!(pending.purpose, Purpose::Extension(_)) {
+            return;
+        }
         if self.suspects.missed(pending.to, now) == Verdict::Dead {
             let known = self.table(&pending.to).node_at(&pending.to).map(|node| node.contact);
             if let Some(contact) = known {

@@ -138,12 +138,16 @@ impl Engine {
         now: Instant,
     ) {
         let number = self.number();
+        let purpose = match cargo {
+            Cargo::Withdrawal { .. } => Purpose::Extension(number),
+            Cargo::Announce { .. } | Cargo::Item { .. } => Purpose::Store(number),
+        };
         let mut waited_for = Vec::new();
         for node in &nodes {
             let (addr, id) = (node.contact.addr, Some(node.contact.id));
             let good = !self.suspects.contains(&addr);
             let method = cargo.method(&node.token);
-            let transaction = self.query(addr, id, method, Purpose::Store(number), good, now);
+            let transaction = self.query(addr, id, method, purpose, good, now);
             if good {
                 waited_for.push(transaction);
             }
@@ -198,7 +202,9 @@ impl Engine {
     fn advance_store(&mut self, number: u64, now: Instant) {
         let Some(mut store) = self.stores.remove(&number) else { return };
         store.waited_for.retain(|transaction| self.transactions.get(*transaction).is_some());
-        let settles = store.waited_for.is_empty() && (!store.confirmed.is_empty() || store.out == 0);
+        // The Node.js Grape never confirms a withdrawal, and never will.
+        let enough = !store.confirmed.is_empty() || matches!(store.cargo, Cargo::Withdrawal { .. });
+        let settles = store.waited_for.is_empty() && (enough || store.out == 0);
         if settles && !store.settled {
             store.settled = true;
             self.settle_store(&store, now);

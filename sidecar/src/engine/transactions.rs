@@ -15,6 +15,8 @@ pub(super) enum Purpose {
     Walk(u64),
     /// A part of this store.
     Store(u64),
+    /// A part of this store, which only Grapes of our kind answer: silence says nothing.
+    Extension(u64),
 }
 
 /// A query that is out.

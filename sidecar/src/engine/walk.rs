@@ -15,6 +15,9 @@ use crate::krpc::Contact;
 /// Candidates that are remembered beyond the k closest.
 const MEMORY: usize = 3 * K;
 
+/// How often a bootstrap address is asked while nobody answers.
+const SEED_TRIES: u32 = 4;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Not asked yet.
@@ -42,6 +45,7 @@ struct Candidate {
 struct Seed {
     addr: SocketAddr,
     state: State,
+    asked: u32,
 }
 
 /// A node that answered, with the token that it gave.
@@ -111,9 +115,11 @@ impl Walk {
     /// Adds a bootstrap address; one that failed is tried again.
     pub(super) fn add_seed(&mut self, addr: SocketAddr) {
         match self.seeds.iter_mut().find(|seed| seed.addr == addr) {
-            Some(seed) if seed.state == State::Failed => seed.state = State::New,
+            Some(seed) if seed.state == State::Failed => {
+                (seed.state, seed.asked) = (State::New, 0);
+            }
             Some(_) => {}
-            None => self.seeds.push(Seed { addr, state: State::New }),
+            None => self.seeds.push(Seed { addr, state: State::New, asked: 0 }),
         }
     }
 
@@ -161,9 +167,11 @@ impl Walk {
     }
 
     fn next_seed(&mut self, standing: &impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
+        let nobody = self.answers == 0;
         let seed = self.seeds.iter_mut().find(|seed| seed.state == State::New)?;
         // A seed is what the user named: it is always asked.
-        let waited_for = standing(&seed.addr) == Standing::Good;
+        let waited_for = nobody || standing(&seed.addr) == Standing::Good;
+        seed.asked += 1;
         seed.state = if waited_for { State::Asked } else { State::Slow };
         Some(Ask { addr: seed.addr, id: None, waited_for })
     }
@@ -208,6 +216,14 @@ impl Walk {
         if self.state(asked, addr) == Some(State::Asked) {
             self.set(asked, addr, State::Slow);
             self.waited_for -= 1;
+        }
+        // Grapes that start together ask each other before all of them listen.
+        if let Some(seed) = self.seeds.iter_mut().find(|seed| asked.is_none() && seed.addr == addr)
+            && seed.state == State::Slow
+            && self.answers == 0
+            && seed.asked < SEED_TRIES
+        {
+            seed.state = State::New;
         }
     }
 
@@ -444,8 +460,16 @@ mod tests {
         assert_eq!(std::iter::from_fn(|| walk.next(good)).count(), 1);
         walk.add_seed(addr);
         assert_eq!(walk.next(good), None);
+        for _ in 1..SEED_TRIES {
+            walk.slow(None, addr);
+            assert_eq!(std::iter::from_fn(|| walk.next(good)).count(), 1, "asked again");
+        }
         walk.slow(None, addr);
-        walk.failed(None, addr);
+        assert_eq!(walk.next(good), None);
+        assert!(!walk.is_settled());
+        for _ in 0..SEED_TRIES {
+            walk.failed(None, addr);
+        }
         assert!(walk.is_settled());
         walk.add_seed(addr);
         assert!(walk.next(good).is_some());
