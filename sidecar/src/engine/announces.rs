@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use indexmap::IndexMap;
+use lru::LruCache;
 use mainline::Id;
 
 use super::distance::point;
@@ -41,39 +41,30 @@ pub(super) struct Due {
     pub(super) wait: bool,
 }
 
-/// The announces that are alive, in the order in which they came.
+/// The announces that are alive, in the order in which they were last announced: the oldest makes
+/// room, and ends, first.
 #[derive(Debug)]
 pub(super) struct Announces {
-    services: IndexMap<Service, Announce>,
+    services: LruCache<Service, Announce>,
     max_age: Duration,
     max_services: usize,
 }
 
 impl Announces {
     pub(super) fn new(max_services: usize, max_age: Duration) -> Self {
-        Self { services: IndexMap::new(), max_age, max_services: max_services.max(1) }
+        Self { services: LruCache::unbounded(), max_age, max_services: max_services.max(1) }
     }
 
     /// A service announced itself (again). Returns what to do, and a service that had to make room.
     pub(super) fn announced(&mut self, service: &Service, now: Instant) -> (Due, Option<Service>) {
-        let mut dropped = None;
-        if !self.services.contains_key(service) {
-            if self.services.len() >= self.max_services {
-                dropped = self.services.shift_remove_index(0).map(|(service, _)| service);
-            }
-            let announce = Announce {
-                expires: now,
-                stored_until: None,
-                holders: Vec::new(),
-                holders_since: now,
-                store_again: None,
-                storing: false,
-            };
-            self.services.insert(service.clone(), announce);
-        }
-        let Some(announce) = self.services.get_mut(service) else {
-            return (Due { held_by: 0, store: true, wait: true }, dropped);
-        };
+        let announce = self.services.get_or_insert_mut_ref(service, || Announce {
+            expires: now,
+            stored_until: None,
+            holders: Vec::new(),
+            holders_since: now,
+            store_again: None,
+            storing: false,
+        });
         announce.expires = now + self.max_age;
         let left = announce.stored_until.map(|until| until.saturating_duration_since(now));
         let wait = left.is_none_or(|left| left.is_zero());
@@ -81,12 +72,14 @@ impl Announces {
             || !announce.storing && left.is_some_and(|left| left < self.max_age * 2 / 3)
             || !announce.storing && announce.store_again.is_some_and(|at| at <= now);
         let held_by = held_by(&announce.holders);
-        (Due { held_by, store, wait }, dropped)
+        let crowded = self.services.len() > self.max_services;
+        let dropped = crowded.then(|| self.services.pop_lru()).flatten();
+        (Due { held_by, store, wait }, dropped.map(|(service, _)| service))
     }
 
     /// A store began.
     pub(super) fn storing(&mut self, service: &Service) {
-        if let Some(announce) = self.services.get_mut(service) {
+        if let Some(announce) = self.services.peek_mut(service) {
             announce.storing = true;
             announce.store_again = None;
         }
@@ -94,11 +87,12 @@ impl Announces {
 
     /// How long the nodes asked now may believe it; none when it is not announced any more.
     pub(super) fn time_left(&self, service: &Service, now: Instant) -> Option<Duration> {
-        let announce = self.services.get(service)?;
+        let announce = self.services.peek(service)?;
         Some(announce.expires.saturating_duration_since(now)).filter(|left| !left.is_zero())
     }
 
-    /// A store ended: these nodes hold it, for as long as it was told to them.
+    /// A store ended: these nodes hold it, for as long as it was told to them. Tells whether the
+    /// closest nodes changed meanwhile, so that it is due again.
     pub(super) fn stored(
         &mut self,
         service: &Service,
@@ -106,27 +100,27 @@ impl Announces {
         alone: bool,
         ttl: Duration,
         now: Instant,
-    ) {
-        if let Some(announce) = self.services.get_mut(service) {
-            announce.storing = false;
-            if alone || !holders.is_empty() {
-                announce.stored_until = Some(now + ttl);
-                announce.holders = holders;
-                announce.holders_since = now;
-            }
+    ) -> bool {
+        let Some(announce) = self.services.peek_mut(service) else { return false };
+        announce.storing = false;
+        if alone || !holders.is_empty() {
+            announce.stored_until = Some(now + ttl);
+            announce.holders = holders;
+            announce.holders_since = now;
         }
+        announce.store_again.is_some()
     }
 
     /// Forgets a service. Returns the nodes that hold it, and since when their tokens are known.
     pub(super) fn remove(&mut self, service: &Service) -> Option<(Vec<Closest>, Instant)> {
-        let announce = self.services.shift_remove(service)?;
+        let announce = self.services.pop(service)?;
         Some((announce.holders, announce.holders_since))
     }
 
     /// A node joined the table: what should be stored there, is due. Returns whether anything is.
     pub(super) fn joined(&mut self, node: &Contact, now: Instant) -> bool {
         let mut any = false;
-        for ((name, _), announce) in &mut self.services {
+        for ((name, _), announce) in self.services.iter_mut() {
             if belongs(&announce.holders, node, name) {
                 announce.store_again = Some(now + SETTLE);
                 any = true;
@@ -138,7 +132,7 @@ impl Announces {
     /// A node left the table: what it held has a place to fill. Returns whether anything has.
     pub(super) fn left(&mut self, node: &Contact, now: Instant) -> bool {
         let mut any = false;
-        for announce in self.services.values_mut() {
+        for (_, announce) in self.services.iter_mut() {
             let before = announce.holders.len();
             announce.holders.retain(|holder| holder.contact != *node);
             // Below k holders everybody holds it who can: there is no other place.
@@ -159,14 +153,11 @@ impl Announces {
             .collect()
     }
 
-    /// When [`Announces::due`] next has anything.
-    pub(super) fn next_due(&self) -> Option<Instant> {
-        self.services.values().filter(|a| !a.storing).filter_map(|a| a.store_again).min()
-    }
-
     /// Drops the services that announced nothing for as long as they are believed.
     pub(super) fn expire(&mut self, now: Instant) {
-        self.services.retain(|_, announce| announce.expires > now);
+        while self.services.peek_lru().is_some_and(|(_, announce)| announce.expires <= now) {
+            self.services.pop_lru();
+        }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -248,12 +239,13 @@ mod tests {
         announces.stored(&service(), vec![holder(1)], false, AGE, now);
         assert!(announces.joined(&holder(2).contact, now));
         assert_eq!(announces.due(now), []);
-        assert_eq!(announces.next_due(), Some(now + SETTLE));
         assert_eq!(announces.due(now + SETTLE), [service()]);
         announces.storing(&service());
         assert_eq!(announces.due(now + SETTLE), []);
-        announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, now);
+        assert!(!announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, now));
+        announces.storing(&service());
         assert!(announces.joined(&holder(1).contact, now), "it restarted");
+        assert!(announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, now));
     }
 
     #[test]

@@ -244,8 +244,7 @@ impl Engine {
     fn note_holders(&mut self, store: &Store, now: Instant) {
         if let Cargo::Announce { service, ttl } = &store.cargo {
             let alone = store.nodes.is_empty();
-            self.announces.stored(service, store.holders(), alone, *ttl, now);
-            if self.announces.next_due().is_some() {
+            if self.announces.stored(service, store.holders(), alone, *ttl, now) {
                 self.store_again_soon(now);
             }
         }
