@@ -1,0 +1,187 @@
+//! `grape-operator local` as people run it: a process, its output, its exit code.
+
+#![allow(clippy::unwrap_used)]
+
+mod process;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+
+use process::Local;
+
+/// Ports that were free a moment ago.
+struct Ports {
+    api: Vec<u16>,
+    dht: Vec<u16>,
+}
+
+impl Ports {
+    fn free(count: usize) -> Self {
+        let tcp: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+        let udp: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+        Self {
+            api: tcp.iter().map(|socket| socket.local_addr().unwrap().port()).collect(),
+            dht: udp.iter().map(|socket| socket.local_addr().unwrap().port()).collect(),
+        }
+    }
+
+    fn flags(&self) -> Vec<String> {
+        let list = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
+        vec![format!("--api-ports={}", list(&self.api)), format!("--dht-ports={}", list(&self.dht))]
+    }
+}
+
+/// A file with one Grape that joins through this port.
+fn one_grape_that_joins(port: u16) -> tempfile::NamedTempFile {
+    file(&format!(
+        "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: other\n\
+         spec:\n  replicas: 1\n  dht:\n    bootstrap:\n    - 127.0.0.1:{port}\n"
+    ))
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+/// What a Grape's API answers.
+fn ask(port: u16, verb: &str, data: &str) -> String {
+    let body = format!(r#"{{"rid":1,"data":{data}}}"#);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let length = body.len();
+    write!(
+        stream,
+        "POST /{verb} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n\
+         {body}"
+    )
+    .unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+#[test]
+fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
+    let ports = Ports::free(3);
+    let mut local = Local::start(&ports.flags());
+    for index in 0..3 {
+        let row = local.wait_for(&format!("grape-{index}  http://127.0.0.1:{}", ports.api[index]));
+        assert!(row.contains(&format!("127.0.0.1:{}", ports.dht[index])), "{row}");
+    }
+    local.wait_for(&format!("http://127.0.0.1:{}/announce", ports.api[0]));
+    local.wait_for(&format!("http://127.0.0.1:{}/lookup", ports.api[1]));
+    local.wait_for(&format!("new Link({{ grape: 'http://127.0.0.1:{}' }})", ports.api[0]));
+
+    assert_eq!(ask(ports.api[0], "announce", r#"["rpc_test",1337]"#), "2");
+    for port in &ports.api {
+        assert_eq!(ask(*port, "lookup", r#""rpc_test""#), r#"["127.0.0.1:1337"]"#);
+    }
+
+    local.signal("TERM");
+    local.wait_for("Draining 3 Grapes");
+    local.wait_for("grape-0 has withdrawn 1 service.");
+    local.wait_for("Stopped.");
+    assert_eq!(local.exit_code(), Some(0));
+    assert_eq!(local.errors(), "");
+}
+
+#[test]
+fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
+    let (ports, other_ports) = (Ports::free(3), Ports::free(1));
+    let mut local = Local::start(&ports.flags());
+    local.wait_for("Ctrl-C stops the cluster");
+
+    let file = one_grape_that_joins(ports.dht[0]);
+    let mut flags = other_ports.flags();
+    flags.extend(["-f".to_owned(), file.path().display().to_string()]);
+    let mut other = Local::start(&flags);
+    let address = format!("127.0.0.1:{}", other_ports.dht[0]);
+    local.wait_for(&format!("+ {address} joined (seen by 3 of 3)"));
+    // They are told in the order of their addresses.
+    let mut in_order = ports.dht.clone();
+    in_order.sort_unstable();
+    for port in in_order {
+        other.wait_for(&format!("+ 127.0.0.1:{port} joined (seen by 1 of 1)"));
+    }
+
+    other.kill();
+    local.wait_for(&format!("- {address} lost"));
+    local.signal("INT");
+    local.wait_for("Stopped.");
+    assert_eq!(local.exit_code(), Some(0));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_cluster_in_peace() {
+    let (ports, other_ports) = (Ports::free(2), Ports::free(1));
+    let cluster = file(
+        "{apiVersion: grenache.dev/v1alpha1, kind: GrapeCluster, metadata: {name: market}, \
+         spec: {replicas: 2}}",
+    );
+    let mut flags = ports.flags();
+    flags.extend(["-f".to_owned(), cluster.path().display().to_string()]);
+    let (mut local, stdout) = Local::start_unread(&flags);
+    let mut lines = BufReader::new(stdout).lines();
+    assert!(lines.any(|line| line.unwrap().contains("Ctrl-C stops the cluster")));
+    drop(lines);
+
+    // It has something to say again.
+    let joining = one_grape_that_joins(ports.dht[0]);
+    let mut flags = other_ports.flags();
+    flags.extend(["-f".to_owned(), joining.path().display().to_string()]);
+    let _other = Local::start(&flags);
+    assert_eq!(local.exit_code(), Some(0));
+    assert_eq!(local.errors(), "");
+}
+
+#[test]
+fn an_api_port_in_use_is_named_with_its_grape_and_its_flag() {
+    let ports = Ports::free(3);
+    let _taken = TcpListener::bind(("127.0.0.1", ports.api[1])).unwrap();
+    let mut local = Local::start(&ports.flags());
+    assert_eq!(local.exit_code(), Some(1));
+    let port = ports.api[1];
+    assert_eq!(
+        local.errors(),
+        format!(
+            "error: grape-1 did not start: port {port} of its API (127.0.0.1:{port}) is in use; \
+             stop what listens there, or choose other ports with --api-ports\n"
+        )
+    );
+}
+
+#[test]
+fn a_dht_port_in_use_is_named_with_its_grape_and_its_flag() {
+    let ports = Ports::free(3);
+    let _taken = UdpSocket::bind(("127.0.0.1", ports.dht[2])).unwrap();
+    let mut local = Local::start(&ports.flags());
+    assert_eq!(local.exit_code(), Some(1));
+    let port = ports.dht[2];
+    assert_eq!(
+        local.errors(),
+        format!(
+            "error: grape-2 did not start: port {port} of its DHT (127.0.0.1:{port}) is in use; \
+             stop what listens there, or choose other ports with --dht-ports\n"
+        )
+    );
+}
+
+#[test]
+fn a_bad_file_is_refused_with_all_that_is_wrong() {
+    let file = file(
+        "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: market\n\
+         spec:\n  replicas: 0\n  api:\n    maxPayloadSize: 10\n",
+    );
+    let path = file.path().display().to_string();
+    let mut local = Local::start(&["-f".to_owned(), path.clone()]);
+    assert_eq!(local.exit_code(), Some(1));
+    assert_eq!(
+        local.errors(),
+        format!(
+            "error: {path} cannot be used:\n  line 6: spec.replicas: 0 is too small; expected a \
+             whole number from 1 to 1000\n  line 8: spec.api.maxPayloadSize: 10 is too small; \
+             expected a whole number from 1024 to 1048576\n"
+        )
+    );
+}
