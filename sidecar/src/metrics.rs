@@ -91,6 +91,15 @@ impl Drop for Open {
     }
 }
 
+/// A request that is being answered, counted until it is dropped.
+pub(crate) struct InFlight<'a>(&'a IntGauge);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 impl Metrics {
     /// Metrics in a registry of their own.
     ///
@@ -182,8 +191,9 @@ impl Metrics {
     }
 
     /// A request that is being answered.
-    pub(crate) fn request(&self) -> Open {
-        open(&self.in_flight)
+    pub(crate) fn request(&self) -> InFlight<'_> {
+        self.in_flight.inc();
+        InFlight(&self.in_flight)
     }
 
     /// A connection.

@@ -76,9 +76,7 @@ pub(crate) async fn serve(stream: TcpStream, api: Arc<Api>, door: Door) {
     let _open = api.metrics.connection();
     let activity = Arc::new(Activity::default());
     let socket = TokioIo::new(Socket { stream, activity: Arc::clone(&activity), linger: None });
-    let service = service_fn(|request| {
-        handler::answer(Arc::clone(&api), door, Arc::clone(&activity), request)
-    });
+    let service = service_fn(|request| handler::answer(&api, door, &activity, request));
     // Not `pipeline_flush`: with it hyper keeps an answer while half of the next request is read.
     let connection = http1::Builder::new()
         .half_close(true)

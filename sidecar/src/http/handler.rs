@@ -61,14 +61,13 @@ impl Body for Answer {
 
 /// Answers a request that came in at `door`.
 pub(crate) async fn answer(
-    api: Arc<Api>,
+    api: &Api,
     door: Door,
-    connection: Arc<Activity>,
+    connection: &Arc<Activity>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
-    let _busy = connection.busy();
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        if let Some(page) = admin::page(&api, request.uri().path()) {
+        if let Some(page) = admin::page(api, request.uri().path()) {
             api.metrics.answered(Asked::Admin, page.status());
             return Ok(page);
         }
@@ -82,13 +81,13 @@ pub(crate) async fn answer(
             });
         }
         if door == Door::Api && request.uri().path() == "/watch" {
-            let answer = watch::answer(&api, &connection, request.uri().query());
+            let answer = watch::answer(api, connection, request.uri().query());
             api.metrics.answered(Asked::Watch, answer.status());
             return Ok(answer);
         }
     }
     Ok(match door {
-        Door::Api => ask(&api, &connection, request).await,
+        Door::Api => ask(api, connection, request).await,
         Door::Admin => {
             text(StatusCode::NOT_FOUND, "Here are GET /healthz, /readyz, /status and /metrics.\n")
         }
@@ -96,19 +95,24 @@ pub(crate) async fn answer(
 }
 
 /// Answers a verb.
-async fn ask(api: &Api, connection: &Activity, request: Request<Incoming>) -> Response<Answer> {
+async fn ask(
+    api: &Api,
+    connection: &Arc<Activity>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
     if request.method() == Method::CONNECT {
         // Any answer of 2xx would turn the connection into a tunnel.
         return closing(text(StatusCode::METHOD_NOT_ALLOWED, "A Grape is no proxy.\n"));
     }
     let started = clock::now();
     let _in_flight = api.metrics.request();
-    let (head, body) = request.into_parts();
-    let target = head.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let verb = Verb::from_path(target);
     let asked = verb.map_or(Asked::Unknown, Asked::Verb);
-    let response = match body::read(body, api.max_payload_size).await {
+    let response = match body::read(request.into_body(), api.max_payload_size).await {
         Ok(body) => {
+            // Only now: a client that never sends its body is idle.
+            let _busy = connection.busy();
             let body = lossy(&body);
             match json::envelope_data(&body) {
                 Ok(data) => {
@@ -147,14 +151,10 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
     }
 }
 
+/// A verb's answer; like the original's, it does not say that it is JSON.
 fn json_response(reply: Reply) -> Response<Answer> {
-    let nothing = reply.body.is_empty();
     let mut response = Response::new(Answer::Whole(Full::new(reply.body)));
     *response.status_mut() = reply.status;
-    if !nothing {
-        let json = HeaderValue::from_static("application/json");
-        response.headers_mut().insert(CONTENT_TYPE, json);
-    }
     response
 }
 
