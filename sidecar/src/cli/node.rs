@@ -48,7 +48,7 @@ pub(crate) async fn run(args: NodeArgs) -> ExitCode {
             info!(
                 %withdrawn,
                 connections_cut_off = drained.cut_off,
-                milliseconds = drained.took.as_millis(),
+                seconds = drained.took.as_secs_f64(),
                 "drained"
             );
             ExitCode::SUCCESS

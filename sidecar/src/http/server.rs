@@ -53,19 +53,23 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// returns when those that are open have ended.
 pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, door: Door) {
     let mut connections = JoinSet::new();
+    let mut failing = false;
     loop {
         tokio::select! {
             biased;
             () = api.stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
+                    failing = false;
                     // Answers are small and whole: waiting for more to send only delays them.
                     if stream.set_nodelay(true).is_ok() {
                         connections.spawn(connection::serve(stream, Arc::clone(&api), door));
                     }
                 }
                 Err(error) => {
-                    warn!(%error, "cannot accept a connection");
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "cannot accept connections: trying on");
+                    }
                     tokio::time::sleep(PAUSE).await;
                 }
             },

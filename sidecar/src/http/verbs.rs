@@ -91,7 +91,7 @@ async fn get(dht: &Dht, data: &Json<'_>) -> Reply {
         Some(target) => dht.get(target, &get.salt, get.cached).await,
         None => None,
     };
-    Reply::ok(found.map(|found| item(&found)).unwrap_or_default())
+    Reply::ok(found.map(|found| item(&found, &get.salt)).unwrap_or_default())
 }
 
 /// An item as the original shows it.
@@ -103,19 +103,26 @@ struct Shown<'a> {
     token: Option<String>,
     v: String,
     #[serde(flatten)]
-    signed: Option<ShownSigned<'a>>,
-}
-
-#[derive(Serialize)]
-struct ShownSigned<'a> {
-    seq: i64,
-    k: String,
-    sig: String,
+    signed: Option<ShownSigned>,
     #[serde(skip_serializing_if = "str::is_empty")]
     salt: Cow<'a, str>,
 }
 
-fn item(found: &Found) -> Vec<u8> {
+#[derive(Serialize)]
+struct ShownSigned {
+    seq: i64,
+    k: String,
+    sig: String,
+}
+
+/// An item; `salt` is the one that it was asked with.
+fn item(found: &Found, salt: &[u8]) -> Vec<u8> {
+    let salt = match found.item.signed() {
+        Some(signed) => &signed.salt,
+        // The original repeats a salt that has no meaning, if another node answers.
+        None if found.token.is_some() => salt,
+        None => &[],
+    };
     let shown = Shown {
         id: hex::encode(found.from.as_bytes()),
         token: found.token.as_ref().map(hex::encode),
@@ -124,8 +131,8 @@ fn item(found: &Found) -> Vec<u8> {
             seq: signed.seq,
             k: hex::encode(signed.key),
             sig: hex::encode(signed.signature),
-            salt: String::from_utf8_lossy(&signed.salt),
         }),
+        salt: String::from_utf8_lossy(salt),
     };
     serde_json::to_vec(&shown).unwrap_or_default()
 }
@@ -238,13 +245,18 @@ mod tests {
     }
 
     #[rstest]
-    fn items_are_shown_as_in_the_original() {
-        let found = Found {
-            from: Id::from([0xab; 20]),
-            token: None,
-            item: Item::immutable(Value::Bytes(b"hello".as_slice().into())).unwrap(),
-        };
-        let json = format!(r#"{{"id":"{}","token":null,"v":"hello"}}"#, "ab".repeat(20));
-        assert_eq!(String::from_utf8(item(&found)).unwrap(), json);
+    #[case(None, "null", "")]
+    #[case(Some(vec![1, 2]), "\"0102\"", r#","salt":"s""#)]
+    fn items_are_shown_as_in_the_original(
+        #[case] token: Option<Vec<u8>>,
+        #[case] shown: &str,
+        #[case] salt: &str,
+    ) {
+        let from = Id::from([0xab; 20]);
+        let hello = Item::immutable(Value::Bytes(b"hello".as_slice().into())).unwrap();
+        let found = Found { from, token, item: hello };
+        let id = "ab".repeat(20);
+        let json = format!(r#"{{"id":"{id}","token":{shown},"v":"hello"{salt}}}"#);
+        assert_eq!(String::from_utf8(item(&found, b"s")).unwrap(), json);
     }
 }
