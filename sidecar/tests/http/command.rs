@@ -1,7 +1,8 @@
 //! The command `grape`, as a process.
 
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, Command, Output, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use grape::lifecycle::Grape;
@@ -80,19 +81,33 @@ async fn a_watch_shows_who_comes_and_goes() {
 #[rstest]
 #[test]
 fn a_signal_drains(#[values("TERM", "INT")] signal: &str) {
-    let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --bn=";
-    let mut child = spawn(&args.split(' ').collect::<Vec<_>>());
-    let mut log = BufReader::new(child.stderr.take().unwrap());
-    let mut told = String::new();
-    while !told.contains(" ready ") {
-        assert_ne!(log.read_line(&mut told).unwrap(), 0, "{told}");
-    }
+    let (mut child, mut log, mut told) = run_node();
     assert!(told.contains("API at http://127.0.0.1:") && told.contains("DHT at udp 127.0.0.1:"));
-    let killed = Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
-    assert!(killed.unwrap().success());
+    send(signal, &child);
     let status = child.wait().unwrap();
     log.read_to_string(&mut told).unwrap();
     assert!(status.success() && told.contains("drained"), "{status} {told}");
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let (mut child, mut log, mut told) = run_node();
+    let (_, rest) = told.split_once("API at http://").unwrap();
+    let mut unfinished = TcpStream::connect(rest.lines().next().unwrap()).unwrap();
+    unfinished.write_all(b"POST /lookup HTTP/1.1\r\nContent-Length: 9\r\n\r\n{").unwrap();
+    // The Grape has read that by the time it answers this.
+    let mut other = TcpStream::connect(unfinished.peer_addr().unwrap()).unwrap();
+    other.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").unwrap();
+    other.read_to_string(&mut String::new()).unwrap();
+    for _ in 0..2 {
+        send("TERM", &child);
+        while !told.contains("draining") {
+            assert_ne!(log.read_line(&mut told).unwrap(), 0, "{told}");
+        }
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    log.read_to_string(&mut told).unwrap();
+    assert!(!told.contains("drained"), "{told}");
 }
 
 #[test]
@@ -122,6 +137,23 @@ async fn ask(grape: &Grape, args: &[&str]) -> Output {
     let url = format!("http://{}", grape.api_addr());
     let child = command(args).env("GRAPE_URL", url).spawn().unwrap();
     tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap()
+}
+
+/// A Grape that is ready, its log, and what that has told.
+fn run_node() -> (Child, BufReader<ChildStderr>, String) {
+    let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --bn=";
+    let mut child = spawn(&args.split(' ').collect::<Vec<_>>());
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    let mut told = String::new();
+    while !told.contains(" ready ") {
+        assert_ne!(log.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    (child, log, told)
+}
+
+fn send(signal: &str, child: &Child) {
+    let args = [format!("-{signal}"), child.id().to_string()];
+    assert!(Command::new("kill").args(args).status().unwrap().success());
 }
 
 fn spawn(args: &[&str]) -> Child {
