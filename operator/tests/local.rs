@@ -8,28 +8,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 
 use process::Local;
-
-/// Ports that were free a moment ago.
-struct Ports {
-    api: Vec<u16>,
-    dht: Vec<u16>,
-}
-
-impl Ports {
-    fn free(count: usize) -> Self {
-        let tcp: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-        let udp: Vec<_> = (0..count).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-        Self {
-            api: tcp.iter().map(|socket| socket.local_addr().unwrap().port()).collect(),
-            dht: udp.iter().map(|socket| socket.local_addr().unwrap().port()).collect(),
-        }
-    }
-
-    fn flags(&self) -> Vec<String> {
-        let list = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(",");
-        vec![format!("--api-ports={}", list(&self.api)), format!("--dht-ports={}", list(&self.dht))]
-    }
-}
+use process::ports::Ports;
 
 /// A file with one Grape that joins through this port.
 fn one_grape_that_joins(port: u16) -> tempfile::NamedTempFile {
@@ -63,7 +42,7 @@ fn ask(port: u16, verb: &str, data: &str) -> String {
 
 #[test]
 fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
-    let ports = Ports::free(3);
+    let ports = Ports::take(3);
     let mut local = Local::start(&ports.flags());
     for index in 0..3 {
         let row = local.wait_for(&format!("grape-{index}  http://127.0.0.1:{}", ports.api[index]));
@@ -88,7 +67,7 @@ fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
 
 #[test]
 fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
-    let (ports, other_ports) = (Ports::free(3), Ports::free(1));
+    let (ports, other_ports) = (Ports::take(3), Ports::take(1));
     let mut local = Local::start(&ports.flags());
     local.wait_for("Ctrl-C stops the cluster");
 
@@ -99,9 +78,7 @@ fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
     let address = format!("127.0.0.1:{}", other_ports.dht[0]);
     local.wait_for(&format!("+ {address} joined (seen by 3 of 3)"));
     // They are told in the order of their addresses.
-    let mut in_order = ports.dht.clone();
-    in_order.sort_unstable();
-    for port in in_order {
+    for port in &ports.dht {
         other.wait_for(&format!("+ 127.0.0.1:{port} joined (seen by 1 of 1)"));
     }
 
@@ -114,7 +91,7 @@ fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
 
 #[test]
 fn a_reader_that_goes_away_ends_the_cluster_in_peace() {
-    let (ports, other_ports) = (Ports::free(2), Ports::free(1));
+    let (ports, other_ports) = (Ports::take(2), Ports::take(1));
     let cluster = file(
         "{apiVersion: grenache.dev/v1alpha1, kind: GrapeCluster, metadata: {name: market}, \
          spec: {replicas: 2}}",
@@ -137,7 +114,7 @@ fn a_reader_that_goes_away_ends_the_cluster_in_peace() {
 
 #[test]
 fn an_api_port_in_use_is_named_with_its_grape_and_its_flag() {
-    let ports = Ports::free(3);
+    let ports = Ports::take(3);
     let _taken = TcpListener::bind(("127.0.0.1", ports.api[1])).unwrap();
     let mut local = Local::start(&ports.flags());
     assert_eq!(local.exit_code(), Some(1));
@@ -153,7 +130,7 @@ fn an_api_port_in_use_is_named_with_its_grape_and_its_flag() {
 
 #[test]
 fn a_dht_port_in_use_is_named_with_its_grape_and_its_flag() {
-    let ports = Ports::free(3);
+    let ports = Ports::take(3);
     let _taken = UdpSocket::bind(("127.0.0.1", ports.dht[2])).unwrap();
     let mut local = Local::start(&ports.flags());
     assert_eq!(local.exit_code(), Some(1));

@@ -1,13 +1,12 @@
 //! What a local cluster tells from its start on: that it waits, its table, then each change. Pure:
 //! statuses in, text out.
 
-use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use grape::engine::Status;
 
-use super::changes::Watcher;
+use super::changes::{Change, Watcher};
 use super::show::{self, Row, Style};
 
 /// How often a cluster is looked at while its Grapes join.
@@ -20,6 +19,10 @@ const LOOKS_UNTIL_WORD: u32 = 100;
 /// How many neighbours are enough, however many Grapes there are: a routing table keeps no more of
 /// the far ones.
 const ENOUGH: usize = 20;
+
+/// What is said at last, before the changes.
+const UNTIL_STOPPED: &str =
+    "Ctrl-C stops the cluster. Until then, Grapes that join or are lost show here.";
 
 /// A Grape that runs, as far as the story needs it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,30 +68,36 @@ impl Story {
     /// What is to be told now, given the status of each Grape in the order of the cast: whole
     /// lines, or nothing.
     pub fn tell(&mut self, statuses: &[Status]) -> String {
-        let name_of = |address: SocketAddr| {
-            self.cast.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
-        };
         match &mut self.chapter {
             Chapter::Running(watcher) => {
-                show::changes(&watcher.observe(&self.own, statuses), name_of)
+                let changes = watcher.observe(&self.own, statuses);
+                self.told(&changes)
             }
             Chapter::Joining { looks } => {
                 let missing = missing(&self.cast, &self.own, statuses);
                 if missing.is_empty() {
-                    let rows = rows(&self.cast, statuses);
-                    let mut watcher = Watcher::new(self.own.iter().copied());
-                    let already_here = watcher.observe(&self.own, statuses);
-                    self.chapter = Chapter::Running(watcher);
-                    let mut text = show::table(&rows, self.style);
-                    let _ = write!(text, "\n{}\n", show::next_steps(&rows));
-                    text + "Ctrl-C stops the cluster. Until then, Grapes that join or are lost show here.\n"
-                        + &show::changes(&already_here, name_of)
-                } else {
-                    *looks += 1;
-                    if *looks % LOOKS_UNTIL_WORD == 0 { missing.concat() } else { String::new() }
+                    return self.all_joined(statuses);
                 }
+                *looks += 1;
+                if *looks % LOOKS_UNTIL_WORD == 0 { missing.concat() } else { String::new() }
             }
         }
+    }
+
+    fn all_joined(&mut self, statuses: &[Status]) -> String {
+        let mut watcher = Watcher::new(self.own.iter().copied());
+        let already_here = watcher.observe(&self.own, statuses);
+        self.chapter = Chapter::Running(watcher);
+        let rows = rows(&self.cast, statuses);
+        let (table, next_steps) = (show::table(&rows, self.style), show::next_steps(&rows));
+        let changes = self.told(&already_here);
+        format!("{table}\n{next_steps}\n{UNTIL_STOPPED}\n{changes}")
+    }
+
+    fn told(&self, changes: &[Change]) -> String {
+        show::changes(changes, |address| {
+            self.cast.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
+        })
     }
 }
 

@@ -1,5 +1,7 @@
 //! The command as a child process whose output is waited for, line by line.
 
+pub mod ports;
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
