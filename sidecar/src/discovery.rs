@@ -1,6 +1,7 @@
 //! Bootstrap names to addresses, and again while the routing table is short: the addresses behind
 //! a name change when pods come and go.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -31,9 +32,12 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>) {
         .with_jitter()
         .without_max_times();
     let mut first = true;
+    let mut unresolved = BTreeSet::new();
     let mut pause = pauses.build();
     loop {
-        let (seeds, complete) = resolve(&bootstrap).await;
+        let (seeds, still_unresolved) = resolve(&bootstrap, &unresolved).await;
+        unresolved = still_unresolved;
+        let complete = unresolved.is_empty();
         let nodes = dht.stats().nodes;
         // Knowing somebody is not enough: two who joined through each other while their bootstrap
         // Grape was away would stay an island.
@@ -52,24 +56,31 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>) {
     }
 }
 
-/// All addresses of all names, and whether every name has some.
-async fn resolve(bootstrap: &[HostPort]) -> (Vec<SocketAddr>, bool) {
+/// All addresses of all names, and the names that have none. Warns of those that had one before.
+async fn resolve(
+    bootstrap: &[HostPort],
+    known_unresolved: &BTreeSet<String>,
+) -> (Vec<SocketAddr>, BTreeSet<String>) {
     let mut seeds = Vec::new();
-    let mut complete = true;
+    let mut unresolved = BTreeSet::new();
     for name in bootstrap {
-        match timeout(PATIENCE, lookup_host((name.host.as_str(), name.port))).await {
-            Ok(Ok(addrs)) => seeds.extend(addrs),
-            Ok(Err(error)) => {
-                tracing::warn!(%name, %error, "bootstrap name does not resolve: trying again");
-                complete = false;
+        let error = match timeout(PATIENCE, lookup_host((name.host.as_str(), name.port))).await {
+            Ok(Ok(addrs)) => {
+                seeds.extend(addrs);
+                continue;
             }
-            Err(_) => {
-                tracing::warn!(%name, "name server is slow: trying again");
-                complete = false;
-            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer from the name server in {PATIENCE:?}"),
+        };
+        let name = name.to_string();
+        if known_unresolved.contains(&name) {
+            tracing::debug!(%name, %error, "bootstrap name still does not resolve");
+        } else {
+            tracing::warn!(%name, %error, "bootstrap name does not resolve: trying again");
         }
+        unresolved.insert(name);
     }
     seeds.sort_unstable();
     seeds.dedup();
-    (seeds, complete)
+    (seeds, unresolved)
 }

@@ -40,12 +40,8 @@ pub(super) struct State {
 impl Shared {
     pub(super) fn new(engine: Engine, sockets: Sockets) -> Self {
         let ready = watch::Sender::new(engine.is_ready());
-        let state = State {
-            engine,
-            waiting: HashMap::new(),
-            followed: HashMap::new(),
-            sleeps_until: None,
-        };
+        let state =
+            State { engine, waiting: HashMap::new(), followed: HashMap::new(), sleeps_until: None };
         Self { state: Mutex::new(state), sockets, ready, earlier: Notify::new() }
     }
 

@@ -16,9 +16,7 @@ pub use sockets::BindError;
 pub use watch::Watch;
 
 use crate::config::Config;
-use crate::engine::{
-    Answer, Engine, Found, Item, Outcome, PutError, Settings, Stats, Status,
-};
+use crate::engine::{Answer, Engine, Found, Item, Outcome, PutError, Settings, Stats, Status};
 use driver::Shared;
 use sockets::Sockets;
 

@@ -203,8 +203,7 @@ mod tests {
     }
 
     fn holder(n: u8) -> Closest {
-        let contact =
-            Contact { id: Id::from([n; 20]), addr: SocketAddr::from(([10, 0, 0, n], 1)) };
+        let contact = Contact { id: Id::from([n; 20]), addr: SocketAddr::from(([10, 0, 0, n], 1)) };
         Closest { contact, token: Box::from(b"t".as_slice()) }
     }
 

@@ -95,8 +95,7 @@ impl Item {
             return Err(ItemError::SaltTooBig);
         }
         let encoded = checked_encoding(&value)?;
-        let key =
-            VerifyingKey::from_bytes(&signed.key).map_err(|_| ItemError::InvalidSignature)?;
+        let key = VerifyingKey::from_bytes(&signed.key).map_err(|_| ItemError::InvalidSignature)?;
         key.verify_strict(
             &signable(&signed.salt, signed.seq, &encoded),
             &Signature::from_bytes(&signed.signature),

@@ -73,7 +73,6 @@ impl ItemStore {
     }
 }
 
-
 #[cfg(test)]
 mod tests {
     use ed25519_dalek::{Signer, SigningKey};
@@ -88,8 +87,7 @@ mod tests {
     fn signed(seq: i64, value: &str) -> Item {
         let key = SigningKey::from_bytes(&[3; 32]);
         let value = text(value);
-        let signature =
-            key.sign(&signable(b"s", seq, &encode(&value).unwrap())).to_bytes();
+        let signature = key.sign(&signable(b"s", seq, &encode(&value).unwrap())).to_bytes();
         let key = key.verifying_key().to_bytes();
         Item::mutable(value, Signed { key, signature, seq, salt: b"s".to_vec() }).unwrap()
     }

@@ -43,7 +43,7 @@ use std::time::Duration;
 
 use mainline::Id;
 
-pub use item::{Item, ItemError, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
+pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use node::Engine;
 pub use peers::Name;
 pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};

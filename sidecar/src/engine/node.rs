@@ -338,7 +338,8 @@ impl Engine {
             Heard::Known => {}
             Heard::Added => {
                 let local = |ip: &IpAddr| ip.is_loopback();
-                let further = self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
+                let further =
+                    self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
                 if self.nodes() == 1 || further {
                     self.effect(Effect::Neighbour(contact.addr));
                 }
@@ -417,7 +418,8 @@ impl Engine {
             self.suspects.asked(&to, now);
         }
         self.set_timer(now + LOST, Timer::Lost(transaction));
-        let query = Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
+        let query =
+            Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
         let body = Body::Query(query);
         self.send(to, &Message { transaction_id: transaction.to_be_bytes().to_vec().into(), body });
         transaction
@@ -445,7 +447,6 @@ impl Engine {
         self.rng.fill_bytes(&mut bytes);
         Id::from(bytes)
     }
-
 }
 
 /// The place of a method in [`QUERY_METHODS`].

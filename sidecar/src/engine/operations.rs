@@ -208,8 +208,9 @@ impl Engine {
             .chain(self.v6.nodes())
             .map(|node| {
                 let Contact { id, addr } = node.contact;
-                let round_trip_us =
-                    node.round_trip.map(|rtt| rtt.smoothed().as_micros().try_into().unwrap_or(u64::MAX));
+                let round_trip_us = node
+                    .round_trip
+                    .map(|rtt| rtt.smoothed().as_micros().try_into().unwrap_or(u64::MAX));
                 Neighbour {
                     id: hex::encode(id.as_bytes()),
                     address: addr,
@@ -271,4 +272,3 @@ impl Engine {
         }
     }
 }
-

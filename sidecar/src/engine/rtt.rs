@@ -37,9 +37,7 @@ pub(super) fn measure(known: Option<RoundTrip>, sample: Duration) -> RoundTrip {
 pub(super) fn patience(known: Option<RoundTrip>) -> Duration {
     match known {
         None => UNKNOWN,
-        Some(RoundTrip { smoothed, variation }) => {
-            (smoothed + variation * 4).clamp(LEAST, MOST)
-        }
+        Some(RoundTrip { smoothed, variation }) => (smoothed + variation * 4).clamp(LEAST, MOST),
     }
 }
 

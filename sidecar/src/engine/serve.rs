@@ -141,7 +141,8 @@ impl Engine {
     ) -> Response<'static> {
         let token = self.token(from);
         let held = (target.len() == 20).then(|| self.items.get(&point(target))).flatten();
-        let held = held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
+        let held =
+            held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
         if let Some(item) = held {
             // No nodes beside a value: the Node.js Grape would show them to its clients.
             let (value, signed) = (Some(item.value().clone()), item.signed().map(fields));
@@ -189,11 +190,7 @@ impl Engine {
 
 /// Without a wish, nodes of the address family that the query came over (BEP 32).
 fn family_or(want: Want, from: SocketAddr) -> Want {
-    if want == Want::default() {
-        Want { n4: from.is_ipv4(), n6: from.is_ipv6() }
-    } else {
-        want
-    }
+    if want == Want::default() { Want { n4: from.is_ipv4(), n6: from.is_ipv6() } } else { want }
 }
 
 fn fields(signed: &Signed) -> SignedFields<'static> {

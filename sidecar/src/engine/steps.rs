@@ -60,11 +60,24 @@ pub(super) enum Then {
     /// Nothing more: what was found is kept.
     Refresh,
     Lookup(Operation),
-    Announce { port: u16, operation: Option<Operation> },
-    Withdraw { port: u16, operation: Option<Operation> },
+    Announce {
+        port: u16,
+        operation: Option<Operation>,
+    },
+    Withdraw {
+        port: u16,
+        operation: Option<Operation>,
+    },
     /// `held` is our own copy of a mutable item, which may be out of date.
-    Get { operation: Operation, held: Option<Box<Found>> },
-    Put { operation: Operation, item: Box<Item>, cas: Option<i64> },
+    Get {
+        operation: Operation,
+        held: Option<Box<Found>>,
+    },
+    Put {
+        operation: Operation,
+        item: Box<Item>,
+        cas: Option<i64>,
+    },
 }
 
 /// A walk under way.
@@ -272,8 +285,10 @@ impl Engine {
             (Then::Put { operation, item, cas }, _) => {
                 self.store_item(item, cas, running.walk.closest(), operation, now);
             }
-            (Then::Refresh | Then::Lookup(_) | Then::Announce { .. } | Then::Withdraw { .. }, _) => {
-            }
+            (
+                Then::Refresh | Then::Lookup(_) | Then::Announce { .. } | Then::Withdraw { .. },
+                _,
+            ) => {}
         }
     }
 

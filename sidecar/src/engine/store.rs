@@ -181,12 +181,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn store_failed(
-        &mut self,
-        number: u64,
-        refusal: Option<(i64, &str)>,
-        now: Instant,
-    ) {
+    pub(super) fn store_failed(&mut self, number: u64, refusal: Option<(i64, &str)>, now: Instant) {
         let Some(store) = self.stores.get_mut(&number) else { return };
         store.out -= 1;
         if let Some((code, message)) = refusal {

@@ -51,8 +51,8 @@ impl Suspects {
         });
         suspect.misses = suspect.misses.saturating_add(1);
         suspect.ask_again = now + pause(suspect.misses);
-        let dead = suspect.misses >= DEADLY_MISSES
-            && now.duration_since(suspect.since) >= DEADLY_SILENCE;
+        let dead =
+            suspect.misses >= DEADLY_MISSES && now.duration_since(suspect.since) >= DEADLY_SILENCE;
         if self.silent.len() > CAPACITY.get() {
             self.silent.pop_lru();
         }

@@ -158,9 +158,9 @@ impl Walk {
             _ if alone => Standing::Good,
             standing => standing,
         };
-        let ask = self.next_seed(&weigh).or_else(|| {
-            self.v4.next(&weigh).or_else(|| self.v6.next(&weigh))
-        })?;
+        let ask = self
+            .next_seed(&weigh)
+            .or_else(|| self.v4.next(&weigh).or_else(|| self.v6.next(&weigh)))?;
         self.out += 1;
         self.waited_for += usize::from(ask.waited_for);
         Some(ask)

@@ -109,7 +109,11 @@ fn query<'a>(name: &'a [u8], fields: Fields<'a>, read_only: bool) -> Query<'a> {
 }
 
 /// A field that a method cannot do without.
-fn need<T>(field: Option<T>, name: &'static str, argument: &'static str) -> Result<T, Method<'static>> {
+fn need<T>(
+    field: Option<T>,
+    name: &'static str,
+    argument: &'static str,
+) -> Result<T, Method<'static>> {
     field.ok_or(Method::Invalid { name, argument })
 }
 
@@ -121,7 +125,10 @@ fn find_node<'a>(fields: &Fields<'a>) -> Read<'a> {
 }
 
 /// Names are never empty: the Node.js Grape stores such, and dies of it.
-fn info_hash<'a>(fields: &Fields<'a>, method: &'static str) -> Result<Cow<'a, [u8]>, Method<'static>> {
+fn info_hash<'a>(
+    fields: &Fields<'a>,
+    method: &'static str,
+) -> Result<Cow<'a, [u8]>, Method<'static>> {
     let name = fields.info_hash.filter(|name| !name.is_empty());
     need(name, method, "info_hash").map(Cow::Borrowed)
 }

@@ -87,11 +87,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The byte strings of a list; what else it holds is passed over.
-    fn list(
-        &mut self,
-        name: &'static str,
-        object: Object<'_, 'a>,
-    ) -> Result<Vec<&'a [u8]>, Error> {
+    fn list(&mut self, name: &'static str, object: Object<'_, 'a>) -> Result<Vec<&'a [u8]>, Error> {
         match object {
             Object::List(list) => byte_strings(list),
             _ => {

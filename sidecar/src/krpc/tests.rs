@@ -29,8 +29,12 @@ fn value() -> impl Strategy<Value = Value<'static>> {
     leaf.prop_recursive(6, 40, 5, |inner| {
         prop_oneof![
             vec(inner.clone(), 0..5).prop_map(Value::List),
-            proptest::collection::btree_map(vec(any::<u8>(), 0..8).prop_map(Cow::Owned), inner, 0..5)
-                .prop_map(Value::Dict),
+            proptest::collection::btree_map(
+                vec(any::<u8>(), 0..8).prop_map(Cow::Owned),
+                inner,
+                0..5
+            )
+            .prop_map(Value::Dict),
         ]
     })
 }
@@ -51,8 +55,11 @@ fn method() -> impl Strategy<Value = Method<'static>> {
         (bytes(400), option::of(1u16..), bytes(20), ttl).prop_map(
             |(info_hash, port, token, ttl)| Method::AnnouncePeer { info_hash, port, token, ttl }
         ),
-        (bytes(400), 1u16.., bytes(20))
-            .prop_map(|(info_hash, port, token)| Method::WithdrawPeer { info_hash, port, token }),
+        (bytes(400), 1u16.., bytes(20)).prop_map(|(info_hash, port, token)| Method::WithdrawPeer {
+            info_hash,
+            port,
+            token
+        }),
         (bytes(40), option::of(any::<i64>())).prop_map(|(target, seq)| Method::Get { target, seq }),
         (bytes(20), value(), option::of(signed(true)), option::of(any::<i64>())).prop_map(
             |(token, value, signed, cas)| Method::Put(Box::new(Put { token, value, signed, cas }))
@@ -142,8 +149,7 @@ fn a_query_with_unfit_arguments_is_named() {
         ("1:k1:k5:token1:t1:v1:v", "put", "sig"),
         ("5:token1:t", "put", "v"),
     ] {
-        let datagram =
-            format!("d1:ad{arguments}e1:q{}:{method}1:t2:aa1:y1:qe", method.len());
+        let datagram = format!("d1:ad{arguments}e1:q{}:{method}1:t2:aa1:y1:qe", method.len());
         let Body::Query(query) = decode(datagram.as_bytes()).unwrap().body else {
             panic!("{datagram} is a query");
         };
@@ -161,9 +167,7 @@ fn a_hundred_ipv4_peers_with_their_times_fit_the_path_mtu() {
     response.peers = (1..=100u16)
         .map(|port| (SocketAddr::from(([10, 0, 0, 1], port)), Some(Duration::from_secs(90))))
         .collect();
-    let message = Message {
-        transaction_id: vec![1; 4].into(),
-        body: Body::Response(Box::new(response)),
-    };
+    let message =
+        Message { transaction_id: vec![1; 4].into(), body: Body::Response(Box::new(response)) };
     assert!(encode(&message).unwrap().len() <= 1200);
 }
