@@ -10,7 +10,7 @@ use crate::wait;
 pub enum Shape {
     /// All to the first, which has nobody to bootstrap to.
     Star,
-    /// Each to the next, and the last to the first.
+    /// Each to the one before, and the first to the last, which is not there yet.
     Ring,
     /// Each to all others.
     Mesh,
@@ -20,7 +20,7 @@ impl Shape {
     fn bootstrap(self, own: usize, ports: &[u16]) -> Vec<u16> {
         let others = |other: &usize| match self {
             Self::Star => own > 0 && *other == 0,
-            Self::Ring => *other == (own + 1) % ports.len() && *other != own,
+            Self::Ring => (*other + 1) % ports.len() == own && *other != own,
             Self::Mesh => *other != own,
         };
         (0..ports.len()).filter(others).map(|other| ports[other]).collect()

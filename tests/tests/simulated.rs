@@ -1,6 +1,8 @@
 //! Networks of engines under virtual time: what holds whatever the links do, and what the ways of
 //! the engine cost in messages and rounds.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 

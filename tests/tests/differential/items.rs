@@ -58,16 +58,14 @@ pub fn rows() -> Vec<Row> {
         ),
         put("an empty key makes no mutable item", json!({ "v": "Hello World!", "k": "" })),
         put("null for a key makes no mutable item", json!({ "v": "Hello World!", "k": null })),
+        get("a number got", json!(FIVE)).at_second(),
         // Values that the original spoils on the way out.
-        get("a number got", json!(FIVE))
-            .at_second()
-            .differs(Want::Item(json!("5")), Want::Item(json!(5))),
         get("a list got", json!(LIST))
             .at_second()
-            .differs(Want::Item(json!("1,two")), Want::Item(json!([1, "two"]))),
+            .differs(Want::Item(json!("1,two")), Want::Item(json!(r#"[1,"two"]"#))),
         get("an object got", json!(OBJECT)).at_second().differs(
             Want::Item(json!("[object Object]")),
-            Want::Item(json!({ "a": 1, "b": ["x", 2] })),
+            Want::Item(json!(r#"{"a":1,"b":["x",2]}"#)),
         ),
         // The length.
         put("999 bytes", json!({ "v": "v".repeat(999) })),
