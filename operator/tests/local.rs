@@ -90,6 +90,32 @@ fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
 }
 
 #[test]
+fn a_second_ctrl_c_stops_a_drain_at_once() {
+    let ports = Ports::take(1);
+    let cluster = file(
+        "{apiVersion: grenache.dev/v1alpha1, kind: GrapeCluster, metadata: {name: one}, \
+         spec: {replicas: 1}}",
+    );
+    let mut flags = ports.flags();
+    flags.extend(["-f".to_owned(), cluster.path().display().to_string()]);
+    let mut local = Local::start(&flags);
+    local.wait_for("Ctrl-C stops the cluster");
+
+    // A request that never ends holds the drain up; the answer shows that it is being read.
+    let mut stream = TcpStream::connect(("127.0.0.1", ports.api[0])).unwrap();
+    let head =
+        "POST /lookup HTTP/1.1\r\nhost: a\r\ncontent-length: 99\r\nexpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.read_exact(&mut [0; 12]).unwrap();
+
+    local.signal("INT");
+    local.wait_for("Draining 1 Grape;");
+    local.signal("INT");
+    local.wait_for("Stopped at once");
+    assert_eq!(local.exit_code(), Some(130));
+}
+
+#[test]
 fn a_reader_that_goes_away_ends_the_cluster_in_peace() {
     let (ports, other_ports) = (Ports::take(2), Ports::take(1));
     let cluster = file(

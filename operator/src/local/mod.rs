@@ -65,7 +65,10 @@ pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ende
     screen.say(&show::draining(fleet.cast().len()))?;
     let drained = tokio::select! {
         drained = fleet.drain() => drained,
-        () = stop.asked() => return told.map(|()| Ended::AtOnce),
+        () = stop.asked() => {
+            screen.say(show::AT_ONCE)?;
+            return told.map(|()| Ended::AtOnce);
+        }
     };
     screen.say(&show::drained(&drained))?;
     told.map(|()| Ended::Drained)

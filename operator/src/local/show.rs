@@ -12,6 +12,9 @@ use super::plan::Plan;
 /// Most digits of an id that are shown: enough to tell Grapes apart.
 const ID_DIGITS: usize = 8;
 
+/// What is said when a drain is cut short.
+pub const AT_ONCE: &str = "Stopped at once; what was announced and not withdrawn ages out.\n";
+
 /// How a table is drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
