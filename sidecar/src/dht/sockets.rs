@@ -3,7 +3,7 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::UdpSocket;
 
 /// Bytes that the kernel may keep for us while we are busy; more than its default, so that a burst
@@ -70,7 +70,8 @@ impl Sockets {
         else {
             return;
         };
-        if let Err(error) = socket.try_send_to(datagram, to) {
+        // Not through tokio, which lets nothing out before it has first polled the socket.
+        if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
             tracing::debug!(%to, %error, "datagram not sent");
         }
     }
