@@ -140,18 +140,19 @@ fn item(found: &Found, salt: &[u8]) -> Vec<u8> {
 /// Peers as `["ip:port", …]`.
 pub(crate) fn peers(peers: &[SocketAddr]) -> Vec<u8> {
     let mut json = Vec::with_capacity(2 + peers.len() * 24);
+    let mut digits = itoa::Buffer::new();
     json.push(b'[');
     for (index, peer) in peers.iter().enumerate() {
         json.extend_from_slice(if index == 0 { b"\"" } else { b",\"" });
         match peer.ip() {
             IpAddr::V4(ip) => {
                 for octet in ip.octets() {
-                    decimal(&mut json, octet.into());
+                    json.extend_from_slice(digits.format(octet).as_bytes());
                     json.push(b'.');
                 }
                 json.pop();
                 json.push(b':');
-                decimal(&mut json, peer.port());
+                json.extend_from_slice(digits.format(peer.port()).as_bytes());
             }
             // Writing to memory cannot fail.
             IpAddr::V6(_) => drop(write!(json, "{peer}")),
@@ -160,15 +161,6 @@ pub(crate) fn peers(peers: &[SocketAddr]) -> Vec<u8> {
     }
     json.push(b']');
     json
-}
-
-/// Appends a number's digits; several times as fast as going through `fmt`.
-fn decimal(json: &mut Vec<u8>, number: u16) {
-    let mut scale = [10_000, 1000, 100, 10].into_iter().find(|&scale| number >= scale).unwrap_or(1);
-    while scale > 0 {
-        json.push(b'0' + (number / scale % 10) as u8);
-        scale /= 10;
-    }
 }
 
 #[cfg(test)]
