@@ -26,24 +26,24 @@ pub fn rows() -> Vec<Row> {
         get("not yet", json!(plain_id)),
         put("the first version", plain.item("version 1", 1, "")),
         get("got where it was put", json!(plain_id)),
-        get("got at the other Grape", json!(plain_id)).at_second().from_anyone(),
-        get("got by hash", json!({ "hash": plain_id })).at_second().from_anyone(),
+        get("got at the other Grape", json!(plain_id)).at_second().by_anyone(),
+        get("got by hash", json!({ "hash": plain_id })).at_second().by_anyone(),
         put("the next version", plain.item("version 2", 2, "")),
         get("the next version got", json!(plain_id)),
-        get("the next version got at the other Grape", json!(plain_id)).at_second().from_anyone(),
+        get("the next version got at the other Grape", json!(plain_id)).at_second().by_anyone(),
         put("an older version", plain.item("version 1", 1, "")),
         put("another value in the same version", plain.item("other", 2, "")),
-        get("still the next version", json!(plain_id)).at_second().from_anyone(),
+        get("still the next version", json!(plain_id)).at_second().by_anyone(),
         put("microseconds for a version", plain.item("late", microseconds, "")),
-        get("the late version got", json!(plain_id)).at_second().from_anyone(),
+        get("the late version got", json!(plain_id)).at_second().by_anyone(),
         put("an empty value", plain.item("", microseconds + 1, "")),
         put("a value of 999 bytes", plain.item(&"v".repeat(999), microseconds + 2, "")),
         put("with a salt", books("version 1", 1)),
         get("got with the salt", json!({ "hash": salted_id, "salt": "books" })),
         get("got with the salt, held here", json!({ "hash": salted_id, "salt": "books" }))
             .at_second()
-            .from_anyone()
-            .from_anyone(),
+            .by_anyone()
+            .by_anyone(),
         put("with a salt of 64 bytes", salted.item("long salt", 1, &"s".repeat(64))),
         put("compare and set the first version", cas(1, 0)),
         put("compare and set the next", cas(2, 1)),
@@ -59,7 +59,7 @@ pub fn rows() -> Vec<Row> {
         // The original has its own old copy for ever.
         put("put at the other Grape", Author::new(4).item("old", 1, "")).at_second(),
         put("put here, which the putter does not keep", Author::new(4).item("new", 2, "")),
-        get("at the other Grape", json!(id(&Author::new(4), None))).at_second().from_anyone(),
+        get("at the other Grape", json!(id(&Author::new(4), None))).at_second().by_anyone(),
         get("here", json!(id(&Author::new(4), None)))
             .differs(Want::Item(json!("old")), Want::Item(json!("new"))),
     ]
@@ -119,6 +119,6 @@ pub fn refusals() -> Vec<Row> {
             "put",
             with(item.clone(), "k", json!(serde_json::to_string(&bytes[..]).unwrap())),
         ),
-        Row::data("the same item, got", "get", json!(id)).at_second().from_anyone(),
+        Row::data("the same item, got", "get", json!(id)).at_second().by_anyone(),
     ]
 }

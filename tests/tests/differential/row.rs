@@ -12,7 +12,7 @@ pub struct Row {
     pub what: &'static str,
     request: Request,
     at_second: bool,
-    from_anyone: bool,
+    by_anyone: bool,
     differs: Option<[Want; 2]>,
 }
 
@@ -38,7 +38,7 @@ pub enum Want {
 impl Row {
     /// A row that both answer alike.
     pub fn new(what: &'static str, request: Request) -> Self {
-        Self { what, request, at_second: false, from_anyone: false, differs: None }
+        Self { what, request, at_second: false, by_anyone: false, differs: None }
     }
 
     /// A POST of `{"rid", "data"}`.
@@ -55,8 +55,8 @@ impl Row {
 
     /// Of the item that is got, who answered does not count, nor what follows from it: the token
     /// and the salt. Ours asks the closest nodes for the newest version, even where it holds one.
-    pub fn from_anyone(mut self) -> Self {
-        self.from_anyone = true;
+    pub fn by_anyone(mut self) -> Self {
+        self.by_anyone = true;
         self
     }
 
@@ -105,7 +105,7 @@ pub async fn compare_with(subject: Kind, count: usize, options: &Options, rows: 
 fn judge(row: &Row, npm: (&Reply, &Network), other: (&Reply, &Network)) -> Option<String> {
     let Some([of_npm, of_ours]) = &row.differs else {
         let [theirs, its] =
-            [npm, other].map(|(reply, network)| normalised(reply, network, row.from_anyone));
+            [npm, other].map(|(reply, network)| normalised(reply, network, row.by_anyone));
         let equal = theirs == its;
         return (!equal).then(|| format!("npm: {theirs:?}\nsubject: {its:?}"));
     };
@@ -140,10 +140,10 @@ impl Want {
 }
 
 /// An answer without what must differ: ids and ports of nodes, tokens, the order of peers.
-fn normalised(reply: &Reply, network: &Network, from_anyone: bool) -> (u16, Result<Value, String>) {
+fn normalised(reply: &Reply, network: &Network, by_anyone: bool) -> (u16, Result<Value, String>) {
     let json = serde_json::from_str(&reply.body).map_err(|_| reply.body.clone());
     let mut json = json.map(|json| neutral(json, network));
-    if let (true, Ok(Value::Object(item))) = (from_anyone, &mut json)
+    if let (true, Ok(Value::Object(item))) = (by_anyone, &mut json)
         && item["id"].as_str().is_some_and(|id| id.starts_with("<id of node"))
     {
         item.retain(|field, _| !matches!(field.as_str(), "id" | "token" | "salt"));

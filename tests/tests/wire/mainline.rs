@@ -68,11 +68,11 @@ impl Mixed {
 }
 
 #[rstest]
-#[case(Kind::Npm, Role::Server)]
-#[case(Kind::Npm, Role::Client)]
-#[case(Kind::Ours, Role::Server)]
-#[case(Kind::Ours, Role::Client)]
-#[case(Kind::Ours, Role::Seed)]
+#[case::npms_with_a_server(Kind::Npm, Role::Server)]
+#[case::npms_with_a_client(Kind::Npm, Role::Client)]
+#[case::ours_with_a_server(Kind::Ours, Role::Server)]
+#[case::ours_with_a_client(Kind::Ours, Role::Client)]
+#[case::ours_with_a_seed(Kind::Ours, Role::Seed)]
 #[tokio::test]
 async fn peers_are_found_both_ways(#[case] kind: Kind, #[case] role: Role) {
     let mixed = Mixed::start(kind, role).await;
@@ -96,11 +96,11 @@ async fn peers_are_found_both_ways(#[case] kind: Kind, #[case] role: Role) {
 }
 
 #[rstest]
-#[case(Kind::Npm, Role::Server)]
-#[case(Kind::Npm, Role::Client)]
-#[case(Kind::Ours, Role::Server)]
-#[case(Kind::Ours, Role::Client)]
-#[case(Kind::Ours, Role::Seed)]
+#[case::npms_with_a_server(Kind::Npm, Role::Server)]
+#[case::npms_with_a_client(Kind::Npm, Role::Client)]
+#[case::ours_with_a_server(Kind::Ours, Role::Server)]
+#[case::ours_with_a_client(Kind::Ours, Role::Client)]
+#[case::ours_with_a_seed(Kind::Ours, Role::Seed)]
 #[tokio::test]
 async fn immutable_items_are_got_both_ways(#[case] kind: Kind, #[case] role: Role) {
     let mixed = Mixed::start(kind, role).await;
@@ -116,11 +116,11 @@ async fn immutable_items_are_got_both_ways(#[case] kind: Kind, #[case] role: Rol
 }
 
 #[rstest]
-#[case(Kind::Npm, Role::Server)]
-#[case(Kind::Npm, Role::Client)]
-#[case(Kind::Ours, Role::Server)]
-#[case(Kind::Ours, Role::Client)]
-#[case(Kind::Ours, Role::Seed)]
+#[case::npms_with_a_server(Kind::Npm, Role::Server)]
+#[case::npms_with_a_client(Kind::Npm, Role::Client)]
+#[case::ours_with_a_server(Kind::Ours, Role::Server)]
+#[case::ours_with_a_client(Kind::Ours, Role::Client)]
+#[case::ours_with_a_seed(Kind::Ours, Role::Seed)]
 #[tokio::test]
 async fn mutable_items_are_got_both_ways(
     #[case] kind: Kind,
