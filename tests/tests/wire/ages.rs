@@ -78,7 +78,7 @@ async fn a_peer_that_is_announced_no_more_is_gone(
             // An original's entry may live for only 0.67 ages.
             let shortest = if only_ours { AGE } else { AGE.mul_f64(0.66) };
             if let Some(last) = sights.iter().rfind(|sight| sight.found) {
-                println!("{grape}: last found {:.2?} after the announce", last.asked - after);
+                eprintln!("{grape}: last found {:.2?} after the announce", last.asked - after);
             }
             for sight in sights {
                 let too_early = !sight.found && sight.answered < before + shortest;
