@@ -7,5 +7,6 @@
 
 mod ages;
 mod items;
+mod leaving;
 mod mainline;
 mod names;
