@@ -9,12 +9,12 @@ use lru::LruCache;
 
 use super::peers::Name;
 
-/// A lookup is answered from memory for this long after its walk.
+/// A lookup is answered from memory for this long after its walk, or for [`SHARE`] of what a peer
+/// can live, if that is less. Half of it later, a name in use is walked for again, in the
+/// background. A peer whose node tells no time, as the Node.js Grape does not, is believed just as
+/// long.
 const FRESH: Duration = Duration::from_secs(5);
-/// A name that is asked for after this long is walked for again, in the background.
-const REFRESH: Duration = Duration::from_millis(2500);
-/// How long a peer is believed whose node tells no time, as the Node.js Grape does not.
-const UNTOLD: Duration = Duration::from_secs(10);
+const SHARE: u32 = 8;
 
 /// Peers with the time until which each is believed.
 pub(super) type Found = IndexMap<SocketAddr, Instant>;
@@ -42,22 +42,24 @@ pub(super) struct Lookups {
     kept: LruCache<Name, Lookup>,
     max_names: usize,
     max_age: Duration,
+    fresh: Duration,
 }
 
 impl Lookups {
     pub(super) fn new(max_names: usize, max_age: Duration) -> Self {
-        Self { kept: LruCache::unbounded(), max_names: max_names.max(1), max_age }
+        let fresh = FRESH.min(max_age / SHARE);
+        Self { kept: LruCache::unbounded(), max_names: max_names.max(1), max_age, fresh }
     }
 
     /// Until when a peer is believed that was told of just now with this time to live.
     pub(super) fn expiry(&self, ttl: Option<Duration>, now: Instant) -> Instant {
-        now + ttl.unwrap_or(UNTOLD).min(self.max_age)
+        now + ttl.unwrap_or(self.fresh).min(self.max_age)
     }
 
     pub(super) fn age(&mut self, name: &[u8], now: Instant) -> Age {
         match self.kept.get(name).map(|lookup| now.duration_since(lookup.walked)) {
-            Some(age) if age < REFRESH => Age::Fresh,
-            Some(age) if age < FRESH => Age::Due,
+            Some(age) if age < self.fresh / 2 => Age::Fresh,
+            Some(age) if age < self.fresh => Age::Due,
             _ => Age::Stale,
         }
     }
@@ -94,7 +96,7 @@ impl Lookups {
     /// Drops what was neither used nor walked for in the longest time that a peer can live.
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some((_, oldest)) = self.kept.peek_lru() {
-            if now.duration_since(oldest.walked) <= self.max_age.max(FRESH) {
+            if now.duration_since(oldest.walked) <= self.max_age {
                 break;
             }
             self.kept.pop_lru();
@@ -121,7 +123,7 @@ mod tests {
         assert_eq!(lookups.age(b"n", now), Age::Stale);
         lookups.replace(&b"n".as_slice().into(), Found::new(), now);
         assert_eq!(lookups.age(b"n", now), Age::Fresh);
-        assert_eq!(lookups.age(b"n", now + REFRESH), Age::Due);
+        assert_eq!(lookups.age(b"n", now + FRESH / 2), Age::Due);
         assert_eq!(lookups.age(b"n", now + FRESH), Age::Stale);
         lookups.expire(now + Duration::from_secs(121));
         assert_eq!(lookups.len(), 0);
@@ -135,7 +137,7 @@ mod tests {
         let ms = Duration::from_millis;
         assert_eq!(lookups.expiry(Some(ms(70)), now), now + ms(70));
         assert_eq!(lookups.expiry(Some(ms(9000)), now), now + ms(200));
-        assert_eq!(lookups.expiry(None, now), now + ms(200));
+        assert_eq!(lookups.expiry(None, now), now + ms(25));
         let name: Name = b"n".as_slice().into();
         lookups.replace(&name, Found::from([(addr, now + ms(70))]), now);
         assert_eq!(lookups.peers(b"n", now + ms(69)).count(), 1);
