@@ -366,7 +366,9 @@ impl Engine {
 
     /// An answer did not come in time.
     fn missed(&mut self, pending: &Pending, now: Instant) {
-        if matches!(pending.purpose, Purpose::Extension(_)) {
+        let node = self.table(&pending.to).node_at(&pending.to);
+        let heard_since = node.is_some_and(|node| node.heard > pending.sent);
+        if heard_since || matches!(pending.purpose, Purpose::Extension(_)) {
             return;
         }
         if self.suspects.missed(pending.to, now) == Verdict::Dead {

@@ -161,7 +161,7 @@ impl Engine {
         Some(self.tokens.give(from.ip()).to_vec().into())
     }
 
-    /// The closest nodes that were not silent lately, as many as fit.
+    /// The closest nodes that were not silent repeatedly, as many as fit.
     fn closest_nodes(
         &self,
         from: SocketAddr,
@@ -171,7 +171,7 @@ impl Engine {
     ) -> Vec<Contact> {
         let leave_out = |addr: &SocketAddr| {
             *addr == from
-                || self.suspects.contains(addr)
+                || self.suspects.is_repeated(addr)
                 || addr.ip().is_loopback() && !from.ip().is_loopback()
         };
         let point = point(target);

@@ -77,6 +77,12 @@ impl Suspects {
         !self.silent.is_empty() && self.silent.contains(addr)
     }
 
+    /// Whether the address was silent more than once: a first miss may be a lost datagram, or a
+    /// node that is slow for a moment, of which others should still hear.
+    pub(super) fn is_repeated(&self, addr: &SocketAddr) -> bool {
+        self.silent.peek(addr).is_some_and(|suspect| suspect.misses > 1)
+    }
+
     /// Whether it is time to try this address once more.
     pub(super) fn may_ask(&self, addr: &SocketAddr, now: Instant) -> bool {
         self.silent.peek(addr).is_none_or(|suspect| suspect.ask_again <= now)
@@ -99,11 +105,12 @@ mod tests {
         let mut suspects = Suspects::new();
         assert!(suspects.may_ask(&addr, start));
         assert_eq!(suspects.missed(addr, start), Verdict::Suspect);
-        assert!(suspects.contains(&addr));
+        assert!(suspects.contains(&addr) && !suspects.is_repeated(&addr));
         assert!(!suspects.may_ask(&addr, start));
         assert!(suspects.may_ask(&addr, start + FIRST_PAUSE));
         let later = start + DEADLY_SILENCE;
         assert_eq!(suspects.missed(addr, later), Verdict::Suspect, "two misses kill nobody");
+        assert!(suspects.is_repeated(&addr));
         assert_eq!(suspects.missed(addr, later), Verdict::Dead);
         suspects.heard(&addr);
         assert!(!suspects.contains(&addr));
