@@ -453,17 +453,6 @@ impl Engine {
 
 /// The place of a method in [`QUERY_METHODS`].
 fn method_index(method: &Method<'_>) -> usize {
-    let name: &[u8] = match method {
-        Method::Ping => b"ping",
-        Method::FindNode { .. } => b"find_node",
-        Method::GetPeers { .. } => b"get_peers",
-        Method::AnnouncePeer { .. } => b"announce_peer",
-        Method::Get { .. } => b"get",
-        Method::Put(_) => b"put",
-        Method::WithdrawPeer { .. } => b"withdraw_peer",
-        Method::Invalid { name, .. } => name.as_bytes(),
-        Method::Unknown { name } => name,
-    };
     let other = QUERY_METHODS.len() - 1;
-    QUERY_METHODS.iter().position(|known| known.as_bytes() == name).unwrap_or(other)
+    QUERY_METHODS.iter().position(|known| known.as_bytes() == method.name()).unwrap_or(other)
 }

@@ -30,7 +30,7 @@ fn envelope(message: &Message<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(
     let kind = match &message.body {
         Body::Query(query) => {
             dict.emit_pair_with(b"a", |a| arguments(query, a))?;
-            dict.emit_pair(b"q", AsString(method_name(&query.method)))?;
+            dict.emit_pair(b"q", AsString(query.method.name()))?;
             if query.read_only {
                 dict.emit_pair(b"ro", 1)?;
             }
@@ -52,20 +52,6 @@ fn envelope(message: &Message<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(
     };
     dict.emit_pair(b"t", AsString(&message.transaction_id))?;
     dict.emit_pair(b"y", AsString(kind))
-}
-
-fn method_name<'a>(method: &'a Method<'_>) -> &'a [u8] {
-    match method {
-        Method::Ping => b"ping",
-        Method::FindNode { .. } => b"find_node",
-        Method::GetPeers { .. } => b"get_peers",
-        Method::AnnouncePeer { .. } => b"announce_peer",
-        Method::WithdrawPeer { .. } => b"withdraw_peer",
-        Method::Get { .. } => b"get",
-        Method::Put(_) => b"put",
-        Method::Unknown { name } => name,
-        Method::Invalid { name, .. } => name.as_bytes(),
-    }
 }
 
 fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {

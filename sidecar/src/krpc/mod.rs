@@ -152,6 +152,23 @@ pub enum Method<'a> {
     },
 }
 
+impl Method<'_> {
+    /// The method's name on the wire.
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Self::Ping => b"ping",
+            Self::FindNode { .. } => b"find_node",
+            Self::GetPeers { .. } => b"get_peers",
+            Self::AnnouncePeer { .. } => b"announce_peer",
+            Self::WithdrawPeer { .. } => b"withdraw_peer",
+            Self::Get { .. } => b"get",
+            Self::Put(_) => b"put",
+            Self::Unknown { name } => name,
+            Self::Invalid { name, .. } => name.as_bytes(),
+        }
+    }
+}
+
 /// The arguments of `put` (BEP 44).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Put<'a> {
