@@ -12,11 +12,13 @@
 //! | [`ports`] | ports that nobody else has |
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
+//! | [`kubernetes`] | a real API server, and a real cluster |
 //! | [`wait`] | until something holds |
 
 pub mod grape;
 pub mod http;
 pub mod items;
+pub mod kubernetes;
 pub mod network;
 pub mod npm_grape;
 pub mod our_grape;

@@ -1,0 +1,32 @@
+//! Clients, and clusters that somebody else runs.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+/// The kubeconfig of the cluster to use instead of one of our own: `USE_EXISTING_CLUSTER=true`,
+/// with `KUBECONFIG`.
+///
+/// # Errors
+/// When it is to be used, and `KUBECONFIG` does not tell which.
+pub fn existing() -> Result<Option<PathBuf>> {
+    if std::env::var("USE_EXISTING_CLUSTER").ok().as_deref() != Some("true") {
+        return Ok(None);
+    }
+    let kubeconfig = std::env::var_os("KUBECONFIG")
+        .context("USE_EXISTING_CLUSTER is true, but KUBECONFIG does not tell which cluster")?;
+    Ok(Some(PathBuf::from(kubeconfig)))
+}
+
+/// A client as its kubeconfig tells.
+///
+/// # Errors
+/// When the file makes none.
+pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    let read = Kubeconfig::read_from(kubeconfig)
+        .with_context(|| format!("cannot read {}", kubeconfig.display()))?;
+    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
+    Ok(Client::try_from(config)?)
+}

@@ -1,0 +1,146 @@
+//! A control plane and two nodes, driven by `tests/kubernetes/cluster`.
+
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail, ensure};
+use kube::Client;
+
+use super::{access, script, tools};
+
+/// A cluster whose pods run: two nodes, `n1` in the zone `zone-1` and `n2` in `zone-2`.
+pub struct Cluster {
+    // None when somebody else runs it.
+    name: Option<String>,
+    kubeconfig: PathBuf,
+    client: Client,
+    ends_with_the_test: bool,
+}
+
+impl Cluster {
+    /// The cluster that all tests share: `GRAPE_CLUSTER`, or else `grape`. It is started if it is
+    /// not up, and stays up: `tests/kubernetes/cluster down` ends it. With
+    /// `USE_EXISTING_CLUSTER=true` it is the one that `KUBECONFIG` names.
+    ///
+    /// # Errors
+    /// When it does not start, or it takes root and we are not; what to do is told.
+    pub async fn shared() -> Result<Self> {
+        if let Some(kubeconfig) = access::existing()? {
+            let client = access::client(&kubeconfig).await?;
+            return Ok(Self { name: None, kubeconfig, client, ends_with_the_test: false });
+        }
+        let name = std::env::var("GRAPE_CLUSTER").unwrap_or_else(|_| "grape".to_owned());
+        Self::up(name, false).await
+    }
+
+    /// A cluster of a test's own, which ends with it.
+    ///
+    /// # Errors
+    /// As with [`Cluster::shared`].
+    pub async fn own(name: &str) -> Result<Self> {
+        Self::up(name.to_owned(), true).await
+    }
+
+    async fn up(name: String, ends_with_the_test: bool) -> Result<Self> {
+        ensure_root()?;
+        // It ends what it started also when it did not come up.
+        let down = ends_with_the_test.then(|| Down(name.clone()));
+        script::run(command(&name).arg("up"))?;
+        let kubeconfig = PathBuf::from(script::run(command(&name).arg("kubeconfig"))?);
+        let client = access::client(&kubeconfig).await?;
+        std::mem::forget(down);
+        Ok(Self { name: Some(name), kubeconfig, client, ends_with_the_test })
+    }
+
+    /// A client that may do everything.
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The kubeconfig of that client.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+
+    /// Puts an image into all nodes.
+    ///
+    /// # Errors
+    /// When a node does not take it, or it is somebody else's cluster.
+    pub fn load_image(&self, tar: &Path) -> Result<()> {
+        let name = self.name.as_ref().with_context(|| {
+            format!("load {} into the nodes of your cluster yourself", tar.display())
+        });
+        script::run(command(name?).arg("load-image").arg(tar))?;
+        Ok(())
+    }
+
+    /// Cuts a node off the network: 1 or 2.
+    ///
+    /// # Errors
+    /// When it is somebody else's cluster, or there is no such node.
+    pub fn node_down(&self, node: u8) -> Result<()> {
+        self.control("node-down", node)
+    }
+
+    /// Mends what [`Cluster::node_down`] did.
+    ///
+    /// # Errors
+    /// As with that.
+    pub fn node_up(&self, node: u8) -> Result<()> {
+        self.control("node-up", node)
+    }
+
+    fn control(&self, what: &str, node: u8) -> Result<()> {
+        let Some(name) = &self.name else {
+            bail!("{what}: the nodes of somebody else's cluster are not ours to cut off")
+        };
+        script::run(command(name).arg(what).arg(node.to_string()))?;
+        Ok(())
+    }
+
+    /// What kubectl prints.
+    ///
+    /// # Errors
+    /// When it fails.
+    pub fn kubectl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+        let mut kubectl = Command::new(tools::binary("kubectl")?);
+        script::run(kubectl.env("KUBECONFIG", &self.kubeconfig).args(arguments))
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(name) = self.name.take().filter(|_| self.ends_with_the_test) {
+            drop(Down(name));
+        }
+    }
+}
+
+/// Ends a cluster when dropped.
+struct Down(String);
+
+impl Drop for Down {
+    fn drop(&mut self) {
+        if let Err(error) = script::run(command(&self.0).arg("down")) {
+            eprintln!("the cluster {} may not be down: {error:#}", self.0);
+        }
+    }
+}
+
+/// `tests/kubernetes/cluster`, for a cluster's name.
+pub fn command(name: &str) -> Command {
+    let mut command = Command::new(script::path("cluster"));
+    command.args(["--name", name]);
+    command
+}
+
+fn ensure_root() -> Result<()> {
+    let id = script::run(Command::new("id").arg("-u"))?;
+    ensure!(
+        id == "0",
+        "a cluster with nodes needs root: run the tests as root, or leave those with nodes out by \
+         `tests/run --no-root`, or use a cluster of yours by USE_EXISTING_CLUSTER=true and KUBECONFIG"
+    );
+    Ok(())
+}

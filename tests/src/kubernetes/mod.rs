@@ -1,0 +1,26 @@
+//! A real Kubernetes: its API server alone, or a cluster with nodes.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`api_server`] | etcd and the API server alone, for one test, without root |
+//! | [`cluster`] | a control plane and two nodes, which take root: `tests/kubernetes/cluster` |
+//! | [`namespace`] | a namespace of a test's own |
+//! | [`images`] | images of the project's binaries: `tests/kubernetes/image` |
+//! | [`tools`] | where Kubernetes' binaries are: `tests/kubernetes/tools` |
+//! | [`access`] | a client from a kubeconfig, and clusters that somebody else runs |
+//!
+//! As with envtest, `KUBEBUILDER_ASSETS` names a folder of binaries to use, and
+//! `USE_EXISTING_CLUSTER=true` with `KUBECONFIG` a running cluster.
+
+pub mod access;
+pub mod api_server;
+pub mod cluster;
+mod guarded;
+pub mod images;
+pub mod namespace;
+pub mod script;
+pub mod tools;
+
+pub use api_server::ApiServer;
+pub use cluster::Cluster;
+pub use namespace::Namespace;

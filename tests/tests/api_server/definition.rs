@@ -1,0 +1,63 @@
+//! The definition in `crds/`, as a real API server takes it.
+
+use std::path::Path;
+
+use grape_operator::cluster::GrapeCluster;
+use grape_tests::kubernetes::ApiServer;
+use grape_tests::wait;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::api::{Api, DynamicObject, PostParams};
+use kube::core::{ApiResource, GroupVersionKind};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn applies_defaults_and_refuses_what_is_wrong() {
+    let server = ApiServer::start().await.unwrap();
+    define(&server).await;
+    let good = create(&server, json!({"metadata": {"name": "good"}, "spec": {}})).await.unwrap();
+    let spec = &good.data["spec"];
+    assert_eq!(spec["replicas"], 3);
+    assert_eq!(spec["dht"]["port"], 20001);
+    assert_eq!(spec["dht"]["peerMaxAge"], "120s");
+    assert_eq!(spec["api"]["port"], 30001);
+
+    let bad = json!({"metadata": {"name": "bad"}, "spec": {
+        "replicas": 0,
+        "dht": {"peerMaxAge": "100ms", "bootstrap": ["grape:70000"]},
+    }});
+    let refused = create(&server, bad).await.unwrap_err().to_string();
+    for part in ["spec.replicas", "a duration from 1s to 24h", "each port is a number from 1"] {
+        assert!(refused.contains(part), "{part:?} is not in {refused}");
+    }
+    let left: Api<GrapeCluster> = Api::default_namespaced(server.client());
+    let names: Vec<_> = left.list(&kube::api::ListParams::default()).await.unwrap().items;
+    assert_eq!(names.len(), 1, "{names:?}");
+}
+
+/// Applies the definition as it lies in `crds/`, and waits until objects of it can be made.
+async fn define(server: &ApiServer) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
+    let api: Api<CustomResourceDefinition> = Api::all(server.client());
+    for file in std::fs::read_dir(path).unwrap() {
+        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+        let definition: CustomResourceDefinition = serde_yaml::from_str(&text).unwrap();
+        api.create(&PostParams::default(), &definition).await.unwrap();
+    }
+    let clusters: Api<GrapeCluster> = Api::default_namespaced(server.client());
+    wait::until("the API server serves GrapeClusters", async || {
+        clusters.list(&kube::api::ListParams::default()).await
+    })
+    .await
+    .unwrap();
+}
+
+/// Not as the type, which would fill in the defaults before the API server can.
+async fn create(server: &ApiServer, object: Value) -> kube::Result<DynamicObject> {
+    let kind = GroupVersionKind::gvk("grenache.dev", "v1alpha1", "GrapeCluster");
+    let resource = ApiResource::from_gvk(&kind);
+    let api: Api<DynamicObject> = Api::default_namespaced_with(server.client(), &resource);
+    let mut object = object;
+    object["apiVersion"] = resource.api_version.clone().into();
+    object["kind"] = resource.kind.clone().into();
+    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await
+}

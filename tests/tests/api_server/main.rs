@@ -1,0 +1,6 @@
+//! The API server alone: no nodes, no root.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod definition;
+mod lifetime;
