@@ -25,18 +25,18 @@ running() { pid_of "$1" >/dev/null; }
 
 # start COMPONENT COMMAND...: unless it runs. Its output is appended to its log.
 start() {
-  local component=$1 pid
+  local component=$1
   shift
   if running "$component"; then return; fi
   (
-    # Nothing of ours stays open in it: not the lock, not the caller's pipes.
-    exec </dev/null >>"$logs/$component" 2>&1 9>&- 8>&- 7>&-
+    exec </dev/null >>"$logs/$component" 2>&1
+    # The lock is held until it can be found, should we be killed meanwhile.
     echo "$BASHPID" >"$(tracking)/grape-$name/machinery/cgroup.procs"
-    exec setsid "$@"
+    printf '%s %s\n' "$BASHPID" "$(start_time "$BASHPID")" >"$pids/.$component"
+    mv "$pids/.$component" "$pids/$component"
+    exec setsid "$@" 9>&-
   ) &
-  pid=$!
-  printf '%s %s\n' "$pid" "$(start_time "$pid" || echo gone)" >"$pids/.$component"
-  mv "$pids/.$component" "$pids/$component"
+  until running "$component" || ! kill -0 "$!" 2>/dev/null; do sleep 0.01; done
 }
 
 # start_in MACHINE COMPONENT COMMAND...

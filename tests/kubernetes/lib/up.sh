@@ -34,8 +34,10 @@ up() {
   start_controllers
   for node in "${nodes[@]}"; do
     await_containerd "$node"
-    import_image "$node" "$bin/images/pause.tar"
-    import_image "$node" "$bin/images/coredns.tar"
+    if ! running "kubelet-n$node"; then
+      import_image "$node" "$bin/images/pause.tar"
+      import_image "$node" "$bin/images/coredns.tar"
+    fi
     start_kubelet "$node"
   done
   sed "s/DNS_ADDRESS/$dns/" "$scripts/manifests/coredns.yaml" | k apply --filename - >/dev/null

@@ -1,0 +1,4 @@
+mod cluster_lifetime;
+mod grapes_in_pods;
+mod pods;
+mod traces;
