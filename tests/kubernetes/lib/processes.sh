@@ -25,18 +25,20 @@ running() { pid_of "$1" >/dev/null; }
 
 # start COMPONENT COMMAND...: unless it runs. Its output is appended to its log.
 start() {
-  local component=$1
+  local component=$1 pid
   shift
   if running "$component"; then return; fi
   (
     exec </dev/null >>"$logs/$component" 2>&1
+    pid=$BASHPID
     # The lock is held until it can be found, should we be killed meanwhile.
-    echo "$BASHPID" >"$(tracking)/grape-$name/machinery/cgroup.procs"
-    printf '%s %s\n' "$BASHPID" "$(start_time "$BASHPID")" >"$pids/.$component"
+    echo "$pid" >"$(tracking)/grape-$name/machinery/cgroup.procs"
+    printf '%s %s\n' "$pid" "$(start_time "$pid")" >"$pids/.$component"
     mv "$pids/.$component" "$pids/$component"
     exec setsid "$@" 9>&-
   ) &
-  until running "$component" || ! kill -0 "$!" 2>/dev/null; do sleep 0.01; done
+  # Until it is known, or has ended before it was.
+  until running "$component" || ! start_time "$!" >/dev/null; do sleep 0.01; done
 }
 
 # start_in MACHINE COMPONENT COMMAND...
