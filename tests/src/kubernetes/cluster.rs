@@ -103,7 +103,10 @@ impl Cluster {
     ///
     /// # Errors
     /// When it fails.
-    pub fn kubectl<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Result<String> {
+    pub fn kubectl<S: AsRef<OsStr>>(
+        &self,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<String> {
         let mut kubectl = Command::new(tools::binary("kubectl")?);
         script::run(kubectl.env("KUBECONFIG", &self.kubeconfig).args(arguments))
     }

@@ -1,15 +1,14 @@
 //! A namespace of a test's own.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use k8s_openapi::api::core::v1::Namespace as Object;
-use kube::api::{Api, PostParams};
 use kube::ResourceExt;
+use kube::api::{Api, DeleteParams, PostParams};
 use serde_json::json;
 
-use super::{Cluster, script, tools};
+use super::{Cluster, access};
 
 /// A namespace that goes with the test, with all that is in it. Pods in it must keep the
 /// `restricted` Pod Security Standard.
@@ -41,19 +40,26 @@ impl Namespace {
     pub fn name(&self) -> &str {
         &self.name
     }
-
-    fn delete(&self) -> Result<()> {
-        let mut kubectl = Command::new(tools::binary("kubectl")?);
-        kubectl.env("KUBECONFIG", &self.kubeconfig);
-        kubectl.args(["delete", "namespace", &self.name, "--wait=false"]);
-        script::run(&mut kubectl).map(drop)
-    }
 }
 
 impl Drop for Namespace {
     fn drop(&mut self) {
-        if let Err(error) = self.delete() {
-            eprintln!("the namespace {} is left over: {error:#}", self.name);
+        let (name, kubeconfig) = (self.name.clone(), self.kubeconfig.clone());
+        // The test's runtime may be at its end, and cannot be waited on from within.
+        let deleted = std::thread::spawn(move || delete(&name, &kubeconfig)).join();
+        match deleted {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => eprintln!("the namespace {} is left over: {error:#}", self.name),
+            Err(_) => eprintln!("the namespace {} is left over", self.name),
         }
     }
+}
+
+fn delete(name: &str, kubeconfig: &Path) -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let api: Api<Object> = Api::all(access::client(kubeconfig).await?);
+        api.delete(name, &DeleteParams::background()).await?;
+        Ok(())
+    })
 }

@@ -26,9 +26,9 @@ pub(crate) async fn outcome(pods: &Api<Pod>, label: &str) -> String {
     let name = wait::until(&format!("the pod with {label} has ended"), async || {
         let found = list(pods, label).await?;
         let ended = found.iter().find(|pod| phase(pod) == "Succeeded" || phase(pod) == "Failed");
-        ended.map(ResourceExt::name_any).ok_or_else(|| {
-            found.iter().map(told).collect::<Vec<_>>().join("; ")
-        })
+        ended
+            .map(ResourceExt::name_any)
+            .ok_or_else(|| found.iter().map(told).collect::<Vec<_>>().join("; "))
     })
     .await
     .unwrap();

@@ -45,7 +45,9 @@ pub(crate) fn left(name: &str, unnamed: &Unnamed) -> Vec<String> {
         .into_iter()
         .chain([PathBuf::from("/sys/fs/cgroup")])
         .map(|hierarchy| hierarchy.join(format!("grape-{name}")));
-    left.extend(groups.filter(|group| group.exists()).map(|g| format!("the group {}", g.display())));
+    left.extend(
+        groups.filter(|group| group.exists()).map(|g| format!("the group {}", g.display())),
+    );
     if let Some(link) = &unnamed.link
         && Path::new("/sys/class/net").join(link).exists()
     {
