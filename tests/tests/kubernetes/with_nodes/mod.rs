@@ -1,4 +1,5 @@
 mod cluster_lifetime;
+mod failures;
 mod grapes_in_pods;
 mod pods;
 mod traces;
