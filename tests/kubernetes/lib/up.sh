@@ -7,7 +7,7 @@ up() {
   find_tools
   lock_cluster
   lap_started=$(date +%s%N)
-  local up_started=$SECONDS
+  local node up_started=$SECONDS
   if ! is_whole && { [ -e "$place" ] || [ -n "$(group_members)" ]; }; then
     say "Half a cluster $name is there: taking it down first."
     take_down
@@ -19,12 +19,13 @@ up() {
     make_machines
     connect_machines
   fi
+  # One may have been cut off, by whoever used it last.
+  for node in "${nodes[@]}"; do mend_node "$node"; done
   make_certificates
   system_images
   lap 'network and certificates'
 
   # Nodes' containerds start while the API server does.
-  local node
   for node in "${nodes[@]}"; do
     prepare_node "$node"
     start_containerd "$node"

@@ -15,7 +15,8 @@ pub struct Cluster {
     name: Option<String>,
     kubeconfig: PathBuf,
     client: Client,
-    ends_with_the_test: bool,
+    // That of a test's own.
+    _down: Option<Down>,
 }
 
 impl Cluster {
@@ -28,7 +29,7 @@ impl Cluster {
     pub async fn shared() -> Result<Self> {
         if let Some(kubeconfig) = access::existing()? {
             let client = access::client(&kubeconfig).await?;
-            return Ok(Self { name: None, kubeconfig, client, ends_with_the_test: false });
+            return Ok(Self { name: None, kubeconfig, client, _down: None });
         }
         let name = std::env::var("GRAPE_CLUSTER").unwrap_or_else(|_| "grape".to_owned());
         Self::up(name, false).await
@@ -49,8 +50,7 @@ impl Cluster {
         script::run(command(&name).arg("up"))?;
         let kubeconfig = PathBuf::from(script::run(command(&name).arg("kubeconfig"))?);
         let client = access::client(&kubeconfig).await?;
-        std::mem::forget(down);
-        Ok(Self { name: Some(name), kubeconfig, client, ends_with_the_test })
+        Ok(Self { name: Some(name), kubeconfig, client, _down: down })
     }
 
     /// A client that may do everything.
@@ -107,16 +107,13 @@ impl Cluster {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String> {
-        let mut kubectl = Command::new(tools::binary("kubectl")?);
+        let program = match self.name {
+            Some(_) => tools::binary("kubectl")?,
+            // Whoever runs a cluster has a kubectl that goes with it.
+            None => PathBuf::from("kubectl"),
+        };
+        let mut kubectl = Command::new(program);
         script::run(kubectl.env("KUBECONFIG", &self.kubeconfig).args(arguments))
-    }
-}
-
-impl Drop for Cluster {
-    fn drop(&mut self) {
-        if let Some(name) = self.name.take().filter(|_| self.ends_with_the_test) {
-            drop(Down(name));
-        }
     }
 }
 

@@ -57,6 +57,9 @@ async fn down_leaves_nothing_however_far_it_was_up() {
     until_ready(&own, "n1", "Unknown").await;
     own.node_up(1).unwrap();
     until_ready(&own, "n1", "True").await;
+    own.node_down(2).unwrap();
+    run(&["up"]);
+    until_ready(&own, "n2", "True").await;
 
     let unnamed = traces::unnamed(NAME);
     assert!(!traces::left(NAME, &unnamed).is_empty(), "what is looked for is there while it is up");
