@@ -167,6 +167,20 @@ fn announces_that_repeat_every_second_cost_a_store_now_and_then() {
     assert!(announcing <= idle + 16, "{announcing} messages, and {idle} at rest");
 }
 
+/// Answers that never come must not make an announce look younger than it is.
+#[test]
+fn a_service_that_is_announced_stays_known_when_a_holder_dies() {
+    let mut network = Network::of(1, steady(), 3, 2 * SECOND);
+    network.announce(0, "rpc_test", 1337);
+    network.kill(2);
+    for tenth in 0..100 {
+        network.announce(0, "rpc_test", 1337);
+        network.run(SECOND / 10);
+        let found = network.lookup(1, "rpc_test").unwrap();
+        assert_eq!(found, [addr(0, 1337)], "{tenth} tenths of a second after the death");
+    }
+}
+
 #[test]
 fn a_hot_lookup_costs_no_packet_and_stays_fresh() {
     let mut network = Network::of(1, steady(), 3, AGE);

@@ -14,8 +14,8 @@ use crate::krpc::Contact;
 /// A service: its name and its port.
 pub(super) type Service = (Name, u16);
 
-/// Joins come in bursts; one more store after the last of them is enough.
-const SETTLE: Duration = Duration::from_millis(200);
+/// Joins come in bursts; one more store, this long after the last of them, is enough.
+pub(super) const SETTLE: Duration = Duration::from_millis(200);
 
 /// A service that was announced, and is believed until `expires`.
 #[derive(Debug)]
@@ -85,26 +85,25 @@ impl Announces {
         }
     }
 
-    /// How long the nodes asked now may believe it; none when it is not announced any more.
-    pub(super) fn time_left(&self, service: &Service, now: Instant) -> Option<Duration> {
-        let announce = self.services.peek(service)?;
-        Some(announce.expires.saturating_duration_since(now)).filter(|left| !left.is_zero())
+    /// Until when it may be believed; none when it is not announced any more.
+    pub(super) fn believed_until(&self, service: &Service, now: Instant) -> Option<Instant> {
+        Some(self.services.peek(service)?.expires).filter(|expires| *expires > now)
     }
 
-    /// A store ended: these nodes hold it, for as long as it was told to them. Tells whether the
-    /// closest nodes changed meanwhile, so that it is due again.
+    /// A store ended: these nodes hold it until the time that they were told when it began. Tells
+    /// whether the closest nodes changed meanwhile, so that it is due again.
     pub(super) fn stored(
         &mut self,
         service: &Service,
         holders: Vec<Closest>,
         alone: bool,
-        ttl: Duration,
+        until: Instant,
         now: Instant,
     ) -> bool {
         let Some(announce) = self.services.peek_mut(service) else { return false };
         announce.storing = false;
         if alone || !holders.is_empty() {
-            announce.stored_until = Some(now + ttl);
+            announce.stored_until = Some(until);
             announce.holders = holders;
             announce.holders_since = now;
         }
@@ -170,8 +169,8 @@ impl Announces {
     }
 }
 
-/// A node with an IPv4 and an IPv6 address is one node.
-fn held_by(holders: &[Closest]) -> usize {
+/// How many nodes these are: one with an IPv4 and an IPv6 address is one node.
+pub(super) fn held_by(holders: &[Closest]) -> usize {
     let mut ids: Vec<Id> = holders.iter().map(|holder| holder.contact.id).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -214,7 +213,7 @@ mod tests {
         let (due, _) = announces.announced(&service(), start);
         assert_eq!(due, Due { held_by: 0, store: true, wait: true });
         announces.storing(&service());
-        announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, start);
+        announces.stored(&service(), vec![holder(1), holder(2)], false, start + AGE, start);
         let mut stores = 0;
         for second in 1..=600 {
             let now = start + Duration::from_secs(second);
@@ -224,7 +223,7 @@ mod tests {
             if due.store {
                 stores += 1;
                 announces.storing(&service());
-                announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, now);
+                announces.stored(&service(), vec![holder(1), holder(2)], false, now + AGE, now);
             }
         }
         assert_eq!(stores, 600 / 41);
@@ -235,16 +234,16 @@ mod tests {
         let now = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
         announces.announced(&service(), now);
-        announces.stored(&service(), vec![holder(1)], false, AGE, now);
+        announces.stored(&service(), vec![holder(1)], false, now + AGE, now);
         assert!(announces.joined(&holder(2).contact, now));
         assert_eq!(announces.due(now), []);
         assert_eq!(announces.due(now + SETTLE), [service()]);
         announces.storing(&service());
         assert_eq!(announces.due(now + SETTLE), []);
-        assert!(!announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, now));
+        assert!(!announces.stored(&service(), vec![holder(1), holder(2)], false, now + AGE, now));
         announces.storing(&service());
         assert!(announces.joined(&holder(1).contact, now), "it restarted");
-        assert!(announces.stored(&service(), vec![holder(1), holder(2)], false, AGE, now));
+        assert!(announces.stored(&service(), vec![holder(1), holder(2)], false, now + AGE, now));
     }
 
     #[test]
@@ -258,7 +257,7 @@ mod tests {
             let addr = SocketAddr::from(([10, 0, 1, n], 1));
             Closest { contact: Contact { id: Id::from(id), addr }, token: Box::from([1]) }
         };
-        announces.stored(&service(), (1..=20).map(name_like).collect(), false, AGE, now);
+        announces.stored(&service(), (1..=20).map(name_like).collect(), false, now + AGE, now);
         assert!(!announces.joined(&holder(200).contact, now));
         assert!(announces.joined(&name_like(0).contact, now));
         assert!(announces.left(&name_like(3).contact, now), "a place is free");
@@ -272,7 +271,7 @@ mod tests {
         let other: Service = (b"other".as_slice().into(), 1);
         let (_, dropped) = announces.announced(&other, now);
         assert_eq!(dropped, Some(service()));
-        assert_eq!(announces.time_left(&other, now + AGE), None);
+        assert_eq!(announces.believed_until(&other, now + AGE), None);
         announces.expire(now + AGE);
         assert_eq!(announces.len(), 0);
     }

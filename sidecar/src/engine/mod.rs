@@ -13,6 +13,7 @@
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
 //! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
+//! | `report.rs`, `status.rs` | what the node tells of itself |
 //! | `watches.rs` | names that somebody follows |
 //! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
 //! | `peers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs` | what is held |
@@ -25,6 +26,7 @@ mod lookups;
 mod node;
 mod operations;
 mod peers;
+mod report;
 mod routing;
 mod rtt;
 mod serve;

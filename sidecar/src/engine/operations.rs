@@ -9,10 +9,8 @@ use super::announces::Service;
 use super::item::Item;
 use super::lookups::Age;
 use super::node::Engine;
-use super::status::MAX_LISTED;
 use super::steps::{Subject, Then};
-use super::{Announced, Answer, Found, MAX_PEERS, Neighbour, PutError, Stats, Status};
-use crate::krpc::Contact;
+use super::{Answer, Found, MAX_PEERS, PutError};
 
 /// Tokens are believed for five minutes at least; this leaves a margin.
 const TOKENS_LAST: Duration = Duration::from_secs(240);
@@ -196,79 +194,5 @@ impl Engine {
                 Some(index) => found.get(index).copied(),
             })
             .collect()
-    }
-
-    /// A picture for people.
-    pub fn status(&mut self, now: Instant) -> Status {
-        self.peers.expire(now);
-        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
-        let mut neighbours: Vec<Neighbour> = self
-            .v4
-            .nodes()
-            .chain(self.v6.nodes())
-            .map(|node| {
-                let Contact { id, addr } = node.contact;
-                let round_trip_us = node
-                    .round_trip
-                    .map(|rtt| rtt.smoothed().as_micros().try_into().unwrap_or(u64::MAX));
-                Neighbour {
-                    id: hex::encode(id.as_bytes()),
-                    address: addr,
-                    round_trip_us,
-                    suspect: self.suspects.contains(&addr),
-                }
-            })
-            .collect();
-        neighbours.sort_by_key(|neighbour| neighbour.address);
-        neighbours.truncate(MAX_LISTED);
-        let names: std::collections::BTreeSet<_> = self
-            .peers
-            .names()
-            .map(|(name, _)| name.clone())
-            .chain(self.lookups.names().cloned())
-            .take(MAX_LISTED)
-            .collect();
-        let mut peers = std::collections::BTreeMap::new();
-        for name in names {
-            let mut known = self.known_peers(&name, now);
-            known.sort_unstable();
-            if !known.is_empty() {
-                peers.insert(text(&name), known);
-            }
-        }
-        let announced = self.announces.iter().filter(|(_, expires, _)| *expires > now);
-        Status {
-            id: hex::encode(self.settings.id.as_bytes()),
-            ready: self.ready,
-            draining: self.draining,
-            advertised: self.settings.advertise.or(self.external),
-            nodes: self.nodes(),
-            neighbours,
-            names_held: self.peers.len(),
-            items_held: self.items.len(),
-            lookups_kept: self.lookups.len(),
-            announced: announced
-                .take(MAX_LISTED)
-                .map(|((name, port), _, stored_at)| Announced {
-                    name: text(name),
-                    port: *port,
-                    stored_at,
-                })
-                .collect(),
-            peers,
-            errors: self.errors.iter().cloned().collect(),
-        }
-    }
-
-    /// Counters since the start, and gauges of now.
-    pub fn stats(&self) -> Stats {
-        Stats {
-            nodes: self.nodes(),
-            names_held: self.peers.len(),
-            peers_held: self.peers.peers(),
-            items_held: self.items.len(),
-            announced: self.announces.len(),
-            ..self.stats
-        }
     }
 }

@@ -3,23 +3,19 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use mainline::Id;
-
-use super::announces::Service;
+use super::announces::{SETTLE, Service, held_by};
 use super::item::Item;
 use super::node::{Engine, Timer};
+use super::steps::{Subject, Then};
 use super::transactions::{Pending, Purpose};
 use super::walk::Closest;
 use super::{Operation, Outcome, PutError};
 use crate::krpc::{Method, Put, SignedFields};
 
-/// Joins come in bursts: this long after the last of them is soon enough.
-const SETTLE: Duration = Duration::from_millis(250);
-
 /// What is to be stored, or taken back.
 #[derive(Debug)]
 enum Cargo {
-    Announce { service: Service, ttl: Duration },
+    Announce { service: Service, until: Instant, ttl: Duration },
     Withdrawal { service: Service },
     Item { item: Box<Item>, cas: Option<i64> },
 }
@@ -27,7 +23,7 @@ enum Cargo {
 impl Cargo {
     fn method<'a>(&'a self, token: &'a [u8]) -> Method<'a> {
         match self {
-            Self::Announce { service: (name, port), ttl } => Method::AnnouncePeer {
+            Self::Announce { service: (name, port), ttl, .. } => Method::AnnouncePeer {
                 info_hash: name.as_ref().into(),
                 port: Some(*port),
                 token: token.into(),
@@ -73,14 +69,6 @@ impl Store {
         let confirmed = |node: &&Closest| self.confirmed.contains(&node.contact.addr);
         self.nodes.iter().filter(confirmed).cloned().collect()
     }
-
-    /// How many nodes confirmed. A node with an address of each family is one node.
-    fn count(&self) -> usize {
-        let mut ids: Vec<Id> = self.holders().iter().map(|node| node.contact.id).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        ids.len()
-    }
 }
 
 impl Engine {
@@ -92,13 +80,14 @@ impl Engine {
         now: Instant,
     ) {
         // It may have been withdrawn while the walk was under way.
-        let Some(ttl) = self.announces.time_left(&service, now) else {
+        let Some(until) = self.announces.believed_until(&service, now) else {
             if let Some(operation) = operation {
                 self.done(operation, Outcome::Confirmed(0));
             }
             return;
         };
-        self.send_store(Cargo::Announce { service, ttl }, nodes, operation, now);
+        let ttl = until.saturating_duration_since(now);
+        self.send_store(Cargo::Announce { service, until, ttl }, nodes, operation, now);
     }
 
     pub(super) fn store_withdrawal(
@@ -214,7 +203,9 @@ impl Engine {
     fn settle_store(&mut self, store: &Store, now: Instant) {
         self.note_holders(store, now);
         let outcome = match &store.cargo {
-            Cargo::Announce { .. } | Cargo::Withdrawal { .. } => Outcome::Confirmed(store.count()),
+            Cargo::Announce { .. } | Cargo::Withdrawal { .. } => {
+                Outcome::Confirmed(held_by(&store.holders()))
+            }
             Cargo::Item { item, .. } => {
                 let stored = match (&store.refusal, store.confirmed.is_empty()) {
                     (_, false) => Ok(item.id()),
@@ -237,9 +228,9 @@ impl Engine {
 
     /// Tells the announces who holds what.
     fn note_holders(&mut self, store: &Store, now: Instant) {
-        if let Cargo::Announce { service, ttl } = &store.cargo {
+        if let Cargo::Announce { service, until, .. } = &store.cargo {
             let alone = store.nodes.is_empty();
-            if self.announces.stored(service, store.holders(), alone, *ttl, now) {
+            if self.announces.stored(service, store.holders(), alone, *until, now) {
                 self.store_again_soon(now);
             }
         }
@@ -252,7 +243,9 @@ impl Engine {
 
     pub(super) fn store_again(&mut self, now: Instant) {
         for service in self.announces.due(now) {
-            self.store_in_background(service, now);
+            self.announces.storing(&service);
+            let (name, port) = service;
+            self.walk(Subject::Peers(name), Then::Announce { port, operation: None }, now);
         }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use super::announces::Service;
 use super::lookups::Age;
 use super::node::Engine;
 use super::steps::{Subject, Then};
@@ -84,12 +83,5 @@ impl Engine {
             // Time alone can end a peer.
             self.watches.touch(&name);
         }
-    }
-
-    /// Stores an announce again, with nobody waiting for it.
-    pub(super) fn store_in_background(&mut self, service: Service, now: Instant) {
-        self.announces.storing(&service);
-        let (name, port) = service;
-        self.walk(Subject::Peers(name), Then::Announce { port, operation: None }, now);
     }
 }
