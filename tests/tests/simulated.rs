@@ -167,7 +167,7 @@ fn announces_that_repeat_every_second_cost_a_store_now_and_then() {
     assert!(announcing <= idle + 16, "{announcing} messages, and {idle} at rest");
 }
 
-/// Answers that never come must not make an announce look younger than it is.
+/// A holder that dies leaves no gap, also where ages are short.
 #[test]
 fn a_service_that_is_announced_stays_known_when_a_holder_dies() {
     let mut network = Network::of(1, steady(), 3, 2 * SECOND);
