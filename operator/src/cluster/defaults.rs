@@ -40,3 +40,7 @@ pub(super) fn api_port() -> i32 {
 pub(super) fn max_payload_size() -> i32 {
     8192
 }
+
+pub(super) fn enabled() -> bool {
+    true
+}

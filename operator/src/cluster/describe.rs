@@ -82,7 +82,10 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("spec", "a mapping with any of api, dht, replicas")]
+    #[case(
+        "spec",
+        "a mapping with any of api, dht, image, monitoring, networkPolicy, paused, pools, replicas, template"
+    )]
     #[case("spec.replicas", "a whole number from 1 to 1000")]
     #[case("spec.dht.peerMaxAge", "a duration from 1s to 24h, as in 120s, 5m or 1h30m")]
     #[case("spec.dht.bootstrap[3]", limits::HOST_PORT_EXPECTED)]

@@ -35,6 +35,102 @@ pub const HOST_PORT_RULE_MESSAGE: &str = "each port is a number from 1 to 65535"
 pub const HOST_PORT_EXPECTED: &str =
     "HOST:PORT with a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001";
 
+/// Where a Grape's admin pages are on Kubernetes, a TCP port.
+pub const ADMIN_PORT: u16 = 9091;
+/// `spec.api.port` beside it, as CEL.
+pub const API_PORT_RULE: &str = "self != 9091";
+/// What is said when that rule is broken.
+pub const API_PORT_EXPECTED: &str = "any port but 9091, where a Grape's admin pages are";
+
+/// A field that keeps its first value, as CEL.
+pub const FINAL_RULE: &str = "self == oldSelf";
+/// What is said when `spec.dht.port` is to change.
+pub const FINAL_PORT: &str = "it cannot change: Grapes before and after the change could not find \
+     each other; make a second cluster that has this one in spec.dht.bootstrap, and move over";
+
+/// `metadata.name`: it becomes the name of a Service.
+pub const NAME_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
+/// The same as CEL.
+pub const NAME_RULE: &str = "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
+/// What would be right for it.
+pub const NAME_EXPECTED: &str = "a name of lower-case letters, digits and '-', 44 characters at \
+     most, that starts with a letter and ends with a letter or digit, as in market";
+/// Most characters of a cluster's name, `-` and a pool's name: pods carry them as a label, with 11
+/// characters more.
+pub const NAMES_LENGTH: usize = 52;
+/// `metadata.name` and `spec.pools[].name`, as CEL.
+pub const NAMES_RULE: &str = "size(self.metadata.name) <= 44 && (!has(self.spec.pools) || \
+     self.spec.pools.all(pool, size(self.metadata.name) + 1 + size(pool.name) <= 52))";
+/// What would be right for them.
+pub const NAMES_EXPECTED: &str = "44 characters at most for metadata.name, and 52 for it with '-' \
+     and a pool's name: pods carry them as a label";
+
+/// The pool of a cluster that names none.
+pub const DEFAULT_POOL: &str = "default";
+/// Most entries of `spec.pools`.
+pub const POOLS_LENGTH: usize = 32;
+/// `spec.pools[].name`.
+pub const POOL_NAME_PATTERN: &str = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$";
+/// Most characters of it.
+pub const POOL_NAME_LENGTH: usize = 30;
+/// What would be right for it.
+pub const POOL_NAME_EXPECTED: &str = "a name of lower-case letters, digits and '-', 30 characters \
+     at most, that starts and ends with a letter or digit, as in zone-1";
+/// `spec.pools[].replicas`.
+pub const POOL_REPLICAS: RangeInclusive<i32> = 0..=1000;
+/// The replicas of pools and those of the cluster, as CEL.
+pub const FIXED_RULE: &str = "!has(self.pools) || \
+     self.pools.map(pool, has(pool.replicas) ? pool.replicas : 0).sum() <= self.replicas";
+/// What is said when that rule is broken.
+pub const FIXED_EXPECTED: &str =
+    "the replicas of spec.pools are more than spec.replicas, the total of all pools";
+/// The same, where every pool has its own.
+pub const REST_RULE: &str = "!has(self.pools) || size(self.pools) == 0 || \
+     self.pools.exists(pool, !has(pool.replicas)) || \
+     self.pools.map(pool, has(pool.replicas) ? pool.replicas : 0).sum() == self.replicas";
+/// What is said when that rule is broken.
+pub const REST_EXPECTED: &str = "the replicas of spec.pools are fewer than spec.replicas, the total \
+     of all pools, and no pool is without replicas to take the rest";
+
+/// `spec.image.repository`: no tag and no digest in it; a host may have a port.
+pub const REPOSITORY_PATTERN: &str = "^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?(:[0-9]{1,5}/[0-9a-z._/-]*[0-9a-z]|(/[0-9a-z._-]+)*)$";
+/// What would be right for it.
+pub const REPOSITORY_EXPECTED: &str =
+    "an image's name without tag and digest, as in grenache/grape";
+/// Most characters of it.
+pub const REPOSITORY_LENGTH: usize = 255;
+/// `spec.image.tag`.
+pub const TAG_PATTERN: &str = "^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$";
+/// What would be right for it.
+pub const TAG_EXPECTED: &str =
+    "letters, digits, '_', '.' and '-', 128 characters at most, as in 0.1.0";
+/// `spec.image.digest`.
+pub const DIGEST_PATTERN: &str = "^sha256:[0-9a-f]{64}$";
+/// What would be right for it.
+pub const DIGEST_EXPECTED: &str = "sha256: and 64 hex digits";
+/// Most entries of `spec.image.pullSecrets`.
+pub const PULL_SECRETS_LENGTH: usize = 16;
+
+/// Most labels, annotations, and entries of a node selector in a template.
+pub const ENTRIES: usize = 64;
+/// Most tolerations, and most constraints of spread, in a template.
+pub const PLACEMENTS_LENGTH: usize = 32;
+/// The labels of a template, as CEL: those that the operator finds pods by are its own.
+pub const LABELS_RULE: &str = "self.all(key, !key.startsWith('grenache.dev/') && \
+     !(key in ['app.kubernetes.io/name', 'app.kubernetes.io/instance', \
+     'app.kubernetes.io/managed-by']))";
+/// Those that are named there one by one.
+pub const OWN_LABELS: [&str; 3] =
+    ["app.kubernetes.io/name", "app.kubernetes.io/instance", "app.kubernetes.io/managed-by"];
+/// What is said when that rule is broken.
+pub const LABELS_EXPECTED: &str = "labels other than grenache.dev/…, app.kubernetes.io/name, \
+     app.kubernetes.io/instance and app.kubernetes.io/managed-by, which the operator sets";
+
+/// Most groups of Grapes named in a status.
+pub const ISLANDS_LENGTH: usize = 8;
+/// Most pods named in one list of a status.
+pub const NAMED_LENGTH: usize = 16;
+
 /// The bounds of a duration, written as in a manifest.
 #[derive(Debug, Clone, Copy)]
 pub struct Ages {

@@ -3,17 +3,33 @@
 //! The types here are what the CRD's schema is generated from, so their documentation is what
 //! `kubectl explain` prints. What a schema can say of a value is said here, by [`limits`] and CEL
 //! rules; [`crate::validate`] turns a spec into values that can run.
+//!
+//! | module | fields |
+//! |---|---|
+//! | [`node`] | `spec.dht`, `spec.api` |
+//! | [`pods`] | `spec.pools`, `spec.template`, `spec.image` |
+//! | [`surroundings`] | `spec.networkPolicy`, `spec.monitoring` |
+//! | [`status`] | `status` |
 
 mod defaults;
 pub mod definition;
 pub mod describe;
 pub mod duration;
 pub mod limits;
+pub mod node;
+pub mod pods;
+pub mod quantity;
+pub mod status;
+pub mod surroundings;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use duration::DurationText;
+pub use node::{ApiSpec, DhtSpec};
+pub use pods::{ImageSpec, PodTemplate, PoolSpec};
+pub use status::GrapeClusterStatus;
+pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
 
 /// Which Grapes a cluster has, and how they work. Every field has a default, so that `spec: {}` is
 /// a good cluster of three.
@@ -27,16 +43,86 @@ pub use duration::DurationText;
     shortname = "gc",
     category = "grenache",
     namespaced,
+    status = "GrapeClusterStatus",
     derive = "PartialEq",
-    doc = "A cluster of Grapes: the DHT through which Grenache services find each other."
+    doc = "A cluster of Grapes: the DHT through which Grenache services find each other.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(
+        name = "Ready",
+        type_ = "string",
+        description = "Whether all Grapes are ready and see each other.",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].status"
+    ),
+    printcolumn(
+        name = "Grapes",
+        type_ = "string",
+        description = "Grapes that are ready, of those wanted.",
+        json_path = ".status.summary.grapes"
+    ),
+    printcolumn(
+        name = "Pools",
+        type_ = "string",
+        description = "The same, for each pool.",
+        json_path = ".status.summary.pools"
+    ),
+    printcolumn(
+        name = "Lookups",
+        type_ = "string",
+        description = "Canary lookups that found their peer, and how fast.",
+        json_path = ".status.summary.lookups"
+    ),
+    printcolumn(
+        name = "Status",
+        type_ = "string",
+        description = "What it does, or what it lacks.",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(
+        name = "Endpoint",
+        type_ = "string",
+        priority = 1,
+        description = "Where other Grapes join it.",
+        json_path = ".status.endpoint"
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        priority = 1,
+        description = "The status, as a sentence.",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].message"
+    ),
+    validation = Rule::new(limits::NAME_RULE).message(limits::NAME_EXPECTED),
+    validation = Rule::new(limits::NAMES_RULE).message(limits::NAMES_EXPECTED)
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new(limits::FIXED_RULE).message(limits::FIXED_EXPECTED),
+    validation = Rule::new(limits::REST_RULE).message(limits::REST_EXPECTED)
+)]
 pub struct GrapeClusterSpec {
-    /// How many Grapes run, 1 to 1000. Defaults to 3, which keep the DHT whole while one of them
+    /// How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a
+    /// HorizontalPodAutoscaler set it. Defaults to 3, which keep the DHT whole while one of them
     /// restarts.
     #[schemars(range(min = *limits::REPLICAS.start(), max = *limits::REPLICAS.end()))]
     #[serde(default = "defaults::replicas")]
     pub replicas: i32,
+
+    /// Groups of Grapes that are placed differently, such as one a zone; 32 at most. Those without
+    /// replicas of their own share what is left, evenly and in this order. Without any there is one
+    /// pool, called default. Defaults to none.
+    #[schemars(length(max = limits::POOLS_LENGTH))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
+    #[serde(default)]
+    pub pools: Vec<PoolSpec>,
+
+    /// The image that Grapes run. What is left out is as the operator was installed.
+    #[serde(default)]
+    pub image: ImageSpec,
 
     /// The DHT that the Grapes form among themselves, over UDP.
     #[serde(default)]
@@ -45,103 +131,38 @@ pub struct GrapeClusterSpec {
     /// The HTTP API that services call.
     #[serde(default)]
     pub api: ApiSpec,
+
+    /// How the pods of all pools are made; a pool's own template goes before it.
+    #[serde(default)]
+    pub template: PodTemplate,
+
+    /// Who may reach the Grapes.
+    #[serde(default)]
+    pub network_policy: NetworkPolicySpec,
+
+    /// How Prometheus finds the Grapes.
+    #[serde(default)]
+    pub monitoring: MonitoringSpec,
+
+    /// Leaves everything as it is: the operator changes no object of the cluster, and goes on
+    /// observing it. Defaults to false.
+    #[serde(default)]
+    pub paused: bool,
 }
 
 impl Default for GrapeClusterSpec {
     fn default() -> Self {
-        Self { replicas: defaults::replicas(), dht: DhtSpec::default(), api: ApiSpec::default() }
-    }
-}
-
-/// The DHT that the Grapes form among themselves, over UDP.
-#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct DhtSpec {
-    /// UDP port of the DHT, 1 to 65535. Defaults to 20001.
-    #[schemars(range(min = *limits::PORT.start(), max = *limits::PORT.end()))]
-    #[serde(default = "defaults::dht_port")]
-    pub port: i32,
-
-    /// How many queries one lookup keeps in flight at most, 1 to 1024. Defaults to 24.
-    #[schemars(range(min = *limits::CONCURRENCY.start(), max = *limits::CONCURRENCY.end()))]
-    #[serde(default = "defaults::concurrency")]
-    pub concurrency: i32,
-
-    /// How long a service is believed to be there after its last announce, 1s to 24h. Services
-    /// announce every second, and a short age forgets a dead one sooner. Defaults to 120s.
-    #[x_kube(validation = Rule::new(limits::AGE.rule()).message(&*limits::AGE.expected()))]
-    #[serde(default = "defaults::peer_max_age")]
-    pub peer_max_age: DurationText,
-
-    /// How often a Grape walks through the DHT to see which other Grapes are there, 1s to 24h.
-    /// Defaults to 300s.
-    #[x_kube(validation = Rule::new(limits::AGE.rule()).message(&*limits::AGE.expected()))]
-    #[serde(default = "defaults::node_liveness")]
-    pub node_liveness: DurationText,
-
-    /// How many names a Grape holds for others, and how many lookups it remembers, at most; 1 to
-    /// 1000000. The least recently used go first. Defaults to 5000.
-    #[schemars(range(min = *limits::TABLES.start(), max = *limits::TABLES.end()))]
-    #[serde(default = "defaults::max_tables")]
-    pub max_tables: i32,
-
-    /// How many stored items (`/put` and `/get`) a Grape holds at most; 1 to 1000000. The least
-    /// recently used go first. Defaults to 5000.
-    #[schemars(range(min = *limits::VALUES.start(), max = *limits::VALUES.end()))]
-    #[serde(default = "defaults::max_values")]
-    pub max_values: i32,
-
-    /// Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with the UDP port of
-    /// their DHT; 64 at most. The Grapes of this cluster find each other without it. Defaults to
-    /// none.
-    #[schemars(
-        length(max = limits::BOOTSTRAP_LENGTH),
-        inner(
-            length(max = limits::HOST_PORT_LENGTH),
-            regex(pattern = limits::HOST_PORT_PATTERN)
-        )
-    )]
-    #[x_kube(
-        merge_strategy = ListMerge::Set,
-        validation = Rule::new(limits::HOST_PORT_RULE).message(limits::HOST_PORT_RULE_MESSAGE)
-    )]
-    #[serde(default)]
-    pub bootstrap: Vec<String>,
-}
-
-impl Default for DhtSpec {
-    fn default() -> Self {
         Self {
-            port: defaults::dht_port(),
-            concurrency: defaults::concurrency(),
-            peer_max_age: defaults::peer_max_age(),
-            node_liveness: defaults::node_liveness(),
-            max_tables: defaults::max_tables(),
-            max_values: defaults::max_values(),
-            bootstrap: Vec::new(),
+            replicas: defaults::replicas(),
+            pools: Vec::new(),
+            image: ImageSpec::default(),
+            dht: DhtSpec::default(),
+            api: ApiSpec::default(),
+            template: PodTemplate::default(),
+            network_policy: NetworkPolicySpec::default(),
+            monitoring: MonitoringSpec::default(),
+            paused: false,
         }
-    }
-}
-
-/// The HTTP API that services call.
-#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
-#[serde(rename_all = "camelCase")]
-pub struct ApiSpec {
-    /// TCP port of the API, 1 to 65535. Defaults to 30001.
-    #[schemars(range(min = *limits::PORT.start(), max = *limits::PORT.end()))]
-    #[serde(default = "defaults::api_port")]
-    pub port: i32,
-
-    /// Largest body of a request in bytes, 1024 to 1048576; a larger one is refused with status
-    /// 413. Defaults to 8192.
-    #[schemars(range(min = *limits::PAYLOAD.start(), max = *limits::PAYLOAD.end()))]
-    #[serde(default = "defaults::max_payload_size")]
-    pub max_payload_size: i32,
-}
-
-impl Default for ApiSpec {
-    fn default() -> Self {
-        Self { port: defaults::api_port(), max_payload_size: defaults::max_payload_size() }
     }
 }
 

@@ -10,13 +10,14 @@ use super::*;
 fn every_field_tells_its_default() {
     let fields = describe::Fields::new();
     let mut untold = Vec::new();
-    for folder in ["spec", "spec.dht", "spec.api"] {
+    for folder in ["spec", "spec.dht", "spec.api", "spec.networkPolicy", "spec.monitoring"] {
         for name in fields.inside(folder) {
             let path = format!("{folder}.{name}");
             let field = fields.schema(&path).unwrap();
             let told = field["description"].as_str().unwrap();
             let default = match &field["default"] {
                 Value::String(text) => text.clone(),
+                Value::Bool(value) => value.to_string(),
                 Value::Number(number) => number.to_string(),
                 Value::Array(items) if items.is_empty() => "none".to_owned(),
                 Value::Object(_) => continue,

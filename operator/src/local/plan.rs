@@ -91,7 +91,8 @@ pub enum BadPorts {
 ///
 /// The ports do not fit the Grapes; see [`BadPorts`].
 pub fn plan(cluster: &ValidatedCluster, ports: &Ports) -> Result<Plan, BadPorts> {
-    let ValidatedCluster { name, replicas, dht, api } = cluster;
+    // The rest is about pods.
+    let ValidatedCluster { name, replicas, dht, api, .. } = cluster;
     let api_ports = assign(&ports.api, "--api-ports", api.port, "spec.api.port", *replicas)?;
     let dht_ports = assign(&ports.dht, "--dht-ports", dht.port, "spec.dht.port", *replicas)?;
     let seed = |index: usize| HostPort { host: HOST.to_string(), port: dht_ports[index] };

@@ -82,7 +82,7 @@ pub fn parse(yaml: &str) -> Result<GrapeCluster, Vec<Finding>> {
     let document = serde_path_to_error::deserialize::<_, Document>(strict);
     match document {
         Ok(Document { metadata, spec, .. }) if findings.is_empty() => {
-            Ok(GrapeCluster { metadata, spec })
+            Ok(GrapeCluster { metadata, spec, status: None })
         }
         Ok(_) => Err(findings),
         Err(error) => {

@@ -30,11 +30,41 @@ fn a_whole_spec_is_read() {
   dht: {port: 20100, concurrency: 32, peerMaxAge: 1m, nodeLiveness: 90s, maxTables: 10, maxValues: 20,
         bootstrap: [\"old-grape.prod:20001\"]}
   api: {port: 30100, maxPayloadSize: 4096}
+  pools:
+  - name: zone-1
+    replicas: 4
+    template:
+      nodeSelector: {topology.kubernetes.io/zone: zone-1}
+      tolerations: [{key: dedicated, operator: Exists, effect: NoSchedule}]
+  - name: zone-2
+  image: {repository: grenache/grape, tag: 0.1.0, pullPolicy: Never, pullSecrets: [{name: key}]}
+  template: {labels: {team: one}, resources: {requests: {cpu: 1, memory: 64Mi}}}
+  networkPolicy: {enabled: false}
+  monitoring: {serviceMonitor: true}
+  paused: true
 ",
     ))
     .unwrap();
     insta::assert_yaml_snapshot!(parsed.spec, @r#"
     replicas: 5
+    pools:
+      - name: zone-1
+        replicas: 4
+        template:
+          nodeSelector:
+            topology.kubernetes.io/zone: zone-1
+          tolerations:
+            - effect: NoSchedule
+              key: dedicated
+              operator: Exists
+      - name: zone-2
+        template: {}
+    image:
+      repository: grenache/grape
+      tag: 0.1.0
+      pullPolicy: Never
+      pullSecrets:
+        - name: key
     dht:
       port: 20100
       concurrency: 32
@@ -47,6 +77,18 @@ fn a_whole_spec_is_read() {
     api:
       port: 30100
       maxPayloadSize: 4096
+    template:
+      labels:
+        team: one
+      resources:
+        requests:
+          cpu: 1
+          memory: 64Mi
+    networkPolicy:
+      enabled: false
+    monitoring:
+      serviceMonitor: true
+    paused: true
     "#);
 }
 
@@ -93,7 +135,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::unknown_far(
     "spec:\n  colour: red\n",
-    "line 6: spec.colour: there is no such field; expected one of api, dht, replicas"
+    "line 6: spec.colour: there is no such field; expected one of api, dht, image, monitoring, networkPolicy, paused, pools, replicas, template"
 )]
 #[case::unknown_in_flow_style(
     "spec: {api: {prot: 1}}\n",
@@ -154,7 +196,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::list_for_spec(
     "spec: []\n",
-    "line 5: spec: is a list; expected a mapping with any of api, dht, replicas"
+    "line 5: spec: is a list; expected a mapping with any of api, dht, image, monitoring, networkPolicy, paused, pools, replicas, template"
 )]
 #[case::unknown_and_wrong_type(
     "spec:\n  apis: {}\n  replicas: no\n",

@@ -1,0 +1,102 @@
+//! What each Grape does: its DHT node and its HTTP API.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{DurationText, defaults, limits};
+
+/// The DHT that the Grapes form among themselves, over UDP.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct DhtSpec {
+    /// UDP port of the DHT, 1 to 65535. It cannot change later: the Grapes that have changed and
+    /// those that have not could not find each other. Defaults to 20001.
+    #[schemars(range(min = *limits::PORT.start(), max = *limits::PORT.end()))]
+    #[x_kube(validation = Rule::new(limits::FINAL_RULE).message(limits::FINAL_PORT))]
+    #[serde(default = "defaults::dht_port")]
+    pub port: i32,
+
+    /// How many queries one lookup keeps in flight at most, 1 to 1024. Defaults to 24.
+    #[schemars(range(min = *limits::CONCURRENCY.start(), max = *limits::CONCURRENCY.end()))]
+    #[serde(default = "defaults::concurrency")]
+    pub concurrency: i32,
+
+    /// How long a service is believed to be there after its last announce, 1s to 24h. Services
+    /// announce every second, and a short age forgets a dead one sooner. Defaults to 120s.
+    #[x_kube(validation = Rule::new(limits::AGE.rule()).message(&*limits::AGE.expected()))]
+    #[serde(default = "defaults::peer_max_age")]
+    pub peer_max_age: DurationText,
+
+    /// How often a Grape walks through the DHT to see which other Grapes are there, 1s to 24h.
+    /// Defaults to 300s.
+    #[x_kube(validation = Rule::new(limits::AGE.rule()).message(&*limits::AGE.expected()))]
+    #[serde(default = "defaults::node_liveness")]
+    pub node_liveness: DurationText,
+
+    /// How many names a Grape holds for others, and how many lookups it remembers, at most; 1 to
+    /// 1000000. The least recently used go first. Defaults to 5000.
+    #[schemars(range(min = *limits::TABLES.start(), max = *limits::TABLES.end()))]
+    #[serde(default = "defaults::max_tables")]
+    pub max_tables: i32,
+
+    /// How many stored items (`/put` and `/get`) a Grape holds at most; 1 to 1000000. The least
+    /// recently used go first. Defaults to 5000.
+    #[schemars(range(min = *limits::VALUES.start(), max = *limits::VALUES.end()))]
+    #[serde(default = "defaults::max_values")]
+    pub max_values: i32,
+
+    /// Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with the UDP port of
+    /// their DHT; 64 at most. The Grapes of this cluster find each other without it. Defaults to
+    /// none.
+    #[schemars(
+        length(max = limits::BOOTSTRAP_LENGTH),
+        inner(
+            length(max = limits::HOST_PORT_LENGTH),
+            regex(pattern = limits::HOST_PORT_PATTERN)
+        )
+    )]
+    #[x_kube(
+        merge_strategy = ListMerge::Set,
+        validation = Rule::new(limits::HOST_PORT_RULE).message(limits::HOST_PORT_RULE_MESSAGE)
+    )]
+    #[serde(default)]
+    pub bootstrap: Vec<String>,
+}
+
+impl Default for DhtSpec {
+    fn default() -> Self {
+        Self {
+            port: defaults::dht_port(),
+            concurrency: defaults::concurrency(),
+            peer_max_age: defaults::peer_max_age(),
+            node_liveness: defaults::node_liveness(),
+            max_tables: defaults::max_tables(),
+            max_values: defaults::max_values(),
+            bootstrap: Vec::new(),
+        }
+    }
+}
+
+/// The HTTP API that services call.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiSpec {
+    /// TCP port of the API, 1 to 65535, and not 9091, where a Grape's admin pages are. Defaults to
+    /// 30001.
+    #[schemars(range(min = *limits::PORT.start(), max = *limits::PORT.end()))]
+    #[x_kube(validation = Rule::new(limits::API_PORT_RULE).message(limits::API_PORT_EXPECTED))]
+    #[serde(default = "defaults::api_port")]
+    pub port: i32,
+
+    /// Largest body of a request in bytes, 1024 to 1048576; a larger one is refused with status
+    /// 413. Defaults to 8192.
+    #[schemars(range(min = *limits::PAYLOAD.start(), max = *limits::PAYLOAD.end()))]
+    #[serde(default = "defaults::max_payload_size")]
+    pub max_payload_size: i32,
+}
+
+impl Default for ApiSpec {
+    fn default() -> Self {
+        Self { port: defaults::api_port(), max_payload_size: defaults::max_payload_size() }
+    }
+}

@@ -1,0 +1,143 @@
+//! Where the Grapes run: pools, how their pods are made, and the image in them.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Affinity, LocalObjectReference, Toleration, TopologySpreadConstraint,
+};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::limits;
+use super::quantity::QuantityText;
+
+/// A group of Grapes that are placed alike.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolSpec {
+    /// Its name, unique in the cluster: lower-case letters, digits and '-', 30 characters at most.
+    /// Its StatefulSet is called as the cluster and it, such as market-zone-1.
+    #[schemars(
+        length(max = limits::POOL_NAME_LENGTH),
+        regex(pattern = limits::POOL_NAME_PATTERN)
+    )]
+    pub name: String,
+
+    /// How many Grapes it has whatever spec.replicas is, 0 to 1000. Without it the pool has its
+    /// share of what the others leave.
+    #[schemars(range(min = *limits::POOL_REPLICAS.start(), max = *limits::POOL_REPLICAS.end()))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+
+    /// How its pods are made. A field that is set here goes before the one in spec.template; labels,
+    /// annotations and nodeSelector are joined, key by key.
+    #[serde(default)]
+    pub template: PodTemplate,
+}
+
+/// How pods are made.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct PodTemplate {
+    /// Labels of the pods; 64 at most.
+    #[schemars(extend("maxProperties" = limits::ENTRIES))]
+    #[x_kube(validation = Rule::new(limits::LABELS_RULE).message(limits::LABELS_EXPECTED))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+
+    /// Annotations of the pods; 64 at most.
+    #[schemars(extend("maxProperties" = limits::ENTRIES))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+
+    /// Labels that a node must have; 64 at most.
+    #[schemars(extend("maxProperties" = limits::ENTRIES))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub node_selector: BTreeMap<String, String>,
+
+    /// Taints of nodes that the pods tolerate; 32 at most.
+    #[schemars(length(max = limits::PLACEMENTS_LENGTH))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tolerations: Option<Vec<Toleration>>,
+
+    /// Which nodes and neighbours the pods prefer or need.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<Affinity>,
+
+    /// How the pods spread over zones and nodes; 32 at most. One without a labelSelector counts the
+    /// cluster's Grapes. Without any they spread over zones and nodes as well as can be.
+    #[schemars(length(max = limits::PLACEMENTS_LENGTH))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
+
+    /// The PriorityClass of the pods.
+    #[schemars(length(max = 253))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority_class_name: Option<String>,
+
+    /// CPU and memory of a Grape. Without it a Grape asks for 20m of CPU and 32Mi of memory, and
+    /// may have 128Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+}
+
+/// CPU and memory of a Grape.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Resources {
+    /// What is kept free for it, such as cpu: 20m and memory: 32Mi.
+    #[schemars(extend("maxProperties" = limits::ENTRIES))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub requests: BTreeMap<String, QuantityText>,
+
+    /// What it may have at most, such as memory: 128Mi.
+    #[schemars(extend("maxProperties" = limits::ENTRIES))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub limits: BTreeMap<String, QuantityText>,
+}
+
+/// The image that Grapes run.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct ImageSpec {
+    /// Its name without tag and digest, such as grenache/grape. Without it, that which the operator
+    /// was installed with.
+    #[schemars(
+        length(max = limits::REPOSITORY_LENGTH),
+        regex(pattern = limits::REPOSITORY_PATTERN)
+    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository: Option<String>,
+
+    /// Its tag, such as 0.1.0. Without it and a digest, that which the operator was installed with.
+    #[schemars(regex(pattern = limits::TAG_PATTERN))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+
+    /// Its digest, sha256: and 64 hex digits, which goes before the tag.
+    #[schemars(regex(pattern = limits::DIGEST_PATTERN))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+
+    /// When nodes fetch it. Without it Always for the tag latest, else IfNotPresent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pull_policy: Option<PullPolicy>,
+
+    /// Secrets of type kubernetes.io/dockerconfigjson in the cluster's namespace, to fetch it with;
+    /// 16 at most.
+    #[schemars(length(max = limits::PULL_SECRETS_LENGTH))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pull_secrets: Vec<LocalObjectReference>,
+}
+
+/// When nodes fetch an image.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PullPolicy {
+    /// Whenever a pod starts.
+    Always,
+    /// When a node has none of that name.
+    IfNotPresent,
+    /// Not at all: it has to be in the nodes.
+    Never,
+}

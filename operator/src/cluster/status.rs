@@ -1,0 +1,148 @@
+//! What the operator tells of a cluster. Every list is bounded.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::limits;
+
+/// What the operator has done and seen. It is written when it changes, and at no other time.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
+#[serde(rename_all = "camelCase")]
+pub struct GrapeClusterStatus {
+    /// The metadata.generation of the spec that all else here is about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+
+    /// How many Grapes there are, whether they are ready or not.
+    #[serde(default)]
+    pub replicas: i32,
+
+    /// How many are ready: joined to the others.
+    #[serde(default)]
+    pub ready_replicas: i32,
+
+    /// How many are as the spec wants them.
+    #[serde(default)]
+    pub updated_replicas: i32,
+
+    /// The label selector of the Grapes' pods, for a HorizontalPodAutoscaler.
+    #[serde(default)]
+    pub selector: String,
+
+    /// Where other Grapes join the cluster, as HOST:PORT with a UDP port.
+    #[serde(default)]
+    pub endpoint: String,
+
+    /// The image that the Grapes are to run.
+    #[serde(default)]
+    pub image: String,
+
+    /// The cluster in a few words, for people.
+    #[serde(default)]
+    pub summary: Summary,
+
+    /// The pools in the order of the spec, and then those that are on their way out.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
+    #[serde(default)]
+    pub pools: Vec<PoolStatus>,
+
+    /// Which Grapes see each other. Without it none has answered yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topology: Option<Topology>,
+
+    /// Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned.
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
+    #[serde(default)]
+    pub conditions: Vec<Condition>,
+}
+
+/// A cluster in a few words.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Summary {
+    /// Grapes that are ready, of those wanted, as in 3/3.
+    #[serde(default)]
+    pub grapes: String,
+
+    /// The same for each pool, as in zone-1 4/4, zone-2 2/2.
+    #[serde(default)]
+    pub pools: String,
+
+    /// Canary lookups that found their peer, and the bound that 95 of 100 stay under, as in
+    /// 100% <5ms.
+    #[serde(default)]
+    pub lookups: String,
+}
+
+/// What there is of a pool.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolStatus {
+    /// Its name.
+    pub name: String,
+
+    /// How many Grapes it is to have.
+    #[serde(default)]
+    pub desired: i32,
+
+    /// How many it has.
+    #[serde(default)]
+    pub replicas: i32,
+
+    /// How many of them are ready.
+    #[serde(default)]
+    pub ready_replicas: i32,
+
+    /// How many are as the spec wants them.
+    #[serde(default)]
+    pub updated_replicas: i32,
+}
+
+/// Which Grapes see each other.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Topology {
+    /// How many Grapes of the cluster answered the operator.
+    #[serde(default)]
+    pub answered: i32,
+
+    /// How many other nodes of the DHT the Grape that knows most of them knows.
+    #[serde(default)]
+    pub most_known: i32,
+
+    /// How many the Grape that knows fewest knows.
+    #[serde(default)]
+    pub least_known: i32,
+
+    /// How many they know on the average, rounded.
+    #[serde(default)]
+    pub mean_known: i32,
+
+    /// How many groups of Grapes there are that do not see each other; 1 is well.
+    #[serde(default)]
+    pub islands: i32,
+
+    /// These groups, the largest first, if there is more than one; 8 at most.
+    #[schemars(length(max = limits::ISLANDS_LENGTH))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub islands_named: Vec<Island>,
+
+    /// Grapes that did not answer; 16 at most.
+    #[schemars(length(max = limits::NAMED_LENGTH))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreachable: Vec<String>,
+}
+
+/// Grapes that see each other, and no others.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct Island {
+    /// How many Grapes.
+    pub size: i32,
+
+    /// Their pods; 16 at most.
+    #[schemars(length(max = limits::NAMED_LENGTH))]
+    #[serde(default)]
+    pub grapes: Vec<String>,
+}

@@ -1,0 +1,33 @@
+//! What else a cluster has around its Grapes.
+
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+use super::defaults;
+
+/// Who may reach the Grapes.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct NetworkPolicySpec {
+    /// Makes a NetworkPolicy: the DHT is open to the cluster's Grapes and to pods labelled
+    /// grenache.dev/cluster, the admin pages to the operator and Prometheus, the API to the
+    /// operator; with spec.dht.bootstrap the DHT is open to all. A NetworkPolicy of your own adds to
+    /// it. Defaults to true.
+    #[serde(default = "defaults::enabled")]
+    pub enabled: bool,
+}
+
+impl Default for NetworkPolicySpec {
+    fn default() -> Self {
+        Self { enabled: defaults::enabled() }
+    }
+}
+
+/// How Prometheus finds the Grapes.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct MonitoringSpec {
+    /// Makes a ServiceMonitor, for the Prometheus operator. Defaults to false.
+    #[serde(default)]
+    pub service_monitor: bool,
+}

@@ -1,0 +1,136 @@
+//! From a spec, as its author wrote it, to a cluster that can run. Pure.
+//!
+//! On a cluster the API server has held a spec to the schema already. A file in local mode has
+//! met no API server, and a cluster may have been stored under an older schema, so that all of it
+//! is checked here: [`ValidatedCluster`] is the only input to what runs.
+
+mod check;
+mod node;
+mod pools;
+
+use std::fmt;
+use std::time::Duration;
+
+use grape::config::HostPort;
+
+use crate::cluster::limits;
+use crate::cluster::{GrapeCluster, GrapeClusterSpec, ImageSpec, PodTemplate};
+use check::Check;
+
+/// A cluster whose every value is within its bounds.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ValidatedCluster {
+    /// Its name, a DNS label that starts with a letter.
+    pub name: String,
+    /// How many Grapes it has, at least one: the sum of its pools.
+    pub replicas: usize,
+    /// Its pools, at least one, in the order of the spec.
+    pub pools: Vec<Pool>,
+    /// What is known of the image.
+    pub image: ImageSpec,
+    /// The DHT of its Grapes.
+    pub dht: Dht,
+    /// The API of each of its Grapes.
+    pub api: Api,
+    /// Whether it has a NetworkPolicy.
+    pub network_policy: bool,
+    /// Whether it has a ServiceMonitor.
+    pub service_monitor: bool,
+    /// Whether the operator leaves it as it is.
+    pub paused: bool,
+}
+
+/// A pool with its share of the cluster's Grapes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Pool {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// How many Grapes it has; none is possible.
+    pub replicas: usize,
+    /// How its pods are made: its own template over the cluster's.
+    pub template: PodTemplate,
+}
+
+/// See [`DhtSpec`](crate::cluster::DhtSpec).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dht {
+    /// UDP port, 1 to 65535.
+    pub port: u16,
+    /// Most queries in flight of one lookup.
+    pub concurrency: usize,
+    /// How long an announced peer is believed.
+    pub peer_max_age: Duration,
+    /// How often a Grape looks for others.
+    pub node_liveness: Duration,
+    /// Most names held, and most lookups kept.
+    pub max_tables: usize,
+    /// Most items held.
+    pub max_values: usize,
+    /// Grapes outside the cluster to join.
+    pub bootstrap: Vec<HostPort>,
+}
+
+/// See [`ApiSpec`](crate::cluster::ApiSpec).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Api {
+    /// TCP port, 1 to 65535.
+    pub port: u16,
+    /// Largest body of a request in bytes.
+    pub max_payload_size: usize,
+}
+
+/// A field whose value cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Invalid {
+    /// Its path, as in `spec.dht.peerMaxAge`.
+    pub field: String,
+    /// What is wrong, as in `"2 minutes" is not a duration`.
+    pub problem: String,
+    /// What would be right, as a phrase.
+    pub expected: String,
+}
+
+impl fmt::Display for Invalid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, problem, expected } = self;
+        write!(f, "{field}: {problem}; expected {expected}")
+    }
+}
+
+/// Turns a cluster into values that can run.
+///
+/// # Errors
+///
+/// All fields that cannot be used, in the order of the API.
+pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>> {
+    let GrapeClusterSpec {
+        replicas,
+        pools,
+        image,
+        dht,
+        api,
+        template,
+        network_policy,
+        monitoring,
+        paused,
+    } = &cluster.spec;
+    let mut check = Check::default();
+    let name = check.name(cluster.metadata.name.as_deref());
+    let replicas = check.number("spec.replicas", *replicas, limits::REPLICAS);
+    check.template("spec.template", template);
+    let validated = ValidatedCluster {
+        pools: check.pools(&name, replicas, pools, template),
+        name,
+        replicas,
+        image: check.image(image),
+        dht: check.dht(dht),
+        api: check.api(api),
+        network_policy: network_policy.enabled,
+        service_monitor: monitoring.service_monitor,
+        paused: *paused,
+    };
+    check.finish(validated)
+}
+
+#[cfg(test)]
+mod tests;
