@@ -12,6 +12,7 @@
 
 pub mod cli;
 pub mod cluster;
+pub mod controller;
 pub mod local;
 pub mod manifest;
 pub mod validate;

@@ -1,0 +1,3 @@
+//! Reconciles GrapeClusters.
+
+pub mod roll;

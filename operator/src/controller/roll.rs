@@ -1,0 +1,238 @@
+//! Which Grape is replaced next when the pods of a cluster are to change. Pure.
+//!
+//! A StatefulSet replaces pods from the highest ordinal down to its `partition`, and a pod below it
+//! that is lost comes back as it was. So the partition is held above all pods, and lowered one pod
+//! at a time, over all pools together: the next one when the last is ready and lookups are well.
+//! Whoever else changes a template by hand replaces nothing either.
+
+use std::collections::BTreeMap;
+
+/// A pool as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// The name of its StatefulSet.
+    pub set_name: String,
+    /// How many Grapes it is to have.
+    pub desired: i32,
+    /// Its StatefulSet; none before it is made.
+    pub set: Option<Set>,
+    /// Its pods, by ordinal.
+    pub grapes: BTreeMap<i32, Grape>,
+}
+
+/// A StatefulSet as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Set {
+    /// Whether its template is the one that is wanted.
+    pub template_is_current: bool,
+    /// Whether its controller has seen it as it is now.
+    pub observed: bool,
+    /// How many pods it is to have.
+    pub replicas: i32,
+    /// Pods from this ordinal up are to be of the update revision.
+    pub partition: i32,
+    /// The revision of a pod that is lost below the partition.
+    pub current_revision: String,
+    /// The revision of its template.
+    pub update_revision: String,
+}
+
+/// A pod as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grape {
+    /// Its name.
+    pub pod: String,
+    /// The revision it was made from.
+    pub revision: String,
+    /// Ready, and not on its way out.
+    pub ready: bool,
+    /// On its way out.
+    pub leaving: bool,
+    /// Why it will not become ready by waiting; none if it may.
+    pub failing: Option<String>,
+}
+
+/// Whether the Grapes can spare one of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lookups {
+    /// They see each other and find what was announced, observed since the last one was replaced.
+    Healthy,
+    /// They do not, or it is not known yet.
+    NotYet,
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The partition of each pool.
+    pub partitions: BTreeMap<String, i32>,
+    /// A pod that its StatefulSet will not replace by itself.
+    pub delete: Option<String>,
+    /// Where the change stands.
+    pub phase: Phase,
+}
+
+/// Where a change of the pods stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Phase {
+    /// No pod is to change.
+    Settled,
+    /// Under way: so many of all are as they should be.
+    Rolling(Wait),
+    /// A pod of the new template does not start: no other is replaced.
+    Stalled {
+        /// The pod.
+        pod: String,
+        /// Why it does not start.
+        why: String,
+    },
+}
+
+/// What the change waits for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Wait {
+    /// A StatefulSet's controller has to see the change.
+    Observed,
+    /// A pod is being replaced, or has to become ready.
+    Ready(String),
+    /// Lookups have to be well before the next pod, this one.
+    Lookups(String),
+}
+
+/// What to do next.
+pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
+    let mut plan = Plan {
+        partitions: pools.iter().map(|pool| (pool.name.clone(), pool.kept())).collect(),
+        delete: None,
+        phase: Phase::Settled,
+    };
+    if pools.iter().all(Pool::is_settled) {
+        return plan;
+    }
+    plan.phase = Phase::Rolling(match next(pools, lookups) {
+        Next::Stalled { pod, why } => {
+            plan.phase = Phase::Stalled { pod, why };
+            return plan;
+        }
+        Next::Wait(wait) => wait,
+        Next::Replace { pool, ordinal, grape } => {
+            let lowered = plan.partitions.insert(pool, ordinal) == Some(ordinal);
+            // A StatefulSet replaces nothing while a pod of it is not ready (MaxUnavailable). And
+            // before it knows of the partition the pod would come back as it was.
+            let stuck = pools.iter().flat_map(|pool| pool.grapes.values()).any(|any| !any.ready);
+            let by_hand = lowered && stuck && !grape.leaving;
+            plan.delete = by_hand.then(|| grape.pod.clone());
+            Wait::Ready(grape.pod.clone())
+        }
+    });
+    plan
+}
+
+enum Next<'a> {
+    Stalled { pod: String, why: String },
+    Wait(Wait),
+    Replace { pool: String, ordinal: i32, grape: &'a Grape },
+}
+
+fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
+    if pools.iter().any(|pool| !pool.is_observed()) {
+        return Next::Wait(Wait::Observed);
+    }
+    let all = || pools.iter().flat_map(Pool::updated_or_not);
+    // A Grape of the new template that does not start would be followed by others like it.
+    let started = |(grape, updated): &(&Grape, bool)| !updated || grape.ready;
+    if let Some((grape, _)) = all().find(|grape| !started(grape)) {
+        return match &grape.failing {
+            Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.clone() },
+            None => Next::Wait(Wait::Ready(grape.pod.clone())),
+        };
+    }
+    if let Some(missing) = pools.iter().find_map(Pool::missing) {
+        return Next::Wait(Wait::Ready(missing));
+    }
+    let Some((pool, ordinal, grape)) = candidate(pools) else {
+        // All are as they should be, and the StatefulSets are about to say so.
+        return Next::Wait(Wait::Observed);
+    };
+    // One that cannot start as it is, the change may mend; another may come back by itself, and
+    // until then no second one goes.
+    let unready = all()
+        .map(|(other, _)| other)
+        .find(|other| !other.ready && other.failing.is_none() && other.pod != grape.pod);
+    if let Some(unready) = unready {
+        return Next::Wait(Wait::Ready(unready.pod.clone()));
+    }
+    if grape.ready && lookups == Lookups::NotYet && all().any(|(other, _)| other.pod != grape.pod) {
+        return Next::Wait(Wait::Lookups(grape.pod.clone()));
+    }
+    Next::Replace { pool: pool.name.clone(), ordinal, grape }
+}
+
+/// The pod to replace next: the highest of a pool, one that is not ready before others, and else
+/// in the order of the pools.
+fn candidate(pools: &[Pool]) -> Option<(&Pool, i32, &Grape)> {
+    let highest = pools.iter().filter_map(|pool| {
+        let (ordinal, grape) = pool.outdated().next_back()?;
+        Some((pool, *ordinal, grape))
+    });
+    highest.min_by_key(|(_, _, grape)| grape.ready)
+}
+
+impl Pool {
+    /// Its partition, if no step is taken.
+    fn kept(&self) -> i32 {
+        match &self.set {
+            // Above all pods, whichever number of them is there.
+            Some(set) if !set.template_is_current || self.is_complete(set) => {
+                self.desired.max(set.replicas)
+            }
+            Some(set) => set.partition.min(self.desired.max(set.replicas)),
+            None => self.desired,
+        }
+    }
+
+    fn is_observed(&self) -> bool {
+        self.set.as_ref().is_some_and(|set| {
+            set.template_is_current && set.observed && set.replicas == self.desired
+        })
+    }
+
+    fn is_complete(&self, set: &Set) -> bool {
+        set.observed && set.current_revision == set.update_revision && self.outdated().count() == 0
+    }
+
+    /// Whether no pod of it is to change; one that is not there yet will be right.
+    fn is_settled(&self) -> bool {
+        match &self.set {
+            Some(set) => set.template_is_current && self.is_complete(set),
+            None => true,
+        }
+    }
+
+    /// Pods that are not of the template that is wanted.
+    fn outdated(&self) -> impl DoubleEndedIterator<Item = (&i32, &Grape)> {
+        self.grapes.iter().filter(|(_, grape)| !self.is_updated(grape))
+    }
+
+    /// Whether a pod is of the template that is wanted.
+    pub fn is_updated(&self, grape: &Grape) -> bool {
+        let set = self.set.as_ref().filter(|set| set.template_is_current);
+        set.is_some_and(|set| set.update_revision == grape.revision)
+    }
+
+    fn updated_or_not(&self) -> impl Iterator<Item = (&Grape, bool)> {
+        self.grapes.values().map(|grape| (grape, self.is_updated(grape)))
+    }
+
+    /// A pod that is wanted and not there.
+    fn missing(&self) -> Option<String> {
+        let set = self.set.as_ref()?;
+        let ordinal = (0..set.replicas).find(|ordinal| !self.grapes.contains_key(ordinal))?;
+        Some(format!("{}-{ordinal}", self.set_name))
+    }
+}
+
+#[cfg(test)]
+mod tests;
