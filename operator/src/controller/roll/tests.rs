@@ -111,6 +111,7 @@ impl World {
             let plan = plan(&self.pools, Lookups::Healthy);
             let before = self.pools.clone();
             self.apply(&plan);
+            fewest = fewest.min(self.ready());
             self.pass();
             fewest = fewest.min(self.ready());
             if self.pools == before && plan.delete.is_none() {
