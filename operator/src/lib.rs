@@ -5,6 +5,7 @@
 //! | [`cluster`] | the `GrapeCluster` type: the API, its schema and its bounds | Grapes |
 //! | [`manifest`] | YAML: a file to a `GrapeCluster`, and the CRD to a file | what is run |
 //! | [`validate`] | a spec to a cluster that can run; pure | files, Kubernetes |
+//! | [`observe`] | what the Grapes of a cluster see, and whether they find each other | Kubernetes |
 //! | [`local`] | a cluster's Grapes on this machine | Kubernetes |
 //! | [`cli`] | the command `grape-operator` | |
 
@@ -15,4 +16,5 @@ pub mod cluster;
 pub mod controller;
 pub mod local;
 pub mod manifest;
+pub mod observe;
 pub mod validate;

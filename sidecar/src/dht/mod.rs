@@ -170,6 +170,12 @@ impl Dht {
         self.shared.with(|engine, now| engine.status(now))
     }
 
+    /// A picture of the node without what services and strangers fill: `announced`, `peers` and
+    /// `errors` are empty.
+    pub fn brief_status(&self) -> Status {
+        self.shared.with(|engine, now| engine.brief_status(now))
+    }
+
     /// Counters since the start, and gauges of now.
     pub fn stats(&self) -> Stats {
         self.shared.with(|engine, _| engine.stats())

@@ -10,8 +10,42 @@ use crate::krpc::Contact;
 impl Engine {
     /// A picture for people.
     pub fn status(&mut self, now: Instant) -> Status {
-        self.peers.expire(now);
         let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        // First of all: it drops the names that are of no account any more.
+        let brief = self.brief_status(now);
+        let names: BTreeSet<_> = self
+            .peers
+            .names()
+            .map(|(name, _)| name.clone())
+            .chain(self.lookups.names().cloned())
+            .take(MAX_LISTED)
+            .collect();
+        let mut peers = BTreeMap::new();
+        for name in names {
+            let mut known = self.known_peers(&name, now);
+            known.sort_unstable();
+            if !known.is_empty() {
+                peers.insert(text(&name), known);
+            }
+        }
+        let announced = self.announces.iter().filter(|(_, expires, _)| *expires > now);
+        let announced = announced.take(MAX_LISTED).map(|((name, port), _, stored_at)| Announced {
+            name: text(name),
+            port: *port,
+            stored_at,
+        });
+        Status {
+            announced: announced.collect(),
+            peers,
+            errors: self.errors.iter().cloned().collect(),
+            ..brief
+        }
+    }
+
+    /// A picture without what services and strangers fill: `announced`, `peers` and `errors` are
+    /// empty.
+    pub fn brief_status(&mut self, now: Instant) -> Status {
+        self.peers.expire(now);
         let mut neighbours: Vec<Neighbour> = self
             .v4
             .nodes()
@@ -31,22 +65,6 @@ impl Engine {
             .collect();
         neighbours.sort_by_key(|neighbour| neighbour.address);
         neighbours.truncate(MAX_LISTED);
-        let names: BTreeSet<_> = self
-            .peers
-            .names()
-            .map(|(name, _)| name.clone())
-            .chain(self.lookups.names().cloned())
-            .take(MAX_LISTED)
-            .collect();
-        let mut peers = BTreeMap::new();
-        for name in names {
-            let mut known = self.known_peers(&name, now);
-            known.sort_unstable();
-            if !known.is_empty() {
-                peers.insert(text(&name), known);
-            }
-        }
-        let announced = self.announces.iter().filter(|(_, expires, _)| *expires > now);
         Status {
             id: hex::encode(self.settings.id.as_bytes()),
             ready: self.ready,
@@ -57,16 +75,9 @@ impl Engine {
             names_held: self.peers.len(),
             items_held: self.items.len(),
             lookups_kept: self.lookups.len(),
-            announced: announced
-                .take(MAX_LISTED)
-                .map(|((name, port), _, stored_at)| Announced {
-                    name: text(name),
-                    port: *port,
-                    stored_at,
-                })
-                .collect(),
-            peers,
-            errors: self.errors.iter().cloned().collect(),
+            announced: Vec::new(),
+            peers: BTreeMap::new(),
+            errors: Vec::new(),
         }
     }
 

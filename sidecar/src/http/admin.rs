@@ -1,9 +1,13 @@
 //! The pages for operators: `/healthz`, `/readyz`, `/status` and `/metrics`. They only read.
+//!
+//! `/status?brief` is for programs that ask often: the same page as `/status`, on one line, with
+//! its `announced`, `peers` and `errors` empty. What is left is bounded by the routing table, not by
+//! what services announce: 20 KB among 1000 Grapes, 256 KiB at most.
 
 use std::net::SocketAddr;
 
 use hyper::header::HeaderValue;
-use hyper::{Response, StatusCode};
+use hyper::{Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
@@ -31,12 +35,12 @@ pub struct StatusPage {
     pub node: Status,
 }
 
-/// The page at `path`, when it is one of the four.
-pub(crate) fn page(api: &Api, path: &str) -> Option<Response<Answer>> {
-    match path {
+/// The page at a path, when it is one of the four.
+pub(crate) fn page(api: &Api, uri: &Uri) -> Option<Response<Answer>> {
+    match uri.path() {
         "/healthz" => Some(text(StatusCode::OK, "ok\n")),
         "/readyz" => Some(readiness(api)),
-        "/status" => Some(status_page(api)),
+        "/status" => Some(status_page(api, is_brief(uri))),
         "/metrics" => Some(metrics(api)),
         _ => None,
     }
@@ -54,22 +58,32 @@ fn readiness(api: &Api) -> Response<Answer> {
 
 /// The node's status as this API sees it.
 pub(crate) fn status(api: &Api) -> Status {
-    let mut status = api.dht.status();
+    seen_here(api, api.dht.status())
+}
+
+fn seen_here(api: &Api, mut status: Status) -> Status {
     status.draining |= api.is_draining();
     status.ready &= !status.draining;
     status
 }
 
-fn status_page(api: &Api) -> Response<Answer> {
+/// Whether `brief` is among the query's parameters, with any value or none.
+fn is_brief(uri: &Uri) -> bool {
+    let mut parameters = uri.query().unwrap_or_default().split('&');
+    parameters.any(|parameter| parameter.split('=').next() == Some("brief"))
+}
+
+fn status_page(api: &Api, brief: bool) -> Response<Answer> {
     let page = StatusPage {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: clock::now().saturating_duration_since(api.started).as_secs(),
         api_address: api.addresses.api,
         admin_address: api.addresses.admin,
         dht_address: api.addresses.dht,
-        node: status(api),
+        node: if brief { seen_here(api, api.dht.brief_status()) } else { status(api) },
     };
-    match serde_json::to_vec_pretty(&page) {
+    let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };
+    match json {
         Ok(mut json) => {
             json.push(b'\n');
             answer(StatusCode::OK, HeaderValue::from_static("application/json"), json)

@@ -67,7 +67,7 @@ pub(crate) async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
-        if let Some(page) = admin::page(api, request.uri().path()) {
+        if let Some(page) = admin::page(api, request.uri()) {
             api.metrics.answered(Asked::Admin, page.status());
             return Ok(page);
         }

@@ -77,6 +77,43 @@ async fn the_status_tells_of_names_and_neighbours() {
     assert_eq!(there.status().peers["rpc_test"], ["127.0.0.1:7001".parse().unwrap()]);
 }
 
+#[rstest]
+#[tokio::test]
+async fn a_brief_status_leaves_out_what_services_and_strangers_fill(
+    #[values("/status?brief", "/status?brief=1", "/status?x&brief")] path: &str,
+) {
+    let (here, there) = pair().await;
+    let mut client = Raw::connect(here.api_addr()).await;
+    client.post("/announce", r#"{"data":["rpc_test",7001]}"#).await;
+    let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    stranger.send_to(b"no message", here.dht_addr()).await.unwrap();
+    while here.status().errors.is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    let whole = client.get("/status").await.body;
+    let brief = client.get(path).await.body;
+    assert_eq!(brief.lines().count(), 1, "{brief}");
+    let [whole, brief]: [StatusPage; 2] =
+        [whole, brief].map(|page| serde_json::from_str(&page).unwrap());
+    let (whole, brief) = (whole.node, brief.node);
+    assert_eq!((whole.announced.len(), whole.peers.len(), whole.errors.len()), (1, 1, 1));
+    assert_eq!((brief.announced.len(), brief.peers.len(), brief.errors.len()), (0, 0, 0));
+    assert_eq!((brief.id, brief.names_held, brief.ready), (whole.id, 1, true));
+    assert_eq!(brief.neighbours[0].address, there.dht_addr());
+}
+
+#[rstest]
+#[tokio::test]
+async fn a_status_is_whole_without_that_parameter(
+    #[values("/status", "/status?", "/status?briefly", "/status?x=brief")] path: &str,
+) {
+    let grape = alone().await;
+    let mut client = Raw::connect(grape.api_addr()).await;
+    client.post("/announce", r#"{"data":["rpc_test",7001]}"#).await;
+    let page: StatusPage = serde_json::from_str(&client.get(path).await.body).unwrap();
+    assert_eq!(page.node.announced.len(), 1);
+}
+
 #[tokio::test]
 async fn requests_are_counted() {
     let grape = alone().await;

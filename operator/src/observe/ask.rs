@@ -1,0 +1,140 @@
+//! What a Grape tells of itself, asked at its admin pages. I/O.
+
+use std::net::SocketAddr;
+
+use grape::http::StatusPage;
+
+use super::Seat;
+use super::call::{CallError, Caller, excerpt};
+
+/// Most characters of a version.
+const MAX_VERSION: usize = 64;
+
+/// What a Grape told of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Its version; 64 characters at most.
+    pub version: String,
+    /// Its id, 40 hex digits; another one after each start.
+    pub id: String,
+    /// Joined to other Grapes, or knowingly the first; never while it drains.
+    pub ready: bool,
+    /// Whether it drains.
+    pub draining: bool,
+    /// How many nodes its routing table holds, those that are silent just now included.
+    pub nodes: usize,
+}
+
+/// An answer, and what of it the topology is made of.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub(super) answer: Answer,
+    /// Addresses of the nodes that answered it lately.
+    pub(super) live: Vec<SocketAddr>,
+}
+
+/// Asks the Grape at `seat`.
+///
+/// # Errors
+///
+/// It cannot be reached, or what it answers is not a Grape's status.
+pub(super) async fn ask(caller: &Caller, seat: &Seat) -> Result<Told, CallError> {
+    let reply = caller.get(seat.admin(), "/status?brief").await?;
+    let page = serde_json::from_slice(&reply.body).map_err(|error| foreign(&error.to_string()))?;
+    told(page)
+}
+
+/// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
+fn told(page: StatusPage) -> Result<Told, CallError> {
+    let StatusPage { version, node, .. } = page;
+    if version.chars().count() > MAX_VERSION {
+        return Err(foreign("its version is too long"));
+    }
+    if node.id.len() != 40 || !node.id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return Err(foreign("its id is not 40 hex digits"));
+    }
+    let live = node.neighbours.iter().filter(|neighbour| !neighbour.suspect);
+    let live = live.map(|neighbour| neighbour.address).collect();
+    let answer = Answer {
+        version,
+        id: node.id,
+        ready: node.ready,
+        draining: node.draining,
+        nodes: node.nodes,
+    };
+    Ok(Told { answer, live })
+}
+
+fn foreign(why: &str) -> CallError {
+    CallError::Foreign(format!("its /status is not a Grape's: {}", excerpt(why)))
+}
+
+#[cfg(test)]
+mod tests {
+    use grape::engine::{MAX_LISTED, Neighbour, Status};
+
+    use super::*;
+    use crate::observe::call::MAX_BODY;
+
+    /// The longest page there is: every list full, every number and address as long as can be.
+    fn longest() -> StatusPage {
+        let address: SocketAddr =
+            "[fd00:1111:2222:3333:4444:5555:6666:7777]:65535".parse().unwrap();
+        let neighbour = Neighbour {
+            id: "f".repeat(40),
+            address,
+            round_trip_us: Some(u64::MAX),
+            suspect: false,
+        };
+        StatusPage {
+            version: "1.2.3".to_owned(),
+            uptime_seconds: u64::MAX,
+            api_address: address,
+            admin_address: Some(address),
+            dht_address: address,
+            node: Status {
+                id: "a".repeat(40),
+                ready: true,
+                draining: false,
+                advertised: Some(address.ip()),
+                nodes: usize::MAX,
+                neighbours: vec![neighbour; MAX_LISTED],
+                names_held: usize::MAX,
+                items_held: usize::MAX,
+                lookups_kept: usize::MAX,
+                announced: Vec::new(),
+                peers: Default::default(),
+                errors: Vec::new(),
+            },
+        }
+    }
+
+    #[test]
+    fn the_longest_brief_page_fits_in_the_bound() {
+        let page = serde_json::to_vec(&longest()).unwrap();
+        assert!(page.len() > 150 * MAX_LISTED && page.len() < MAX_BODY, "{}", page.len());
+    }
+
+    #[test]
+    fn nodes_that_are_silent_are_not_live() {
+        let mut page = longest();
+        page.node.neighbours.truncate(3);
+        page.node.neighbours[1].suspect = true;
+        let told = told(page).unwrap();
+        assert_eq!((told.live.len(), told.answer.nodes), (2, usize::MAX));
+    }
+
+    #[test]
+    fn a_page_with_odd_values_is_not_a_grapes() {
+        for (version, id, why) in [
+            ("1".repeat(65), "a".repeat(40), "its version is too long"),
+            ("1".to_owned(), "a".repeat(39), "its id is not 40 hex digits"),
+            ("1".to_owned(), "z".repeat(40), "its id is not 40 hex digits"),
+        ] {
+            let mut page = longest();
+            (page.version, page.node.id) = (version, id);
+            let error = told(page).unwrap_err();
+            assert_eq!(error.to_string(), format!("its /status is not a Grape's: {why}"));
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! A latency as one of a few bands, so that a status at rest is not written anew with each round.
+//! Pure.
+
+use std::time::Duration;
+
+/// The limits of the bands, in milliseconds. A lookup that takes longer than the last is no more
+/// waited for.
+const LIMITS: [u64; 11] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000];
+
+/// A band of latencies: the lookups took this long or less. It is told by its limit alone, so that
+/// an operator that starts anew goes on from what it finds in a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct P95Band {
+    index: usize,
+}
+
+impl P95Band {
+    /// The lowest band that `p95` is in; the highest one for all beyond 2 s. A band's limit is in
+    /// that band.
+    pub fn of(p95: Duration) -> Self {
+        let within = |limit: &u64| p95 <= Duration::from_millis(*limit);
+        Self { index: LIMITS.iter().position(within).unwrap_or(LIMITS.len() - 1) }
+    }
+
+    /// The band to show now, after `present`. Another band is taken up only where `p95` is beyond
+    /// the limit of the present one, or below half of the limit of the next lower one. Without a
+    /// `p95` the present one stays.
+    pub fn follow(present: Option<Self>, p95: Option<Duration>) -> Option<Self> {
+        let Some(p95) = p95 else { return present };
+        let stays = |band: &Self| {
+            let below = band.index.checked_sub(1).map(|lower| limit(lower) / 2);
+            p95 <= band.limit() && below.is_none_or(|below| p95 >= below)
+        };
+        Some(present.filter(stays).unwrap_or_else(|| Self::of(p95)))
+    }
+
+    /// The most that a latency in this band is.
+    pub fn limit(self) -> Duration {
+        limit(self.index)
+    }
+}
+
+fn limit(index: usize) -> Duration {
+    Duration::from_millis(LIMITS[index])
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use rstest::rstest;
+
+    use super::*;
+
+    fn us(us: u64) -> Duration {
+        Duration::from_micros(us)
+    }
+
+    #[rstest]
+    #[case(0, 1)]
+    #[case(1000, 1)]
+    #[case(1001, 2)]
+    #[case(2100, 5)]
+    #[case(2_000_000, 2000)]
+    #[case(9_000_000, 2000)]
+    fn a_latency_is_in_the_lowest_band_that_holds_it(#[case] p95: u64, #[case] limit: u64) {
+        assert_eq!(P95Band::of(us(p95)).limit(), Duration::from_millis(limit));
+    }
+
+    #[rstest]
+    #[case(5, 5000, 5)]
+    #[case(5, 5001, 10)]
+    #[case(5, 1000, 5)]
+    #[case(5, 999, 1)]
+    #[case(1, 0, 1)]
+    #[case(2000, 9_000_000, 2000)]
+    #[case(2000, 499_999, 500)]
+    #[case(2000, 500_000, 2000)]
+    fn the_present_band_is_left_only_for_a_reason(
+        #[case] present: u64,
+        #[case] p95: u64,
+        #[case] next: u64,
+    ) {
+        let present = P95Band::of(Duration::from_millis(present));
+        let next = P95Band::of(Duration::from_millis(next));
+        assert_eq!(P95Band::follow(Some(present), Some(us(p95))), Some(next));
+    }
+
+    #[test]
+    fn without_a_latency_nothing_changes() {
+        let band = P95Band::of(us(7000));
+        assert_eq!(P95Band::follow(Some(band), None), Some(band));
+        assert_eq!(P95Band::follow(None, None), None);
+        assert_eq!(P95Band::follow(None, Some(us(7000))), Some(band));
+    }
+
+    proptest! {
+        #[test]
+        fn a_band_comes_back_from_its_limit(p95 in 0_u64..3_000_000) {
+            let band = P95Band::of(us(p95));
+            prop_assert_eq!(P95Band::of(band.limit()), band);
+        }
+
+        /// Latencies that swing by less than half round any point move the band once at most, up.
+        #[test]
+        fn a_swing_round_a_limit_does_not_flap(
+            middle in 0_u64..2_500_000,
+            swings in proptest::collection::vec(75_u64..=125, 1..50),
+        ) {
+            let mut band = None;
+            let mut changes = 0;
+            for percent in swings {
+                let next = P95Band::follow(band, Some(us(middle * percent / 100)));
+                changes += usize::from(band.is_some() && next != band);
+                prop_assert!(next >= band);
+                band = next;
+            }
+            prop_assert!(changes <= 1, "{} changes", changes);
+        }
+    }
+}

@@ -1,0 +1,139 @@
+//! What the Grapes of one cluster see of the DHT, and whether services find each other through
+//! them. It knows nothing of Kubernetes: seats in, an [`Observation`] out.
+//!
+//! [`ask`] (their status pages) → [`topology`] (pure: who sees whom), and [`canary`] (a name
+//! announced here is found there) → [`window`] (pure: the canaries of late) → [`band`] (pure: their
+//! latency, coarse). [`call`] is the HTTP under both.
+
+pub mod ask;
+pub mod band;
+pub mod call;
+pub mod canary;
+pub mod topology;
+pub mod window;
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use futures_util::StreamExt;
+use futures_util::future::join_all;
+use futures_util::stream::iter;
+use grape::clock;
+
+use ask::Answer;
+use call::{Caller, Limits};
+use canary::Probe;
+use topology::{Topology, View};
+
+/// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
+/// whose Grapes all hang leaves room for the others.
+const ASKED_AT_ONCE: usize = 32;
+
+/// Where a Grape is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seat {
+    /// Its pod's name.
+    pub name: String,
+    /// Its pod's address, which is also the one that it advertises.
+    pub ip: IpAddr,
+    /// TCP port of its API.
+    pub api_port: u16,
+    /// TCP port of its admin pages.
+    pub admin_port: u16,
+    /// UDP port of its DHT node.
+    pub dht_port: u16,
+    /// Whether canaries may be announced and looked up there: one that drains takes no announces.
+    pub ready: bool,
+}
+
+impl Seat {
+    /// Address of its API.
+    pub fn api(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.api_port)
+    }
+
+    /// Address of its admin pages.
+    pub fn admin(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.admin_port)
+    }
+
+    /// Address of its DHT node.
+    pub fn dht(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.dht_port)
+    }
+}
+
+/// One look at the Grapes of a cluster.
+#[derive(Debug, Clone)]
+pub struct Observation {
+    /// When it was begun.
+    pub at: Instant,
+    /// Who sees whom.
+    pub topology: Topology,
+    /// What each Grape that answered told, by its pod's name.
+    pub answers: BTreeMap<String, Answer>,
+    /// The canaries of this round.
+    pub probes: Vec<Probe>,
+}
+
+/// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
+/// their calls.
+#[derive(Debug, Clone)]
+pub struct Observer {
+    caller: Caller,
+}
+
+impl Observer {
+    /// An observer with these limits.
+    pub fn new(limits: Limits) -> Self {
+        Self { caller: Caller::new(limits) }
+    }
+
+    /// Asks the Grapes at `seats` of what they see, and then sends the canaries of this round among
+    /// those that are ready. `round` counts the looks at this cluster; see [`canary::pairs`].
+    ///
+    /// With Grapes that hang it takes four time-outs, and another one for each further 32 of them.
+    /// Dropped before its end, it leaves canaries to lapse.
+    pub async fn observe(&self, seats: &[Seat], round: u64) -> Observation {
+        let at = clock::now();
+        let (views, answers) = self.ask_all(seats).await;
+        // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
+        let probes = self.probe(seats, round).await;
+        Observation { at, topology: Topology::of(&views), answers, probes }
+    }
+
+    async fn ask_all(&self, seats: &[Seat]) -> (Vec<View>, BTreeMap<String, Answer>) {
+        let asking = seats.iter().cloned().map(|seat| async move {
+            let told = ask::ask(&self.caller, &seat).await;
+            (seat, told)
+        });
+        let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
+        let (mut views, mut answers) = (Vec::with_capacity(seats.len()), BTreeMap::new());
+        while let Some((seat, told)) = answering.next().await {
+            let address = seat.dht();
+            let live = told.map(|told| {
+                answers.insert(seat.name.clone(), told.answer);
+                told.live
+            });
+            views.push(View { name: seat.name, address, live });
+        }
+        (views, answers)
+    }
+
+    async fn probe(&self, seats: &[Seat], round: u64) -> Vec<Probe> {
+        let mut ready: Vec<&Seat> = seats.iter().filter(|seat| seat.ready).collect();
+        // The plan follows the names, however the seats came.
+        ready.sort_unstable_by(|a, b| a.name.cmp(&b.name));
+        let probes = canary::pairs(ready.len(), round).into_iter().map(|(announcer, looker)| {
+            canary::probe(&self.caller, ready[announcer], ready[looker])
+        });
+        join_all(probes).await
+    }
+}
+
+impl Default for Observer {
+    fn default() -> Self {
+        Self::new(Limits::default())
+    }
+}

@@ -1,0 +1,183 @@
+//! The canaries of late: how many were found, how fast, and whether all was well since an instant.
+//! Pure.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use super::canary::{Outcome, Probe};
+
+/// Most probes that are kept, the latest.
+pub const MOST: usize = 64;
+
+/// How long a probe is kept: an old failure says little of now.
+pub const MEMORY: Duration = Duration::from_secs(5 * 60);
+
+/// The last [`MOST`] probes, none older than [`MEMORY`].
+#[derive(Debug, Clone, Default)]
+pub struct Window {
+    /// Each with the number of its round, in the order in which they came.
+    probes: VecDeque<(u64, Probe)>,
+    rounds: u64,
+}
+
+impl Window {
+    /// Takes in the probes of a round that ended at `now`, and forgets those that are too old or too
+    /// many. A round without probes only forgets.
+    pub fn record(&mut self, probes: Vec<Probe>, now: Instant) {
+        self.rounds += 1;
+        let round = self.rounds;
+        self.probes.extend(probes.into_iter().map(|probe| (round, probe)));
+        let excess = self.probes.len().saturating_sub(MOST);
+        self.probes.drain(..excess);
+        self.probes.retain(|(_, probe)| now.saturating_duration_since(probe.begun) <= MEMORY);
+    }
+
+    /// The share of probes that found their canary, 0 to 1; none without a probe.
+    pub fn success_ratio(&self) -> Option<f64> {
+        let all = self.probes.len();
+        (all > 0).then(|| self.found().len() as f64 / all as f64)
+    }
+
+    /// The median of the lookups that found their canary; none when none did.
+    pub fn p50(&self) -> Option<Duration> {
+        self.quantile(50)
+    }
+
+    /// The time within which 95 % of the lookups that found their canary did; none when none did.
+    pub fn p95(&self) -> Option<Duration> {
+        self.quantile(95)
+    }
+
+    /// The probes begun at `since` or later that did not find their canary, in order.
+    pub fn failures_since(&self, since: Instant) -> impl Iterator<Item = &Probe> {
+        let late = self.probes.iter().map(|(_, probe)| probe);
+        late.filter(move |probe| probe.begun >= since && !is_found(probe))
+    }
+
+    /// How many rounds are kept all of whose probes were begun at `since` or later.
+    pub fn rounds_since(&self, since: Instant) -> usize {
+        let rounds = |late: bool| -> BTreeSet<u64> {
+            let some = self.probes.iter().filter(|(_, probe)| (probe.begun >= since) == late);
+            some.map(|(round, _)| *round).collect()
+        };
+        rounds(true).difference(&rounds(false)).count()
+    }
+
+    /// Whether there was a round since an instant, and each probe begun since then found its canary:
+    /// what a rolling change waits for before its next step.
+    pub fn is_well_since(&self, since: Instant) -> bool {
+        self.rounds_since(since) > 0 && self.failures_since(since).next().is_none()
+    }
+
+    /// By the nearest rank: one of the times that were measured.
+    fn quantile(&self, percent: usize) -> Option<Duration> {
+        let mut found = self.found();
+        found.sort_unstable();
+        let rank = (found.len() * percent).div_ceil(100);
+        found.get(rank.checked_sub(1)?).copied()
+    }
+
+    fn found(&self) -> Vec<Duration> {
+        let found = |(_, probe): &(u64, Probe)| match probe.outcome {
+            Outcome::Found(took) => Some(took),
+            Outcome::NotFound | Outcome::Failed { .. } => None,
+        };
+        self.probes.iter().filter_map(found).collect()
+    }
+}
+
+fn is_found(probe: &Probe) -> bool {
+    matches!(probe.outcome, Outcome::Found(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::call::CallError;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn found(begun: Instant, ms: u64) -> Probe {
+        probe(begun, Outcome::Found(Duration::from_millis(ms)))
+    }
+
+    fn probe(begun: Instant, outcome: Outcome) -> Probe {
+        Probe { announcer: "market-0".to_owned(), looker: "market-1".to_owned(), begun, outcome }
+    }
+
+    fn ms(ms: u64) -> Option<Duration> {
+        Some(Duration::from_millis(ms))
+    }
+
+    #[test]
+    fn an_empty_window_claims_nothing() {
+        let now = grape::clock::now();
+        let mut window = Window::default();
+        window.record(Vec::new(), now);
+        assert_eq!((window.success_ratio(), window.p50(), window.p95()), (None, None, None));
+        assert!(!window.is_well_since(now - SECOND));
+    }
+
+    #[test]
+    fn quantiles_are_of_those_that_were_found() {
+        let now = grape::clock::now();
+        let mut window = Window::default();
+        window.record(vec![probe(now, Outcome::NotFound)], now);
+        assert_eq!((window.success_ratio(), window.p50()), (Some(0.0), None));
+        window.record((1..=19).rev().map(|took| found(now, took)).collect(), now);
+        assert_eq!(window.success_ratio(), Some(0.95));
+        assert_eq!((window.p50(), window.p95()), (ms(10), ms(19)));
+        window.record(vec![found(now, 1000)], now);
+        assert_eq!((window.p50(), window.p95()), (ms(10), ms(19)), "one of twenty is beyond p95");
+        window.record(vec![found(now, 2000)], now);
+        assert_eq!(window.p95(), ms(1000));
+    }
+
+    #[test]
+    fn the_number_of_probes_is_bounded() {
+        let now = grape::clock::now();
+        let mut window = Window::default();
+        window.record(vec![probe(now, Outcome::NotFound)], now);
+        for _ in 0..8 {
+            assert_ne!(window.success_ratio(), Some(1.0));
+            window.record(vec![found(now, 1); 8], now);
+        }
+        assert_eq!(window.success_ratio(), Some(1.0));
+        assert_eq!(window.rounds_since(now), 8);
+    }
+
+    #[test]
+    fn an_old_failure_is_forgotten() {
+        let now = grape::clock::now();
+        let why = CallError::Refused;
+        let mut window = Window::default();
+        let failed = Outcome::Failed { at: "market-1".to_owned(), why };
+        window.record(vec![probe(now, failed)], now);
+        window.record(Vec::new(), now + MEMORY);
+        assert_eq!(window.success_ratio(), Some(0.0));
+        window.record(Vec::new(), now + MEMORY + SECOND);
+        assert_eq!(window.success_ratio(), None);
+    }
+
+    #[test]
+    fn a_change_waits_for_a_whole_round_that_is_well() {
+        let before = grape::clock::now();
+        let change = before + SECOND;
+        let after = change + SECOND;
+        let mut window = Window::default();
+        window.record(vec![probe(before, Outcome::NotFound)], before);
+        assert!(!window.is_well_since(change), "there was no round since");
+        window.record(vec![found(before, 1), found(after, 1)], after);
+        assert!(!window.is_well_since(change), "that round was begun before");
+        window.record(vec![found(change, 1), found(after, 1)], after);
+        assert!(window.is_well_since(change));
+        assert!(!window.is_well_since(before));
+        assert_eq!((window.rounds_since(before), window.rounds_since(change)), (3, 1));
+
+        window.record(vec![found(after, 1), probe(after, Outcome::NotFound)], after);
+        assert!(!window.is_well_since(change));
+        assert_eq!(window.failures_since(change).count(), 1);
+        assert_eq!(window.failures_since(before).count(), 2);
+        assert!(!window.is_well_since(after + SECOND));
+    }
+}

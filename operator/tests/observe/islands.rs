@@ -1,0 +1,103 @@
+//! Who sees whom.
+
+use grape_operator::observe::Observer;
+use grape_operator::observe::call::CallError;
+use grape_operator::observe::canary::Outcome;
+
+use crate::places::{join, kill, seats, start, until};
+
+#[tokio::test]
+async fn three_joined_grapes_are_one_island_and_find_each_other() {
+    let seats = seats(3);
+    let grapes = join(&seats).await;
+    let observer = Observer::default();
+    // A controller observes in tasks of its own.
+    let seen = tokio::spawn({
+        let seats = seats.clone();
+        async move { observer.observe(&seats, 0).await }
+    });
+    let seen = seen.await.unwrap();
+
+    let names: Vec<_> = seats.iter().map(|seat| seat.name.clone()).collect();
+    let topology = &seen.topology;
+    assert_eq!(topology.islands.iter().map(|island| &island[..]).collect::<Vec<_>>(), [&names[..]]);
+    assert_eq!((topology.answered, topology.nodes, topology.least_known), (3, 2, 2));
+    assert!(topology.unreachable.is_empty() && topology.sees_too_few.is_empty(), "{topology:?}");
+    assert_eq!(seen.answers.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
+    for (grape, answer) in grapes.iter().zip(seen.answers.values()) {
+        assert_eq!(answer.id, grape.status().id);
+        assert_eq!((answer.ready, answer.draining, answer.nodes), (true, false, 2));
+        assert_eq!(answer.version, env!("CARGO_PKG_VERSION"));
+    }
+    assert_eq!(seen.probes.len(), 3);
+    for probe in &seen.probes {
+        assert!(matches!(probe.outcome, Outcome::Found(_)) && probe.begun >= seen.at, "{probe:?}");
+        assert_ne!(probe.announcer, probe.looker);
+    }
+}
+
+#[tokio::test]
+async fn two_pairs_that_do_not_know_each_other_are_two_islands() {
+    let seats = seats(4);
+    let _grapes = (join(&seats[..2]).await, join(&seats[2..]).await);
+    let seen = Observer::default().observe(&seats, 0).await;
+    let [a, b, c, d] = [0, 1, 2, 3].map(|index: usize| seats[index].name.clone());
+    assert_eq!(seen.topology.islands, [[a, b], [c, d]]);
+    assert!(seen.topology.is_partitioned());
+    assert_eq!(seen.topology.sees_too_few.len(), 4, "each sees one of three others");
+}
+
+#[tokio::test]
+async fn a_grape_that_is_gone_is_unreachable_and_its_probes_fail() {
+    let seats = seats(3);
+    let mut grapes = join(&seats).await;
+    kill(grapes.remove(1)).await;
+    let gone = &seats[1].name;
+    let seen = Observer::default().observe(&seats, 0).await;
+    let unreachable = &seen.topology.unreachable;
+    assert_eq!(unreachable.len(), 1);
+    assert_eq!((&unreachable[0].name, &unreachable[0].why), (gone, &CallError::Refused));
+    assert_eq!(seen.topology.islands, [[seats[0].name.clone(), seats[2].name.clone()]]);
+    assert!(!seen.answers.contains_key(gone));
+    for probe in &seen.probes {
+        let concerned = probe.announcer == *gone || probe.looker == *gone;
+        match &probe.outcome {
+            Outcome::Failed { at, why } => {
+                assert!(concerned && at == gone && *why == CallError::Refused, "{probe:?}");
+            }
+            outcome => assert!(!concerned && matches!(outcome, Outcome::Found(_)), "{probe:?}"),
+        }
+    }
+    assert!(grapes.iter().all(|grape| grape.status().announced.is_empty()));
+}
+
+#[tokio::test]
+async fn a_grape_that_started_again_counts_once() {
+    let seats = seats(3);
+    let mut grapes = join(&seats).await;
+    let before = grapes[2].status().id;
+    kill(grapes.remove(2)).await;
+    grapes.push(start(&seats, 2).await);
+    let after = grapes[2].status().id;
+    assert_ne!(before, after);
+    for grape in &grapes[..2] {
+        let met = || grape.status().neighbours.iter().any(|other| other.id == after);
+        until("the others have met it", met).await;
+    }
+    until("it has met the others", || grapes[2].status().neighbours.len() >= 2).await;
+    let seen = Observer::default().observe(&seats, 1).await;
+    assert_eq!((seen.topology.nodes, seen.topology.least_known), (2, 2));
+    assert_eq!(seen.topology.islands.len(), 1);
+    assert_eq!(seen.answers[&seats[2].name].id, after);
+}
+
+#[tokio::test]
+async fn fifty_grapes_are_one_island() {
+    let seats = seats(50);
+    let _grapes = join(&seats).await;
+    let seen = Observer::default().observe(&seats, 3).await;
+    let topology = &seen.topology;
+    assert_eq!((topology.answered, topology.islands.len()), (50, 1));
+    assert!(topology.sees_too_few.is_empty() && topology.least_known >= 20, "{topology:?}");
+    assert!(seen.probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_))));
+}

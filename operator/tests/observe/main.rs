@@ -1,0 +1,9 @@
+//! The observer at real Grapes in this process, each with a loopback address of its own, and at
+//! listeners that are none.
+
+#![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
+
+mod answers;
+mod canaries;
+mod islands;
+mod places;

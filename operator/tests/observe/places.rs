@@ -1,0 +1,150 @@
+//! Addresses of the tests' own, and what listens there.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use grape::config::{Config, HostPort};
+use grape::lifecycle::Grape;
+use grape_operator::observe::Seat;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+/// Longer than anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Each Grape has an address of its own, so that the ports can be the same, as those of pods are.
+const API: u16 = 7301;
+const ADMIN: u16 = 7391;
+const DHT: u16 = 7201;
+
+/// Most Grapes that one of them is told to join through.
+const SEEDS: usize = 20;
+
+/// Seats that no other test has, named `market-default-0` and so on; nothing listens there yet.
+pub fn seats(count: u8) -> Vec<Seat> {
+    static NEXT: AtomicU8 = AtomicU8::new(0);
+    let net = NEXT.fetch_add(1, Ordering::Relaxed);
+    // Processes take different networks, so that two of them seldom meet.
+    let process = (std::process::id() % 250) as u8 + 1;
+    let seat = |index: u8| Seat {
+        name: format!("market-default-{index}"),
+        ip: Ipv4Addr::new(127, process, net, index + 1).into(),
+        api_port: API,
+        admin_port: ADMIN,
+        dht_port: DHT,
+        ready: true,
+    };
+    (0..count).map(seat).collect()
+}
+
+/// Starts a Grape at each of these seats, and waits until they have joined each other.
+pub async fn join(seats: &[Seat]) -> Vec<Grape> {
+    let mut grapes = Vec::new();
+    for index in 0..seats.len() {
+        grapes.push(start(seats, index).await);
+    }
+    let enough = SEEDS.min(seats.len() - 1);
+    for grape in &grapes {
+        until("a Grape has joined", || grape.status().neighbours.len() >= enough).await;
+        timeout(PATIENCE, grape.ready()).await.unwrap();
+    }
+    grapes
+}
+
+/// Starts the Grape of one seat, to join through the next ones.
+pub async fn start(seats: &[Seat], index: usize) -> Grape {
+    let seat = &seats[index];
+    let others = seats.iter().cycle().skip(index + 1).take(SEEDS.min(seats.len() - 1));
+    let bootstrap = others.map(|seat| HostPort { host: seat.ip.to_string(), port: seat.dht_port });
+    let config = Config {
+        bind: Some(seat.ip),
+        api_port: seat.api_port,
+        admin_bind: Some(seat.admin()),
+        dht_bind: Some(seat.ip),
+        dht_port: seat.dht_port,
+        bootstrap: bootstrap.collect(),
+        advertise_ip: Some(seat.ip),
+        ..Config::default()
+    };
+    Grape::start(config).await.unwrap()
+}
+
+/// Ends a Grape as a crash does, and waits until its ports are free.
+pub async fn kill(grape: Grape) {
+    let (api, admin, dht) = (grape.api_addr(), grape.admin_addr().unwrap(), grape.dht_addr());
+    drop(grape);
+    let free = |address| std::net::TcpListener::bind(address).is_ok();
+    until("its ports are free", || free(api) && free(admin) && UdpSocket::bind(dht).is_ok()).await;
+}
+
+/// Waits until something holds.
+pub async fn until(what: &str, holds: impl Fn() -> bool) {
+    let waiting = async {
+        while !holds() {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    assert!(timeout(PATIENCE, waiting).await.is_ok(), "it should come that {what}");
+}
+
+/// A TCP port that takes connections and never says anything.
+pub fn silence(ip: IpAddr, port: u16) -> std::net::TcpListener {
+    std::net::TcpListener::bind((ip, port)).unwrap()
+}
+
+/// Something that answers every request with the same bytes. Stops when dropped.
+pub struct Parrot {
+    task: JoinHandle<()>,
+    /// Most requests that it had unanswered at a time.
+    pub most_open: Arc<AtomicUsize>,
+}
+
+impl Parrot {
+    /// Answers after a pause, and closes.
+    pub async fn start(at: SocketAddr, answer: impl Into<Vec<u8>>, pause: Duration) -> Self {
+        Self::listen(at, answer.into(), pause, Duration::ZERO).await
+    }
+
+    /// Answers at once, and keeps the connection open.
+    pub async fn hanging(at: SocketAddr, answer: impl Into<Vec<u8>>) -> Self {
+        Self::listen(at, answer.into(), Duration::ZERO, PATIENCE).await
+    }
+
+    async fn listen(at: SocketAddr, answer: Vec<u8>, pause: Duration, hold: Duration) -> Self {
+        let listener = TcpListener::bind(at).await.unwrap();
+        let answer: Arc<[u8]> = answer.into();
+        let (open, most_open) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let most = Arc::clone(&most_open);
+        let task = tokio::spawn(async move {
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let (answer, open, most) = (answer.clone(), open.clone(), most.clone());
+                tokio::spawn(async move {
+                    most.fetch_max(open.fetch_add(1, Ordering::Relaxed) + 1, Ordering::Relaxed);
+                    let mut request = [0; 4096];
+                    let _ = stream.read(&mut request).await;
+                    sleep(pause).await;
+                    open.fetch_sub(1, Ordering::Relaxed);
+                    let _ = stream.write_all(&answer).await;
+                    sleep(hold).await;
+                });
+            }
+        });
+        Self { task, most_open }
+    }
+}
+
+impl Drop for Parrot {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// An answer of status 200.
+pub fn ok(body: &str) -> String {
+    format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
+}
