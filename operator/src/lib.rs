@@ -7,6 +7,7 @@
 //! | [`validate`] | a spec to a cluster that can run; pure | files, Kubernetes |
 //! | [`observe`] | what the Grapes of a cluster see, and whether they find each other | Kubernetes |
 //! | [`local`] | a cluster's Grapes on this machine | Kubernetes |
+//! | [`desired`] | a cluster to the Kubernetes objects that it needs; pure | the API server |
 //! | [`cli`] | the command `grape-operator` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -14,6 +15,7 @@
 pub mod cli;
 pub mod cluster;
 pub mod controller;
+pub mod desired;
 pub mod local;
 pub mod manifest;
 pub mod observe;

@@ -1,0 +1,26 @@
+//! The PodDisruptionBudget: evictions take one Grape at a time.
+
+use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Surroundings, labels, metadata};
+use crate::validate::ValidatedCluster;
+
+/// The budget of all pools together; none for a single Grape, whose node could then never be
+/// drained of it.
+pub(super) fn build(
+    cluster: &ValidatedCluster,
+    around: &Surroundings,
+) -> Option<PodDisruptionBudget> {
+    (cluster.replicas >= 2).then(|| PodDisruptionBudget {
+        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), around),
+        spec: Some(PodDisruptionBudgetSpec {
+            max_unavailable: Some(IntOrString::Int(1)),
+            selector: Some(labels::having(labels::selector(&cluster.name))),
+            // A Grape that is not ready serves nobody, and must not hold a node up.
+            unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
+            ..PodDisruptionBudgetSpec::default()
+        }),
+        ..PodDisruptionBudget::default()
+    })
+}

@@ -1,0 +1,63 @@
+//! The labels by which the operator, Services and policies find what belongs to a cluster.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+/// What a pod or object is: [`GRAPE`], or [`OPERATOR`] for the operator's own.
+pub const NAME: &str = "app.kubernetes.io/name";
+/// Of which cluster.
+pub const INSTANCE: &str = "app.kubernetes.io/instance";
+/// Who made it: [`OPERATOR`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Of which pool, on StatefulSets and pods.
+pub const POOL: &str = "grenache.dev/pool";
+/// On pods of services that have a Grape of their own in this cluster's DHT.
+pub const CLUSTER: &str = "grenache.dev/cluster";
+
+/// [`NAME`] of Grapes.
+pub const GRAPE: &str = "grape";
+/// [`NAME`] of the operator, and [`MANAGED_BY`] of what it makes.
+pub const OPERATOR: &str = "grape-operator";
+
+/// The labels of each object of a cluster.
+pub fn of_cluster(cluster: &str) -> BTreeMap<String, String> {
+    let mut labels = selector(cluster);
+    labels.insert(MANAGED_BY.to_owned(), OPERATOR.to_owned());
+    labels
+}
+
+/// The labels of a pool's StatefulSet and pods.
+pub fn of_pool(cluster: &str, pool: &str) -> BTreeMap<String, String> {
+    let mut labels = of_cluster(cluster);
+    labels.insert(POOL.to_owned(), pool.to_owned());
+    labels
+}
+
+/// What all pods of a cluster have, and no others.
+pub fn selector(cluster: &str) -> BTreeMap<String, String> {
+    map([(NAME, GRAPE), (INSTANCE, cluster)])
+}
+
+/// What the pods of one pool have, and no others. A StatefulSet keeps it for life.
+pub fn pool_selector(cluster: &str, pool: &str) -> BTreeMap<String, String> {
+    let mut labels = selector(cluster);
+    labels.insert(POOL.to_owned(), pool.to_owned());
+    labels
+}
+
+/// [`selector`] as a text, for `status.selector` and for lists of pods.
+pub fn selector_text(cluster: &str) -> String {
+    let pairs = selector(cluster);
+    pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
+}
+
+/// Labels of one's own.
+pub(super) fn map<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, String> {
+    entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// Those that have all of `labels`.
+pub(super) fn having(labels: BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector { match_labels: Some(labels), ..LabelSelector::default() }
+}

@@ -1,0 +1,105 @@
+//! From a cluster that can run to the Kubernetes objects that it needs. Pure.
+//!
+//! | module | object |
+//! |---|---|
+//! | [`statefulset`] | the StatefulSet of each pool |
+//! | [`pod`] | the pods in it: their placement and their one container |
+//! | [`container`] | that container: a Grape, its flags, ports and probes |
+//! | [`service`] | the headless Service under whose name Grapes find each other |
+//! | [`account`] | the ServiceAccount of the pods |
+//! | [`disruption`] | the PodDisruptionBudget |
+//! | [`network`] | the NetworkPolicy |
+//! | [`monitoring`] | the ServiceMonitor |
+//! | [`labels`], [`names`], [`image`] | what several of them share |
+//!
+//! The objects are made for server-side apply, which owns what it is sent and leaves the rest to
+//! others. So they hold no status and nothing empty, and they do hold what the API server would
+//! fill in from another field of theirs: a default of that kind stays when its origin changes.
+
+pub mod account;
+pub mod container;
+pub mod disruption;
+pub mod image;
+pub mod labels;
+pub mod monitoring;
+pub mod names;
+pub mod network;
+pub mod pod;
+pub mod service;
+pub mod statefulset;
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::DynamicObject;
+
+use crate::validate::ValidatedCluster;
+
+/// What the builders know beside the cluster itself.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Surroundings {
+    /// The namespace of the cluster and all its objects.
+    pub namespace: String,
+    /// The cluster as the owner of its objects, which go when it does.
+    pub owner: OwnerReference,
+    /// The image of Grapes where a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
+    pub grape_image: String,
+    /// The namespace of the operator's own pods.
+    pub operator_namespace: String,
+}
+
+/// All objects of a cluster. Those that are `None` are not to exist.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Desired {
+    /// Under whose name the Grapes find each other.
+    pub service: Service,
+    /// Of the Grapes' pods.
+    pub account: ServiceAccount,
+    /// The Grapes, in the order of the spec's pools.
+    pub pools: Vec<PoolSet>,
+    /// Keeps evictions to one Grape at a time.
+    pub disruption: Option<PodDisruptionBudget>,
+    /// Says who may reach the Grapes.
+    pub network: Option<NetworkPolicy>,
+    /// A ServiceMonitor, of the kind [`monitoring::resource`].
+    pub monitor: Option<DynamicObject>,
+}
+
+/// The StatefulSet of a pool.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PoolSet {
+    /// The pool's name.
+    pub pool: String,
+    /// How many Grapes it is to have, 0 to 1000.
+    pub replicas: i32,
+    /// The StatefulSet with that many.
+    pub set: StatefulSet,
+}
+
+/// The objects that a cluster needs.
+pub fn desired(cluster: &ValidatedCluster, around: &Surroundings) -> Desired {
+    let set = |pool| statefulset::build(cluster, pool, around);
+    Desired {
+        service: service::build(cluster, around),
+        account: account::build(cluster, around),
+        pools: cluster.pools.iter().map(set).collect(),
+        disruption: disruption::build(cluster, around),
+        network: network::build(cluster, around),
+        monitor: monitoring::build(cluster, around),
+    }
+}
+
+/// The metadata that each object has.
+fn metadata(name: &str, labels: BTreeMap<String, String>, around: &Surroundings) -> ObjectMeta {
+    ObjectMeta {
+        name: Some(name.to_owned()),
+        namespace: Some(around.namespace.clone()),
+        labels: Some(labels),
+        owner_references: Some(vec![around.owner.clone()]),
+        ..ObjectMeta::default()
+    }
+}

@@ -1,0 +1,33 @@
+//! The ServiceMonitor, by which the Prometheus operator finds the Grapes.
+
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
+use serde_json::json;
+
+use super::{Surroundings, container, labels, metadata};
+use crate::validate::ValidatedCluster;
+
+/// The kind ServiceMonitor, which a cluster without the Prometheus operator does not have.
+pub fn resource() -> ApiResource {
+    let kind = GroupVersionKind::gvk("monitoring.coreos.com", "v1", "ServiceMonitor");
+    ApiResource::from_gvk_with_plural(&kind, "servicemonitors")
+}
+
+/// The monitor of a cluster, if it wants one. All Grapes are the job `grape`; a series tells its
+/// cluster in the label `app_kubernetes_io_instance`, its pool in `grenache_dev_pool`. Labels are
+/// not honoured: what a Grape says of itself does not go before what Prometheus knows of it.
+pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option<DynamicObject> {
+    if !cluster.service_monitor {
+        return None;
+    }
+    let own = labels::of_cluster(&cluster.name);
+    let spec = json!({
+        "selector": {"matchLabels": &own},
+        "endpoints": [{"port": container::ADMIN, "path": "/metrics", "interval": "30s"}],
+        "jobLabel": labels::NAME,
+        "targetLabels": [labels::INSTANCE],
+        "podTargetLabels": [labels::POOL],
+    });
+    let mut monitor = DynamicObject::new(&cluster.name, &resource()).data(json!({"spec": spec}));
+    monitor.metadata = metadata(&cluster.name, own, around);
+    Some(monitor)
+}

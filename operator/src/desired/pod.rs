@@ -1,0 +1,92 @@
+//! The pods of a pool: who they are, and where they run.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Affinity, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
+    TopologySpreadConstraint,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{Surroundings, container, image, labels};
+use crate::validate::{Pool, ValidatedCluster};
+
+/// The user and group of a Grape: nobody, who owns no file.
+const NOBODY: i64 = 65534;
+/// How long a pod may take to end beyond the drain of its Grape, in seconds: for the process to
+/// start its drain and to exit.
+const GRACE: u64 = 5;
+
+/// The template of a pool's pods. They keep the `restricted` Pod Security Standard.
+pub(super) fn template(
+    cluster: &ValidatedCluster,
+    pool: &Pool,
+    around: &Surroundings,
+) -> PodTemplateSpec {
+    let own = &pool.template;
+    let mut labels = own.labels.clone();
+    labels.extend(labels::of_pool(&cluster.name, &pool.name));
+    let image = image::resolve(&cluster.image, &around.grape_image);
+    let grace = container::DRAIN_TIMEOUT.as_secs() + GRACE;
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(labels),
+            annotations: filled(&own.annotations),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            containers: vec![container::build(cluster, pool, around, image)],
+            image_pull_secrets: some(cluster.image.pull_secrets.clone()),
+            service_account_name: Some(cluster.name.clone()),
+            automount_service_account_token: Some(false),
+            // Else a Service called `grape` would set GRAPE_PORT and the like.
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: i64::try_from(grace).ok(),
+            security_context: Some(PodSecurityContext {
+                run_as_non_root: Some(true),
+                run_as_user: Some(NOBODY),
+                run_as_group: Some(NOBODY),
+                seccomp_profile: Some(SeccompProfile {
+                    type_: "RuntimeDefault".to_owned(),
+                    ..SeccompProfile::default()
+                }),
+                ..PodSecurityContext::default()
+            }),
+            node_selector: filled(&own.node_selector),
+            tolerations: own.tolerations.clone().and_then(some),
+            affinity: own.affinity.clone().filter(|affinity| *affinity != Affinity::default()),
+            topology_spread_constraints: Some(spread(cluster, pool)),
+            priority_class_name: own.priority_class_name.clone(),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// How the pods spread. Unless told otherwise, over zones and nodes and all pools together, as well
+/// as can be: a Grape that cannot be placed evenly is better than none.
+fn spread(cluster: &ValidatedCluster, pool: &Pool) -> Vec<TopologySpreadConstraint> {
+    let selector = || Some(labels::having(labels::selector(&cluster.name)));
+    let own = pool.template.topology_spread_constraints.clone().and_then(some);
+    let Some(mut constraints) = own else {
+        let over = |topology: &str| TopologySpreadConstraint {
+            max_skew: 1,
+            topology_key: topology.to_owned(),
+            when_unsatisfiable: "ScheduleAnyway".to_owned(),
+            label_selector: selector(),
+            ..TopologySpreadConstraint::default()
+        };
+        return vec![over("topology.kubernetes.io/zone"), over("kubernetes.io/hostname")];
+    };
+    for constraint in &mut constraints {
+        constraint.label_selector = constraint.label_selector.take().or_else(selector);
+    }
+    constraints
+}
+
+fn filled(map: &BTreeMap<String, String>) -> Option<BTreeMap<String, String>> {
+    (!map.is_empty()).then(|| map.clone())
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}

@@ -1,0 +1,37 @@
+//! The headless Service: the name under which a cluster's Grapes find each other.
+
+use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::{Surroundings, container, labels, metadata};
+use crate::validate::ValidatedCluster;
+
+/// The Service of a cluster.
+///
+/// It names Grapes that are not ready as well: they have to find each other to become it, and one
+/// that is alone has to find that it is.
+///
+/// It has the cluster's first address family alone. A Grape with two addresses would be two nodes
+/// to others, and what is announced at it would be found twice, once at an address that services
+/// for IPv4 do not listen on.
+pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Service {
+    let ports = container::ports(cluster).map(|port| ServicePort {
+        name: Some(port.name.to_owned()),
+        port: port.number.into(),
+        protocol: Some(port.protocol.to_owned()),
+        target_port: Some(IntOrString::String(port.name.to_owned())),
+        ..ServicePort::default()
+    });
+    Service {
+        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), around),
+        spec: Some(ServiceSpec {
+            cluster_ip: Some("None".to_owned()),
+            ip_family_policy: Some("SingleStack".to_owned()),
+            publish_not_ready_addresses: Some(true),
+            ports: Some(ports.to_vec()),
+            selector: Some(labels::selector(&cluster.name)),
+            ..ServiceSpec::default()
+        }),
+        ..Service::default()
+    }
+}

@@ -1,0 +1,64 @@
+//! The StatefulSet of a pool.
+
+use k8s_openapi::api::apps::v1::{
+    RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
+};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use serde_json::json;
+use sha1_smol::Sha1;
+
+use super::{PoolSet, Surroundings, labels, metadata, names, pod};
+use crate::validate::{Pool, ValidatedCluster};
+
+/// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
+/// whether the live set has that template already.
+pub const TEMPLATE_HASH: &str = "grenache.dev/template-hash";
+/// Characters of that hash.
+const HASH_LENGTH: usize = 16;
+
+/// The set of a pool.
+///
+/// Its partition is its number of replicas, so that a new template reaches no pod by itself: the
+/// controller lowers the partition, Grape by Grape, while the cluster is well. A pod at or above
+/// the partition that is lost during such a roll comes back with the new template, and one below it
+/// as it was.
+pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, around: &Surroundings) -> PoolSet {
+    // At most limits::REPLICAS.
+    let replicas = i32::try_from(pool.replicas).unwrap_or(i32::MAX);
+    let template = pod::template(cluster, pool, around);
+    let name = names::set(&cluster.name, &pool.name);
+    let mut metadata = metadata(&name, labels::of_pool(&cluster.name, &pool.name), around);
+    metadata.annotations = Some(labels::map([(TEMPLATE_HASH, &hash(&template))]));
+    let set = StatefulSet {
+        metadata,
+        spec: Some(StatefulSetSpec {
+            replicas: Some(replicas),
+            service_name: Some(cluster.name.clone()),
+            selector: labels::having(labels::pool_selector(&cluster.name, &pool.name)),
+            template,
+            // Grapes need nobody before them, and many start sooner together.
+            pod_management_policy: Some("Parallel".to_owned()),
+            update_strategy: Some(StatefulSetUpdateStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                rolling_update: Some(RollingUpdateStatefulSetStrategy {
+                    partition: Some(replicas),
+                    ..RollingUpdateStatefulSetStrategy::default()
+                }),
+            }),
+            revision_history_limit: Some(5),
+            min_ready_seconds: Some(0),
+            ..StatefulSetSpec::default()
+        }),
+        ..StatefulSet::default()
+    };
+    PoolSet { pool: pool.name.clone(), replicas, set }
+}
+
+/// A hash of a pod template: the same for the same template, in whichever run of the operator.
+fn hash(template: &PodTemplateSpec) -> String {
+    // As a value, whose keys are sorted. It is a mark, and keeps no secret.
+    let json = json!(template).to_string();
+    let mut hash = Sha1::from(json).digest().to_string();
+    hash.truncate(HASH_LENGTH);
+    hash
+}
