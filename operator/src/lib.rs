@@ -6,14 +6,18 @@
 //! | [`manifest`] | YAML: a file to a `GrapeCluster`, and the CRD to a file | what is run |
 //! | [`validate`] | a spec to a cluster that can run; pure | files, Kubernetes |
 //! | [`local`] | a cluster's Grapes on this machine | Kubernetes |
+//! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
+//! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
 //! | [`cli`] | the command `grape-operator` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod leader;
 pub mod local;
 pub mod manifest;
+pub mod metrics;
 pub mod validate;
