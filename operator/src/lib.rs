@@ -8,10 +8,14 @@
 //! | [`observe`] | what the Grapes of a cluster see, and whether they find each other | Kubernetes |
 //! | [`local`] | a cluster's Grapes on this machine | Kubernetes |
 //! | [`desired`] | a cluster to the Kubernetes objects that it needs; pure | the API server |
+//! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
+//! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
+//! | [`leader`] | one leader among several replicas | Grapes |
 //! | [`cli`] | the command `grape-operator` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+pub mod admin;
 pub mod cli;
 pub mod cluster;
 pub mod controller;
@@ -19,4 +23,6 @@ pub mod desired;
 pub mod local;
 pub mod manifest;
 pub mod observe;
+pub mod leader;
+pub mod metrics;
 pub mod validate;

@@ -25,4 +25,4 @@ pub mod engine;
 pub mod http;
 pub mod krpc;
 pub mod lifecycle;
-mod metrics;
+pub mod metrics;

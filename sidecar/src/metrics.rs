@@ -1,7 +1,7 @@
 //! What a Grape tells Prometheus. Each Grape has a registry of its own, so that several can run in
 //! one process; what the DHT counts is read when it is asked for.
 
-mod process;
+pub mod process;
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@ use super::family;
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// The figures of now.
-pub(super) fn families() -> Vec<MetricFamily> {
+pub fn families() -> Vec<MetricFamily> {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     let figures = [
         (

@@ -1,0 +1,301 @@
+//! The pages for those who run the operator: `/healthz`, `/readyz`, `/metrics`.
+//!
+//! Each connection is for one request, and short: kubelet's probes and Prometheus' scrapes need no
+//! more, and nobody can take up the server's memory.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use crate::metrics::Metrics;
+
+/// Most connections at once. Further ones wait in the system's queue.
+const CONNECTIONS: usize = 64;
+
+/// How long one connection may last: for its request's head, and for the answer to be read.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Largest head of a request in bytes.
+const MAX_HEAD: usize = 16 << 10;
+
+/// How long no connection is accepted after accepting failed, for want of file descriptors say.
+const PAUSE: Duration = Duration::from_millis(100);
+
+const TEXT: &str = "text/plain; charset=utf-8";
+
+/// Whether `/readyz` says yes, and otherwise why not. Clones tell the same.
+#[derive(Debug, Clone)]
+pub struct Readiness(watch::Sender<Option<&'static str>>);
+
+impl Readiness {
+    /// Not ready, for this reason, which is one line.
+    pub fn not_yet(reason: &'static str) -> Self {
+        Self(watch::Sender::new(Some(reason)))
+    }
+
+    /// Ready from now on.
+    pub fn ready(&self) {
+        self.0.send_replace(None);
+    }
+
+    /// Not ready from now on, for this reason, which is one line.
+    pub fn not_ready(&self, reason: &'static str) {
+        self.0.send_replace(Some(reason));
+    }
+}
+
+/// What the pages show.
+#[derive(Clone)]
+pub struct Pages {
+    /// `/readyz`.
+    pub readiness: Readiness,
+    /// `/metrics`.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Listens at an address.
+///
+/// # Errors
+///
+/// When it is in use, is not this host's, or may not be bound.
+pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    TcpListener::bind(address).await
+}
+
+/// Serves the pages until `stop`.
+pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
+    serve_patiently(listener, pages, stop, PATIENCE).await;
+}
+
+async fn serve_patiently(
+    listener: TcpListener,
+    pages: Pages,
+    stop: CancellationToken,
+    patience: Duration,
+) {
+    let mut connections = JoinSet::new();
+    let mut failing = false;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            Some(ended) = connections.join_next() => {
+                if let Err(error) = ended {
+                    error!(%error, "a connection failed: this is a defect of the operator");
+                }
+            }
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    failing = false;
+                    let answered = timeout(patience, answer(stream, pages.clone()));
+                    connections.spawn(async { drop(answered.await) });
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "cannot accept connections: trying on");
+                    }
+                    sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+}
+
+async fn answer(stream: TcpStream, pages: Pages) {
+    let service = service_fn(|request: Request<Incoming>| {
+        let response = pages.answer(request.method(), request.uri().path());
+        async { Ok::<_, Infallible>(response) }
+    });
+    let connection = http1::Builder::new()
+        .keep_alive(false)
+        .half_close(true)
+        .max_buf_size(MAX_HEAD)
+        .serve_connection(TokioIo::new(stream), service);
+    // An error here is the client's: it went away, or did not speak HTTP and was told so.
+    let _ = connection.await;
+}
+
+impl Pages {
+    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
+        let page: fn(&Self) -> Response<Full<Bytes>> = match path {
+            // It is answered, so the process' tasks are alive: it ends when one of them does.
+            "/healthz" => |_| reply(StatusCode::OK, TEXT, "ok\n"),
+            "/readyz" => Self::readyz,
+            "/metrics" => Self::metrics,
+            _ => return reply(StatusCode::NOT_FOUND, TEXT, "not found\n"),
+        };
+        if matches!(*method, Method::GET | Method::HEAD) {
+            return page(self);
+        }
+        let mut response = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        response
+    }
+
+    fn readyz(&self) -> Response<Full<Bytes>> {
+        match *self.readiness.0.borrow() {
+            None => reply(StatusCode::OK, TEXT, "ok\n"),
+            Some(reason) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
+        }
+    }
+
+    fn metrics(&self) -> Response<Full<Bytes>> {
+        match self.metrics.exposition() {
+            Ok(text) => reply(StatusCode::OK, prometheus::TEXT_FORMAT, text),
+            Err(error) => {
+                error!(%error, "the metrics cannot be written: this is a defect of the operator");
+                reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n"))
+            }
+        }
+    }
+}
+
+fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::time::Instant;
+
+    use super::*;
+
+    struct Server {
+        address: SocketAddr,
+        readiness: Readiness,
+        stop: CancellationToken,
+        ended: tokio::task::JoinHandle<()>,
+    }
+
+    async fn server() -> Server {
+        server_with(PATIENCE).await
+    }
+
+    async fn server_with(patience: Duration) -> Server {
+        let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let readiness = Readiness::not_yet("starting");
+        let metrics = Arc::new(Metrics::new().unwrap());
+        let pages = Pages { readiness: readiness.clone(), metrics };
+        let stop = CancellationToken::new();
+        let ended = tokio::spawn(serve_patiently(listener, pages, stop.clone(), patience));
+        Server { address, readiness, stop, ended }
+    }
+
+    impl Server {
+        async fn connect(&self) -> TcpStream {
+            TcpStream::connect(self.address).await.unwrap()
+        }
+
+        /// The whole answer, which ends with its connection.
+        async fn ask(&self, method: &str, path: &str) -> String {
+            let mut stream = self.connect().await;
+            let head = format!("{method} {path} HTTP/1.1\r\nhost: a\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            answer
+        }
+    }
+
+    #[rstest]
+    #[case("GET", "/healthz", "200 OK", "ok\n")]
+    #[case("HEAD", "/healthz", "200 OK", "")]
+    #[case("GET", "/healthz?verbose", "200 OK", "ok\n")]
+    #[case("GET", "/readyz", "503 Service Unavailable", "starting\n")]
+    #[case("POST", "/healthz", "405 Method Not Allowed", "only GET and HEAD\n")]
+    #[case("DELETE", "/metrics", "405 Method Not Allowed", "only GET and HEAD\n")]
+    #[case("GET", "/", "404 Not Found", "not found\n")]
+    #[case("POST", "/healthz/", "404 Not Found", "not found\n")]
+    #[tokio::test]
+    async fn pages_are_answered(
+        #[case] method: &str,
+        #[case] path: &str,
+        #[case] status: &str,
+        #[case] body: &str,
+    ) {
+        let answer = server().await.ask(method, path).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{answer}");
+        assert!(answer.ends_with(&format!("\r\n\r\n{body}")), "{answer}");
+        assert_eq!(answer.contains("allow: GET, HEAD\r\n"), status.starts_with("405"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn readiness_is_the_one_of_now() {
+        let server = server().await;
+        server.readiness.ready();
+        assert!(server.ask("GET", "/readyz").await.starts_with("HTTP/1.1 200 "));
+        server.readiness.not_ready("stopping");
+        assert!(server.ask("GET", "/readyz").await.ends_with("\r\n\r\nstopping\n"));
+    }
+
+    #[tokio::test]
+    async fn metrics_are_in_prometheus_format() {
+        let answer = server().await.ask("GET", "/metrics").await;
+        assert!(answer.contains("content-type: text/plain; version=0.0.4\r\n"), "{answer}");
+        assert!(answer.contains("\ngrape_operator_leader 0\n"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn those_who_say_nothing_are_hung_up_on_and_let_others_in() {
+        let patience = Duration::from_secs(1);
+        let server = server_with(patience).await;
+        let began = Instant::now();
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS {
+            let mut stream = server.connect().await;
+            stream.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+            silent.push(stream);
+        }
+        // It waits for a place, and gets one.
+        assert!(server.ask("GET", "/healthz").await.ends_with("ok\n"));
+        assert!(began.elapsed() >= patience, "{:?}", began.elapsed());
+        for mut stream in silent {
+            assert!(matches!(stream.read(&mut [0; 64]).await, Ok(0) | Err(_)));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_head_beyond_measure_is_refused() {
+        let server = server().await;
+        let mut stream = server.connect().await;
+        let head = format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(2 * MAX_HEAD));
+        // It may hang up before it has read all.
+        let _ = stream.write_all(head.as_bytes()).await;
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer).await;
+        assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
+    }
+
+    #[tokio::test]
+    async fn it_ends_when_told() {
+        let server = server().await;
+        let _open = server.connect().await;
+        server.stop.cancel();
+        server.ended.await.unwrap();
+        assert!(TcpStream::connect(server.address).await.is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! What the operator tells Prometheus: of itself, and of each cluster.
+//!
+//! What is counted here lies in a registry. What is told of a cluster is kept as it was told, and
+//! made into metrics when it is asked for: so nothing of a cluster that is gone can be left over.
+
+mod health;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder,
+};
+
+pub use health::Health;
+use health::Key;
+
+/// Upper bounds of the reconcile durations' buckets in seconds: some ten requests of milliseconds
+/// each when all is well, and the API server's timeouts when it is not.
+const DURATIONS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+
+/// How a reconciliation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The cluster is as its spec wants it, or on its way.
+    Ok,
+    /// The spec cannot be used.
+    Invalid,
+    /// Something failed, and is tried again.
+    Error,
+}
+
+impl Outcome {
+    const ALL: [Self; 3] = [Self::Ok, Self::Invalid, Self::Error];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Invalid => "invalid",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// The operator's metrics, in a registry of their own.
+pub struct Metrics {
+    registry: Registry,
+    leader: IntGauge,
+    reconciled: [Histogram; Outcome::ALL.len()],
+    queue: IntGauge,
+    clusters: Mutex<BTreeMap<Key, Health>>,
+}
+
+impl Metrics {
+    /// Metrics of an operator that does not lead, and knows no cluster.
+    ///
+    /// # Errors
+    ///
+    /// When two metrics clash.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let leader = IntGauge::new("grape_operator_leader", "1 on the replica that leads.")?;
+        let queue = IntGauge::new(
+            "grape_operator_queue_depth",
+            "Clusters waiting to be reconciled, or being reconciled.",
+        )?;
+        let reconciled = HistogramVec::new(
+            HistogramOpts::new(
+                "grape_operator_reconcile_duration_seconds",
+                "Time that one reconciliation of one cluster took.",
+            )
+            .buckets(DURATIONS.to_vec()),
+            &["result"],
+        )?;
+        let version = Opts::new(
+            "grape_operator_build_info",
+            "The operator's version; the value is always 1.",
+        )
+        .const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = IntGauge::with_opts(version)?;
+        build.set(1);
+        let registry = Registry::new();
+        let parts: [Box<dyn Collector>; 4] = [
+            Box::new(leader.clone()),
+            Box::new(queue.clone()),
+            Box::new(reconciled.clone()),
+            Box::new(build),
+        ];
+        for part in parts {
+            registry.register(part)?;
+        }
+        Ok(Self {
+            registry,
+            leader,
+            // Made at the start, so that a rate is seen from the first one on.
+            reconciled: Outcome::ALL
+                .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
+            queue,
+            clusters: Mutex::default(),
+        })
+    }
+
+    /// Whether this replica leads.
+    pub fn leader(&self, leads: bool) {
+        self.leader.set(leads.into());
+    }
+
+    /// A reconciliation ended.
+    pub fn reconciled(&self, result: Outcome, took: Duration) {
+        self.reconciled[result as usize].observe(took.as_secs_f64());
+    }
+
+    /// How many clusters are waiting or being reconciled.
+    pub fn queue(&self, depth: usize) {
+        self.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// How a cluster is. It replaces all that was told of it before.
+    pub fn cluster(&self, namespace: &str, name: &str, health: &Health) {
+        self.clusters().insert((namespace.to_owned(), name.to_owned()), health.clone());
+    }
+
+    /// A cluster is gone, and so are its series.
+    pub fn forget(&self, namespace: &str, name: &str) {
+        self.clusters().remove(&(namespace.to_owned(), name.to_owned()));
+    }
+
+    /// All metrics in Prometheus' text format, those of the process among them.
+    ///
+    /// # Errors
+    ///
+    /// When a metric cannot be written, which its name or labels alone can cause.
+    pub fn exposition(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut families = self.registry.gather();
+        families.extend(health::families(&self.clusters())?);
+        families.extend(grape::metrics::process::families());
+        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut text = Vec::with_capacity(16 << 10);
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(text)
+    }
+
+    fn clusters(&self) -> MutexGuard<'_, BTreeMap<Key, Health>> {
+        self.clusters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(metrics: &Metrics) -> String {
+        String::from_utf8(metrics.exposition().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn outcomes_are_indices() {
+        for (position, outcome) in Outcome::ALL.into_iter().enumerate() {
+            assert_eq!(outcome as usize, position, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn the_operator_is_shown_from_the_start() {
+        let metrics = Metrics::new().unwrap();
+        let before = text(&metrics);
+        metrics.leader(true);
+        metrics.queue(3);
+        metrics.reconciled(Outcome::Invalid, Duration::from_millis(70));
+        let after = text(&metrics);
+        let name = "grape_operator_reconcile_duration_seconds";
+        for (text, line) in [
+            (&before, "grape_operator_leader 0".to_owned()),
+            (&before, "grape_operator_queue_depth 0".to_owned()),
+            (&before, format!("{name}_count{{result=\"ok\"}} 0")),
+            (&before, format!("{name}_count{{result=\"error\"}} 0")),
+            (
+                &before,
+                concat!("grape_operator_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1")
+                    .to_owned(),
+            ),
+            (&after, "grape_operator_leader 1".to_owned()),
+            (&after, "grape_operator_queue_depth 3".to_owned()),
+            (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.05\"}} 0")),
+            (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.1\"}} 1")),
+        ] {
+            assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
+        }
+        assert!(before.contains("\nprocess_resident_memory_bytes "), "{before}");
+        assert!(!after.contains("grape_cluster_"), "{after}");
+        metrics.leader(false);
+        assert!(text(&metrics).contains("\ngrape_operator_leader 0\n"));
+    }
+}

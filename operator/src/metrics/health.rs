@@ -1,0 +1,185 @@
+//! The metrics of clusters, made from what was told of them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use prometheus::proto::MetricFamily;
+use prometheus::{GaugeVec, Opts, Registry};
+
+/// What is told of a cluster. What is `None` is not known, and has no series.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Health {
+    /// Grapes that it is to have.
+    pub desired: usize,
+    /// Grapes that are ready.
+    pub ready: usize,
+    /// Grapes that run as the spec is now.
+    pub updated: usize,
+    /// Grapes that run and do not answer.
+    pub unreachable: usize,
+    /// Its conditions by their type; `None` is Unknown.
+    pub conditions: Vec<(&'static str, Option<bool>)>,
+    /// Groups of Grapes that do not see each other.
+    pub islands: Option<usize>,
+    /// Fewest other nodes that one of its Grapes knows.
+    pub known_neighbours_min: Option<usize>,
+    /// Share of the last lookups of a canary that found it, 0 to 1.
+    pub lookup_success_ratio: Option<f64>,
+    /// Median of the last lookups' durations.
+    pub lookup_p50: Option<Duration>,
+    /// What 95 % of the last lookups took at most.
+    pub lookup_p95: Option<Duration>,
+}
+
+/// A cluster's namespace and name.
+pub(super) type Key = (String, String);
+
+/// A further label's value and the figure, for each series of one cluster.
+type Series = Vec<(Option<&'static str>, f64)>;
+
+/// A metric's name and help, its further label, and how it is read.
+type Metric = (&'static str, &'static str, Option<&'static str>, fn(&Health) -> Series);
+
+const METRICS: [Metric; 9] = [
+    ("grapes_desired", "Grapes that the cluster is to have.", None, |h| count(Some(h.desired))),
+    ("grapes_ready", "Grapes that are ready.", None, |h| count(Some(h.ready))),
+    ("grapes_updated", "Grapes that run as the spec is now.", None, |h| count(Some(h.updated))),
+    ("grapes_unreachable", "Grapes that run and do not answer.", None, |h| {
+        count(Some(h.unreachable))
+    }),
+    ("condition", "Conditions: 1 is True, 0 False, -1 Unknown.", Some("type"), |h| {
+        h.conditions.iter().map(|(kind, holds)| (Some(*kind), truth(*holds))).collect()
+    }),
+    ("islands", "Groups of Grapes that do not see each other; 1 is well.", None, |h| {
+        count(h.islands)
+    }),
+    ("known_neighbours_min", "Fewest other nodes that a Grape of it knows.", None, |h| {
+        count(h.known_neighbours_min)
+    }),
+    ("lookup_success_ratio", "Share of the last lookups of a canary that found it.", None, |h| {
+        one(h.lookup_success_ratio)
+    }),
+    ("lookup_duration_seconds", "Time the last canary lookups took.", Some("quantile"), |h| {
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
+        let quantiles = [("0.5", seconds(h.lookup_p50)), ("0.95", seconds(h.lookup_p95))];
+        quantiles.into_iter().filter_map(|(quantile, time)| Some((Some(quantile), time?))).collect()
+    }),
+];
+
+/// All metrics of all clusters, in the order of their names and labels.
+pub(super) fn families(
+    clusters: &BTreeMap<Key, Health>,
+) -> Result<Vec<MetricFamily>, prometheus::Error> {
+    let registry = Registry::new();
+    for (name, help, label, read) in METRICS {
+        let labels: Vec<&str> = ["namespace", "name"].into_iter().chain(label).collect();
+        let gauges = GaugeVec::new(Opts::new(format!("grape_cluster_{name}"), help), &labels)?;
+        for ((namespace, cluster), health) in clusters {
+            for (further, value) in read(health) {
+                let own = [namespace.as_str(), cluster.as_str()];
+                let values: Vec<&str> = own.into_iter().chain(further).collect();
+                gauges.get_metric_with_label_values(&values)?.set(value);
+            }
+        }
+        registry.register(Box::new(gauges))?;
+    }
+    // One without a sample is left out.
+    Ok(registry.gather())
+}
+
+fn one(figure: Option<f64>) -> Series {
+    figure.map(|figure| (None, figure)).into_iter().collect()
+}
+
+fn count(number: Option<usize>) -> Series {
+    one(number.map(|number| number as f64))
+}
+
+fn truth(condition: Option<bool>) -> f64 {
+    condition.map_or(-1.0, |holds| if holds { 1.0 } else { 0.0 })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metrics::Metrics;
+
+    /// Series of clusters, without those of the operator and the process.
+    fn series(metrics: &Metrics) -> Vec<String> {
+        let text = String::from_utf8(metrics.exposition().unwrap()).unwrap();
+        let series = text.lines().filter(|line| line.starts_with("grape_cluster_"));
+        series.map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn a_cluster_is_shown_with_all_that_is_known() {
+        let metrics = Metrics::new().unwrap();
+        let health = Health {
+            desired: 5,
+            ready: 4,
+            updated: 3,
+            unreachable: 1,
+            conditions: vec![
+                ("Ready", Some(false)),
+                ("Bootstrapped", Some(true)),
+                ("Partitioned", None),
+            ],
+            islands: Some(2),
+            known_neighbours_min: Some(0),
+            lookup_success_ratio: Some(0.75),
+            lookup_p50: Some(Duration::from_micros(1500)),
+            lookup_p95: Some(Duration::from_secs(2)),
+        };
+        metrics.cluster("prod", "market", &health);
+        let of = |name: &str, further: &str, value: &str| {
+            format!("grape_cluster_{name}{{name=\"market\",namespace=\"prod\"{further}}} {value}")
+        };
+        assert_eq!(
+            series(&metrics),
+            [
+                of("condition", ",type=\"Bootstrapped\"", "1"),
+                of("condition", ",type=\"Partitioned\"", "-1"),
+                of("condition", ",type=\"Ready\"", "0"),
+                of("grapes_desired", "", "5"),
+                of("grapes_ready", "", "4"),
+                of("grapes_unreachable", "", "1"),
+                of("grapes_updated", "", "3"),
+                of("islands", "", "2"),
+                of("known_neighbours_min", "", "0"),
+                of("lookup_duration_seconds", ",quantile=\"0.5\"", "0.0015"),
+                of("lookup_duration_seconds", ",quantile=\"0.95\"", "2"),
+                of("lookup_success_ratio", "", "0.75"),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_any_more_is_not_shown() {
+        let metrics = Metrics::new().unwrap();
+        let known = Health {
+            conditions: vec![("Ready", Some(true))],
+            islands: Some(1),
+            lookup_p50: Some(Duration::ZERO),
+            ..Health::default()
+        };
+        metrics.cluster("prod", "market", &known);
+        assert_eq!(series(&metrics).len(), 7);
+        metrics.cluster("prod", "market", &Health::default());
+        assert_eq!(series(&metrics).len(), 4);
+        assert!(series(&metrics).iter().all(|line| line.contains("_grapes_")));
+    }
+
+    #[test]
+    fn a_cluster_that_is_gone_leaves_nothing() {
+        let metrics = Metrics::new().unwrap();
+        metrics.cluster("prod", "market", &Health::default());
+        metrics.cluster("test", "market", &Health::default());
+        metrics.forget("prod", "market");
+        assert_eq!(series(&metrics).len(), 4);
+        assert!(series(&metrics).iter().all(|line| line.contains("namespace=\"test\"")));
+        metrics.forget("test", "market");
+        metrics.forget("test", "never was");
+        let text = String::from_utf8(metrics.exposition().unwrap()).unwrap();
+        assert!(!text.contains("grape_cluster_"), "{text}");
+    }
+}
