@@ -1,3 +1,159 @@
-//! Reconciles GrapeClusters.
+//! Makes what is there as GrapeClusters want it, and keeps it so.
+//!
+//! [`reconcile`] is the pipeline: validate → build → apply → observe → report.
+//!
+//! | module | concern | |
+//! |---|---|---|
+//! | [`stores`] | what there is, watched | I/O |
+//! | [`live`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
+//! | [`roll`] | which Grape is replaced next | pure |
+//! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
+//! | [`report`] | status, conditions and figures | pure |
+//! | [`write`], [`events`] | status and events written | I/O |
+//! | [`memory`] | what is known from one reconciliation to the next | |
+//! | [`queue`] | who waits | |
+//! | [`census`] | which clusters there are | pure |
 
+pub mod apply;
+pub mod census;
+pub mod error;
+pub mod events;
+pub mod grapes;
+pub mod live;
+pub mod memory;
+pub mod objects;
+pub mod queue;
+pub mod reconcile;
+pub mod report;
 pub mod roll;
+pub mod stores;
+pub mod write;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::future::join_all;
+use futures_util::stream;
+use futures_util::{StreamExt, TryStreamExt};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::controller::{self, Action, Controller};
+use kube::runtime::reflector;
+use kube::runtime::watcher::{self, watcher};
+use kube::{Client, ResourceExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, info, warn};
+
+use crate::metrics::Metrics;
+use crate::observe::Observer;
+use error::Error;
+use events::Events;
+use memory::Memory;
+use queue::Queue;
+use reconcile::{Reconciler, Settings, reconcile};
+use stores::{Stored, Stores};
+
+/// How long signals of one cluster are gathered before it is reconciled: a StatefulSet changes
+/// several objects at once.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// What a controller needs.
+#[derive(Clone)]
+pub struct Setup {
+    /// The way to the API server.
+    pub client: Client,
+    /// Where figures go.
+    pub metrics: Arc<Metrics>,
+    /// The namespaces to watch; none for all.
+    pub namespaces: Vec<String>,
+    /// Most clusters reconciled at once, at least 1.
+    pub concurrency: u16,
+    /// The name under which events are told.
+    pub identity: String,
+    /// What reconciliations go by.
+    pub settings: Settings,
+    /// Ends it: what is under way is finished.
+    pub stop: CancellationToken,
+}
+
+/// Reconciles clusters until it is told to stop.
+pub async fn run(setup: Setup) {
+    let observer = Observer::default();
+    if setup.namespaces.is_empty() {
+        control(&setup, None, observer).await;
+    } else {
+        let each = setup.namespaces.iter().map(|it| control(&setup, Some(it), observer.clone()));
+        join_all(each).await;
+    }
+}
+
+async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
+    let Setup { client, metrics, concurrency, identity, settings, stop, .. } = setup;
+    let (stores, signals) = Stores::watch(client, namespace);
+    let (looked, looks) = mpsc::unbounded_channel();
+    let reconciler = Arc::new(Reconciler {
+        client: client.clone(),
+        stores: stores.clone(),
+        memory: Memory::default(),
+        census: Mutex::default(),
+        queue: Queue::new(Arc::clone(metrics)),
+        observer,
+        events: Events::new(client.clone(), identity),
+        metrics: Arc::clone(metrics),
+        looked,
+        settings: settings.clone(),
+        stop: stop.clone(),
+    });
+    let looks = stream::unfold(looks, |mut looks: mpsc::UnboundedReceiver<_>| async move {
+        Some((looks.recv().await?, looks))
+    });
+    let signals = stream::select(signals, looks);
+    let queued = Arc::clone(&reconciler);
+    let signals = signals.inspect(move |cluster| queued.queue.join(cluster.clone()));
+
+    let (store, writer) = reflector::store();
+    let watched = Arc::clone(&reconciler);
+    let clusters = watcher(stores::api::<Stored>(client, namespace), watcher::Config::default())
+        .modify(|cluster| cluster.managed_fields_mut().clear())
+        .default_backoff()
+        .reflect(writer)
+        .inspect_ok(move |event| watched.noted(event))
+        .touched_objects();
+    let config = controller::Config::default().concurrency(*concurrency).debounce(GATHER);
+    let stopped = stop.clone();
+    let mut results = Controller::for_stream(clusters, store)
+        .with_config(config)
+        .reconcile_on(signals)
+        .graceful_shutdown_on(async move { stopped.cancelled().await })
+        .run(reconcile, retry, reconciler)
+        .boxed();
+    info!(namespace = namespace.unwrap_or("all"), "watching GrapeClusters");
+    while let Some(result) = results.next().await {
+        match result {
+            // Told by `retry`, or it went well.
+            Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+            // Something was told of one that is gone.
+            Err(controller::Error::ObjectNotFound(gone)) => debug!(%gone, "it is gone"),
+            Err(error) => warn!(%error, "cannot watch GrapeClusters; trying again"),
+        }
+    }
+}
+
+/// When a reconciliation that failed is tried again: soon at first, and within a minute ever after.
+fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
+    let uid = stored.uid().unwrap_or_default();
+    let failures = reconciler.memory.of(&uid, |memory| {
+        memory.failures += 1;
+        memory.failures
+    });
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(Duration::from_millis(250))
+        .with_max_delay(Duration::from_secs(60))
+        .without_max_times()
+        .with_jitter();
+    let pause = pauses.build().nth(failures.min(16)).unwrap_or(Duration::from_secs(60));
+    let (name, namespace) = (stored.name_any(), stored.namespace());
+    warn!(name, namespace, failures, ?pause, %error, "cannot reconcile; trying again");
+    Action::requeue(pause)
+}

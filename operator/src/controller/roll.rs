@@ -206,9 +206,17 @@ impl Pool {
     /// Whether no pod of it is to change; one that is not there yet will be right.
     fn is_settled(&self) -> bool {
         match &self.set {
-            Some(set) => set.template_is_current && self.is_complete(set),
-            None => true,
+            Some(set) if !self.grapes.is_empty() => {
+                set.template_is_current && self.is_complete(set)
+            }
+            _ => true,
         }
+    }
+
+    /// Whether it has all its Grapes, and they are ready.
+    pub fn is_ready(&self) -> bool {
+        let ready = self.grapes.values().filter(|grape| grape.ready).count();
+        i64::try_from(ready).ok() == Some(i64::from(self.desired))
     }
 
     /// Pods that are not of the template that is wanted.

@@ -80,6 +80,16 @@ pub struct PoolSet {
     pub set: StatefulSet,
 }
 
+impl PoolSet {
+    /// Lets the set replace pods from the ordinal `partition` up, and no others.
+    pub fn set_partition(&mut self, partition: i32) {
+        let strategy = self.set.spec.as_mut().and_then(|spec| spec.update_strategy.as_mut());
+        if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {
+            rolling.partition = Some(partition);
+        }
+    }
+}
+
 /// The objects that a cluster needs.
 pub fn desired(cluster: &ValidatedCluster, around: &Surroundings) -> Desired {
     let set = |pool| statefulset::build(cluster, pool, around);

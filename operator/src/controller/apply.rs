@@ -1,0 +1,235 @@
+//! Objects of a cluster: applied where they differ, made anew where they cannot be changed, deleted
+//! where they are no more wanted.
+//!
+//! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
+//! is as it was then costs no call.
+
+use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::{Api, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::info;
+
+use super::error::Error;
+use super::memory::{Memory, Stamp};
+use crate::desired::labels;
+
+/// The field manager of all that the operator writes.
+pub const MANAGER: &str = "grape-operator";
+
+/// Whose objects are applied.
+pub struct Applier<'a> {
+    /// The cluster that controls them.
+    pub owner: &'a OwnerReference,
+    /// What was applied before.
+    pub memory: &'a Memory,
+}
+
+/// How an object that cannot be changed in place is removed to be made anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remake {
+    /// With all that it controls.
+    Whole,
+    /// Alone: its pods stay, and the new one takes them over.
+    Orphaning,
+}
+
+/// What came of applying an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// It is as it should be.
+    None,
+    /// It was made.
+    Created,
+    /// It was changed.
+    Updated,
+    /// It was deleted to be made anew, or is still being deleted: its end will be told.
+    Leaving,
+}
+
+impl Applier<'_> {
+    /// Applies an object; `live` is the one that is watched, if there is one.
+    ///
+    /// # Errors
+    /// It is refused, its name is taken, or the API server cannot do it now.
+    pub async fn apply<K>(
+        &self,
+        (api, kind): (&Api<K>, &str),
+        object: &K,
+        live: Option<Arc<K>>,
+        remake: Remake,
+    ) -> Result<Change, Error>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let thing = Thing::of(kind, object);
+        let sent = hash(object)?;
+        let live = match live {
+            Some(live) => Some(live),
+            // One that is not watched is not ours, or was made a moment ago.
+            None => api.get_opt(&thing.name).await?.map(Arc::new),
+        };
+        if let Some(live) = &live {
+            self.check_owner(&thing, &**live)?;
+            if live.meta().deletion_timestamp.is_some() {
+                return Ok(Change::Leaving);
+            }
+            let stamp = Stamp { sent, version: live.resource_version() };
+            if self
+                .memory
+                .of(&self.owner.uid, |memory| memory.applied.get(&thing.key()) == Some(&stamp))
+            {
+                return Ok(Change::None);
+            }
+        }
+        let force = PatchParams::apply(MANAGER).force();
+        let applied = match api.patch(&thing.name, &force, &Patch::Apply(object)).await {
+            Ok(applied) => applied,
+            Err(kube::Error::Api(refusal)) if refusal.code == 422 && live.is_some() => {
+                if self.is_good(api, object).await? {
+                    self.remove(api, &thing, live.as_deref(), remake).await?;
+                    return Ok(Change::Leaving);
+                }
+                return Err(thing.refused(&refusal.message));
+            }
+            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => {
+                return Err(thing.refused(&refusal.message));
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let version = applied.resource_version();
+        let before = live.as_ref().map(|live| live.resource_version());
+        let stamp = Stamp { sent, version: version.clone() };
+        self.memory.of(&self.owner.uid, |memory| memory.applied.insert(thing.key(), stamp));
+        Ok(match before {
+            None => {
+                info!(kind = thing.kind, name = thing.name, "created");
+                Change::Created
+            }
+            Some(before) if before == version => Change::None,
+            Some(_) => {
+                info!(kind = thing.kind, name = thing.name, "updated");
+                Change::Updated
+            }
+        })
+    }
+
+    /// Deletes an object that is no more wanted.
+    ///
+    /// # Errors
+    /// The API server cannot do it now.
+    pub async fn prune<K>(&self, (api, kind): (&Api<K>, &str), object: &K) -> Result<(), Error>
+    where
+        K: Resource + Clone + Debug + DeserializeOwned,
+    {
+        if object.meta().deletion_timestamp.is_some() {
+            return Ok(());
+        }
+        self.remove(api, &Thing::of(kind, object), Some(object), Remake::Whole).await
+    }
+
+    /// Whether an object that cannot be applied over the one that is there would be taken as a new
+    /// one: a dry run says that the name is taken, which is told after all else was found good.
+    async fn is_good<K>(&self, api: &Api<K>, object: &K) -> Result<bool, Error>
+    where
+        K: Resource + Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let dry = PostParams { dry_run: true, ..PostParams::default() };
+        match api.create(&dry, object).await {
+            Ok(_) => Ok(true),
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(true),
+            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn remove<K>(
+        &self,
+        api: &Api<K>,
+        thing: &Thing,
+        live: Option<&K>,
+        remake: Remake,
+    ) -> Result<(), Error>
+    where
+        K: Resource + Clone + Debug + DeserializeOwned,
+    {
+        let propagation_policy = Some(match remake {
+            Remake::Whole => PropagationPolicy::Background,
+            Remake::Orphaning => PropagationPolicy::Orphan,
+        });
+        // Whoever made another one of that name meanwhile keeps it.
+        let uid = live.and_then(|live| live.uid());
+        let preconditions = Some(Preconditions { uid, resource_version: None });
+        let parameters = DeleteParams { propagation_policy, preconditions, ..Default::default() };
+        info!(kind = thing.kind, name = thing.name, ?remake, "deleting");
+        match api.delete(&thing.name, &parameters).await {
+            Ok(_) => {}
+            Err(kube::Error::Api(refusal)) if refusal.code == 404 => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.memory.of(&self.owner.uid, |memory| memory.applied.remove(&thing.key()));
+        Ok(())
+    }
+
+    /// Whether an object is this cluster's.
+    pub fn controls(&self, live: &impl Resource) -> bool {
+        controller(live).is_some_and(|by| by.uid == self.owner.uid)
+    }
+
+    fn check_owner(&self, thing: &Thing, live: &impl Resource) -> Result<(), Error> {
+        let Thing { kind, name } = thing;
+        match controller(live) {
+            Some(by) if by.uid == self.owner.uid => Ok(()),
+            Some(by) if by.kind == self.owner.kind && by.name == self.owner.name => {
+                Err(Error::Former { kind: kind.clone(), name: name.clone() })
+            }
+            // One that somebody has freed of its owner is taken back.
+            None if is_labelled(live, &self.owner.name) => Ok(()),
+            _ => Err(Error::NameTaken { kind: kind.clone(), name: name.clone() }),
+        }
+    }
+}
+
+fn controller(live: &impl Resource) -> Option<&OwnerReference> {
+    live.meta().owner_references.as_ref()?.iter().find(|by| by.controller == Some(true))
+}
+
+fn is_labelled(live: &impl Resource, cluster: &str) -> bool {
+    let labels = live.meta().labels.as_ref();
+    let has = |key: &str, value: &str| {
+        labels.and_then(|labels| labels.get(key)).is_some_and(|found| found == value)
+    };
+    has(labels::MANAGED_BY, labels::OPERATOR) && has(labels::INSTANCE, cluster)
+}
+
+/// An object's kind and name.
+struct Thing {
+    kind: String,
+    name: String,
+}
+
+impl Thing {
+    fn of<K: Resource>(kind: &str, object: &K) -> Self {
+        Self { kind: kind.to_owned(), name: object.name_any() }
+    }
+
+    fn key(&self) -> (String, String) {
+        (self.kind.clone(), self.name.clone())
+    }
+
+    fn refused(&self, message: &str) -> Error {
+        let Self { kind, name } = self;
+        Error::Refused { kind: kind.clone(), name: name.clone(), message: message.to_owned() }
+    }
+}
+
+fn hash(object: &impl Serialize) -> Result<u64, Error> {
+    let mut hasher = DefaultHasher::new();
+    serde_json::to_vec(object)?.hash(&mut hasher);
+    Ok(hasher.finish())
+}

@@ -1,0 +1,102 @@
+//! Which clusters there are, so that what is known of one goes when it does. Pure.
+
+use std::collections::HashMap;
+
+use kube::ResourceExt;
+use kube::runtime::watcher::Event;
+
+use super::stores::Stored;
+
+/// Clusters by uid, as far as a watch has told.
+#[derive(Debug, Default)]
+pub struct Census {
+    known: HashMap<String, Name>,
+    /// Those that a new list has not named yet.
+    unnamed: HashMap<String, Name>,
+}
+
+/// A cluster's name, and its namespace.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    /// Its uid.
+    pub uid: String,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Census {
+    /// Takes note of an event; the clusters that are gone by it. A watch that broke off tells of
+    /// those that went meanwhile by not naming them in its next list.
+    pub fn note(&mut self, event: &Event<Stored>) -> Vec<Name> {
+        match event {
+            Event::Apply(cluster) | Event::InitApply(cluster) => {
+                let name = Name::of(cluster);
+                self.unnamed.remove(&name.uid);
+                self.known.insert(name.uid.clone(), name);
+                Vec::new()
+            }
+            Event::Delete(cluster) => {
+                let uid = cluster.uid().unwrap_or_default();
+                self.known.remove(&uid).into_iter().collect()
+            }
+            Event::Init => {
+                self.unnamed.clone_from(&self.known);
+                Vec::new()
+            }
+            Event::InitDone => {
+                let gone: Vec<_> = self.unnamed.drain().map(|(_, name)| name).collect();
+                self.known.retain(|uid, _| gone.iter().all(|name| name.uid != *uid));
+                gone
+            }
+        }
+    }
+}
+
+impl Name {
+    fn of(cluster: &Stored) -> Self {
+        Self {
+            uid: cluster.uid().unwrap_or_default(),
+            namespace: cluster.namespace().unwrap_or_default(),
+            name: cluster.name_any(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::DeserializeGuard;
+
+    use super::*;
+    use crate::cluster::{GrapeCluster, GrapeClusterSpec};
+
+    fn cluster(name: &str) -> Stored {
+        let mut cluster = GrapeCluster::new(name, GrapeClusterSpec::default());
+        cluster.metadata.uid = Some(format!("uid of {name}"));
+        DeserializeGuard(Ok(cluster))
+    }
+
+    fn names(gone: Vec<Name>) -> Vec<String> {
+        gone.into_iter().map(|gone| gone.name).collect()
+    }
+
+    #[test]
+    fn one_that_is_deleted_is_gone_once() {
+        let mut census = Census::default();
+        census.note(&Event::Apply(cluster("a")));
+        assert_eq!(names(census.note(&Event::Delete(cluster("a")))), ["a"]);
+        assert!(census.note(&Event::Delete(cluster("a"))).is_empty());
+    }
+
+    #[test]
+    fn one_that_a_new_list_does_not_name_is_gone() {
+        let mut census = Census::default();
+        census.note(&Event::Apply(cluster("a")));
+        census.note(&Event::Apply(cluster("b")));
+        census.note(&Event::Init);
+        census.note(&Event::InitApply(cluster("b")));
+        assert_eq!(names(census.note(&Event::InitDone)), ["a"]);
+        assert_eq!(names(census.note(&Event::Delete(cluster("b")))), ["b"]);
+    }
+}

@@ -1,0 +1,48 @@
+//! Why a reconciliation did not come to its end.
+
+/// Why a reconciliation did not come to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server, or an admission webhook, does not take an object as it would have to be.
+    #[error("the {kind} {name} is refused: {message}")]
+    Refused {
+        /// The object's kind.
+        kind: String,
+        /// The object's name.
+        name: String,
+        /// What was said.
+        message: String,
+    },
+    /// An object of that name is there, and is not this cluster's.
+    #[error(
+        "there is a {kind} {name} already that is not this cluster's: remove it, or make a cluster of \
+         another name"
+    )]
+    NameTaken {
+        /// The object's kind.
+        kind: String,
+        /// The object's name.
+        name: String,
+    },
+    /// An object of that name is there, of a cluster of the same name that was deleted.
+    #[error("the {kind} {name} of a former GrapeCluster of this name is still being removed")]
+    Former {
+        /// The object's kind.
+        kind: String,
+        /// The object's name.
+        name: String,
+    },
+    /// The API server cannot do it now.
+    #[error(transparent)]
+    Kube(#[from] kube::Error),
+    /// An object cannot be written, which is a defect.
+    #[error("cannot write an object: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Error {
+    /// Whether it stays so until somebody changes something.
+    pub fn is_lasting(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::NameTaken { .. })
+    }
+}

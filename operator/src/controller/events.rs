@@ -1,0 +1,126 @@
+//! Events of a cluster: one when something changes, none while it stays. `kubectl describe` shows
+//! them.
+
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource, ResourceExt};
+use tracing::{info, warn};
+
+use super::apply::MANAGER;
+use super::objects::Applied;
+use super::report::reasons;
+use super::stores::Stored;
+use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+
+/// Where events go.
+pub struct Events {
+    recorder: Recorder,
+    /// Clusters, by uid, of which a lasting fact was told that no status holds.
+    told: Mutex<HashSet<(String, &'static str)>>,
+}
+
+impl Events {
+    /// Events of the operator that is called `identity`.
+    pub fn new(client: Client, identity: &str) -> Self {
+        let reporter =
+            Reporter { controller: MANAGER.to_owned(), instance: Some(identity.to_owned()) };
+        Self { recorder: Recorder::new(client, reporter), told: Mutex::default() }
+    }
+
+    /// Tells how a status differs from the one that the cluster had.
+    pub async fn status(&self, cluster: &GrapeCluster, now: &GrapeClusterStatus) {
+        let of = |status: &GrapeClusterStatus| {
+            status.conditions.iter().find(|it| it.type_ == reasons::READY).cloned()
+        };
+        let before = cluster.status.as_ref().and_then(of);
+        let Some(ready) = of(now) else { return };
+        let same = before.is_some_and(|before| {
+            (before.status, before.reason) == (ready.status.clone(), ready.reason.clone())
+        });
+        if same {
+            return;
+        }
+        let kind = match &*ready.reason {
+            reasons::HEALTHY | reasons::SCALING | reasons::ROLLING_OUT | reasons::NOT_OBSERVED => {
+                EventType::Normal
+            }
+            _ => EventType::Warning,
+        };
+        self.publish(cluster, kind, &ready.reason, "Report", ready.message).await;
+    }
+
+    /// Tells what was done to the objects of a cluster.
+    pub async fn applied(&self, cluster: &GrapeCluster, applied: &Applied) {
+        for set in &applied.created {
+            let note = format!("Made the StatefulSet {set}.");
+            self.publish(cluster, EventType::Normal, "Created", "Apply", note).await;
+        }
+        for set in &applied.remade {
+            let note = format!(
+                "The StatefulSet {set} cannot be changed in place: it is made anew around its pods."
+            );
+            self.publish(cluster, EventType::Normal, "Remade", "Apply", note).await;
+        }
+        if applied.monitor_unknown && self.is_new(cluster, "monitor") {
+            let note = "spec.monitoring.serviceMonitor is true, and this Kubernetes knows no \
+                        ServiceMonitor: install the Prometheus operator, or set it to false.";
+            let kind = EventType::Warning;
+            self.publish(cluster, kind, "NoServiceMonitors", "Apply", note.to_owned()).await;
+        }
+    }
+
+    /// Tells that a pool which is no more in the spec has gone.
+    pub async fn pool_removed(&self, cluster: &GrapeCluster, set: &str) {
+        let note = format!("Removed the StatefulSet {set}: its pool is not in the spec.");
+        self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
+    }
+
+    /// Tells that a cluster cannot be read at all.
+    pub async fn unreadable(&self, stored: &Stored, why: &str) {
+        let note = format!("It cannot be read: {why}. Apply it again.");
+        self.publish(stored, EventType::Warning, reasons::INVALID, "Validate", note).await;
+    }
+
+    /// Forgets what was told of a cluster that is gone.
+    pub fn forget(&self, uid: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.retain(|(of, _)| of != uid);
+    }
+
+    fn is_new(&self, cluster: &GrapeCluster, fact: &'static str) -> bool {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.insert((cluster.uid().unwrap_or_default(), fact))
+    }
+
+    async fn publish<K>(
+        &self,
+        about: &K,
+        type_: EventType,
+        reason: &str,
+        action: &str,
+        note: String,
+    ) where
+        K: Resource<DynamicType = ()>,
+    {
+        let reference: ObjectReference = about.object_ref(&());
+        let (name, namespace) = (about.name_any(), about.namespace());
+        match type_ {
+            EventType::Normal => info!(name, namespace, reason, "{note}"),
+            EventType::Warning => warn!(name, namespace, reason, "{note}"),
+        }
+        let event = Event {
+            type_,
+            reason: reason.to_owned(),
+            note: Some(note),
+            action: action.to_owned(),
+            secondary: None,
+        };
+        // Nothing depends on an event: the log has it, too.
+        if let Err(error) = self.recorder.publish(&event, &reference).await {
+            warn!(name, namespace, %error, "cannot write an event");
+        }
+    }
+}

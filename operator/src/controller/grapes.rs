@@ -1,0 +1,220 @@
+//! What a pod tells of the Grape in it. Pure.
+
+use std::net::IpAddr;
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition};
+use kube::ResourceExt;
+
+use super::roll::Grape;
+use crate::cluster::limits;
+use crate::observe::Seat;
+use crate::validate::ValidatedCluster;
+
+/// How long a Grape may take from its pod's start to being ready before it counts as failing. It
+/// takes seconds; the image has to be fetched, too.
+const START: SignedDuration = SignedDuration::from_secs(180);
+
+/// For how long after its end a container that has ended twice counts as one that keeps ending: the
+/// longest pause between two starts, and a start.
+const LATELY: SignedDuration = SignedDuration::from_secs(8 * 60);
+
+/// The label by which a StatefulSet tells its pods' revision.
+const REVISION: &str = "controller-revision-hash";
+
+/// The Grape in a pod.
+pub fn grape(pod: &Pod, now: Timestamp) -> Grape {
+    let leaving = pod.metadata.deletion_timestamp.is_some();
+    let ready = is_ready(pod);
+    Grape {
+        pod: pod.name_any(),
+        revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
+        ready,
+        leaving,
+        failing: if ready || leaving { None } else { failing(pod, now) },
+    }
+}
+
+/// The ordinal of a StatefulSet's pod.
+pub fn ordinal(pod: &Pod) -> Option<i32> {
+    pod.metadata.name.as_deref()?.rsplit_once('-')?.1.parse().ok()
+}
+
+/// Whether a pod is ready, and not on its way out.
+pub fn is_ready(pod: &Pod) -> bool {
+    let ready = condition(pod, "Ready").is_some_and(|it| it.status == "True");
+    ready && pod.metadata.deletion_timestamp.is_none()
+}
+
+/// Where the Grape in a pod is reached; none before it has an address.
+pub fn seat(pod: &Pod, cluster: &ValidatedCluster) -> Option<Seat> {
+    let ip: IpAddr = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
+    Some(Seat {
+        name: pod.name_any(),
+        ip,
+        api_port: cluster.api.port,
+        admin_port: limits::ADMIN_PORT,
+        dht_port: cluster.dht.port,
+        ready: is_ready(pod),
+    })
+}
+
+/// Why a Grape that is not ready will not be so by waiting. The words stay the same while the cause
+/// does: they are in the status, which is written when it changes.
+fn failing(pod: &Pod, now: Timestamp) -> Option<String> {
+    let status = pod.status.as_ref()?;
+    if let Some(scheduled) = condition(pod, "PodScheduled")
+        && scheduled.reason.as_deref() == Some("Unschedulable")
+    {
+        let message = scheduled.message.as_deref().unwrap_or("no node takes it");
+        return Some(format!("it is not scheduled: {}", first_sentence(message)));
+    }
+    let container = status.container_statuses.iter().flatten().find(|it| it.name == "grape");
+    if let Some(why) = container.and_then(|container| container_failing(container, now)) {
+        return Some(why);
+    }
+    let start = status.start_time.as_ref()?.0;
+    let waited = now.duration_since(start);
+    // Once it was ready it may be so again by itself, as when its node is away for a while.
+    let started = container.and_then(|it| it.started).unwrap_or_default();
+    (waited > START && !started)
+        .then(|| format!("it is not ready {} s after its start", START.as_secs()))
+}
+
+fn container_failing(container: &ContainerStatus, now: Timestamp) -> Option<String> {
+    let ContainerState { waiting, terminated, .. } = container.state.as_ref()?;
+    let waiting = waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
+    let image = &container.image;
+    match waiting {
+        Some("ErrImagePull" | "ImagePullBackOff") => {
+            return Some(format!("its image {image} cannot be fetched"));
+        }
+        Some("ErrImageNeverPull") => {
+            return Some(format!("its image {image} is not in the node, and may not be fetched"));
+        }
+        Some("InvalidImageName") => {
+            return Some(format!("its image {image} has no valid name"));
+        }
+        Some(
+            why @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"),
+        ) => {
+            return Some(format!("its container cannot be made ({why})"));
+        }
+        _ => {}
+    }
+    let before = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
+    let ended = terminated.as_ref().or(before)?;
+    // One that keeps ending runs for a moment in between, and is failing all the while.
+    let lately = ended.finished_at.as_ref().is_none_or(|at| now.duration_since(at.0) < LATELY);
+    let down = terminated.is_some() || waiting == Some("CrashLoopBackOff");
+    (down || (lately && container.restart_count >= 2)).then(|| match ended.reason.as_deref() {
+        Some("OOMKilled") => "it is killed for its memory: raise its limit".to_owned(),
+        _ => format!("it ends with exit code {}", ended.exit_code),
+    })
+}
+
+fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
+}
+
+/// The scheduler counts the nodes first, as in `0/2 nodes are available: …`; what follows the first
+/// sentence changes from try to try.
+fn first_sentence(text: &str) -> &str {
+    text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn pod(status: Value) -> Pod {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": "market-zone-1-12",
+                "labels": {"controller-revision-hash": "market-zone-1-abc"},
+            },
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn waiting(reason: &str) -> Value {
+        json!({"containerStatuses": [{
+            "name": "grape", "image": "grenache/grape:2", "imageID": "", "ready": false,
+            "restartCount": 0, "state": {"waiting": {"reason": reason, "message": "varies"}},
+        }]})
+    }
+
+    fn ended(state: &str, reason: &str) -> Value {
+        json!({"containerStatuses": [{
+            "name": "grape", "image": "grenache/grape:2", "imageID": "", "ready": false,
+            "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+            state: {"terminated": {"reason": reason, "exitCode": 2}},
+        }]})
+    }
+
+    fn running_again(restarts: i32, finished: &str) -> Value {
+        json!({"containerStatuses": [{
+            "name": "grape", "image": "i", "imageID": "", "ready": false, "restartCount": restarts,
+            "started": true, "state": {"running": {}},
+            "lastState": {"terminated": {"reason": "Error", "exitCode": 7, "finishedAt": finished}},
+        }]})
+    }
+
+    fn not_ready(started: bool) -> Value {
+        json!({
+            "startTime": "2026-01-01T00:00:00Z",
+            "conditions": [{"type": "Ready", "status": "False", "reason": "ContainersNotReady"}],
+            "containerStatuses": [{
+                "name": "grape", "image": "i", "imageID": "", "ready": false, "restartCount": 0,
+                "started": started, "state": {"running": {}},
+            }],
+        })
+    }
+
+    #[rstest]
+    #[case(waiting("ErrImagePull"), Some("its image grenache/grape:2 cannot be fetched"))]
+    #[case(waiting("ImagePullBackOff"), Some("its image grenache/grape:2 cannot be fetched"))]
+    #[case(waiting("InvalidImageName"), Some("its image grenache/grape:2 has no valid name"))]
+    #[case(
+        waiting("CreateContainerConfigError"),
+        Some("its container cannot be made (CreateContainerConfigError)")
+    )]
+    #[case(waiting("ContainerCreating"), None)]
+    #[case(ended("lastState", "Error"), Some("it ends with exit code 2"))]
+    #[case(ended("state", "Error"), Some("it ends with exit code 2"))]
+    #[case(ended("lastState", "OOMKilled"), Some("it is killed for its memory: raise its limit"))]
+    #[case(running_again(1, "2026-01-01T00:09:00Z"), None)]
+    #[case(running_again(2, "2026-01-01T00:09:00Z"), Some("it ends with exit code 7"))]
+    #[case(running_again(2, "2025-12-31T00:09:00Z"), None)]
+    #[case(not_ready(false), Some("it is not ready 180 s after its start"))]
+    #[case(not_ready(true), None)]
+    #[case(
+        json!({"conditions": [{
+            "type": "PodScheduled", "status": "False", "reason": "Unschedulable",
+            "message": "0/2 nodes are available: 2 Insufficient memory. preemption: 0/2 nodes …",
+        }]}),
+        Some("it is not scheduled: 0/2 nodes are available: 2 Insufficient memory")
+    )]
+    fn why_a_grape_does_not_start(#[case] status: Value, #[case] why: Option<&str>) {
+        let now = "2026-01-01T00:10:00Z".parse().unwrap();
+        let grape = grape(&pod(status), now);
+        assert_eq!((grape.ready, grape.failing.as_deref()), (false, why));
+    }
+
+    #[test]
+    fn a_ready_pod_is_told_with_its_revision_and_ordinal() {
+        let mut pod = pod(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
+        let now = Timestamp::UNIX_EPOCH;
+        assert_eq!(ordinal(&pod), Some(12));
+        let ready = grape(&pod, now);
+        assert_eq!((ready.ready, &*ready.revision), (true, "market-zone-1-abc"));
+        pod.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(now));
+        let leaving = grape(&pod, now);
+        assert_eq!((leaving.ready, leaving.leaving), (false, true));
+    }
+}

@@ -1,0 +1,75 @@
+//! What the operator remembers of each GrapeCluster between two reconciliations. Nothing of it has
+//! to outlive the process: a new one finds out again.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use crate::observe::Observation;
+use crate::observe::band::P95Band;
+use crate::observe::window::Window;
+
+/// The memory of all clusters, by the uid of each.
+#[derive(Clone, Default)]
+pub struct Memory(Arc<Mutex<HashMap<String, Remembered>>>);
+
+/// What is remembered of one cluster.
+#[derive(Default)]
+pub struct Remembered {
+    /// What was applied, by kind and name.
+    pub applied: BTreeMap<(String, String), Stamp>,
+    /// Whether it is known to have no ServiceMonitor.
+    pub no_monitor: bool,
+    /// Reconciliations that failed since the last one that did not.
+    pub failures: usize,
+    /// What was seen of its Grapes.
+    pub seen: Seen,
+}
+
+/// An object as it was when it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stamp {
+    /// A hash of what was sent.
+    pub sent: u64,
+    /// The resourceVersion that came of it.
+    pub version: Option<String>,
+}
+
+/// What was seen of a cluster's Grapes.
+#[derive(Default)]
+pub struct Seen {
+    /// How many looks were begun.
+    pub rounds: u64,
+    /// Whether a look goes on.
+    pub looking: bool,
+    /// The mark of its pods, and since when it is that.
+    pub mark: Option<(u64, Instant)>,
+    /// The last look.
+    pub last: Option<Observation>,
+    /// The canaries of the last ones.
+    pub window: Window,
+    /// The band of latencies that is shown.
+    pub band: Option<P95Band>,
+}
+
+impl Memory {
+    /// Works on what is remembered of the cluster with this uid.
+    pub fn of<T>(&self, uid: &str, work: impl FnOnce(&mut Remembered) -> T) -> T {
+        work(self.all().entry(uid.to_owned()).or_default())
+    }
+
+    /// Works on it, if anything is remembered.
+    pub fn known<T>(&self, uid: &str, work: impl FnOnce(&mut Remembered) -> T) -> Option<T> {
+        self.all().get_mut(uid).map(work)
+    }
+
+    /// Forgets a cluster that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.all().remove(uid);
+    }
+
+    fn all(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+        // No work on it leaves it half done.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

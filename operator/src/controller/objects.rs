@@ -1,0 +1,158 @@
+//! All objects of a cluster: applied, and those that are no more wanted removed.
+
+use std::fmt::Debug;
+
+use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::Pod;
+use kube::api::{DeleteParams, DynamicObject, Preconditions};
+use kube::runtime::reflector::{ObjectRef, Store};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tracing::info;
+
+use super::apply::{Applier, Change, Remake};
+use super::error::Error;
+use super::stores::{Stores, controlled_by};
+use crate::desired::{Desired, monitoring};
+
+/// What came of applying the objects of a cluster.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// StatefulSets that were made.
+    pub created: Vec<String>,
+    /// StatefulSets that are deleted to be made anew around their pods.
+    pub remade: Vec<String>,
+    /// The ServiceMonitor that is wanted, where nothing would read it.
+    pub monitor_unknown: bool,
+}
+
+/// Where the objects of a cluster are.
+pub struct Place<'a> {
+    /// The way to the API server.
+    pub client: &'a Client,
+    /// What is watched.
+    pub stores: &'a Stores,
+    /// The cluster's namespace.
+    pub namespace: &'a str,
+    /// On whose behalf.
+    pub applier: Applier<'a>,
+}
+
+impl Place<'_> {
+    /// Applies all objects of a cluster. The Service comes before the Grapes that look for each
+    /// other by its name, and what restricts their network before they are there.
+    ///
+    /// # Errors
+    /// The first that could not be applied.
+    pub async fn apply(&self, desired: &Desired) -> Result<Applied, Error> {
+        let Desired { service, account, pools, disruption, network, monitor } = desired;
+        let stores = self.stores;
+        let mut applied = Applied::default();
+        self.one(&stores.accounts, account, Remake::Whole).await?;
+        self.one(&stores.services, service, Remake::Whole).await?;
+        if let Some(network) = network {
+            self.one(&stores.networks, network, Remake::Whole).await?;
+        }
+        for pool in pools {
+            let name = || pool.set.name_any();
+            match self.one(&stores.sets, &pool.set, Remake::Orphaning).await? {
+                Change::Created => applied.created.push(name()),
+                Change::Leaving => applied.remade.push(name()),
+                Change::None | Change::Updated => {}
+            }
+        }
+        if let Some(disruption) = disruption {
+            self.one(&stores.disruptions, disruption, Remake::Whole).await?;
+        }
+        self.others_gone(&stores.networks, network.as_ref()).await?;
+        self.others_gone(&stores.disruptions, disruption.as_ref()).await?;
+        applied.monitor_unknown = self.monitor(monitor.as_ref()).await?;
+        Ok(applied)
+    }
+
+    /// Removes the StatefulSet of a pool that is no more in the spec. Its Grapes take leave.
+    ///
+    /// # Errors
+    /// The API server cannot do it now.
+    pub async fn remove(&self, set: &StatefulSet) -> Result<(), Error> {
+        self.applier.prune((&self.api(), &kind::<StatefulSet>()), set).await
+    }
+
+    /// Deletes a pod, for its StatefulSet to make it anew.
+    ///
+    /// # Errors
+    /// The API server cannot do it now.
+    pub async fn replace(&self, pod: &Pod) -> Result<(), Error> {
+        let preconditions = Preconditions { uid: pod.uid(), resource_version: None };
+        let parameters = DeleteParams::default().preconditions(preconditions);
+        info!(pod = pod.name_any(), "deleting, to be made anew");
+        match self.api::<Pod>().delete(&pod.name_any(), &parameters).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    async fn one<K>(&self, store: &Store<K>, object: &K, remake: Remake) -> Result<Change, Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + Serialize + DeserializeOwned,
+    {
+        let live = store.get(&ObjectRef::new(&object.name_any()).within(self.namespace));
+        self.applier.apply((&self.api(), &kind::<K>()), object, live, remake).await
+    }
+
+    async fn others_gone<K>(&self, store: &Store<K>, wanted: Option<&K>) -> Result<(), Error>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+        K: Clone + Debug + DeserializeOwned,
+    {
+        let wanted = wanted.map(ResourceExt::name_any);
+        let others = controlled_by(store, &self.applier.owner.uid).into_iter();
+        for other in others.filter(|other| Some(other.name_any()) != wanted) {
+            self.applier.prune((&self.api(), &kind::<K>()), &*other).await?;
+        }
+        Ok(())
+    }
+
+    /// ServiceMonitors are not watched, for not every cluster has that kind. Whether one is wanted
+    /// and would be read by nobody.
+    async fn monitor(&self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
+        let (memory, uid) = (self.applier.memory, &self.applier.owner.uid);
+        if wanted.is_none() && memory.of(uid, |it| it.no_monitor) {
+            return Ok(false);
+        }
+        let resource = monitoring::resource();
+        let api: Api<DynamicObject> =
+            Api::namespaced_with(self.client.clone(), self.namespace, &resource);
+        let target = (&api, &*resource.kind);
+        let Some(wanted) = wanted else {
+            let there = api.get_opt(&self.applier.owner.name).await?;
+            let ours = there.filter(|there| self.applier.controls(there));
+            if let Some(ours) = ours {
+                self.applier.prune(target, &ours).await?;
+            }
+            memory.of(uid, |it| it.no_monitor = true);
+            return Ok(false);
+        };
+        memory.of(uid, |it| it.no_monitor = false);
+        match self.applier.apply(target, wanted, None, Remake::Whole).await {
+            Ok(_) => Ok(false),
+            Err(Error::Kube(kube::Error::Api(refusal))) if refusal.code == 404 => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), self.namespace)
+    }
+}
+
+fn kind<K: Resource<DynamicType = ()>>() -> String {
+    K::kind(&()).into_owned()
+}

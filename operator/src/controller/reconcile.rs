@@ -1,0 +1,372 @@
+//! One reconciliation of one cluster: validate → build → apply → observe → report.
+//!
+//! It starts from what is there, and remembers nothing that it could not find out again, so that it
+//! may end at any point.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use grape::clock;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::Event;
+use kube::{Client, Resource, ResourceExt};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::apply::Applier;
+use super::census::{Census, Name};
+use super::error::Error;
+use super::events::Events;
+use super::live::Live;
+use super::memory::{Memory, Remembered};
+use super::objects::{Applied, Place};
+use super::queue::Queue;
+use super::report::{self, Facts, Sight};
+use super::roll::{self, Lookups, Phase, Plan};
+use super::stores::{Stored, Stores};
+use super::write;
+use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use crate::desired::{Desired, Surroundings, desired, image};
+use crate::metrics::{Metrics, Outcome};
+use crate::observe::{Observer, Seat};
+use crate::validate::{ValidatedCluster, validate};
+
+/// How soon a cluster whose objects are refused is tried again: what refuses them, such as a quota,
+/// may change without a sign.
+const REFUSED: Duration = Duration::from_secs(60);
+/// How often a cluster is looked at while its Grapes are replaced.
+const ROLLING: Duration = Duration::from_secs(1);
+/// How often it is looked at while it is not well, at most.
+const UNWELL: Duration = Duration::from_secs(5);
+
+/// What all reconciliations in one namespace, or in all, share.
+pub struct Reconciler {
+    /// The way to the API server.
+    pub client: Client,
+    /// What is watched.
+    pub stores: Stores,
+    /// What is remembered.
+    pub memory: Memory,
+    /// Which clusters there are.
+    pub census: Mutex<Census>,
+    /// Who waits.
+    pub queue: Queue,
+    /// Looks at Grapes.
+    pub observer: Observer,
+    /// Where events go.
+    pub events: Events,
+    /// Where figures go.
+    pub metrics: Arc<Metrics>,
+    /// Tells that a look at a cluster has ended.
+    pub looked: mpsc::UnboundedSender<ObjectRef<Stored>>,
+    /// What the operator was started with.
+    pub settings: Settings,
+    /// Ends reconciliations that have not begun.
+    pub stop: CancellationToken,
+}
+
+/// What the operator was started with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The image of Grapes where a cluster names none.
+    pub grape_image: String,
+    /// The operator's own namespace.
+    pub namespace: String,
+    /// How often a cluster at rest is looked at.
+    pub observe_interval: Duration,
+}
+
+/// Reconciles a cluster. It is named by what is watched; see [`Stored`].
+///
+/// # Errors
+/// What keeps it from its end for now: it is tried again.
+pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
+    // What is not yet known to be there is not missing.
+    tokio::select! {
+        _ = reconciler.stores.are_whole() => {}
+        () = reconciler.stop.cancelled() => return Ok(Action::await_change()),
+    }
+    let at_work = reconciler.queue.begin(&ObjectRef::from_obj(&*stored));
+    let begun = clock::now();
+    let result = reconciler.reconcile(&stored).await;
+    let outcome = match &result {
+        Ok((_, outcome)) => *outcome,
+        Err(_) => Outcome::Error,
+    };
+    reconciler.metrics.reconciled(outcome, clock::now().duration_since(begun));
+    drop(at_work);
+    if let (Ok(_), Some(uid)) = (&result, stored.meta().uid.as_deref()) {
+        reconciler.memory.known(uid, |memory| memory.failures = 0);
+    }
+    result.map(|(action, _)| action)
+}
+
+/// A cluster that can run, and all that says which one it is.
+struct Subject<'a> {
+    cluster: &'a GrapeCluster,
+    valid: ValidatedCluster,
+    namespace: String,
+    owner: OwnerReference,
+    image: String,
+}
+
+impl Reconciler {
+    /// Takes note of what is told of clusters: that one waits, or is gone, and all that is known of
+    /// it with it.
+    pub fn noted(&self, event: &Event<Stored>) {
+        if let Event::Apply(cluster) | Event::InitApply(cluster) = event {
+            self.queue.join(ObjectRef::from_obj(cluster));
+        }
+        for Name { uid, namespace, name } in self.census().note(event) {
+            self.queue.leave(&ObjectRef::new(&name).within(&namespace));
+            self.metrics.forget(&namespace, &name);
+            self.memory.forget(&uid);
+            self.events.forget(&uid);
+        }
+    }
+
+    fn census(&self) -> MutexGuard<'_, Census> {
+        self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn reconcile(&self, stored: &Stored) -> Result<(Action, Outcome), Error> {
+        // What is deleted goes with its owner: there is nothing to do.
+        let rest = (Action::await_change(), Outcome::Ok);
+        if stored.meta().deletion_timestamp.is_some() {
+            return Ok(rest);
+        }
+        let now = Timestamp::now();
+        let cluster = match &stored.0 {
+            Ok(cluster) => cluster,
+            Err(unreadable) => {
+                self.events.unreadable(stored, &unreadable.error).await;
+                return Ok((Action::await_change(), Outcome::Invalid));
+            }
+        };
+        let (Some(namespace), Some(owner)) =
+            (cluster.namespace(), cluster.controller_owner_ref(&()))
+        else {
+            return Ok(rest);
+        };
+        let valid = match validate(cluster) {
+            Ok(valid) => valid,
+            Err(invalid) => {
+                let before = cluster.status.as_ref();
+                let generation = cluster.metadata.generation;
+                let status = report::invalid(&invalid, before, generation, now);
+                self.report(cluster, status).await?;
+                return Ok((Action::await_change(), Outcome::Invalid));
+            }
+        };
+        let image = image::resolve(&valid.image, &self.settings.grape_image);
+        let subject = Subject { cluster, valid, namespace, owner, image };
+        self.reconcile_valid(&subject, now).await
+    }
+
+    async fn reconcile_valid(
+        &self,
+        subject: &Subject<'_>,
+        now: Timestamp,
+    ) -> Result<(Action, Outcome), Error> {
+        let Subject { cluster, valid, namespace, owner, image } = subject;
+        let around = Surroundings {
+            namespace: namespace.clone(),
+            owner: owner.clone(),
+            grape_image: self.settings.grape_image.clone(),
+            operator_namespace: self.settings.namespace.clone(),
+        };
+        let mut desired = desired(valid, &around);
+        let live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
+        let seats = live.seats(valid);
+        let lookups = self.memory.of(&owner.uid, |memory| lookups(memory, live.mark(), &seats));
+        let plan = roll::plan(&live.pools, lookups);
+
+        let applied = match valid.paused {
+            true => Ok(Applied::default()),
+            false => self.apply(subject, &mut desired, &live, &plan, lookups).await,
+        };
+        let (trouble, applied) = match applied {
+            Ok(applied) => (None, applied),
+            Err(error) if error.is_lasting() => (Some(error), Applied::default()),
+            Err(error) => return Err(error),
+        };
+        self.events.applied(cluster, &applied).await;
+
+        let unseen = !seats.is_empty();
+        let status = self.memory.of(&owner.uid, |memory| {
+            if unseen && memory.seen.last.is_none() && trouble.is_none() {
+                // What was seen before this process began stands until it has looked itself.
+                return None;
+            }
+            let facts = Facts {
+                cluster: valid,
+                namespace,
+                generation: cluster.metadata.generation,
+                image,
+                pools: &live.pools,
+                leaving: &live.leaving,
+                phase: &plan.phase,
+                sight: sight(memory),
+                trouble: trouble.as_ref(),
+            };
+            let status = report::status(&facts, cluster.status.as_ref(), now);
+            let health = report::health(&facts, &status, &memory.seen.window);
+            self.metrics.cluster(namespace, &valid.name, &health);
+            Some(status)
+        });
+        let well = status.as_ref().is_some_and(report::is_ready);
+        if let Some(status) = status {
+            self.report(cluster, status).await?;
+        }
+
+        let interval = match plan.phase {
+            Phase::Rolling(_) => ROLLING,
+            _ if well => self.settings.observe_interval,
+            _ => UNWELL.min(self.settings.observe_interval),
+        };
+        let next = self.look(subject, seats, interval);
+        match trouble {
+            Some(_) => Ok((Action::requeue(REFUSED), Outcome::Invalid)),
+            None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
+        }
+    }
+
+    /// Puts the objects as they should be, as far as the plan allows it now.
+    async fn apply(
+        &self,
+        subject: &Subject<'_>,
+        desired: &mut Desired,
+        live: &Live,
+        plan: &Plan,
+        lookups: Lookups,
+    ) -> Result<Applied, Error> {
+        for pool in &mut desired.pools {
+            if let Some(partition) = plan.partitions.get(&pool.pool) {
+                pool.set_partition(*partition);
+            }
+        }
+        let place = Place {
+            client: &self.client,
+            stores: &self.stores,
+            namespace: &subject.namespace,
+            applier: Applier { owner: &subject.owner, memory: &self.memory },
+        };
+        let applied = place.apply(desired).await?;
+        if let Some(pod) = plan.delete.as_ref().and_then(|name| live.pods.get(name)) {
+            place.replace(pod).await?;
+        }
+        let ready = live.pools.iter().all(roll::Pool::is_ready);
+        if ready && plan.phase == Phase::Settled && lookups == Lookups::Healthy {
+            for set in &live.leaving_sets {
+                place.remove(set).await?;
+                self.events.pool_removed(subject.cluster, &set.name_any()).await;
+            }
+        }
+        Ok(applied)
+    }
+
+    /// Writes a status that is new, and tells of what has changed with it.
+    async fn report(
+        &self,
+        cluster: &GrapeCluster,
+        status: GrapeClusterStatus,
+    ) -> Result<(), Error> {
+        if cluster.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        write::status(&self.client, cluster, &status).await?;
+        self.events.status(cluster, &status).await;
+        Ok(())
+    }
+
+    /// Begins a look at the Grapes when it is time for one; in how long it will be, else. None
+    /// while one goes on, whose end is told, and where there is nothing to see.
+    fn look(
+        &self,
+        subject: &Subject<'_>,
+        seats: Vec<Seat>,
+        interval: Duration,
+    ) -> Option<Duration> {
+        let uid = subject.owner.uid.clone();
+        let now = clock::now();
+        let round = self.memory.of(&uid, |memory| {
+            let seen = &mut memory.seen;
+            if seats.is_empty() || seen.looking {
+                return Err(None);
+            }
+            let since = seen.last.as_ref().map(|last| now.saturating_duration_since(last.at));
+            // A change is looked at soon, however lately there was a look.
+            let changed = seen
+                .mark
+                .is_some_and(|(_, at)| seen.last.as_ref().is_some_and(|last| last.at < at));
+            let interval = if changed { interval.min(ROLLING) } else { interval };
+            match since.and_then(|since| interval.checked_sub(since)) {
+                Some(wait) if !wait.is_zero() => Err(Some(wait)),
+                _ => {
+                    seen.looking = true;
+                    seen.rounds += 1;
+                    Ok(seen.rounds)
+                }
+            }
+        });
+        let round = match round {
+            Ok(round) => round,
+            Err(wait) => return wait,
+        };
+        let looked = self.looked.clone();
+        let observer = self.observer.clone();
+        let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
+        let memory = self.memory.clone();
+        tokio::spawn(async move {
+            let observation = observer.observe(&seats, round).await;
+            memory.known(&uid, |memory| {
+                let seen = &mut memory.seen;
+                seen.looking = false;
+                seen.window.record(observation.probes.clone(), clock::now());
+                seen.band = crate::observe::band::P95Band::follow(seen.band, seen.window.p95());
+                seen.last = Some(observation);
+            });
+            // Nobody listens when the operator ends.
+            let _ = looked.send(cluster);
+        });
+        None
+    }
+}
+
+/// Whether the Grapes can spare one of them, after what was seen since they last changed.
+fn lookups(memory: &mut Remembered, mark: u64, seats: &[Seat]) -> Lookups {
+    let seen = &mut memory.seen;
+    let since = match seen.mark {
+        Some((known, since)) if known == mark => since,
+        _ => {
+            let now = clock::now();
+            seen.mark = Some((mark, now));
+            now
+        }
+    };
+    if seats.is_empty() {
+        // What was seen was of others.
+        seen.last = None;
+        seen.window = Default::default();
+    }
+    let well = seen.last.as_ref().is_some_and(|last| {
+        let topology = &last.topology;
+        last.at >= since
+            && !topology.is_partitioned()
+            && topology.unreachable.is_empty()
+            && topology.sees_too_few.is_empty()
+    });
+    if well && seen.window.is_well_since(since) { Lookups::Healthy } else { Lookups::NotYet }
+}
+
+fn sight(memory: &Remembered) -> Sight<'_> {
+    let seen = &memory.seen;
+    Sight {
+        topology: seen.last.as_ref().map(|last| &last.topology),
+        success: seen.window.success_ratio(),
+        band: seen.band,
+    }
+}

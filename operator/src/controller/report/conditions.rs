@@ -1,0 +1,243 @@
+//! The conditions of a cluster: whether it is well, why not, and what to do.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::reasons::*;
+use super::{Facts, HEALTHY as HEALTHY_SHARE, few};
+use crate::controller::error::Error;
+use crate::controller::roll::{Phase, Wait};
+
+/// A condition without its times.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    kind: &'static str,
+    /// None: unknown.
+    is: Option<bool>,
+    reason: &'static str,
+    message: String,
+}
+
+impl Finding {
+    pub(super) fn new(
+        kind: &'static str,
+        is: impl Into<Option<bool>>,
+        reason: &'static str,
+        message: impl Into<String>,
+    ) -> Self {
+        Self { kind, is: is.into(), reason, message: message.into() }
+    }
+
+    /// With its times: the one of the last change of its status is kept until the next.
+    pub(super) fn dated(
+        self,
+        before: &[Condition],
+        generation: Option<i64>,
+        now: Timestamp,
+    ) -> Condition {
+        let status = match self.is {
+            Some(true) => "True",
+            Some(false) => "False",
+            None => "Unknown",
+        };
+        let before = before.iter().find(|it| it.type_ == self.kind && it.status == status);
+        // Whole seconds: that is all that the API server keeps.
+        let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
+        Condition {
+            type_: self.kind.to_owned(),
+            status: status.to_owned(),
+            reason: self.reason.to_owned(),
+            message: self.message,
+            observed_generation: generation,
+            last_transition_time: before
+                .map_or(Time(now), |before| before.last_transition_time.clone()),
+        }
+    }
+}
+
+/// All conditions of a cluster, in the order of [`TYPES`].
+pub fn findings(facts: &Facts<'_>) -> [Finding; 5] {
+    let progressing = progressing(facts);
+    let bootstrapped = bootstrapped(facts);
+    let lookups = lookup_healthy(facts);
+    let partitioned = partitioned(facts);
+    let ready = ready(facts, [&progressing, &partitioned, &bootstrapped, &lookups]);
+    [ready, progressing, bootstrapped, lookups, partitioned]
+}
+
+fn ready(
+    facts: &Facts<'_>,
+    [progressing, partitioned, bootstrapped, lookups]: [&Finding; 4],
+) -> Finding {
+    let not = |reason, message: &str| Finding::new(READY, false, reason, message);
+    let because = |finding: &Finding| not(finding.reason, &finding.message);
+    let wanted = facts.wanted();
+    if facts.trouble.is_some() || matches!(facts.phase, Phase::Stalled { .. }) {
+        return because(&progressing_unless_paused(facts));
+    }
+    if facts.fails() {
+        let message =
+            format!("{} of {wanted} Grapes are ready. {}", facts.ready(), few(&facts.unready()));
+        return not(GRAPES_FAILING, &message);
+    }
+    if progressing.is == Some(true) && progressing.reason != REMOVING_POOL {
+        return because(progressing);
+    }
+    if facts.ready() < wanted {
+        let unready = few(&facts.unready());
+        let message = format!("{} of {wanted} Grapes are ready; not so: {unready}.", facts.ready());
+        return not(GRAPES_NOT_READY, &message);
+    }
+    if partitioned.is == Some(true) {
+        return because(partitioned);
+    }
+    if let Some(finding) = [bootstrapped, lookups].into_iter().find(|it| it.is != Some(true)) {
+        return because(finding);
+    }
+    let grapes = match wanted {
+        1 => "The one Grape is".to_owned(),
+        _ => format!("All {wanted} Grapes are"),
+    };
+    let message = format!("{grapes} ready, see each other, and find what is announced.");
+    Finding::new(READY, true, HEALTHY, message)
+}
+
+fn progressing(facts: &Facts<'_>) -> Finding {
+    if facts.cluster.paused {
+        let message = "spec.paused is true: nothing is changed until it is false.";
+        return Finding::new(PROGRESSING, false, PAUSED, message);
+    }
+    progressing_unless_paused(facts)
+}
+
+fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
+    let wanted = facts.wanted();
+    if let Some(error) = facts.trouble {
+        let reason = match error {
+            Error::NameTaken { .. } => NAME_TAKEN,
+            _ => REFUSED,
+        };
+        return Finding::new(PROGRESSING, false, reason, sentence(&error.to_string()));
+    }
+    match facts.phase {
+        Phase::Stalled { pod, why } => {
+            let message = format!(
+                "{} of {wanted} Grapes are updated, and no more will be, for {pod} does not start: \
+                 {why}. Mend spec.image or spec.template, or take the change back.",
+                facts.updated()
+            );
+            return Finding::new(PROGRESSING, false, ROLL_STALLED, message);
+        }
+        Phase::Rolling(wait) => {
+            let wait = match wait {
+                Wait::Observed => "the StatefulSets to take note".to_owned(),
+                Wait::Ready(pod) => format!("{pod} to be ready"),
+                Wait::Lookups(pod) => format!("lookups to be healthy before {pod} is replaced"),
+            };
+            let message =
+                format!("{} of {wanted} Grapes are updated; waiting for {wait}.", facts.updated());
+            return Finding::new(PROGRESSING, true, ROLLING_OUT, message);
+        }
+        Phase::Settled => {}
+    }
+    if facts.scales() {
+        let message = format!("{} of {wanted} Grapes are ready.", facts.ready());
+        return Finding::new(PROGRESSING, true, SCALING, message);
+    }
+    if let Some(pool) = facts.leaving.first() {
+        let message =
+            format!("The pool {} goes when the Grapes of the others are well.", pool.name);
+        return Finding::new(PROGRESSING, true, REMOVING_POOL, message);
+    }
+    let message = "The Grapes are as the spec wants them.";
+    Finding::new(PROGRESSING, false, SETTLED, message)
+}
+
+fn bootstrapped(facts: &Facts<'_>) -> Finding {
+    let not = |reason, message| Finding::new(BOOTSTRAPPED, false, reason, message);
+    let Some(topology) = facts.sight.topology else {
+        return unknown(BOOTSTRAPPED);
+    };
+    let ready = facts.ready_pods();
+    let silent = topology.unreachable.iter().filter(|silent| ready.contains(&*silent.name));
+    let silent: Vec<_> = silent.map(|it| format!("{} ({})", it.name, it.why)).collect();
+    if !silent.is_empty() {
+        let message = format!(
+            "Ready and yet out of the operator's reach: {}. Look at their nodes, and at \
+             NetworkPolicies for TCP port 9091.",
+            few(&silent)
+        );
+        return not(GRAPES_UNREACHABLE, message);
+    }
+    if topology.answered == 0 {
+        return unknown(BOOTSTRAPPED);
+    }
+    if topology.is_partitioned() {
+        return not(SEVERAL_ISLANDS, islands(facts, &topology.islands));
+    }
+    let few_known = topology.sees_too_few.iter().filter(|name| ready.contains(&***name));
+    let few_known: Vec<_> = few_known.cloned().collect();
+    if !few_known.is_empty() {
+        let message = format!("These know fewer Grapes than they should: {}.", few(&few_known));
+        return not(TOO_FEW_KNOWN, message);
+    }
+    let message = "Each Grape sees the others.";
+    Finding::new(BOOTSTRAPPED, true, ALL_SEE_EACH_OTHER, message)
+}
+
+fn lookup_healthy(facts: &Facts<'_>) -> Finding {
+    let Some(success) = facts.sight.success else {
+        return unknown(LOOKUP_HEALTHY);
+    };
+    let found = format!("{} of canary lookups found their peer", percent(success));
+    if success < HEALTHY_SHARE {
+        let message = format!("Only {found}.");
+        return Finding::new(LOOKUP_HEALTHY, false, CANARIES_LOST, message);
+    }
+    let message = match facts.sight.band {
+        Some(band) => format!("{found}, 95 % within {} ms.", band.limit().as_millis()),
+        None => format!("{found}."),
+    };
+    Finding::new(LOOKUP_HEALTHY, true, CANARIES_FOUND, message)
+}
+
+fn partitioned(facts: &Facts<'_>) -> Finding {
+    match facts.sight.topology.filter(|topology| topology.answered > 0) {
+        None => unknown(PARTITIONED),
+        Some(topology) if topology.is_partitioned() => {
+            let message = islands(facts, &topology.islands);
+            Finding::new(PARTITIONED, true, SEVERAL_ISLANDS, message)
+        }
+        Some(_) => {
+            let message = "All Grapes that answer are connected.";
+            Finding::new(PARTITIONED, false, ONE_ISLAND, message)
+        }
+    }
+}
+
+fn islands(facts: &Facts<'_>, islands: &[Vec<String>]) -> String {
+    let named: Vec<_> = islands.iter().map(|island| format!("[{}]", few(island))).collect();
+    format!(
+        "{} groups of Grapes do not see each other: {}. Look at NetworkPolicies and the network \
+         between their nodes for UDP port {}.",
+        islands.len(),
+        few(&named),
+        facts.cluster.dht.port
+    )
+}
+
+fn unknown(kind: &'static str) -> Finding {
+    Finding::new(kind, None, NOT_OBSERVED, "No Grape has answered the operator yet.")
+}
+
+/// A share of 1, never rounded up to all.
+pub(super) fn percent(share: f64) -> String {
+    format!("{}%", (share * 100.0).floor())
+}
+
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let end = if text.ends_with('.') { "" } else { "." };
+    format!("{first}{}{end}", letters.as_str())
+}

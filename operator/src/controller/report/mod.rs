@@ -1,0 +1,163 @@
+//! From what there is and what was seen to the status of a cluster. Pure.
+//!
+//! Its words do not change while what they tell of does not: a cluster at rest costs no write.
+
+mod conditions;
+pub mod reasons;
+mod status;
+
+use std::collections::BTreeSet;
+
+use crate::cluster::GrapeClusterStatus;
+use crate::metrics::Health;
+use crate::observe::band::P95Band;
+use crate::observe::topology::Topology;
+use crate::observe::window::Window;
+use crate::validate::{Invalid, ValidatedCluster};
+
+use super::error::Error;
+use super::roll::{Phase, Pool};
+
+pub use status::{invalid, status};
+
+/// All that a status is made of.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// The cluster.
+    pub cluster: &'a ValidatedCluster,
+    /// Its namespace.
+    pub namespace: &'a str,
+    /// Its metadata.generation.
+    pub generation: Option<i64>,
+    /// The image that its Grapes are to run.
+    pub image: &'a str,
+    /// Its pools as they are, in the order of the spec.
+    pub pools: &'a [Pool],
+    /// Pools that it has no more in its spec.
+    pub leaving: &'a [Pool],
+    /// Where a change of its pods stands.
+    pub phase: &'a Phase,
+    /// What was seen of its Grapes.
+    pub sight: Sight<'a>,
+    /// Why the objects are not as they should be, if that lasts.
+    pub trouble: Option<&'a Error>,
+}
+
+/// What was seen of a cluster's Grapes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Sight<'a> {
+    /// Who sees whom; none before the first look.
+    pub topology: Option<&'a Topology>,
+    /// The share of canaries that were found; none without any.
+    pub success: Option<f64>,
+    /// The band that 95 of 100 lookups are in.
+    pub band: Option<P95Band>,
+}
+
+/// The share of canaries under which lookups are not healthy.
+const HEALTHY: f64 = 0.95;
+
+impl Facts<'_> {
+    fn wanted(&self) -> usize {
+        self.cluster.replicas
+    }
+
+    /// Wanted Grapes that are ready.
+    fn ready(&self) -> usize {
+        self.pools.iter().map(ready).sum()
+    }
+
+    /// Wanted Grapes that are as the spec wants them.
+    fn updated(&self) -> usize {
+        self.pools.iter().map(updated).sum()
+    }
+
+    fn there(&self) -> usize {
+        self.pools.iter().chain(self.leaving).map(|pool| pool.grapes.len()).sum()
+    }
+
+    /// Whether a pool has other pods than it is to have.
+    fn scales(&self) -> bool {
+        self.pools.iter().any(|pool| {
+            let staying = pool.grapes.values().filter(|grape| !grape.leaving).count();
+            i64::try_from(staying).ok() != Some(i64::from(pool.desired))
+                || pool.set.as_ref().is_none_or(|set| set.replicas != pool.desired)
+        })
+    }
+
+    /// Wanted Grapes that are not ready, with why they will not be if that is known.
+    fn unready(&self) -> Vec<String> {
+        let grapes = self.pools.iter().flat_map(|pool| pool.grapes.values());
+        let unready = grapes.filter(|grape| !grape.ready);
+        unready
+            .map(|grape| match &grape.failing {
+                Some(why) => format!("{}: {why}", grape.pod),
+                None => grape.pod.clone(),
+            })
+            .collect()
+    }
+
+    fn fails(&self) -> bool {
+        self.pools.iter().flat_map(|pool| pool.grapes.values()).any(|grape| grape.failing.is_some())
+    }
+
+    /// Pods that are ready, so that they should answer.
+    fn ready_pods(&self) -> BTreeSet<&str> {
+        let grapes = self.pools.iter().chain(self.leaving).flat_map(|pool| pool.grapes.values());
+        grapes.filter(|grape| grape.ready).map(|grape| &*grape.pod).collect()
+    }
+}
+
+fn ready(pool: &Pool) -> usize {
+    pool.grapes.values().filter(|grape| grape.ready).count()
+}
+
+fn updated(pool: &Pool) -> usize {
+    pool.grapes.values().filter(|grape| !grape.leaving && pool.is_updated(grape)).count()
+}
+
+/// Whether a status says that all is well.
+pub fn is_ready(status: &GrapeClusterStatus) -> bool {
+    status.conditions.iter().any(|it| it.type_ == reasons::READY && it.status == "True")
+}
+
+/// The figures of a cluster, whose status is `status`.
+pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -> Health {
+    let topology = facts.sight.topology.filter(|topology| topology.answered > 0);
+    let is = |kind: &str| {
+        let condition = status.conditions.iter().find(|it| it.type_ == kind)?;
+        match &*condition.status {
+            "True" => Some(true),
+            "False" => Some(false),
+            _ => None,
+        }
+    };
+    Health {
+        desired: facts.wanted(),
+        ready: facts.ready(),
+        updated: facts.updated(),
+        unreachable: facts.sight.topology.map_or(0, |topology| topology.unreachable.len()),
+        conditions: reasons::TYPES.map(|kind| (kind, is(kind))).into(),
+        islands: topology.map(|topology| topology.islands.len()),
+        known_neighbours_min: topology.map(|topology| topology.least_known),
+        lookup_success_ratio: window.success_ratio(),
+        lookup_p50: window.p50(),
+        lookup_p95: window.p95(),
+    }
+}
+
+/// What is wrong with a spec, as one text.
+fn told(invalid: &[Invalid]) -> String {
+    invalid.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A few of many names, and how many more there are.
+fn few(names: &[String]) -> String {
+    const FEW: usize = 4;
+    let more = names.len().saturating_sub(FEW);
+    let shown = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
+    if more == 0 { shown } else { format!("{shown} and {more} more") }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! The types and reasons of conditions, once. They are part of the API: scripts and alerts look for
+//! them.
+
+/// Everything is as the spec wants it, and works.
+pub const READY: &str = "Ready";
+/// The operator or Kubernetes is changing something.
+pub const PROGRESSING: &str = "Progressing";
+/// Every Grape sees the others.
+pub const BOOTSTRAPPED: &str = "Bootstrapped";
+/// What is announced at one Grape is found at another.
+pub const LOOKUP_HEALTHY: &str = "LookupHealthy";
+/// There are groups of Grapes that do not see each other. True is bad.
+pub const PARTITIONED: &str = "Partitioned";
+/// All types.
+pub const TYPES: [&str; 5] = [READY, PROGRESSING, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
+
+/// `Ready`: it is.
+pub const HEALTHY: &str = "Healthy";
+/// The spec cannot be used.
+pub const INVALID: &str = "Invalid";
+/// An object is not taken by the API server.
+pub const REFUSED: &str = "Refused";
+/// An object of that name is somebody else's.
+pub const NAME_TAKEN: &str = "NameTaken";
+/// Grapes are starting or leaving.
+pub const SCALING: &str = "Scaling";
+/// Grapes are replaced, one at a time.
+pub const ROLLING_OUT: &str = "RollingOut";
+/// The first Grape of a change does not start.
+pub const ROLL_STALLED: &str = "RollStalled";
+/// A pool goes when the others are ready.
+pub const REMOVING_POOL: &str = "RemovingPool";
+/// Nothing is to change.
+pub const SETTLED: &str = "Settled";
+/// Nothing is changed, on request.
+pub const PAUSED: &str = "Paused";
+/// Grapes were ready, or should be.
+pub const GRAPES_NOT_READY: &str = "GrapesNotReady";
+/// Grapes do not start.
+pub const GRAPES_FAILING: &str = "GrapesFailing";
+/// No look at the Grapes has ended yet.
+pub const NOT_OBSERVED: &str = "NotObserved";
+/// Grapes that are ready do not answer the operator.
+pub const GRAPES_UNREACHABLE: &str = "GrapesUnreachable";
+/// Grapes know fewer others than they should.
+pub const TOO_FEW_KNOWN: &str = "TooFewKnown";
+/// Each Grape sees the others.
+pub const ALL_SEE_EACH_OTHER: &str = "AllSeeEachOther";
+/// Canaries are found.
+pub const CANARIES_FOUND: &str = "CanariesFound";
+/// Canaries are not found.
+pub const CANARIES_LOST: &str = "CanariesLost";
+/// All Grapes are in one group.
+pub const ONE_ISLAND: &str = "OneIsland";
+/// They are in several.
+pub const SEVERAL_ISLANDS: &str = "SeveralIslands";

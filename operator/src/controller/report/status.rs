@@ -1,0 +1,105 @@
+//! The whole status of a cluster.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::conditions::{Finding, findings, percent};
+use super::reasons::{INVALID, PROGRESSING, READY};
+use super::{Facts, ready, told, updated};
+use crate::cluster::limits;
+use crate::cluster::status::{GrapeClusterStatus, Island, PoolStatus, Summary, Topology};
+use crate::controller::roll::Pool;
+use crate::desired::{labels, names};
+use crate::observe::topology::Topology as Seen;
+use crate::validate::Invalid;
+
+/// The status of a cluster, after what it was before.
+pub fn status(
+    facts: &Facts<'_>,
+    before: Option<&GrapeClusterStatus>,
+    now: Timestamp,
+) -> GrapeClusterStatus {
+    let known = before.map_or(&[][..], |before| &before.conditions);
+    let dated = |finding: Finding| finding.dated(known, facts.generation, now);
+    let pools = facts.pools.iter().map(pool_status).collect::<Vec<_>>();
+    let shown = pools.iter().map(|it| format!("{} {}/{}", it.name, it.ready_replicas, it.desired));
+    let name = &facts.cluster.name;
+    GrapeClusterStatus {
+        observed_generation: facts.generation,
+        replicas: number(facts.there()),
+        ready_replicas: number(facts.ready()),
+        updated_replicas: number(facts.updated()),
+        selector: labels::selector_text(name),
+        endpoint: names::endpoint(name, facts.namespace, facts.cluster.dht.port).to_string(),
+        image: facts.image.to_owned(),
+        summary: Summary {
+            grapes: format!("{}/{}", facts.ready(), facts.wanted()),
+            pools: shown.collect::<Vec<_>>().join(", "),
+            lookups: lookups(facts),
+        },
+        pools: pools.into_iter().chain(facts.leaving.iter().map(pool_status)).collect(),
+        topology: facts.sight.topology.map(topology),
+        conditions: findings(facts).map(dated).into(),
+    }
+}
+
+/// The status of a cluster whose spec cannot be used: what else is known of it stays.
+pub fn invalid(
+    invalid: &[Invalid],
+    before: Option<&GrapeClusterStatus>,
+    generation: Option<i64>,
+    now: Timestamp,
+) -> GrapeClusterStatus {
+    let before = before.cloned().unwrap_or_default();
+    let message = told(invalid);
+    let findings = [READY, PROGRESSING]
+        .map(|kind| Finding::new(kind, false, INVALID, message.clone()))
+        .map(|finding| finding.dated(&before.conditions, generation, now));
+    let others = before.conditions.iter().filter(|it| ![READY, PROGRESSING].contains(&&*it.type_));
+    let conditions: Vec<Condition> = findings.into_iter().chain(others.cloned()).collect();
+    GrapeClusterStatus { observed_generation: generation, conditions, ..before }
+}
+
+fn pool_status(pool: &Pool) -> PoolStatus {
+    PoolStatus {
+        name: pool.name.clone(),
+        desired: pool.desired,
+        replicas: number(pool.grapes.len()),
+        ready_replicas: number(ready(pool)),
+        updated_replicas: number(updated(pool)),
+    }
+}
+
+fn lookups(facts: &Facts<'_>) -> String {
+    match (facts.sight.success, facts.sight.band) {
+        (Some(success), Some(band)) => {
+            format!("{} <{}ms", percent(success), band.limit().as_millis())
+        }
+        (Some(success), None) => percent(success),
+        (None, _) => "-".to_owned(),
+    }
+}
+
+fn topology(seen: &Seen) -> Topology {
+    let several = if seen.is_partitioned() { &seen.islands[..] } else { &[] };
+    let some = |names: &[String]| names.iter().take(limits::NAMED_LENGTH).cloned().collect();
+    let unreachable: Vec<_> = seen.unreachable.iter().map(|it| it.name.clone()).collect();
+    let mean_known = seen.mean_known.round() as i32;
+    Topology {
+        answered: number(seen.answered),
+        most_known: number(seen.nodes),
+        least_known: number(seen.least_known),
+        mean_known,
+        islands: number(seen.islands.len()),
+        islands_named: several
+            .iter()
+            .take(limits::ISLANDS_LENGTH)
+            .map(|island| Island { size: number(island.len()), grapes: some(island) })
+            .collect(),
+        unreachable: some(&unreachable),
+    }
+}
+
+fn number(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,253 @@
+//! What people read of a cluster in each of its states.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::*;
+use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
+use crate::controller::roll::{Grape, Set, Wait};
+use crate::observe::topology::View;
+use crate::validate::validate;
+
+fn valid(change: impl FnOnce(&mut GrapeClusterSpec)) -> ValidatedCluster {
+    let mut spec = GrapeClusterSpec::default();
+    change(&mut spec);
+    validate(&GrapeCluster::new("market", spec)).unwrap()
+}
+
+fn grape(pod: &str) -> Grape {
+    Grape {
+        pod: pod.to_owned(),
+        revision: "new".to_owned(),
+        ready: true,
+        leaving: false,
+        failing: None,
+    }
+}
+
+/// A pool as it should be.
+fn pool(name: &str, size: i32) -> Pool {
+    let set_name = format!("market-{name}");
+    Pool {
+        name: name.to_owned(),
+        desired: size,
+        set: Some(Set {
+            template_is_current: true,
+            observed: true,
+            replicas: size,
+            partition: size,
+            current_revision: "new".to_owned(),
+            update_revision: "new".to_owned(),
+        }),
+        grapes: (0..size).map(|at| (at, grape(&format!("{set_name}-{at}")))).collect(),
+        set_name,
+    }
+}
+
+/// What Grapes see that are in these groups.
+fn seen(groups: &[&[&str]]) -> Topology {
+    let address = |group: usize, at: usize| format!("10.0.{group}.{at}:20001").parse().unwrap();
+    let mut views = Vec::new();
+    for (group, names) in groups.iter().enumerate() {
+        for (at, name) in names.iter().enumerate() {
+            let others = (0..names.len()).filter(|other| *other != at);
+            let live = Ok(others.map(|other| address(group, other)).collect());
+            views.push(View { name: (*name).to_owned(), address: address(group, at), live });
+        }
+    }
+    Topology::of(&views)
+}
+
+const ALL: [&str; 3] = ["market-default-0", "market-default-1", "market-default-2"];
+
+fn well(topology: &Topology) -> Sight<'_> {
+    Sight {
+        topology: Some(topology),
+        success: Some(1.0),
+        band: Some(P95Band::of(Duration::from_millis(4))),
+    }
+}
+
+fn facts<'a>(
+    cluster: &'a ValidatedCluster,
+    pools: &'a [Pool],
+    phase: &'a Phase,
+    sight: Sight<'a>,
+) -> Facts<'a> {
+    Facts {
+        cluster,
+        namespace: "trading",
+        generation: Some(7),
+        image: "grenache/grape:0.1.0",
+        pools,
+        leaving: &[],
+        phase,
+        sight,
+        trouble: None,
+    }
+}
+
+fn told_of(facts: &Facts<'_>) -> String {
+    let status = status(facts, None, Timestamp::UNIX_EPOCH);
+    lines(&status.conditions)
+}
+
+fn lines(conditions: &[Condition]) -> String {
+    let line = |it: &Condition| format!("{}={} {}: {}", it.type_, it.status, it.reason, it.message);
+    conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_cluster_that_is_well() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let facts = facts(&cluster, &pools, &Phase::Settled, well(&topology));
+    insta::assert_snapshot!(told_of(&facts));
+    let rest = GrapeClusterStatus {
+        conditions: Vec::new(),
+        ..status(&facts, None, Timestamp::UNIX_EPOCH)
+    };
+    insta::assert_yaml_snapshot!(rest);
+}
+
+#[test]
+fn a_cluster_that_starts() {
+    let cluster = valid(|_| {});
+    let mut one = pool("default", 3);
+    one.grapes = BTreeMap::from([(0, Grape { ready: false, ..grape("market-default-0") })]);
+    insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &Phase::Settled, Sight::default())));
+}
+
+#[test]
+fn a_change_on_its_way() {
+    let (cluster, topology) = (valid(|_| {}), seen(&[&ALL[..2]]));
+    let mut one = pool("default", 3);
+    for at in [0, 1] {
+        one.grapes.get_mut(&at).unwrap().revision = "old".to_owned();
+    }
+    one.grapes.get_mut(&2).unwrap().ready = false;
+    let phase = Phase::Rolling(Wait::Ready("market-default-2".to_owned()));
+    insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &phase, well(&topology))));
+}
+
+#[test]
+fn a_change_that_does_not_start() {
+    let (cluster, topology) = (valid(|_| {}), seen(&[&ALL[..2]]));
+    let mut one = pool("default", 3);
+    for at in [0, 1] {
+        one.grapes.get_mut(&at).unwrap().revision = "old".to_owned();
+    }
+    let why = "its image grenache/grape:9 cannot be fetched".to_owned();
+    one.grapes.insert(2, Grape { ready: false, failing: Some(why.clone()), ..grape(ALL[2]) });
+    let phase = Phase::Stalled { pod: ALL[2].to_owned(), why };
+    insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &phase, well(&topology))));
+}
+
+#[test]
+fn groups_that_do_not_see_each_other() {
+    let (cluster, pools) = (valid(|_| {}), [pool("default", 3)]);
+    let topology = seen(&[&ALL[..2], &ALL[2..]]);
+    let sight = Sight { success: Some(0.5), ..well(&topology) };
+    let facts = facts(&cluster, &pools, &Phase::Settled, sight);
+    insta::assert_snapshot!(told_of(&facts));
+    let status = status(&facts, None, Timestamp::UNIX_EPOCH);
+    insta::assert_yaml_snapshot!(status.topology);
+}
+
+#[test]
+fn lookups_that_fail() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let sight = Sight { success: Some(0.949), ..well(&topology) };
+    insta::assert_snapshot!(told_of(&facts(&cluster, &pools, &Phase::Settled, sight)));
+}
+
+#[test]
+fn a_grape_that_is_away() {
+    let (cluster, topology) = (valid(|_| {}), seen(&[&ALL[..2]]));
+    let mut one = pool("default", 3);
+    one.grapes.get_mut(&2).unwrap().ready = false;
+    insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &Phase::Settled, well(&topology))));
+}
+
+#[test]
+fn an_object_that_is_refused() {
+    let (cluster, topology) = (valid(|_| {}), seen(&[&ALL]));
+    let pools = [pool("default", 3)];
+    let error = Error::Refused {
+        kind: "StatefulSet".to_owned(),
+        name: "market-default".to_owned(),
+        message: "spec.template.spec.affinity: Required value".to_owned(),
+    };
+    let facts = Facts {
+        trouble: Some(&error),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+}
+
+#[test]
+fn a_paused_cluster_is_still_told_of() {
+    let (cluster, topology) = (valid(|spec| spec.paused = true), seen(&[&ALL]));
+    let pools = [pool("default", 3)];
+    insta::assert_snapshot!(told_of(&facts(&cluster, &pools, &Phase::Settled, well(&topology))));
+}
+
+#[test]
+fn several_pools_are_told_one_by_one() {
+    let zone =
+        |name: &str, replicas| PoolSpec { name: name.to_owned(), replicas, ..PoolSpec::default() };
+    let cluster = valid(|spec| {
+        spec.replicas = 6;
+        spec.pools = vec![zone("zone-1", Some(4)), zone("zone-2", None)];
+    });
+    let mut pools = [pool("zone-1", 4), pool("zone-2", 2)];
+    pools[1].grapes.get_mut(&1).unwrap().ready = false;
+    let leaving = [pool("default", 1)];
+    let facts =
+        Facts { leaving: &leaving, ..facts(&cluster, &pools, &Phase::Settled, Sight::default()) };
+    let status = status(&facts, None, Timestamp::UNIX_EPOCH);
+    assert_eq!(status.summary.pools, "zone-1 4/4, zone-2 1/2");
+    assert_eq!((&*status.summary.grapes, &*status.summary.lookups), ("5/6", "-"));
+    assert_eq!((status.replicas, status.pools.len()), (7, 3));
+}
+
+#[test]
+fn a_spec_that_cannot_be_used_keeps_what_is_known() {
+    let (cluster, topology) = (valid(|_| {}), seen(&[&ALL]));
+    let pools = [pool("default", 3)];
+    let before = status(
+        &facts(&cluster, &pools, &Phase::Settled, well(&topology)),
+        None,
+        Timestamp::UNIX_EPOCH,
+    );
+    let bad = Invalid {
+        field: "spec.replicas".to_owned(),
+        problem: "0 is too small".to_owned(),
+        expected: "a whole number from 1 to 1000".to_owned(),
+    };
+    let now = Timestamp::from_second(60).unwrap();
+    let after = invalid(&[bad], Some(&before), Some(8), now);
+    insta::assert_snapshot!(lines(&after.conditions));
+    assert_eq!((after.ready_replicas, after.observed_generation), (3, Some(8)));
+}
+
+#[test]
+fn times_are_those_of_changes() {
+    let (cluster, topology) = (valid(|_| {}), seen(&[&ALL]));
+    let pools = [pool("default", 3)];
+    let facts = facts(&cluster, &pools, &Phase::Settled, well(&topology));
+    let first = status(&facts, None, Timestamp::from_second(100).unwrap());
+    let later = status(&facts, Some(&first), Timestamp::from_second(200).unwrap());
+    assert_eq!(first, later, "nothing has changed: nothing is written");
+
+    let sight = Sight { success: Some(0.5), ..facts.sight };
+    let worse = Facts { sight, ..facts };
+    let changed = status(&worse, Some(&first), Timestamp::from_second(300).unwrap());
+    let time = |kind: &str| {
+        let condition = changed.conditions.iter().find(|it| it.type_ == kind).unwrap();
+        condition.last_transition_time.0.as_second()
+    };
+    assert_eq!((time(reasons::LOOKUP_HEALTHY), time(reasons::BOOTSTRAPPED)), (300, 100));
+}

@@ -1,0 +1,142 @@
+//! What there is in the cluster, watched: a copy in memory of each kind, and a signal for each
+//! change of the GrapeCluster that it is about.
+
+use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use futures_util::stream::{BoxStream, SelectAll, StreamExt};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Pod, PodSpec, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::core::DeserializeGuard;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
+use tracing::warn;
+
+use crate::cluster::GrapeCluster;
+use crate::desired::labels;
+
+/// A GrapeCluster as it is stored: one that an older schema let pass may not be readable, and must
+/// not hide the others.
+pub type Stored = DeserializeGuard<GrapeCluster>;
+
+/// A signal that something about a GrapeCluster has changed.
+pub type Signals = SelectAll<BoxStream<'static, ObjectRef<Stored>>>;
+
+/// Copies of what there is in one namespace, or in all.
+#[derive(Clone)]
+pub struct Stores {
+    /// StatefulSets that the operator made.
+    pub sets: Store<StatefulSet>,
+    /// Services that the operator made.
+    pub services: Store<Service>,
+    /// ServiceAccounts that the operator made.
+    pub accounts: Store<ServiceAccount>,
+    /// PodDisruptionBudgets that the operator made.
+    pub disruptions: Store<PodDisruptionBudget>,
+    /// NetworkPolicies that the operator made.
+    pub networks: Store<NetworkPolicy>,
+    /// Pods of StatefulSets that the operator made; of their spec only the node's name.
+    pub pods: Store<Pod>,
+}
+
+impl Stores {
+    /// Begins to watch one namespace, or all. The copies are filled while the signals are read.
+    pub fn watch(client: &Client, namespace: Option<&str>) -> (Self, Signals) {
+        let mut signals = SelectAll::new();
+        let stores = Self {
+            sets: watch(client, namespace, &mut signals, |_| {}),
+            services: watch(client, namespace, &mut signals, |_| {}),
+            accounts: watch(client, namespace, &mut signals, |_| {}),
+            disruptions: watch(client, namespace, &mut signals, |_| {}),
+            networks: watch(client, namespace, &mut signals, |_| {}),
+            pods: watch(client, namespace, &mut signals, |pod: &mut Pod| {
+                let node_name = pod.spec.take().and_then(|spec| spec.node_name);
+                pod.spec = Some(PodSpec { node_name, ..PodSpec::default() });
+            }),
+        };
+        (stores, signals)
+    }
+
+    /// Completes when all copies are whole; `false` when they never will be, for their watch ended.
+    pub async fn are_whole(&self) -> bool {
+        let Self { sets, services, accounts, disruptions, networks, pods } = self;
+        sets.wait_until_ready().await.is_ok()
+            && services.wait_until_ready().await.is_ok()
+            && accounts.wait_until_ready().await.is_ok()
+            && disruptions.wait_until_ready().await.is_ok()
+            && networks.wait_until_ready().await.is_ok()
+            && pods.wait_until_ready().await.is_ok()
+    }
+}
+
+/// The API of a kind in one namespace, or in all.
+pub fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = kube::core::NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
+}
+
+fn watch<K>(
+    client: &Client,
+    namespace: Option<&str>,
+    signals: &mut Signals,
+    trim: impl Fn(&mut K) + Send + 'static,
+) -> Store<K>
+where
+    K: Resource<Scope = kube::core::NamespaceResourceScope, DynamicType = ()>,
+    K: Clone + Debug + DeserializeOwned + Send + Sync + 'static,
+    K::DynamicType: Eq + Hash + Clone,
+{
+    let (store, writer) = reflector::store();
+    let config =
+        watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
+    let changes = watcher(api::<K>(client, namespace), config)
+        .modify(move |object| {
+            object.managed_fields_mut().clear();
+            trim(object);
+        })
+        .default_backoff()
+        .reflect(writer)
+        .touched_objects()
+        .filter_map(|change| std::future::ready(cluster_of(change)));
+    signals.push(changes.boxed());
+    store
+}
+
+/// The GrapeCluster that a change is about.
+fn cluster_of<K>(change: watcher::Result<K>) -> Option<ObjectRef<Stored>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    match change {
+        Ok(object) => {
+            let name = object.labels().get(labels::INSTANCE)?;
+            Some(ObjectRef::new(name).within(&object.namespace()?))
+        }
+        Err(error) => {
+            warn!(kind = %K::kind(&()), %error, "cannot watch; trying again");
+            None
+        }
+    }
+}
+
+/// Those in a store that a GrapeCluster controls.
+pub fn controlled_by<K>(store: &Store<K>, owner: &str) -> Vec<Arc<K>>
+where
+    K: Resource<DynamicType = ()> + Clone,
+{
+    store.state_filter(|object| {
+        object.owner_references().iter().any(|by| by.uid == owner && by.controller == Some(true))
+    })
+}
