@@ -103,3 +103,6 @@ fn metadata(name: &str, labels: BTreeMap<String, String>, around: &Surroundings)
         ..ObjectMeta::default()
     }
 }
+
+#[cfg(test)]
+mod tests;
