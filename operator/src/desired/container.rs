@@ -97,7 +97,8 @@ pub(super) fn build(
 /// the DHT: without these it listens on all, of IPv4 and IPv6, whichever of them the node has.
 fn flags(cluster: &ValidatedCluster, namespace: &str) -> Vec<String> {
     let (dht, api) = (&cluster.dht, &cluster.api);
-    // Its own cluster first. Grapes outside are asked for that name's addresses by nobody.
+    // The Service tells of the other Grapes, and of this one: a Grape that finds itself alone there
+    // knows that it is the first.
     let own = names::endpoint(&cluster.name, namespace, dht.port);
     let bootstrap = [&own].into_iter().chain(&dht.bootstrap).map(ToString::to_string);
     // IPv4 comes in there too.
@@ -146,9 +147,9 @@ fn probes() -> [Probe; 3] {
     ]
 }
 
-/// What a Grape has of a node. Without a word in the spec, enough to start with, and no limit of
-/// CPU: it would only make lookups wait while the CPU is idle. That of memory is several times what
-/// a full Grape holds, so that a leak ends there.
+/// What a Grape has of a node. Without a word in the spec, enough of CPU to be heard in a crowd, and
+/// no limit of it: that would only make lookups wait while the CPU is idle. The limit of memory is
+/// six times what a Grape holds under the load of the bench.
 fn resources(pool: &Pool) -> Option<ResourceRequirements> {
     let Some(own) = &pool.template.resources else {
         return Some(ResourceRequirements {

@@ -6,8 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::{Surroundings, labels, metadata};
 use crate::validate::ValidatedCluster;
 
-/// The budget of all pools together; none for a single Grape, whose node could then never be
-/// drained of it.
+/// The budget of all pools together; none for a single Grape, whose eviction it would not keep off.
 pub(super) fn build(
     cluster: &ValidatedCluster,
     around: &Surroundings,

@@ -113,3 +113,6 @@ fn metadata(name: &str, labels: BTreeMap<String, String>, around: &Surroundings)
         ..ObjectMeta::default()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,8 +13,9 @@ pub fn resource() -> ApiResource {
 }
 
 /// The monitor of a cluster, if it wants one. All Grapes are the job `grape`; a series tells its
-/// cluster in the label `app_kubernetes_io_instance`, its pool in `grenache_dev_pool`. Labels are
-/// not honoured: what a Grape says of itself does not go before what Prometheus knows of it.
+/// cluster in the label `app_kubernetes_io_instance`, and its pool in `grenache_dev_pool`.
+///
+/// Without `honorLabels`: what a Grape says of itself does not go before what Prometheus knows.
 pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option<DynamicObject> {
     if !cluster.service_monitor {
         return None;

@@ -4,4 +4,5 @@
 
 mod definition;
 mod leader;
+mod desired;
 mod lifetime;

@@ -1,0 +1,255 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use proptest::prelude::*;
+use rstest::rstest;
+
+use super::*;
+use crate::cluster::pods::{PullPolicy, Resources};
+use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
+use crate::manifest;
+use crate::validate::validate;
+
+const BARE: &str = include_str!("tests/bare.yaml");
+const EVERYTHING: &str = include_str!("tests/everything.yaml");
+
+fn around() -> Surroundings {
+    Surroundings {
+        namespace: "trading".to_owned(),
+        owner: OwnerReference {
+            api_version: "grenache.dev/v1alpha1".to_owned(),
+            kind: "GrapeCluster".to_owned(),
+            name: "market".to_owned(),
+            uid: "0d5a1f0e-8f5c-4d0a-9d43-2f1f2c6b7a10".to_owned(),
+            controller: Some(true),
+            block_owner_deletion: Some(true),
+        },
+        grape_image: "grenache/grape:0.1.0".to_owned(),
+        operator_namespace: "grenache-system".to_owned(),
+    }
+}
+
+fn of(cluster: &GrapeCluster) -> Desired {
+    desired(&validate(cluster).unwrap(), &around())
+}
+
+fn read(yaml: &str) -> Desired {
+    of(&manifest::parse(yaml).unwrap())
+}
+
+fn changed(change: impl FnOnce(&mut GrapeClusterSpec)) -> Desired {
+    let mut spec = GrapeClusterSpec::default();
+    change(&mut spec);
+    of(&GrapeCluster::new("market", spec))
+}
+
+/// A snapshot of each object; INSTA_UPDATE=always writes them.
+#[rstest]
+#[case("bare", BARE)]
+#[case("everything", EVERYTHING)]
+fn objects(#[case] cluster: &str, #[case] yaml: &str) {
+    let Desired { service, account, pools, disruption, network, monitor } = read(yaml);
+    insta::assert_yaml_snapshot!(format!("{cluster}-service"), service);
+    insta::assert_yaml_snapshot!(format!("{cluster}-account"), account);
+    for PoolSet { pool, replicas, set } in pools {
+        assert_eq!(set.spec.as_ref().unwrap().replicas, Some(replicas));
+        insta::assert_yaml_snapshot!(format!("{cluster}-pool-{pool}"), set);
+    }
+    insta::assert_yaml_snapshot!(format!("{cluster}-disruption"), disruption);
+    insta::assert_yaml_snapshot!(format!("{cluster}-network"), network);
+    insta::assert_yaml_snapshot!(format!("{cluster}-monitor"), monitor);
+}
+
+#[test]
+fn a_single_grape_has_no_budget() {
+    let mut expected = read(BARE);
+    expected.disruption = None;
+    expected.pools[0].replicas = 1;
+    let spec = expected.pools[0].set.spec.as_mut().unwrap();
+    spec.replicas = Some(1);
+    let strategy = spec.update_strategy.as_mut().unwrap();
+    strategy.rolling_update.as_mut().unwrap().partition = Some(1);
+    assert_eq!(changed(|spec| spec.replicas = 1), expected);
+}
+
+#[test]
+fn a_network_policy_can_be_left_out() {
+    let expected = Desired { network: None, ..read(BARE) };
+    assert_eq!(changed(|spec| spec.network_policy.enabled = false), expected);
+}
+
+fn hash(desired: &Desired) -> &str {
+    &desired.pools[0].set.metadata.annotations.as_ref().unwrap()[statefulset::TEMPLATE_HASH]
+}
+
+fn one(key: &str, value: &str) -> BTreeMap<String, String> {
+    labels::map([(key, value)])
+}
+
+#[rstest]
+#[case::image(changed(|spec| spec.image.tag = Some("0.2.0".to_owned())))]
+#[case::pull_policy(changed(|spec| spec.image.pull_policy = Some(PullPolicy::Always)))]
+#[case::pull_secrets(changed(|spec| spec.image.pull_secrets = vec![Default::default()]))]
+#[case::dht(changed(|spec| spec.dht.peer_max_age = "90s".into()))]
+#[case::bootstrap(changed(|spec| spec.dht.bootstrap = vec!["a:1".to_owned()]))]
+#[case::api(changed(|spec| spec.api.port = 30002))]
+#[case::labels(changed(|spec| spec.template.labels = one("a", "b")))]
+#[case::annotations(changed(|spec| spec.template.annotations = one("a", "b")))]
+#[case::node_selector(changed(|spec| spec.template.node_selector = one("a", "b")))]
+#[case::tolerations(changed(|spec| {
+    spec.template.tolerations = Some(vec![Toleration::default()]);
+}))]
+#[case::priority(changed(|spec| spec.template.priority_class_name = Some("a".to_owned())))]
+#[case::resources(changed(|spec| spec.template.resources = Some(Resources::default())))]
+fn the_hash_changes_with_the_template(#[case] other: Desired) {
+    assert_ne!(hash(&other), hash(&read(BARE)));
+}
+
+#[test]
+fn the_hash_is_that_of_the_template_alone() {
+    let ordered = |labels: &str| {
+        let yaml = EVERYTHING.replace("team: exchange\n      tier: discovery", labels);
+        hash(&read(&yaml)).to_owned()
+    };
+    let given = ordered("team: exchange\n      tier: discovery");
+    assert_eq!(ordered("tier: discovery\n      team: exchange"), given);
+    assert_ne!(ordered("tier: discovery\n      team: other"), given);
+    assert_eq!(given.len(), 16);
+
+    let other = changed(|spec| {
+        spec.replicas = 7;
+        spec.network_policy.enabled = false;
+        spec.monitoring.service_monitor = true;
+    });
+    assert_eq!(hash(&other), hash(&read(BARE)));
+}
+
+/// Whether a selector is one of labels alone, and finds what has `labels`.
+fn finds(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let wanted = selector.match_labels.as_ref().unwrap();
+    assert_eq!(selector.match_expressions, None);
+    !wanted.is_empty() && wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+fn pod_labels(template: &PodTemplateSpec) -> &BTreeMap<String, String> {
+    template.metadata.as_ref().unwrap().labels.as_ref().unwrap()
+}
+
+#[rstest]
+#[case(BARE)]
+#[case(EVERYTHING)]
+fn selectors_find_the_pods(#[case] yaml: &str) {
+    let Desired { service, pools, disruption, network, monitor, .. } = read(yaml);
+    for (index, pool) in pools.iter().enumerate() {
+        let spec = pool.set.spec.as_ref().unwrap();
+        let labels = pod_labels(&spec.template);
+        assert!(finds(&spec.selector, labels));
+        for other in pools.iter().skip(index + 1) {
+            assert!(!finds(&other.set.spec.as_ref().unwrap().selector, labels));
+        }
+        let own = service.spec.as_ref().unwrap().selector.clone();
+        assert!(finds(&LabelSelector { match_labels: own, ..Default::default() }, labels));
+        let budget = disruption.as_ref().unwrap().spec.as_ref().unwrap();
+        assert!(finds(budget.selector.as_ref().unwrap(), labels));
+        let policy = network.as_ref().unwrap().spec.as_ref().unwrap();
+        assert!(finds(policy.pod_selector.as_ref().unwrap(), labels));
+        let pod = spec.template.spec.as_ref().unwrap();
+        for constraint in pod.topology_spread_constraints.as_ref().unwrap() {
+            assert!(finds(constraint.label_selector.as_ref().unwrap(), labels));
+        }
+        let pairs = labels.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>();
+        for pair in labels::selector_text("market").split(',') {
+            assert!(pairs.iter().any(|own| own == pair), "{pair} is not in {pairs:?}");
+        }
+    }
+    if let Some(monitor) = monitor {
+        let selector = serde_json::from_value(monitor.data["spec"]["selector"].clone()).unwrap();
+        assert!(finds(&selector, service.metadata.labels.as_ref().unwrap()));
+    }
+}
+
+#[test]
+fn the_operators_labels_go_before_all_others() {
+    let mut cluster = validate(&GrapeCluster::new("market", GrapeClusterSpec::default())).unwrap();
+    let own = labels::of_pool("market", "default");
+    let others = own.keys().map(|key| (key.clone(), "other".to_owned()));
+    cluster.pools[0].template.labels = others.chain([("a".to_owned(), "b".to_owned())]).collect();
+    let desired = desired(&cluster, &around());
+    let mut expected = own;
+    expected.insert("a".to_owned(), "b".to_owned());
+    assert_eq!(*pod_labels(&desired.pools[0].set.spec.as_ref().unwrap().template), expected);
+}
+
+/// A name of one of these lengths.
+fn name(first: &'static str, lengths: std::ops::RangeInclusive<usize>) -> BoxedStrategy<String> {
+    lengths
+        .prop_flat_map(move |length| {
+            let rest = match length {
+                1 => String::new(),
+                _ => format!("[-a-z0-9]{{{}}}[a-z0-9]", length - 2),
+            };
+            proptest::string::string_regex(&format!("{first}{rest}")).unwrap()
+        })
+        .boxed()
+}
+
+prop_compose! {
+    /// A valid cluster with pools, their names up to the longest.
+    fn clusters()(cluster in name("[a-z]", 1..=44))
+        (
+            pools in prop::collection::btree_set(
+                name("[a-z0-9]", 1..=30.min(51 - cluster.len())), 0..4,
+            ),
+            cluster in Just(cluster),
+            replicas in 1..=1000,
+        ) -> GrapeCluster
+    {
+        let pools = pools.into_iter().map(|name| PoolSpec { name, ..PoolSpec::default() });
+        let monitoring = crate::cluster::MonitoringSpec { service_monitor: true };
+        let spec = GrapeClusterSpec {
+            replicas, pools: pools.collect(), monitoring, ..GrapeClusterSpec::default()
+        };
+        GrapeCluster::new(&cluster, spec)
+    }
+}
+
+/// What a label's value and a pod's host name are held to.
+const MOST: usize = 63;
+
+fn is_a_dns_label(name: &str) -> bool {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    name.len() <= MOST
+        && name.starts_with(plain)
+        && name.ends_with(plain)
+        && name.chars().all(|c| plain(c) || c == '-')
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 256, failure_persistence: None, ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn names_and_labels_keep_their_limits(cluster in clusters()) {
+        let Desired { service, account, pools, disruption, network, monitor } = of(&cluster);
+        let mut all = vec![service.metadata, account.metadata, monitor.unwrap().metadata];
+        all.extend(disruption.map(|budget| budget.metadata));
+        all.extend(network.map(|policy| policy.metadata));
+        for PoolSet { replicas, set, .. } in pools {
+            let name = set.metadata.name.as_deref().unwrap();
+            let last = format!("{name}-{}", (replicas - 1).max(0));
+            prop_assert!(is_a_dns_label(&last), "the pod {last}");
+            let revision = format!("{name}-{}", "0".repeat(10));
+            prop_assert!(revision.len() <= MOST, "its revision {revision}");
+            all.push(set.spec.unwrap().template.metadata.unwrap());
+            all.push(set.metadata);
+        }
+        for ObjectMeta { name, labels, .. } in all {
+            prop_assert!(name.as_deref().is_none_or(is_a_dns_label), "the object {name:?}");
+            for (key, value) in labels.unwrap() {
+                prop_assert!(is_a_dns_label(&value), "{key}: {value}");
+            }
+        }
+    }
+}
