@@ -69,21 +69,40 @@ pub struct Context {
     pub settings: Arc<Settings>,
 }
 
-/// Runs until a signal asks it to end, and `control` while this process leads.
+/// Runs until a signal asks it to end. See [`run_until`].
+///
+/// # Errors
+///
+/// Those of [`run_until`], and that signals cannot be heard.
+pub async fn run(
+    settings: Settings,
+    control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut signals = Stop::listen().context("cannot listen for signals")?;
+    let stop = CancellationToken::new();
+    let heard = stop.clone();
+    let _hearing = AbortOnDropHandle::new(tokio::spawn(async move {
+        signals.asked().await;
+        heard.cancel();
+    }));
+    run_until(settings, stop, control).await
+}
+
+/// Runs until `stop`, and `control` while this process leads.
 ///
 /// `control` is only polled while it leads, and dropped when it leads no more: what it does has to
-/// be in its own future, not in tasks of its own, or has to end with them.
+/// be in its own future, or in tasks that end with that. It is asked to end by the token of its
+/// [`Context`], and given 20 s; then the Lease is let go of.
 ///
 /// # Errors
 ///
 /// What cannot be used of the settings, the configuration or the system; the leadership was lost;
 /// the controller failed, or ended without having been asked.
-pub async fn run(
+pub async fn run_until(
     settings: Settings,
+    stop: CancellationToken,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let stop = CancellationToken::new();
-    let _signals = cancel_on_signal(stop.clone())?;
     let config = Config::infer().await.context("no Kubernetes is configured")?;
     let url = config.cluster_url.clone();
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
@@ -120,16 +139,6 @@ pub async fn run(
     }
     info!("stopped");
     Ok(())
-}
-
-/// From here on the first signal cancels `stop`, until the returned handle is dropped.
-fn cancel_on_signal(stop: CancellationToken) -> anyhow::Result<AbortOnDropHandle<()>> {
-    let mut signals = Stop::listen().context("cannot listen for signals")?;
-    Ok(AbortOnDropHandle::new(tokio::spawn(async move {
-        signals.asked().await;
-        info!("stopping");
-        stop.cancel();
-    })))
 }
 
 /// All that needs the API server.
@@ -203,6 +212,7 @@ async fn lead(
 ) -> Result<anyhow::Result<()>, Loss> {
     let grace = async {
         stop.cancelled().await;
+        info!("stopping");
         readiness.not_ready("stopping");
         sleep(GRACE).await;
     };
@@ -211,13 +221,13 @@ async fn lead(
         // its leadership is over.
         biased;
         loss = leadership.lost() => Err(loss),
-        ended = control => Ok(ended.and_then(|()| {
-            ensure!(stop.is_cancelled(), "the controller ended without having been asked");
-            Ok(())
-        })),
         () = grace => {
             warn!(after = ?GRACE, "the controller did not end: it is not waited for any longer");
             Ok(Ok(()))
         }
+        ended = control => Ok(ended.and_then(|()| {
+            ensure!(stop.is_cancelled(), "the controller ended without having been asked");
+            Ok(())
+        })),
     }
 }

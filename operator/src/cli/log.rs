@@ -17,13 +17,18 @@ pub enum Format {
     Json,
 }
 
+/// The client logs each request that failed as an error. Who sent it knows whether it is one, and
+/// tells with more words; a filter that names the module has it all the same.
+const QUIET: &str = "kube_client::client::builder=off";
+
 /// Sends the log to standard error.
 ///
 /// # Errors
 ///
 /// The filter is none; the message names the flag.
 pub fn to_stderr(filter: &str, format: Format) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(filter).with_context(|| format!("--log {filter}"))?;
+    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
+        .with_context(|| format!("--log {filter}"))?;
     let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let lines = match format {
         Format::Text => lines.boxed(),

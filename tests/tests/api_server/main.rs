@@ -5,3 +5,4 @@
 mod definition;
 mod leader;
 mod lifetime;
+mod process;
