@@ -11,6 +11,7 @@
 //! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
+//! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
 //! | [`cli`] | the command `grape-operator` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -25,4 +26,5 @@ pub mod local;
 pub mod manifest;
 pub mod metrics;
 pub mod observe;
+pub mod process;
 pub mod validate;

@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`grape`] | a running Grape, whoever wrote it, and what a service asks of it |
 //! | [`npm_grape`], [`our_grape`] | how the Node.js Grape and ours are started |
+//! | [`our_operator`] | how `grape-operator run` is started, and what it tells |
+//! | [`binaries`] | where the project's binaries are |
+//! | [`link`] | a connection that can be cut |
 //! | [`network`] | several Grapes that have joined each other |
 //! | [`programs`] | Grenache clients in Node.js, and what they tell |
 //! | [`peers`] | the npm packages, installed once |
@@ -15,13 +18,16 @@
 //! | [`kubernetes`] | a real API server, and a real cluster |
 //! | [`wait`] | until something holds |
 
+pub mod binaries;
 pub mod grape;
 pub mod http;
 pub mod items;
 pub mod kubernetes;
+pub mod link;
 pub mod network;
 pub mod npm_grape;
 pub mod our_grape;
+pub mod our_operator;
 pub mod peers;
 pub mod ports;
 pub mod process;

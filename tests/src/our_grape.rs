@@ -7,6 +7,7 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
+use crate::binaries;
 use crate::grape::{Options, Seat};
 use crate::http::{self, Request};
 use crate::process::Process;
@@ -73,18 +74,5 @@ pub async fn nodes(api: SocketAddr) -> Result<u64> {
 /// # Errors
 /// When it has not been built.
 pub fn binary() -> Result<PathBuf> {
-    if let Some(given) = std::env::var_os("GRAPE_BIN") {
-        let given = PathBuf::from(given);
-        ensure!(given.is_file(), "GRAPE_BIN is {}, which is no file", given.display());
-        return Ok(given);
-    }
-    // A test is target/debug/deps/NAME, or target/release/deps/NAME.
-    let test = std::env::current_exe()?;
-    let profile = test.ancestors().nth(2).context("a test lies in target/PROFILE/deps")?;
-    let target = profile.parent().context("a test lies in target/PROFILE/deps")?;
-    let places = [profile.join("grape"), target.join("debug/grape"), target.join("release/grape")];
-    places
-        .into_iter()
-        .find(|place| place.is_file())
-        .context("the binary `grape` is missing beside the tests. Build it: cargo build -p grape")
+    binaries::find("grape", "GRAPE_BIN")
 }

@@ -4,7 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::sync::watch;
@@ -126,6 +126,23 @@ impl Process {
     /// When the system does not tell.
     pub fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
+    }
+
+    /// Sends it a signal, such as `TERM`.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub async fn signal(&self, signal: &str) -> Result<()> {
+        let pid = self.pid().with_context(|| format!("{} has ended", self.name))?;
+        let sent = Command::new("kill").args(["-s", signal, &pid.to_string()]).status().await?;
+        ensure!(sent.success(), "cannot send {signal} to {}: {sent}", self.name);
+        Ok(())
+    }
+
+    /// What it wrote to standard error so far, line by line.
+    pub fn errors(&self) -> Vec<String> {
+        let output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.iter().filter(|line| !line.from_stdout).map(|line| line.text.clone()).collect()
     }
 
     /// Kills it (SIGKILL, by its id), and waits until it is gone.

@@ -84,7 +84,7 @@ impl Contender {
                 self.succeeded();
                 self.observe(lease);
             }
-            Err(error) => self.failed(&error),
+            Err(error) => self.failed(error),
         }
     }
 
@@ -101,7 +101,7 @@ impl Contender {
             }
             Err(Failure::Outrun) => self.look().await,
             Err(error) => {
-                self.failed(&error);
+                self.failed(error);
                 // Whether it was written all the same is seen when the next one is outrun.
             }
         }
@@ -156,12 +156,13 @@ impl Contender {
         }
     }
 
-    fn failed(&mut self, error: &Failure) {
+    fn failed(&mut self, error: Failure) {
+        let error = format!("{:#}", anyhow::Error::new(error));
         let Settings { namespace, lease, .. } = &self.settings;
         if std::mem::replace(&mut self.failing, true) {
-            debug!(%error, namespace, lease, "the lease is still not reached");
+            debug!(error, namespace, lease, "the lease is still not reached");
         } else {
-            warn!(%error, namespace, lease, "the lease cannot be read or written: trying on");
+            warn!(error, namespace, lease, "the lease cannot be read or written: trying on");
         }
     }
 }

@@ -34,7 +34,7 @@ pub(super) enum Failure {
     #[error("somebody else was faster")]
     Outrun,
     /// The API server refused, or could not be reached.
-    #[error("{}", .0)]
+    #[error(transparent)]
     Refused(#[from] Error),
     /// The API server did not answer.
     #[error("no answer in {0:?}")]

@@ -153,7 +153,7 @@ impl Leadership {
     pub async fn release(self) -> Result<(), NotReleased> {
         self.release.cancel();
         let released = self.task.await.map_err(|ended| NotReleased(ended.to_string()))?;
-        released.map_err(|failure| NotReleased(failure.to_string()))
+        released.map_err(|failure| NotReleased(format!("{:#}", anyhow::Error::new(failure))))
     }
 }
 

@@ -6,3 +6,4 @@ mod definition;
 mod leader;
 mod desired;
 mod lifetime;
+mod process;

@@ -1,0 +1,83 @@
+//! The command `grape-operator`: flags, logs, exit codes.
+
+mod local;
+mod log;
+mod run;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::cluster::definition;
+use crate::manifest;
+
+/// Runs GrapeClusters: the Grapes through which Grenache services find each other.
+#[derive(Debug, Parser)]
+#[command(name = "grape-operator", version, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the controller of GrapeClusters, in a pod or with a kubeconfig.
+    Run(run::Args),
+    /// Runs the Grapes of a GrapeCluster on this machine, without Kubernetes.
+    Local(local::Args),
+    /// Prints the CustomResourceDefinition of GrapeCluster.
+    Crd,
+}
+
+/// Runs the command, and gives its exit code.
+///
+/// # Errors
+///
+/// What the command could not do, for people to read.
+pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Run(args) => run::run(args).await,
+        Command::Local(args) => local::run(args).await,
+        Command::Crd => {
+            io::stdout().write_all(crd()?.as_bytes())?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The CRD as it is kept in `crds/`.
+///
+/// # Errors
+///
+/// It cannot be written as YAML.
+pub fn crd() -> anyhow::Result<String> {
+    let yaml = manifest::write(&definition::crd())?;
+    Ok(format!("# Generated from the types by `grape-operator crd`: change those instead.\n{yaml}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_flags_are_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_crd_in_the_repository_is_the_one_of_the_types() {
+        let path =
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/grapeclusters.grenache.dev.yaml");
+        let kept = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            kept == crd().unwrap(),
+            "crds/ is stale; run: cargo run -p grape-operator -- crd > \
+             crds/grapeclusters.grenache.dev.yaml"
+        );
+    }
+}

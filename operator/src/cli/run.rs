@@ -1,0 +1,294 @@
+//! `grape-operator run`.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use tracing::error;
+
+use super::log;
+use crate::cluster::duration;
+use crate::leader::Timings;
+use crate::process::{self, Context, Settings};
+use crate::validate::is_dns_label;
+
+/// Shortest `--observe-interval`: each Grape is asked this often.
+const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);
+
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Namespaces whose GrapeClusters are run; all of them without it.
+    #[arg(long, value_name = "NAMESPACE,…", env = "WATCH_NAMESPACES", default_value = "")]
+    watch_namespaces: Namespaces,
+
+    /// The image of Grapes where a cluster names none.
+    #[arg(
+        long,
+        value_name = "IMAGE",
+        env = "GRAPE_IMAGE",
+        default_value = concat!("grenache/grape:", env!("CARGO_PKG_VERSION")),
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    grape_image: String,
+
+    /// The namespace of the Lease and of the operator's own pods; the kubeconfig's, or the pod's,
+    /// without it.
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", value_parser = namespace)]
+    namespace: Option<String>,
+
+    /// Who holds the Lease, another name for each replica; the host's name with a random suffix
+    /// without it.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "POD_NAME",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    identity: Option<String>,
+
+    /// The Lease by which the replicas agree on one that leads.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "LEASE_NAME",
+        default_value = "grape-operator",
+        value_parser = object_name
+    )]
+    lease_name: String,
+
+    /// How long others wait for a leader that is not heard of.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "LEASE_DURATION",
+        default_value = "15s",
+        value_parser = duration
+    )]
+    lease_duration: Duration,
+
+    /// How long after its last renewal a leader still leads; shorter than the lease duration.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "RENEW_DEADLINE",
+        default_value = "10s",
+        value_parser = duration
+    )]
+    renew_deadline: Duration,
+
+    /// How often a leader renews; shorter than the renew deadline.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "RETRY_PERIOD",
+        default_value = "2s",
+        value_parser = duration
+    )]
+    retry_period: Duration,
+
+    /// Where /healthz, /readyz and /metrics are served.
+    #[arg(long, value_name = "IP:PORT", env = "ADMIN_BIND", default_value = "0.0.0.0:9090")]
+    admin_bind: SocketAddr,
+
+    /// How often the Grapes of a cluster are asked how they are.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "OBSERVE_INTERVAL",
+        default_value = "15s",
+        value_parser = duration
+    )]
+    observe_interval: Duration,
+
+    /// Most clusters that are reconciled at once.
+    #[arg(
+        long,
+        value_name = "N",
+        env = "CONCURRENCY",
+        default_value = "16",
+        value_parser = RangedU64ValueParser::<u16>::new().range(1..=1000)
+    )]
+    concurrency: u16,
+
+    /// Which logs go to standard error, such as info, or warn,grape_operator=debug.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "GRAPE_LOG",
+        default_value = "info",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
+    log: String,
+
+    /// How a log line looks.
+    #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "json")]
+    log_format: log::Format,
+}
+
+/// Names of namespaces, parted by commas; none in an empty text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Namespaces(Vec<String>);
+
+impl FromStr for Namespaces {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        Ok(Self(names.map(namespace).collect::<Result<_, _>>()?))
+    }
+}
+
+fn namespace(text: &str) -> Result<String, String> {
+    if text.is_empty() || !is_dns_label(text) {
+        return Err(format!(
+            "{text:?} is no namespace; expected lower-case letters, digits and '-', 63 characters \
+             at most, as in grape-system"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+fn object_name(text: &str) -> Result<String, String> {
+    let labels = || text.split('.');
+    if text.len() > 253 || labels().any(|label| label.is_empty() || !is_dns_label(label)) {
+        return Err(
+            "expected lower-case letters, digits, '-' and '.', 253 characters at most, as \
+                    in grape-operator"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    duration::parse(text)
+        .map_err(|problem| format!("{problem}; expected a duration as in 15s, 500ms or 1m30s"))
+}
+
+impl Args {
+    /// What these flags ask for.
+    fn settings(self) -> anyhow::Result<Settings> {
+        let timings = Timings::new(self.lease_duration, self.renew_deadline, self.retry_period)?;
+        anyhow::ensure!(
+            self.observe_interval >= SHORTEST_OBSERVE,
+            "--observe-interval is {:?}; expected a duration of at least {SHORTEST_OBSERVE:?}",
+            self.observe_interval
+        );
+        let identity = match self.identity {
+            Some(identity) => identity,
+            None => identity_of_host()?,
+        };
+        Ok(Settings {
+            watch_namespaces: self.watch_namespaces.0,
+            grape_image: self.grape_image,
+            namespace: self.namespace,
+            identity,
+            lease: self.lease_name,
+            timings,
+            admin: self.admin_bind,
+            observe_interval: self.observe_interval,
+            concurrency: self.concurrency.into(),
+        })
+    }
+}
+
+/// Another one for each process, also for those of one host.
+fn identity_of_host() -> anyhow::Result<String> {
+    let host = hostname::get().context("the host has no name; name the process with --identity")?;
+    Ok(format!("{}-{:08x}", host.to_string_lossy(), rand::random::<u32>()))
+}
+
+/// Runs the controller until it is stopped.
+///
+/// # Errors
+///
+/// A flag that cannot be used. All that comes later is logged, as a line like any other.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let (log, format) = (args.log.clone(), args.log_format);
+    let settings = args.settings()?;
+    log::to_stderr(&log, format)?;
+    match process::run(settings, control).await {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(error) => {
+            error!(error = format!("{error:#}"), "ended");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// What the leader does.
+async fn control(context: Context) -> anyhow::Result<()> {
+    context.stop.cancelled().await;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Command {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn settings(flags: &[&str]) -> Result<Settings, String> {
+        let words = ["run"].into_iter().chain(flags.iter().copied()).map(OsString::from);
+        let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
+        command.args.settings().map_err(|error| format!("{error:#}"))
+    }
+
+    #[test]
+    fn defaults_are_those_of_kubernetes() {
+        let settings = settings(&[]).unwrap();
+        let seconds = Duration::from_secs;
+        assert_eq!(settings.watch_namespaces, [""; 0]);
+        assert!(settings.grape_image.starts_with("grenache/grape:"));
+        assert_eq!(settings.namespace, None);
+        assert_eq!(settings.lease, "grape-operator");
+        assert_eq!(settings.timings, Timings::new(seconds(15), seconds(10), seconds(2)).unwrap());
+        assert_eq!(settings.admin, "0.0.0.0:9090".parse().unwrap());
+        assert_eq!((settings.observe_interval, settings.concurrency), (seconds(15), 16));
+    }
+
+    #[test]
+    fn two_processes_of_a_host_have_two_identities() {
+        assert_ne!(settings(&[]).unwrap().identity, settings(&[]).unwrap().identity);
+    }
+
+    #[rstest]
+    #[case("", &[])]
+    #[case(" ,", &[])]
+    #[case("prod", &["prod"])]
+    #[case("prod, test,", &["prod", "test"])]
+    fn namespaces_are_parted_by_commas(#[case] text: &str, #[case] expected: &[&str]) {
+        assert_eq!(settings(&["--watch-namespaces", text]).unwrap().watch_namespaces, expected);
+    }
+
+    #[rstest]
+    #[case(&["--lease-duration", "15"], "has no unit; expected a duration as in 15s")]
+    #[case(&["--retry-period", "soon"], "is not a duration; expected a duration as in 15s")]
+    #[case(&["--lease-duration", "5s"], "--renew-deadline is 10s; expected a duration below")]
+    #[case(&["--retry-period", "10s"], "--retry-period is 10s; expected a duration below")]
+    #[case(&["--observe-interval", "0s"], "--observe-interval is 0ns; expected a duration of at")]
+    #[case(&["--concurrency", "0"], "0 is not in 1..=1000")]
+    #[case(&["--watch-namespaces", "prod,Test"], "\"Test\" is no namespace; expected lower-case")]
+    #[case(&["--namespace", "a/b"], "\"a/b\" is no namespace; expected lower-case letters")]
+    #[case(&["--lease-name", "a..b"], "expected lower-case letters, digits, '-' and '.'")]
+    #[case(&["--identity", ""], "--identity")]
+    #[case(&["--admin-bind", "9090"], "invalid value '9090' for '--admin-bind <IP:PORT>'")]
+    #[case(&["--log-format", "xml"], "[possible values: text, json]")]
+    fn bad_flags_are_told_with_what_would_be_right(#[case] flags: &[&str], #[case] part: &str) {
+        let error = settings(flags).unwrap_err();
+        assert!(error.contains(part), "{error}");
+        assert!(error.contains(flags[0]) || error.contains("--renew-deadline"), "{error}");
+    }
+}

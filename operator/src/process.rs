@@ -1,0 +1,233 @@
+//! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads, runs
+//! the controller, and ends.
+//!
+//! What the leader does is a parameter, so that this knows nothing of clusters.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail, ensure};
+use backon::{ExponentialBuilder, Retryable};
+use http::Uri;
+use kube::{Client, Config};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{info, warn};
+
+use crate::admin::{self, Pages, Readiness};
+use crate::leader::decide::Loss;
+use crate::leader::{self, Elector, Leadership, Timings};
+use crate::local::stop::Stop;
+use crate::metrics::Metrics;
+
+/// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// How long the API server may take to answer the first request.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// First pause after the API server could not be reached, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
+
+/// What the process is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Namespaces whose clusters are run; empty: all.
+    pub watch_namespaces: Vec<String>,
+    /// Image of Grapes where a cluster names none.
+    pub grape_image: String,
+    /// Where the Lease and the operator's pods are; `None`: the kubeconfig's, or the pod's.
+    pub namespace: Option<String>,
+    /// Who holds the Lease. No two processes that run may have the same.
+    pub identity: String,
+    /// Name of the Lease.
+    pub lease: String,
+    /// The times of the election.
+    pub timings: Timings,
+    /// Where the admin pages are.
+    pub admin: SocketAddr,
+    /// How often the Grapes of a cluster are asked how they are.
+    pub observe_interval: Duration,
+    /// Most clusters reconciled at once, at least 1.
+    pub concurrency: usize,
+}
+
+/// What the controller works with.
+#[derive(Clone)]
+pub struct Context {
+    /// A client, whose API server has answered.
+    pub client: Client,
+    /// Where the operator's own pods and its Lease are.
+    pub namespace: String,
+    /// What is told to Prometheus.
+    pub metrics: Arc<Metrics>,
+    /// Cancelled when the controller is to end what it has begun, and return.
+    pub stop: CancellationToken,
+    /// What the process was told.
+    pub settings: Arc<Settings>,
+}
+
+/// Runs until a signal asks it to end. See [`run_until`].
+///
+/// # Errors
+///
+/// Those of [`run_until`], and that signals cannot be heard.
+pub async fn run(
+    settings: Settings,
+    control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let mut signals = Stop::listen().context("cannot listen for signals")?;
+    let stop = CancellationToken::new();
+    let heard = stop.clone();
+    let _hearing = AbortOnDropHandle::new(tokio::spawn(async move {
+        signals.asked().await;
+        heard.cancel();
+    }));
+    run_until(settings, stop, control).await
+}
+
+/// Runs until `stop`, and `control` while this process leads.
+///
+/// `control` is only polled while it leads, and dropped when it leads no more: what it does has to
+/// be in its own future, or in tasks that end with that. It is asked to end by the token of its
+/// [`Context`], and given 20 s; then the Lease is let go of.
+///
+/// # Errors
+///
+/// What cannot be used of the settings, the configuration or the system; the leadership was lost;
+/// the controller failed, or ended without having been asked.
+pub async fn run_until(
+    settings: Settings,
+    stop: CancellationToken,
+    control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let config = Config::infer().await.context("no Kubernetes is configured")?;
+    let url = config.cluster_url.clone();
+    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    info!(
+        version = env!("CARGO_PKG_VERSION"),
+        api_server = %url,
+        namespace,
+        identity = settings.identity,
+        lease = settings.lease,
+        watch_namespaces = settings.watch_namespaces.join(","),
+        grape_image = settings.grape_image,
+        observe_interval = ?settings.observe_interval,
+        concurrency = settings.concurrency,
+        "starting"
+    );
+    let client = Client::try_from(config).context("the Kubernetes configuration cannot be used")?;
+
+    let address = settings.admin;
+    let listener = admin::bind(address)
+        .await
+        .with_context(|| format!("cannot listen at {address} (--admin-bind)"))?;
+    info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
+    let readiness = Readiness::not_yet("the API server is not reached yet");
+    let metrics = Arc::new(Metrics::new()?);
+    let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
+    let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
+
+    let context = Context { client, namespace, metrics, stop, settings: Arc::new(settings) };
+    tokio::select! {
+        biased;
+        // Without its pages nobody would know how it is.
+        ended = AbortOnDropHandle::new(pages) => bail!("the admin pages ended: {ended:?}"),
+        worked = work(context, &url, &readiness, control) => worked?,
+    }
+    info!("stopped");
+    Ok(())
+}
+
+/// All that needs the API server.
+async fn work(
+    context: Context,
+    url: &Uri,
+    readiness: &Readiness,
+    control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let Context { client, namespace, metrics, stop, settings } = context.clone();
+    let Some(reached) = stop.run_until_cancelled(reach(&client, url)).await else { return Ok(()) };
+    reached?;
+    readiness.ready();
+
+    let election = leader::Settings {
+        namespace,
+        lease: settings.lease.clone(),
+        identity: settings.identity.clone(),
+        timings: settings.timings,
+    };
+    let Some(leadership) = Elector::new(client, election).campaign(&stop).await else {
+        return Ok(());
+    };
+    info!(lease = settings.lease, identity = settings.identity, "leading");
+    metrics.leader(true);
+    let led = lead(&leadership, control(context), &stop, readiness).await;
+    metrics.leader(false);
+    match led {
+        Ok(ended) => {
+            if let Err(error) = leadership.release().await {
+                warn!(%error, "others wait until the lease ends");
+            }
+            ended
+        }
+        // Ended rather than campaigning anew: requests may be on their way, and what is remembered
+        // of clusters is somebody else's now. A new process begins with nothing of that.
+        Err(loss) => {
+            stop.cancel();
+            Err(anyhow::Error::new(loss).context("lost the leadership"))
+        }
+    }
+}
+
+/// Waits until the API server answers.
+async fn reach(client: &Client, url: &Uri) -> anyhow::Result<()> {
+    let [first, longest] = PAUSES;
+    let pauses = ExponentialBuilder::new()
+        .with_min_delay(first)
+        .with_max_delay(longest)
+        .with_jitter()
+        .without_max_times();
+    let ask = || async { anyhow::Ok(timeout(PATIENCE, client.apiserver_version()).await??) };
+    let version = ask
+        .retry(pauses)
+        .sleep(sleep)
+        .notify(|error, pause| {
+            let error = format!("{error:#}");
+            warn!(%url, error, retry_in = ?pause, "the API server cannot be reached: trying on");
+        })
+        .await?;
+    info!(%url, version = version.git_version, "the API server is reached");
+    Ok(())
+}
+
+/// Runs the controller as long as this is the leader, and for [`GRACE`] after it was asked to end.
+async fn lead(
+    leadership: &Leadership,
+    control: impl Future<Output = anyhow::Result<()>>,
+    stop: &CancellationToken,
+    readiness: &Readiness,
+) -> Result<anyhow::Result<()>, Loss> {
+    let grace = async {
+        stop.cancelled().await;
+        info!("stopping");
+        readiness.not_ready("stopping");
+        sleep(GRACE).await;
+    };
+    tokio::select! {
+        // In this order: whatever happened meanwhile, the controller is not polled once the time of
+        // its leadership is over.
+        biased;
+        loss = leadership.lost() => Err(loss),
+        () = grace => {
+            warn!(after = ?GRACE, "the controller did not end: it is not waited for any longer");
+            Ok(Ok(()))
+        }
+        ended = control => Ok(ended.and_then(|()| {
+            ensure!(stop.is_cancelled(), "the controller ended without having been asked");
+            Ok(())
+        })),
+    }
+}
