@@ -2,5 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod controllers;
 mod definition;
 mod lifetime;
+mod proxy;
