@@ -20,13 +20,27 @@ pub fn existing() -> Result<Option<PathBuf>> {
     Ok(Some(PathBuf::from(kubeconfig)))
 }
 
-/// A client as its kubeconfig tells.
+/// A client as its kubeconfig tells. As any of kube, it tries again what is refused with 429, 503
+/// or 504.
 ///
 /// # Errors
 /// When the file makes none.
 pub async fn client(kubeconfig: &Path) -> Result<Client> {
+    Ok(Client::try_from(config(kubeconfig).await?)?)
+}
+
+/// A client that tries nothing again.
+///
+/// # Errors
+/// As with [`client`].
+pub async fn client_without_retry(kubeconfig: &Path) -> Result<Client> {
+    let mut config = config(kubeconfig).await?;
+    config.default_retry = false;
+    Ok(Client::try_from(config)?)
+}
+
+async fn config(kubeconfig: &Path) -> Result<Config> {
     let read = Kubeconfig::read_from(kubeconfig)
         .with_context(|| format!("cannot read {}", kubeconfig.display()))?;
-    let config = Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?;
-    Ok(Client::try_from(config)?)
+    Ok(Config::from_custom_kubeconfig(read, &KubeConfigOptions::default()).await?)
 }

@@ -1,31 +1,34 @@
-//! etcd and the API server alone, for one test: no nodes, no controllers, no root.
+//! etcd and the API server alone, for one test: no nodes, no controllers unless asked for, no
+//! root.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use kube::Client;
 use tempfile::TempDir;
 
-use super::{access, guarded, script, tools};
+use super::controllers::Controllers;
+use super::{Kubectl, access, guarded, script, tools};
 use crate::ports::Port;
 use crate::process::Process;
-use crate::wait;
 
 /// An API server that ends with its test. Objects are stored, defaulted and validated as ever; no
-/// controller acts on them, and no pod runs.
+/// controller acts on them but those of [`ApiServer::with_controllers`], and no pod runs.
 pub struct ApiServer {
     kubeconfig: PathBuf,
     client: Client,
-    _own: Option<Own>,
+    own: Option<Own>,
 }
 
-/// What of it is ours. The server ends before the store, and that before its folder goes.
+/// What of it is ours. The controllers end before the server, that before the store, and that
+/// before its folder goes.
 #[derive(Debug)]
 struct Own {
+    controllers: Option<Controllers>,
     _server: Process,
     _etcd: Process,
-    _folder: TempDir,
+    folder: TempDir,
     _ports: [Port; 3],
 }
 
@@ -38,7 +41,7 @@ impl ApiServer {
     pub async fn start() -> Result<Self> {
         if let Some(kubeconfig) = access::existing()? {
             let client = access::client(&kubeconfig).await?;
-            return Ok(Self { kubeconfig, client, _own: None });
+            return Ok(Self { kubeconfig, client, own: None });
         }
         let folder = tempfile::Builder::new().prefix("grape-api-server-").tempdir()?;
         let ports = [Port::take()?, Port::take()?, Port::take()?];
@@ -56,23 +59,32 @@ impl ApiServer {
         let mut server = guarded::start("kube-apiserver", &kube_apiserver, &arguments)?;
         let kubeconfig = pki.join("admin.kubeconfig");
         let client = access::client(&kubeconfig).await?;
-        let ready = wait::until("the API server is ready", async || {
-            if let Some(ended) = server.has_ended()? {
-                return Ok(Err(ended));
-            }
+        let ready = guarded::ready(&mut server, async || {
             let request = http::Request::get("/readyz").body(Vec::new())?;
             client.request_text(request).await?;
-            anyhow::Ok(Ok(()))
+            Ok(())
         });
-        match ready.await {
-            Ok(Ok(())) => {}
-            Ok(Err(ended)) => {
-                bail!("kube-apiserver ended: {ended}\n{}{}", etcd.shown(), server.shown())
-            }
-            Err(error) => return Err(error.context(server.shown()).context(etcd.shown())),
+        ready.await.map_err(|error| error.context(etcd.shown()))?;
+        let own = Own { controllers: None, _server: server, _etcd: etcd, folder, _ports: ports };
+        Ok(Self { kubeconfig, client, own: Some(own) })
+    }
+
+    /// Runs some of Kubernetes' own controllers beside it, such as `garbage-collector-controller`
+    /// and `statefulset-controller`, and no others. The cluster of `USE_EXISTING_CLUSTER` has them.
+    ///
+    /// The garbage collector looks for new kinds of objects every 30 seconds:
+    /// [install](super::definition::install) definitions before.
+    ///
+    /// # Errors
+    /// When they do not start, with the end of what they logged.
+    pub async fn with_controllers(mut self, names: &[&str]) -> Result<Self> {
+        if let Some(own) = &mut self.own {
+            // Those that run end first.
+            own.controllers = None;
+            let started = Controllers::start(names, &self.kubeconfig, own.folder.path()).await?;
+            own.controllers = Some(started);
         }
-        let own = Own { _server: server, _etcd: etcd, _folder: folder, _ports: ports };
-        Ok(Self { kubeconfig, client, _own: Some(own) })
+        Ok(self)
     }
 
     /// A client that may do everything.
@@ -83,6 +95,17 @@ impl ApiServer {
     /// The kubeconfig of that client.
     pub fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    /// A kubectl that talks to it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn kubectl(&self) -> Result<Kubectl> {
+        match self.own {
+            Some(_) => Kubectl::ours(&self.kubeconfig),
+            None => Ok(Kubectl::theirs(&self.kubeconfig)),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 use kube::Client;
 
-use super::{access, script, tools};
+use super::{Kubectl, access, script};
 
 /// A cluster whose pods run: two nodes, `n1` in the zone `zone-1` and `n2` in `zone-2`.
 pub struct Cluster {
@@ -107,13 +107,11 @@ impl Cluster {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String> {
-        let program = match self.name {
-            Some(_) => tools::binary("kubectl")?,
-            // Whoever runs a cluster has a kubectl that goes with it.
-            None => PathBuf::from("kubectl"),
+        let kubectl = match self.name {
+            Some(_) => Kubectl::ours(&self.kubeconfig)?,
+            None => Kubectl::theirs(&self.kubeconfig),
         };
-        let mut kubectl = Command::new(program);
-        script::run(kubectl.env("KUBECONFIG", &self.kubeconfig).args(arguments))
+        kubectl.run(arguments)
     }
 }
 

@@ -3,9 +3,13 @@
 //! | module | concern |
 //! |---|---|
 //! | [`api_server`] | etcd and the API server alone, for one test, without root |
+//! | [`controllers`] | Kubernetes' own controllers beside such an API server |
+//! | [`proxy`] | a way to an API server that fails as a test wants |
+//! | [`definition`] | GrapeClusters, installed |
 //! | [`cluster`] | a control plane and two nodes, which take root: `tests/kubernetes/cluster` |
 //! | [`namespace`] | a namespace of a test's own |
 //! | [`images`] | images of the project's binaries: `tests/kubernetes/image` |
+//! | [`kubectl`] | kubectl, as people run it |
 //! | [`tools`] | where Kubernetes' binaries are: `tests/kubernetes/tools` |
 //! | [`access`] | a client from a kubeconfig, and clusters that somebody else runs |
 //!
@@ -15,12 +19,18 @@
 pub mod access;
 pub mod api_server;
 pub mod cluster;
+pub mod controllers;
+pub mod definition;
 mod guarded;
 pub mod images;
+pub mod kubectl;
 pub mod namespace;
+pub mod proxy;
 pub mod script;
 pub mod tools;
 
 pub use api_server::ApiServer;
 pub use cluster::Cluster;
+pub use kubectl::Kubectl;
 pub use namespace::Namespace;
+pub use proxy::Proxy;

@@ -1,19 +1,15 @@
 //! The definition in `crds/`, as a real API server takes it.
 
-use std::path::Path;
-
 use grape_operator::cluster::GrapeCluster;
-use grape_tests::kubernetes::ApiServer;
-use grape_tests::wait;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use grape_tests::kubernetes::{ApiServer, definition};
+use kube::api::{Api, DeleteParams, DynamicObject, PostParams};
 use kube::core::{ApiResource, GroupVersionKind};
 use serde_json::{Value, json};
 
 #[tokio::test]
 async fn applies_defaults_and_refuses_what_is_wrong() {
     let server = ApiServer::start().await.unwrap();
-    define(&server).await;
+    definition::install(&server.client()).await.unwrap();
     let good = create(&server, json!({"metadata": {"name": "good"}, "spec": {}})).await.unwrap();
     let spec = &good.data["spec"];
     assert_eq!(spec["replicas"], 3);
@@ -35,25 +31,6 @@ async fn applies_defaults_and_refuses_what_is_wrong() {
     all.get("good").await.unwrap();
     // The server may be somebody else's.
     all.delete("good", &DeleteParams::default()).await.unwrap();
-}
-
-/// Applies the definition as it lies in `crds/`, and waits until objects of it can be made.
-async fn define(server: &ApiServer) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds");
-    let api: Api<CustomResourceDefinition> = Api::all(server.client());
-    for file in std::fs::read_dir(path).unwrap() {
-        let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
-        let definition: CustomResourceDefinition = serde_yaml::from_str(&text).unwrap();
-        let name = definition.metadata.name.clone().unwrap();
-        let force = PatchParams::apply("grape-tests").force();
-        api.patch(&name, &force, &Patch::Apply(&definition)).await.unwrap();
-    }
-    let clusters: Api<GrapeCluster> = Api::default_namespaced(server.client());
-    wait::until("the API server serves GrapeClusters", async || {
-        clusters.list(&ListParams::default()).await
-    })
-    .await
-    .unwrap();
 }
 
 /// Not as the type, which would fill in the defaults before the API server can.

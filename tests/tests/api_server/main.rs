@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod controllers;
 mod definition;
 mod leader;
 mod desired;
 mod lifetime;
 mod process;
+mod proxy;
