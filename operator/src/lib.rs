@@ -11,6 +11,7 @@
 //! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
+//! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
 //! | [`cli`] | the command `grape-operator` | |
 

@@ -11,9 +11,9 @@ use tracing::error;
 
 use super::log;
 use crate::cluster::duration;
+use crate::controller;
 use crate::leader::Timings;
 use crate::process::{self, Context, Settings};
-use crate::validate::is_dns_label;
 
 /// Shortest `--observe-interval`: each Grape is asked this often.
 const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);
@@ -151,6 +151,11 @@ fn namespace(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn is_dns_label(name: &str) -> bool {
+    let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    name.len() <= 63 && name.bytes().all(inner) && !name.starts_with('-') && !name.ends_with('-')
+}
+
 fn object_name(text: &str) -> Result<String, String> {
     let labels = || text.split('.');
     if text.len() > 253 || labels().any(|label| label.is_empty() || !is_dns_label(label)) {
@@ -221,7 +226,21 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// What the leader does.
 async fn control(context: Context) -> anyhow::Result<()> {
-    context.stop.cancelled().await;
+    let Context { client, namespace, metrics, stop, settings } = context;
+    controller::run(controller::Setup {
+        client,
+        metrics,
+        namespaces: settings.watch_namespaces.clone(),
+        concurrency: settings.concurrency.try_into().unwrap_or(u16::MAX),
+        identity: settings.identity.clone(),
+        settings: controller::reconcile::Settings {
+            grape_image: settings.grape_image.clone(),
+            namespace,
+            observe_interval: settings.observe_interval,
+        },
+        stop,
+    })
+    .await;
     Ok(())
 }
 

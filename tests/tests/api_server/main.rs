@@ -4,8 +4,8 @@
 
 mod controllers;
 mod definition;
-mod leader;
 mod desired;
+mod leader;
 mod lifetime;
 mod process;
 mod proxy;
