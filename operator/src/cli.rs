@@ -8,6 +8,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use tracing_subscriber::EnvFilter;
 
+use crate::check;
 use crate::cluster::definition;
 use crate::local::plan::Ports;
 use crate::local::show::Style;
@@ -31,6 +32,8 @@ enum Command {
     Local(Local),
     /// Prints the CustomResourceDefinition of GrapeCluster.
     Crd,
+    /// Tells whether an installed operator works; exits with 1 if not.
+    Check(check::Options),
 }
 
 #[derive(Debug, Args)]
@@ -75,6 +78,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Crd => {
             out.write_all(crd()?.as_bytes())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(options) => {
+            let well = check::run(&options, &mut out).await?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Local(Local { file, api_ports, dht_ports, log }) => {
             log_to_stderr(&log)?;
