@@ -33,20 +33,20 @@ pub struct Options {
     /// Namespace of the Lease; that of the kubeconfig without it.
     #[arg(long, value_name = "NS", env = "POD_NAMESPACE",
         value_parser = NonEmptyStringValueParser::new())]
-    namespace: Option<String>,
+    pub namespace: Option<String>,
 
     /// Name of the Lease.
     #[arg(long, value_name = "NAME", env = "LEASE_NAME", default_value = "grape-operator",
         value_parser = NonEmptyStringValueParser::new())]
-    lease_name: String,
+    pub lease_name: String,
 
     /// Where the operator's Service answers, as in http://grape-operator.ops.svc:9090.
     #[arg(long, value_name = "URL")]
-    operator: Uri,
+    pub operator: Uri,
 
     /// How long to wait for what is not well yet.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
-    timeout: Duration,
+    pub timeout: Duration,
 }
 
 /// Checks all of it, writes a line for each, and gives whether all is well.
