@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Args, builder::NonEmptyStringValueParser};
 use http::Uri;
+use http::uri::PathAndQuery;
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
 use hyper_util::client::legacy::Client as HttpClient;
@@ -41,12 +42,20 @@ pub struct Options {
     pub lease_name: String,
 
     /// Where the operator's Service answers, as in http://grape-operator.ops.svc:9090.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, value_name = "URL", value_parser = url)]
     pub operator: Uri,
 
     /// How long to wait for what is not well yet.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
     pub timeout: Duration,
+}
+
+/// Reads the operator's URL, which has no path: the page to ask for is known.
+fn url(text: &str) -> Result<Uri, String> {
+    let expected = "expected a URL such as http://grape-operator.ops.svc:9090";
+    let url: Uri = text.parse().map_err(|error| format!("{error}; {expected}"))?;
+    let plain = url.scheme_str() == Some("http") && url.port_u16().is_some();
+    if plain && url.path() == "/" && url.query().is_none() { Ok(url) } else { Err(expected.into()) }
 }
 
 /// Checks all of it, writes a line for each, and gives whether all is well.
@@ -55,7 +64,9 @@ pub struct Options {
 ///
 /// There is neither a kubeconfig nor a pod's account, or `out` cannot be written to.
 pub async fn run(options: &Options, out: &mut impl Write) -> Result<bool> {
-    let client = Client::try_default().await.context("no access to an API server")?;
+    // Its own text has all that is beneath it.
+    let client = Client::try_default().await;
+    let client = client.map_err(|error| anyhow!("no access to an API server: {error}"))?;
     report(client, options, out).await
 }
 
@@ -152,9 +163,9 @@ async fn led(leases: &Api<Lease>, name: &str, earlier: &mut Option<Timestamp>) -
 }
 
 async fn ready(operator: &Uri) -> Result<String> {
-    let url: Uri = format!("{}/readyz", operator.to_string().trim_end_matches('/'))
-        .parse()
-        .with_context(|| format!("{operator}: expected a URL such as http://operator:9090"))?;
+    let mut parts = operator.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("/readyz"));
+    let url = Uri::from_parts(parts)?;
     let client = HttpClient::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let response = client.get(url.clone()).await.with_context(|| format!("GET {url}"))?;
     let status = response.status();
@@ -164,4 +175,34 @@ async fn ready(operator: &Uri) -> Result<String> {
         bail!("GET {url}: {status} {}", String::from_utf8_lossy(&reason).trim());
     }
     Ok(format!("GET {url}: {status}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://grape-operator.ops.svc:9090")]
+    #[case("http://grape-operator:9090/")]
+    #[case("http://[2001:db8::1]:9090")]
+    fn a_url_is_where_the_operator_answers(#[case] text: &str) {
+        assert!(url(text).is_ok());
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("grape-operator:9090")]
+    #[case("grape-operator")]
+    #[case("/readyz")]
+    #[case("https://grape-operator:9090")]
+    #[case("http://grape-operator:9090/readyz")]
+    #[case("http://grape-operator:9090?a=b")]
+    #[case("http://grape-operator:x")]
+    #[case("http://grape-operator")]
+    #[case("http://")]
+    fn another_url_is_refused_with_one_that_is_right(#[case] text: &str) {
+        assert!(url(text).unwrap_err().contains("http://grape-operator.ops.svc:9090"));
+    }
 }
