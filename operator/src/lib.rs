@@ -13,11 +13,13 @@
 //! | [`leader`] | one leader among several replicas | Grapes |
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
+//! | [`check`] | whether an installed operator works | how it works |
 //! | [`cli`] | the command `grape-operator` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;
+pub mod check;
 pub mod cli;
 pub mod cluster;
 pub mod controller;

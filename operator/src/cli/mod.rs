@@ -9,6 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::check;
 use crate::cluster::definition;
 use crate::manifest;
 
@@ -28,6 +29,8 @@ enum Command {
     Local(local::Args),
     /// Prints the CustomResourceDefinition of GrapeCluster.
     Crd,
+    /// Tells whether an installed operator works; exits with 1 if not.
+    Check(check::Options),
 }
 
 /// Runs the command, and gives its exit code.
@@ -42,6 +45,10 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Crd => {
             io::stdout().write_all(crd()?.as_bytes())?;
             Ok(ExitCode::SUCCESS)
+        }
+        Command::Check(options) => {
+            let well = check::run(&options, &mut io::stdout()).await?;
+            Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }
 }

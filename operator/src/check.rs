@@ -1,0 +1,208 @@
+//! `grape-operator check`: whether an installed operator works, as `helm test` asks.
+//!
+//! It stands outside the operator: all it knows is what the API server and the operator's Service
+//! answer.
+
+use std::fmt;
+use std::io::Write;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, bail, ensure};
+use clap::{Args, builder::NonEmptyStringValueParser};
+use http::Uri;
+use http::uri::PathAndQuery;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::body::Bytes;
+use hyper_util::client::legacy::Client as HttpClient;
+use hyper_util::rt::TokioExecutor;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::jiff::Timestamp;
+use kube::{Api, Client, Resource};
+use tokio::time::{sleep, timeout};
+
+use crate::cluster::{GrapeCluster, duration};
+
+/// Between two looks at the same thing.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Most bytes of an answer that are read to tell why it is no good one.
+const MAX_REASON: usize = 1024;
+
+/// What is checked, and for how long.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// Namespace of the Lease; that of the kubeconfig without it.
+    #[arg(long, value_name = "NS", env = "POD_NAMESPACE",
+        value_parser = NonEmptyStringValueParser::new())]
+    pub namespace: Option<String>,
+
+    /// Name of the Lease.
+    #[arg(long, value_name = "NAME", env = "LEASE_NAME", default_value = "grape-operator",
+        value_parser = NonEmptyStringValueParser::new())]
+    pub lease_name: String,
+
+    /// Where the operator's Service answers, as in http://grape-operator.ops.svc:9090.
+    #[arg(long, value_name = "URL", value_parser = url)]
+    pub operator: Uri,
+
+    /// How long to wait for what is not well yet.
+    #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
+    pub timeout: Duration,
+}
+
+/// Reads the operator's URL, which has no path: the page to ask for is known.
+fn url(text: &str) -> Result<Uri, String> {
+    let expected = "expected a URL such as http://grape-operator.ops.svc:9090";
+    let url: Uri = text.parse().map_err(|error| format!("{error}; {expected}"))?;
+    let plain = url.scheme_str() == Some("http") && url.port_u16().is_some();
+    if plain && url.path() == "/" && url.query().is_none() { Ok(url) } else { Err(expected.into()) }
+}
+
+/// Checks all of it, writes a line for each, and gives whether all is well.
+///
+/// # Errors
+///
+/// There is neither a kubeconfig nor a pod's account, or `out` cannot be written to.
+pub async fn run(options: &Options, out: &mut impl Write) -> Result<bool> {
+    // Its own text has all that is beneath it.
+    let client = Client::try_default().await;
+    let client = client.map_err(|error| anyhow!("no access to an API server: {error}"))?;
+    report(client, options, out).await
+}
+
+/// As [`run`], by this client.
+///
+/// # Errors
+///
+/// `out` cannot be written to.
+pub async fn report(client: Client, options: &Options, out: &mut impl Write) -> Result<bool> {
+    let patience = options.timeout;
+    let namespace = options.namespace.as_deref().unwrap_or(client.default_namespace());
+    let leases = Api::namespaced(client.clone(), namespace);
+    let lease = format!("the Lease {} in {namespace}", options.lease_name);
+    let mut earlier = None;
+    let (served, led, ready) = tokio::join!(
+        until(patience, async || served(&client).await),
+        until(patience, async || led(&leases, &options.lease_name, &mut earlier).await),
+        until(patience, async || ready(&options.operator).await),
+    );
+    let lines = [
+        line("the API server serves GrapeClusters", served),
+        line(&lease, led),
+        line("the operator's Service", ready),
+    ];
+    for line in &lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(lines.iter().all(|line| line.well))
+}
+
+struct Line {
+    well: bool,
+    text: String,
+}
+
+impl fmt::Display for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}  {}", if self.well { "ok    " } else { "FAILED" }, self.text)
+    }
+}
+
+fn line(what: &str, found: Result<String>) -> Line {
+    let well = found.is_ok();
+    let told = found.unwrap_or_else(|error| format!("{error:#}"));
+    Line { well, text: format!("{what}: {told}") }
+}
+
+/// Looks again and again until it is well. After `patience`, the error is that of the last look.
+async fn until(
+    patience: Duration,
+    mut look: impl AsyncFnMut() -> Result<String>,
+) -> Result<String> {
+    let mut seen = anyhow!("no answer within {patience:?}");
+    let looking = async {
+        loop {
+            match look().await {
+                Ok(found) => return found,
+                Err(error) => seen = error,
+            }
+            sleep(PAUSE).await;
+        }
+    };
+    match timeout(patience, looking).await {
+        Ok(found) => Ok(found),
+        Err(_) => Err(seen),
+    }
+}
+
+/// By discovery, which every account may ask.
+async fn served(client: &Client) -> Result<String> {
+    let version = GrapeCluster::api_version(&());
+    let plural = GrapeCluster::plural(&());
+    let hint = "the CustomResourceDefinition is missing: the chart's value crds.install";
+    let list = client.list_api_group_resources(&version).await.map_err(|error| match error {
+        kube::Error::Api(status) if status.code == 404 => anyhow!("{version}: {hint}"),
+        other => other.into(),
+    })?;
+    ensure!(list.resources.iter().any(|each| each.name == plural), "{plural}.{version}: {hint}");
+    Ok(format!("{plural} of {version}"))
+}
+
+/// That somebody holds the Lease and renews it. `earlier` is when it was renewed as of the first
+/// look: no clock here is compared with one elsewhere.
+async fn led(leases: &Api<Lease>, name: &str, earlier: &mut Option<Timestamp>) -> Result<String> {
+    let lease = leases.get_opt(name).await?.context("is not there: no operator has led yet")?;
+    let spec = lease.spec.unwrap_or_default();
+    let Some(holder) = spec.holder_identity.filter(|holder| !holder.is_empty()) else {
+        bail!("nobody holds it")
+    };
+    let renewed = spec.renew_time.context("has no renewTime")?.0;
+    let first = *earlier.get_or_insert(renewed);
+    ensure!(renewed != first, "{holder} holds it, and has not renewed it since {renewed}");
+    Ok(format!("{holder} holds it, and renews it"))
+}
+
+async fn ready(operator: &Uri) -> Result<String> {
+    let mut parts = operator.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::from_static("/readyz"));
+    let url = Uri::from_parts(parts)?;
+    let client = HttpClient::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
+    let response = client.get(url.clone()).await.with_context(|| format!("GET {url}"))?;
+    let status = response.status();
+    if !status.is_success() {
+        let body = Limited::new(response.into_body(), MAX_REASON).collect().await;
+        let reason = body.map(|body| body.to_bytes()).unwrap_or_default();
+        bail!("GET {url}: {status} {}", String::from_utf8_lossy(&reason).trim());
+    }
+    Ok(format!("GET {url}: {status}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("http://grape-operator.ops.svc:9090")]
+    #[case("http://grape-operator:9090/")]
+    #[case("http://[2001:db8::1]:9090")]
+    fn a_url_is_where_the_operator_answers(#[case] text: &str) {
+        assert!(url(text).is_ok());
+    }
+
+    #[rstest]
+    #[case("")]
+    #[case("grape-operator:9090")]
+    #[case("grape-operator")]
+    #[case("/readyz")]
+    #[case("https://grape-operator:9090")]
+    #[case("http://grape-operator:9090/readyz")]
+    #[case("http://grape-operator:9090?a=b")]
+    #[case("http://grape-operator:x")]
+    #[case("http://grape-operator")]
+    #[case("http://")]
+    fn another_url_is_refused_with_one_that_is_right(#[case] text: &str) {
+        assert!(url(text).unwrap_err().contains("http://grape-operator.ops.svc:9090"));
+    }
+}

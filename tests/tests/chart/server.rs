@@ -1,0 +1,72 @@
+//! All that is rendered, at a real API server, with every field that it does not know refused.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use grape_tests::kubernetes::{ApiServer, access, script, tools};
+use grape_tests::wait;
+
+use crate::helm;
+
+/// It only asks: nothing is stored of the chart.
+#[tokio::test]
+async fn takes_every_object() {
+    if access::existing().unwrap().is_some() {
+        eprintln!("NOT TESTED: it would need namespaces and CRDs in a cluster that is not ours.");
+        return;
+    }
+    let server = ApiServer::start().await.unwrap();
+    for namespace in ["ops", "market", "trade"] {
+        kubectl(&server, &["create", "namespace", namespace]).unwrap();
+    }
+    define_monitoring(&server).await;
+    let files: [Option<&str>; 4] =
+        [None, Some("everything.yaml"), Some("namespaced.yaml"), Some("monitored.yaml")];
+    let folder = tempfile::tempdir().unwrap();
+    for values in files {
+        let path = values.map(helm::values);
+        let given = path.as_ref().map_or(vec![], |path| vec!["--values", path]);
+        let file = folder.path().join("rendered.yaml");
+        std::fs::write(&file, helm::printed(helm::template(&given))).unwrap();
+        let told = kubectl(
+            &server,
+            &[
+                "apply",
+                "--dry-run=server",
+                "--validate=strict",
+                "--server-side",
+                "--filename",
+                file.to_str().unwrap(),
+            ],
+        );
+        let told = told.unwrap_or_else(|error| panic!("{values:?}: {error}"));
+        assert!(told.contains("deployment.apps/"), "{values:?}: {told}");
+        let monitored = matches!(values, Some("everything.yaml" | "monitored.yaml"));
+        for kind in ["servicemonitor.monitoring", "prometheusrule.monitoring"] {
+            assert_eq!(told.contains(kind), monitored, "{values:?}: {told}");
+        }
+    }
+}
+
+async fn define_monitoring(server: &ApiServer) {
+    let script = script::path("tools/monitoring-crds");
+    let folder = PathBuf::from(script::run(&mut Command::new(script)).unwrap());
+    for plural in ["servicemonitors", "prometheusrules"] {
+        let file = folder.join(format!("monitoring.coreos.com_{plural}.yaml"));
+        let apply = ["apply", "--server-side", "--filename", file.to_str().unwrap()];
+        kubectl(server, &apply).unwrap();
+    }
+    wait::until("the API server serves what the Prometheus operator knows", async || {
+        kubectl(server, &["get", "servicemonitors,prometheusrules"])
+    })
+    .await
+    .unwrap();
+}
+
+/// What kubectl printed, or why it failed.
+pub fn kubectl(server: &ApiServer, arguments: &[&str]) -> Result<String, String> {
+    let mut kubectl = Command::new(tools::binary("kubectl").unwrap());
+    let output = kubectl.env("KUBECONFIG", server.kubeconfig()).args(arguments).output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+}
