@@ -32,10 +32,11 @@
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]
   verbs: [get, list, watch, create, patch, delete]
-# Where the Grapes are, to ask them how they are. StatefulSets make and delete them.
+# Where the Grapes are, to ask them how they are. One that does not start and that its StatefulSet
+# will not replace is deleted, so that a mended template reaches it.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
+  verbs: [get, list, watch, delete]
 # What `kubectl describe grapecluster` shows of what happened.
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -24,7 +24,7 @@ const OPERATOR: &[(&str, &str, &[&str])] = &[
     ("policy", "poddisruptionbudgets", OWN),
     ("networking.k8s.io", "networkpolicies", OWN),
     ("monitoring.coreos.com", "servicemonitors", OWN),
-    ("", "pods", READ),
+    ("", "pods", &["get", "list", "watch", "delete"]),
     ("events.k8s.io", "events", &["create", "patch"]),
 ];
 
