@@ -1,10 +1,13 @@
 //! Who sees whom.
 
-use grape_operator::observe::Observer;
-use grape_operator::observe::call::CallError;
-use grape_operator::observe::canary::Outcome;
+use std::time::Duration;
 
-use crate::places::{join, kill, seats, start, until};
+use grape_operator::observe::call::{CallError, Limits};
+use grape_operator::observe::canary::Outcome;
+use grape_operator::observe::{Observation, Observer};
+use tokio::time::timeout;
+
+use crate::places::{PATIENCE, join, kill, seats, start, until};
 
 #[tokio::test]
 async fn three_joined_grapes_are_one_island_and_find_each_other() {
@@ -92,12 +95,24 @@ async fn a_grape_that_started_again_counts_once() {
 }
 
 #[tokio::test]
-async fn fifty_grapes_are_one_island() {
+async fn fifty_grapes_come_to_be_one_island_that_finds_all() {
     let seats = seats(50);
     let _grapes = join(&seats).await;
-    let seen = Observer::default().observe(&seats, 3).await;
-    let topology = &seen.topology;
-    assert_eq!((topology.answered, topology.islands.len()), (50, 1));
-    assert!(topology.sees_too_few.is_empty() && topology.least_known >= 20, "{topology:?}");
-    assert!(seen.probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_))));
+    // On a busy machine they are slow for a while, and suspect each other.
+    let patient = Limits { timeout: Duration::from_secs(10), ..Limits::default() };
+    let observer = Observer::new(patient);
+    let mut round = 0;
+    let well = async {
+        loop {
+            let Observation { topology, probes, .. } = observer.observe(&seats, round).await;
+            round += 1;
+            let found = probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_)));
+            let whole = (topology.answered, topology.islands.len()) == (50, 1);
+            let known = topology.sees_too_few.is_empty() && topology.least_known >= 20;
+            if found && whole && known && probes.len() >= 7 {
+                return;
+            }
+        }
+    };
+    assert!(timeout(PATIENCE, well).await.is_ok(), "not well in {round} rounds");
 }
