@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
+use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 
 /// The memory of all clusters, by the uid of each.
@@ -46,10 +47,43 @@ pub struct Seen {
     pub mark: Option<(u64, Instant)>,
     /// The last look.
     pub last: Option<Observation>,
+    /// What is shown of who sees whom: an odd look shows after a second one like it.
+    pub shown: Option<Topology>,
+    /// Odd looks in a row.
+    pub odd: usize,
     /// The canaries of the last ones.
     pub window: Window,
     /// The band of latencies that is shown.
     pub band: Option<P95Band>,
+}
+
+impl Seen {
+    /// Takes in a look that has ended.
+    ///
+    /// A Grape takes another for lost, for a moment, when one datagram was: what is told of the
+    /// cluster does not follow that.
+    pub fn take(&mut self, look: Observation, now: Instant) {
+        self.looking = false;
+        self.odd = if is_odd(&look.topology) { self.odd + 1 } else { 0 };
+        if self.odd != 1 || self.shown.is_none() {
+            self.shown = Some(look.topology.clone());
+        }
+        self.window.record(look.probes.clone(), now);
+        self.band = P95Band::follow(self.band, self.window.p95());
+        self.last = Some(look);
+    }
+
+    /// Forgets what was seen: it was of Grapes that are no more.
+    pub fn forget(&mut self) {
+        let Self { rounds, looking, mark, .. } = *self;
+        *self = Self { rounds, looking, mark, ..Self::default() };
+    }
+}
+
+fn is_odd(topology: &Topology) -> bool {
+    topology.is_partitioned()
+        || !topology.unreachable.is_empty()
+        || !topology.sees_too_few.is_empty()
 }
 
 impl Memory {
@@ -71,5 +105,47 @@ impl Memory {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
         // No work on it leaves it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::observe::topology::View;
+
+    /// A look at two Grapes that see each other, or not.
+    fn look(together: bool) -> Observation {
+        let addresses = ["10.0.0.1:1", "10.0.0.2:1"].map(|address| address.parse().unwrap());
+        let view = |own: usize| View {
+            name: format!("market-default-{own}"),
+            address: addresses[own],
+            live: Ok(if together { vec![addresses[1 - own]] } else { Vec::new() }),
+        };
+        Observation {
+            at: grape::clock::now(),
+            topology: Topology::of(&[view(0), view(1)]),
+            answers: BTreeMap::new(),
+            probes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_odd_look_is_not_shown() {
+        let mut seen = Seen::default();
+        let islands = |seen: &Seen| seen.shown.as_ref().map(|it| it.islands.len());
+        let now = grape::clock::now();
+        for (together, shown) in
+            [(true, 1), (false, 1), (true, 1), (false, 1), (false, 2), (true, 1)]
+        {
+            seen.take(look(together), now);
+            assert_eq!(islands(&seen), Some(shown));
+        }
+    }
+
+    #[test]
+    fn the_first_look_is_shown_whatever_it_is() {
+        let mut seen = Seen::default();
+        seen.take(look(false), grape::clock::now());
+        assert_eq!(seen.shown.unwrap().islands.len(), 2);
     }
 }

@@ -298,11 +298,11 @@ impl Reconciler {
                 return Err(None);
             }
             let since = seen.last.as_ref().map(|last| now.saturating_duration_since(last.at));
-            // A change is looked at soon, however lately there was a look.
+            // A change is looked at soon, however lately there was a look; and what is odd, again.
             let changed = seen
                 .mark
                 .is_some_and(|(_, at)| seen.last.as_ref().is_some_and(|last| last.at < at));
-            let interval = if changed { interval.min(ROLLING) } else { interval };
+            let interval = if changed || seen.odd == 1 { interval.min(ROLLING) } else { interval };
             match since.and_then(|since| interval.checked_sub(since)) {
                 Some(wait) if !wait.is_zero() => Err(Some(wait)),
                 _ => {
@@ -322,13 +322,7 @@ impl Reconciler {
         let memory = self.memory.clone();
         tokio::spawn(async move {
             let observation = observer.observe(&seats, round).await;
-            memory.known(&uid, |memory| {
-                let seen = &mut memory.seen;
-                seen.looking = false;
-                seen.window.record(observation.probes.clone(), clock::now());
-                seen.band = crate::observe::band::P95Band::follow(seen.band, seen.window.p95());
-                seen.last = Some(observation);
-            });
+            memory.known(&uid, |memory| memory.seen.take(observation, clock::now()));
             // Nobody listens when the operator ends.
             let _ = looked.send(cluster);
         });
@@ -348,25 +342,13 @@ fn lookups(memory: &mut Remembered, mark: u64, seats: &[Seat]) -> Lookups {
         }
     };
     if seats.is_empty() {
-        // What was seen was of others.
-        seen.last = None;
-        seen.window = Default::default();
+        seen.forget();
     }
-    let well = seen.last.as_ref().is_some_and(|last| {
-        let topology = &last.topology;
-        last.at >= since
-            && !topology.is_partitioned()
-            && topology.unreachable.is_empty()
-            && topology.sees_too_few.is_empty()
-    });
+    let well = seen.odd == 0 && seen.last.as_ref().is_some_and(|last| last.at >= since);
     if well && seen.window.is_well_since(since) { Lookups::Healthy } else { Lookups::NotYet }
 }
 
 fn sight(memory: &Remembered) -> Sight<'_> {
     let seen = &memory.seen;
-    Sight {
-        topology: seen.last.as_ref().map(|last| &last.topology),
-        success: seen.window.success_ratio(),
-        band: seen.band,
-    }
+    Sight { topology: seen.shown.as_ref(), success: seen.window.success_ratio(), band: seen.band }
 }
