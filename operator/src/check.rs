@@ -41,7 +41,7 @@ pub struct Options {
         value_parser = NonEmptyStringValueParser::new())]
     pub lease_name: String,
 
-    /// Where the operator's Service answers, as in http://grape-operator.ops.svc:9090.
+    /// Where the operator's Service answers, such as `http://grape-operator.ops.svc:9090`.
     #[arg(long, value_name = "URL", value_parser = url)]
     pub operator: Uri,
 
