@@ -69,11 +69,12 @@ pub struct Context {
     pub settings: Arc<Settings>,
 }
 
-/// Runs until a signal asks it to end. See [`run_until`].
+/// Runs until a signal asks it to end, on the Kubernetes of `KUBECONFIG`, of the user's kubeconfig,
+/// or of the pod that it is in. See [`run_until`].
 ///
 /// # Errors
 ///
-/// Those of [`run_until`], and that signals cannot be heard.
+/// Those of [`run_until`]; that no Kubernetes is configured, or that signals cannot be heard.
 pub async fn run(
     settings: Settings,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
@@ -85,7 +86,8 @@ pub async fn run(
         signals.asked().await;
         heard.cancel();
     }));
-    run_until(settings, stop, control).await
+    let config = Config::infer().await.context("no Kubernetes is configured")?;
+    run_until(settings, config, stop, control).await
 }
 
 /// Runs until `stop`, and `control` while this process leads.
@@ -100,10 +102,10 @@ pub async fn run(
 /// the controller failed, or ended without having been asked.
 pub async fn run_until(
     settings: Settings,
+    config: Config,
     stop: CancellationToken,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let config = Config::infer().await.context("no Kubernetes is configured")?;
     let url = config.cluster_url.clone();
     let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
     info!(

@@ -11,6 +11,7 @@
 //! | [`dht`] | the engine on UDP sockets, as an async handle | HTTP |
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
+//! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
 //! | [`lifecycle`] | start, readiness, drain | |
 //! | [`cli`] | the command `grape` | |
 

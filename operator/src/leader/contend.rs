@@ -53,7 +53,10 @@ impl Contender {
     /// When it led, and leads no more.
     pub(super) async fn step(&mut self, stop: &CancellationToken) -> Result<(), Loss> {
         match self.candidate.step(clock::now()) {
-            Step::Look => self.look().await,
+            Step::Look => {
+                self.candidate.tries(clock::now());
+                self.look().await;
+            }
             Step::Acquire | Step::Renew => self.claim().await,
             Step::Wait { until } => self.wait(until, stop).await,
             Step::Lost(loss) => return Err(loss),
@@ -78,7 +81,6 @@ impl Contender {
     }
 
     async fn look(&mut self) {
-        self.candidate.tries(clock::now());
         match self.access.read(self.patience()).await {
             Ok(lease) => {
                 self.succeeded();
@@ -100,10 +102,8 @@ impl Contender {
                 self.candidate.wrote(record, sent);
             }
             Err(Failure::Outrun) => self.look().await,
-            Err(error) => {
-                self.failed(error);
-                // Whether it was written all the same is seen when the next one is outrun.
-            }
+            // Should it have been written all the same, the next one is outrun, and that is seen.
+            Err(error) => self.failed(error),
         }
     }
 
