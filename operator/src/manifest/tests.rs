@@ -246,7 +246,7 @@ fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &
 )]
 #[case::name_of_another_type(
     "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: 7\nspec: {}\n",
-    "line 4: metadata.name: is the number 7; expected a string"
+    "line 4: metadata.name: is the number 7; expected text"
 )]
 #[case::empty(
     "# Nothing here.\n",

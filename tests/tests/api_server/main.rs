@@ -4,5 +4,6 @@
 
 mod controllers;
 mod definition;
+mod kubectl;
 mod lifetime;
 mod proxy;
