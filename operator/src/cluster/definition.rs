@@ -39,12 +39,20 @@ fn join_lines(schema: &mut JSONSchemaProps) {
     }
 }
 
-/// The API server stores any number in a field of Kubernetes' own types, such as a maxSkew of
-/// 3000000000: one such object, and nobody could read the list of all.
+/// Times that can be read. The API server takes others too, such as one of the year 9999 in a zone
+/// where it is the year 10000 here.
+const TIME_PATTERN: &str = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
+
+/// In fields of Kubernetes' own types the API server stores more than their types hold, such as a
+/// maxSkew of 3000000000: one such object, and nobody could read the list of all.
 fn bound(schema: &mut JSONSchemaProps) {
-    if schema.format.as_deref() == Some("int32") {
-        schema.minimum.get_or_insert(i32::MIN.into());
-        schema.maximum.get_or_insert(i32::MAX.into());
+    match schema.format.as_deref() {
+        Some("int32") => {
+            schema.minimum.get_or_insert(i32::MIN.into());
+            schema.maximum.get_or_insert(i32::MAX.into());
+        }
+        Some("date-time") => schema.pattern = Some(TIME_PATTERN.to_owned()),
+        _ => {}
     }
 }
 

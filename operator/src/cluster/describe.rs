@@ -36,7 +36,13 @@ impl Fields {
                 (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
                 _ => "a whole number".to_owned(),
             },
-            "string" => told(schema).unwrap_or("text").to_owned(),
+            "string" => match schema.get("enum").and_then(Value::as_array) {
+                Some(values) => {
+                    let values: Vec<_> = values.iter().filter_map(Value::as_str).collect();
+                    format!("one of {}", values.join(", "))
+                }
+                None => told(schema).unwrap_or("text").to_owned(),
+            },
             "boolean" => "true or false".to_owned(),
             "array" => match self.expected(&format!("{path}[0]")) {
                 Some(item) => format!("a list, each entry {item}"),
@@ -91,6 +97,8 @@ mod tests {
     )]
     #[case("spec.replicas", "a whole number from 1 to 1000")]
     #[case("spec.dht.peerMaxAge", "a duration from 1s to 24h, as in 120s, 5m or 1h30m")]
+    #[case("spec.image.pullPolicy", "one of Always, IfNotPresent, Never")]
+    #[case("spec.image.tag", limits::TAG_EXPECTED)]
     #[case("spec.dht.bootstrap[3]", limits::HOST_PORT_EXPECTED)]
     fn a_field_tells_what_would_be_right(#[case] path: &str, #[case] expected: &str) {
         assert_eq!(Fields::new().expected(path).as_deref(), Some(expected));

@@ -5,8 +5,8 @@ use std::fs;
 
 use grape_operator::cluster::GrapeCluster;
 use grape_operator::manifest::parse;
-use kube::api::{Api, DeleteParams, ListParams};
-use serde_json::Value;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
 
 use super::{manifest, server, stored, try_all, validated};
 
@@ -49,9 +49,6 @@ const SPECS: &[&str] = &[
     "{template: {annotations: {a: ''}, nodeSelector: {a: ''}, priorityClassName: a.b-c}}",
 ];
 
-/// A spec that is good there alone: here a number with a point is none that is whole.
-const WITH_A_POINT: &str = "{replicas: 3.0, template: {tolerations: [{tolerationSeconds: 1e3}]}}";
-
 /// Names that are good; the longest has room for the pool `default`.
 const NAMES: &[&str] = &["a", "market", "m-1", "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeee"];
 
@@ -63,19 +60,6 @@ async fn what_keeps_the_rules_is_accepted() {
     let together =
         manifest("aaaaaaaaaabbbbbbbbbbccccccccccd", "{pools: [{name: aaaaaaaaaabbbbbbbbbb}]}");
     try_all(specs.chain(names).chain([together]).map(|manifest| (manifest, Ok(())))).await;
-}
-
-/// One object that cannot be read, and nobody can read the list of all.
-#[tokio::test]
-async fn what_is_stored_can_be_read() {
-    let server = server().await;
-    for spec in SPECS.iter().chain([&WITH_A_POINT]) {
-        let object = stored(&server.client(), &manifest("market", spec)).await.unwrap();
-        let read: GrapeCluster = serde_json::from_value(object)
-            .unwrap_or_else(|error| panic!("{spec} is stored, and cannot be read: {error}"));
-        assert_eq!(read.metadata.name.as_deref(), Some("market"));
-    }
-    validated(&manifest("market", WITH_A_POINT)).unwrap_err();
 }
 
 /// As kubectl does where it is told not to mind them: `--validate=ignore`.
@@ -100,8 +84,75 @@ async fn unknown_fields_are_dropped() {
     api.delete("unknown-fields", &DeleteParams::default()).await.unwrap();
 }
 
+/// To the API server 3.0 is a whole number, and here it is none.
 #[tokio::test]
-async fn a_cluster_of_which_nothing_is_told_has_these_values() {
+async fn whole_numbers_may_have_a_point() {
+    let server = server().await;
+    let spec = "{replicas: 3.0, template: {tolerations: [{tolerationSeconds: 1.0e+3}]}}";
+    let manifest = manifest("market", spec);
+    let object = stored(&server.client(), &manifest).await.unwrap();
+    let read: GrapeCluster = serde_json::from_value(object).unwrap();
+    assert_eq!(read.spec.replicas, 3);
+    validated(&manifest).unwrap_err();
+}
+
+/// Times that somebody may write into a status.
+const TIMES: &[&str] = &[
+    "2026-01-01T00:00:00Z",
+    "2026-01-01T00:00:00.123456789123Z",
+    "2026-01-01T00:00:00+23:59",
+    "2026-01-01t00:00:00z",
+    "2026-01-01 00:00:00Z",
+    "2026-01-01T00:00:00",
+    "2026-01-01T00:00Z",
+    "2026-01-01",
+    "2016-12-31T23:59:60Z",
+    "2026-02-30T00:00:00Z",
+    "2026-01-01T24:00:00Z",
+    "0000-01-01T00:00:00Z",
+    "9999-12-31T23:59:59Z",
+    "9999-12-31T23:59:59-23:59",
+    "+10000-01-01T00:00:00Z",
+    "-0001-01-01T00:00:00Z",
+    "",
+    "now",
+];
+
+#[tokio::test]
+async fn a_status_is_refused_or_can_be_read() {
+    let server = server().await;
+    let api: Api<GrapeCluster> = Api::default_namespaced(server.client());
+    let object = serde_yaml::from_str(&manifest("status", "{}")).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let condition = |time: &str| {
+        json!({"conditions": [{
+            "type": "Ready", "status": "True", "reason": "A", "message": "",
+            "lastTransitionTime": time,
+        }]})
+    };
+    let numbers = ["observedGeneration", "replicas"].into_iter().flat_map(|field| {
+        [json!(1e30), json!(i64::MAX), json!(u64::MAX), json!(1.0), json!(null)]
+            .map(|number| json!({ field: number }))
+    });
+    let islands = [json!([]), json!([{}]), json!([null]), json!([{"size": 1, "grapes": null}])]
+        .map(|named| json!({"topology": {"islandsNamed": named}}));
+    let times = TIMES.iter().map(|time| condition(time));
+    let (mut stored, mut unreadable) = (0, Vec::new());
+    for status in times.chain(numbers).chain(islands) {
+        let patch = Patch::Merge(json!({"status": status}));
+        match api.patch_status("status", &PatchParams::default(), &patch).await {
+            Ok(_) => stored += 1,
+            Err(kube::Error::Api(_)) => {}
+            Err(error) => unreadable.push(format!("{status}: {error}")),
+        }
+    }
+    assert!(unreadable.is_empty(), "stored, and not to be read: {}", unreadable.join("\n"));
+    assert!(stored >= 4, "some are good");
+    api.delete("status", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn fields_have_their_defaults_or_what_was_written() {
     let server = server().await;
     let object = stored(&server.client(), &manifest("market", "{}")).await.unwrap();
     insta::assert_yaml_snapshot!(object["spec"], @"
@@ -131,11 +182,8 @@ async fn a_cluster_of_which_nothing_is_told_has_these_values() {
     let here = parse(&manifest("market", "{}")).unwrap();
     let there: GrapeCluster = serde_json::from_value(object).unwrap();
     assert_eq!(here.spec, there.spec);
-}
 
-#[tokio::test]
-async fn a_cluster_with_all_fields_keeps_them() {
-    let server = server().await;
+    // One of which all is told keeps it.
     let object = stored(&server.client(), &manifest("market", EVERYTHING)).await.unwrap();
     let written: Value = serde_yaml::from_str(EVERYTHING).unwrap();
     assert_eq!(object["spec"], written);

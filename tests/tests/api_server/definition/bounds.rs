@@ -13,8 +13,11 @@ const RANGES: &[(&str, &str, i64, i64)] = &[
     ("{api: {maxPayloadSize: N}}", "spec.api.maxPayloadSize", 1024, 1_048_576),
 ];
 
+/// A spec with a number of entries.
+type SpecWith = fn(usize) -> String;
+
 /// Lists and mappings with a number of entries, and the most of each.
-fn lengths() -> Vec<(&'static str, usize, fn(usize) -> String)> {
+fn lengths() -> Vec<(&'static str, usize, SpecWith)> {
     fn list(count: usize, entry: impl Fn(usize) -> String) -> String {
         (0..count).map(entry).collect::<Vec<_>>().join(", ")
     }
