@@ -13,8 +13,21 @@ pub fn crd() -> CustomResourceDefinition {
     let versions = crd.spec.versions.iter_mut();
     let schemas =
         versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
-    schemas.for_each(join_lines);
+    for schema in schemas {
+        name_the_name(schema);
+        each(schema, &join_lines);
+        each(schema, &bound);
+    }
     crd
+}
+
+/// The field that rules about the name point at. Of `metadata` Kubernetes knows the schema, but not
+/// for them.
+fn name_the_name(root: &mut JSONSchemaProps) {
+    let typed = |name: &str| JSONSchemaProps { type_: Some(name.to_owned()), ..Default::default() };
+    let fields = root.properties.get_or_insert_default();
+    let metadata = fields.entry("metadata".to_owned()).or_insert_with(|| typed("object"));
+    metadata.properties.get_or_insert_default().insert("name".to_owned(), typed("string"));
 }
 
 /// Descriptions are wrapped as source code is, and `kubectl explain` wraps them to its own width:
@@ -24,10 +37,35 @@ fn join_lines(schema: &mut JSONSchemaProps) {
         let paragraphs = description.split("\n\n").map(|text| text.replace('\n', " "));
         *description = paragraphs.collect::<Vec<_>>().join("\n\n");
     }
-    schema.properties.iter_mut().flat_map(|fields| fields.values_mut()).for_each(join_lines);
+}
+
+/// Times that can be read. The API server takes others too, such as one of the year 9999 in a zone
+/// where it is the year 10000 here.
+const TIME_PATTERN: &str = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
+
+/// In fields of Kubernetes' own types the API server stores more than their types hold, such as a
+/// maxSkew of 3000000000: one such object, and nobody could read the list of all.
+fn bound(schema: &mut JSONSchemaProps) {
+    match schema.format.as_deref() {
+        Some("int32") => {
+            schema.minimum.get_or_insert(i32::MIN.into());
+            schema.maximum.get_or_insert(i32::MAX.into());
+        }
+        Some("date-time") => schema.pattern = Some(TIME_PATTERN.to_owned()),
+        _ => {}
+    }
+}
+
+/// Changes a schema and all those in it.
+fn each(schema: &mut JSONSchemaProps, change: &impl Fn(&mut JSONSchemaProps)) {
+    change(schema);
+    let fields = schema.properties.iter_mut().flat_map(|fields| fields.values_mut());
+    fields.for_each(|field| each(field, change));
     match &mut schema.items {
-        Some(JSONSchemaPropsOrArray::Schema(items)) => join_lines(items),
-        Some(JSONSchemaPropsOrArray::Schemas(items)) => items.iter_mut().for_each(join_lines),
+        Some(JSONSchemaPropsOrArray::Schema(items)) => each(items, change),
+        Some(JSONSchemaPropsOrArray::Schemas(items)) => {
+            items.iter_mut().for_each(|items| each(items, change));
+        }
         None => {}
     }
 }

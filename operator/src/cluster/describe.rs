@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{definition, duration, limits};
+use super::{definition, limits};
 
 /// The schema of a `GrapeCluster`, to ask about fields by their path, such as
 /// `spec.dht.bootstrap[0]`.
@@ -30,18 +30,21 @@ impl Fields {
     /// What would be right at `path`, as a phrase; `None` for a field that is not known.
     pub fn expected(&self, path: &str) -> Option<String> {
         let schema = self.schema(path)?;
-        let text = |key: &str| schema.get(key).and_then(Value::as_str).unwrap_or_default();
         let number = |key: &str| schema.get(key).and_then(Value::as_f64);
-        Some(match (text("type"), text("pattern")) {
-            ("integer", _) => match (number("minimum"), number("maximum")) {
+        Some(match schema.get("type").and_then(Value::as_str).unwrap_or_default() {
+            "integer" => match (number("minimum"), number("maximum")) {
                 (Some(least), Some(most)) => format!("a whole number from {least} to {most}"),
                 _ => "a whole number".to_owned(),
             },
-            ("string", duration::PATTERN) => limits::AGE.expected(),
-            ("string", limits::HOST_PORT_PATTERN) => limits::HOST_PORT_EXPECTED.to_owned(),
-            ("string", _) => "text".to_owned(),
-            ("boolean", _) => "true or false".to_owned(),
-            ("array", _) => match self.expected(&format!("{path}[0]")) {
+            "string" => match schema.get("enum").and_then(Value::as_array) {
+                Some(values) => {
+                    let values: Vec<_> = values.iter().filter_map(Value::as_str).collect();
+                    format!("one of {}", values.join(", "))
+                }
+                None => told(schema).unwrap_or("text").to_owned(),
+            },
+            "boolean" => "true or false".to_owned(),
+            "array" => match self.expected(&format!("{path}[0]")) {
                 Some(item) => format!("a list, each entry {item}"),
                 None => "a list".to_owned(),
             },
@@ -71,6 +74,12 @@ impl Default for Fields {
     }
 }
 
+/// What its first rule tells.
+fn told(schema: &Value) -> Option<&str> {
+    let message = schema.get("x-kubernetes-validations")?.get(0)?.get("message")?.as_str()?;
+    message.strip_prefix(limits::MUST_BE)
+}
+
 fn properties(schema: &Value) -> Option<&Map<String, Value>> {
     schema.get("properties")?.as_object()
 }
@@ -88,6 +97,8 @@ mod tests {
     )]
     #[case("spec.replicas", "a whole number from 1 to 1000")]
     #[case("spec.dht.peerMaxAge", "a duration from 1s to 24h, as in 120s, 5m or 1h30m")]
+    #[case("spec.image.pullPolicy", "one of Always, IfNotPresent, Never")]
+    #[case("spec.image.tag", limits::TAG_EXPECTED)]
     #[case("spec.dht.bootstrap[3]", limits::HOST_PORT_EXPECTED)]
     fn a_field_tells_what_would_be_right(#[case] path: &str, #[case] expected: &str) {
         assert_eq!(Fields::new().expected(path).as_deref(), Some(expected));

@@ -105,7 +105,7 @@ impl JsonSchema for DurationText {
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         // No `format: duration`: that one means ISO 8601.
-        json_schema!({"type": "string", "pattern": PATTERN, "maxLength": MAX_LENGTH})
+        json_schema!({"type": "string", "maxLength": MAX_LENGTH})
     }
 }
 

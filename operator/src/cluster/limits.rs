@@ -3,6 +3,10 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use kube::core::Rule;
+
+use super::duration;
+
 /// `spec.replicas`.
 pub const REPLICAS: RangeInclusive<i32> = 1..=1000;
 /// `spec.dht.port` and `spec.api.port`.
@@ -25,15 +29,16 @@ pub const BOOTSTRAP_LENGTH: usize = 64;
 pub const HOST_PORT_LENGTH: usize = 260;
 /// What one of them looks like.
 pub const HOST_PORT_PATTERN: &str = r"^(\[[0-9A-Za-z:.%_-]+\]|[0-9A-Za-z._-]+):[0-9]{1,5}$";
-/// What the pattern cannot say, as CEL: the pattern lets 00000 and 99999 pass.
-pub const HOST_PORT_RULE: &str = "self.all(address, \
-     int(address.substring(address.lastIndexOf(':') + 1)) >= 1 && \
-     int(address.substring(address.lastIndexOf(':') + 1)) <= 65535)";
-/// What is said when that rule is broken.
-pub const HOST_PORT_RULE_MESSAGE: &str = "each port is a number from 1 to 65535";
 /// What would be right for one of them.
 pub const HOST_PORT_EXPECTED: &str =
     "HOST:PORT with a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001";
+
+/// One of them, as CEL: the pattern lets the ports 00000 and 99999 pass.
+pub fn host_port_rule() -> Rule {
+    let port = "int(self.substring(self.lastIndexOf(':') + 1))";
+    let rule = format!("{} && {port} >= 1 && {port} <= 65535", matches(HOST_PORT_PATTERN));
+    Rule::new(rule).message(&*must_be(HOST_PORT_EXPECTED))
+}
 
 /// Where a Grape's admin pages are on Kubernetes, a TCP port.
 pub const ADMIN_PORT: u16 = 9091;
@@ -51,7 +56,11 @@ pub const FINAL_PORT: &str = "it cannot change: Grapes before and after the chan
 /// `metadata.name`: it becomes the name of a Service.
 pub const NAME_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
 /// The same as CEL.
-pub const NAME_RULE: &str = "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')";
+pub fn name_rule() -> Rule {
+    Rule::new(format!("self.metadata.name.matches(r'{NAME_PATTERN}')"))
+        .message(&*must_be(NAME_EXPECTED))
+        .field_path(".metadata.name")
+}
 /// What would be right for it.
 pub const NAME_EXPECTED: &str = "a name of lower-case letters, digits and '-', 44 characters at \
      most, that starts with a letter and ends with a letter or digit, as in market";
@@ -59,8 +68,11 @@ pub const NAME_EXPECTED: &str = "a name of lower-case letters, digits and '-', 4
 /// characters more.
 pub const NAMES_LENGTH: usize = 52;
 /// `metadata.name` and `spec.pools[].name`, as CEL.
-pub const NAMES_RULE: &str = "size(self.metadata.name) <= 44 && (!has(self.spec.pools) || \
-     self.spec.pools.all(pool, size(self.metadata.name) + 1 + size(pool.name) <= 52))";
+pub fn names_rule() -> Rule {
+    let rule = "size(self.metadata.name) <= 44 && (!has(self.spec.pools) || \
+         self.spec.pools.all(pool, size(self.metadata.name) + 1 + size(pool.name) <= 52))";
+    Rule::new(rule).message(&*must_be(NAMES_EXPECTED)).field_path(".metadata.name")
+}
 /// What would be right for them.
 pub const NAMES_EXPECTED: &str = "44 characters at most for metadata.name, and 52 for it with '-' \
      and a pool's name: pods carry them as a label";
@@ -78,19 +90,25 @@ pub const POOL_NAME_EXPECTED: &str = "a name of lower-case letters, digits and '
      at most, that starts and ends with a letter or digit, as in zone-1";
 /// `spec.pools[].replicas`.
 pub const POOL_REPLICAS: RangeInclusive<i32> = 0..=1000;
-/// The replicas of pools and those of the cluster, as CEL.
-pub const FIXED_RULE: &str = "!has(self.pools) || \
-     self.pools.map(pool, has(pool.replicas) ? pool.replicas : 0).sum() <= self.replicas";
-/// What is said when that rule is broken.
-pub const FIXED_EXPECTED: &str =
-    "the replicas of spec.pools are more than spec.replicas, the total of all pools";
-/// The same, where every pool has its own.
-pub const REST_RULE: &str = "!has(self.pools) || size(self.pools) == 0 || \
-     self.pools.exists(pool, !has(pool.replicas)) || \
-     self.pools.map(pool, has(pool.replicas) ? pool.replicas : 0).sum() == self.replicas";
-/// What is said when that rule is broken.
-pub const REST_EXPECTED: &str = "the replicas of spec.pools are fewer than spec.replicas, the total \
-     of all pools, and no pool is without replicas to take the rest";
+/// Pools have no more than the cluster, as CEL of a spec.
+pub fn fixed_rule() -> Rule {
+    let rule = format!("!has(self.pools) || {OF_POOLS} <= self.replicas");
+    let told = "at least the replicas of all spec.pools together";
+    Rule::new(rule).message(&*must_be(told)).field_path(".replicas")
+}
+
+/// Nor do they have less, where each has its own.
+pub fn rest_rule() -> Rule {
+    let rule = format!(
+        "!has(self.pools) || size(self.pools) == 0 || \
+         self.pools.exists(pool, !has(pool.replicas)) || {OF_POOLS} >= self.replicas"
+    );
+    let told = "the replicas of all spec.pools together, unless one of these leaves replicas out \
+         and so takes the rest";
+    Rule::new(rule).message(&*must_be(told)).field_path(".replicas")
+}
+
+const OF_POOLS: &str = "self.pools.map(pool, has(pool.replicas) ? pool.replicas : 0).sum()";
 
 /// `spec.image.repository`: no tag and no digest in it; a host may have a port.
 pub const REPOSITORY_PATTERN: &str = "^[0-9A-Za-z]([0-9A-Za-z._-]*[0-9A-Za-z])?(:[0-9]{1,5}/[0-9a-z._/-]*[0-9a-z]|(/[0-9a-z._-]+)*)$";
@@ -104,10 +122,14 @@ pub const TAG_PATTERN: &str = "^[0-9A-Za-z_][0-9A-Za-z_.-]{0,127}$";
 /// What would be right for it.
 pub const TAG_EXPECTED: &str =
     "letters, digits, '_', '.' and '-', 128 characters at most, as in 0.1.0";
+/// Most characters of it.
+pub const TAG_LENGTH: usize = 128;
 /// `spec.image.digest`.
 pub const DIGEST_PATTERN: &str = "^sha256:[0-9a-f]{64}$";
 /// What would be right for it.
 pub const DIGEST_EXPECTED: &str = "sha256: and 64 hex digits";
+/// Most characters of it.
+pub const DIGEST_LENGTH: usize = 71;
 /// Most entries of `spec.image.pullSecrets`.
 pub const PULL_SECRETS_LENGTH: usize = 16;
 
@@ -126,6 +148,14 @@ pub const OWN_LABELS: [&str; 3] =
 pub const LABELS_EXPECTED: &str = "labels other than grenache.dev/…, app.kubernetes.io/name, \
      app.kubernetes.io/instance and app.kubernetes.io/managed-by, which the operator sets";
 
+/// `priorityClassName` of a template.
+pub const PRIORITY_CLASS_PATTERN: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
+/// Most characters of it.
+pub const PRIORITY_CLASS_LENGTH: usize = 253;
+/// What would be right for it.
+pub const PRIORITY_CLASS_EXPECTED: &str =
+    "the name of a PriorityClass: lower-case letters, digits, '-' and '.', 253 characters at most";
+
 /// Most groups of Grapes named in a status.
 pub const ISLANDS_LENGTH: usize = 8;
 /// Most pods named in one list of a status.
@@ -140,9 +170,13 @@ pub struct Ages {
 
 impl Ages {
     /// The CEL rule that holds a field to these bounds.
-    pub fn rule(&self) -> String {
+    pub fn rule(&self) -> Rule {
         let Self { least, most } = self;
-        format!("duration(self) >= duration('{least}') && duration(self) <= duration('{most}')")
+        let shape = matches(duration::PATTERN);
+        Rule::new(format!(
+            "{shape} && duration(self) >= duration('{least}') && duration(self) <= duration('{most}')"
+        ))
+        .message(&*must_be(&self.expected()))
     }
 
     /// What would be right.
@@ -152,7 +186,7 @@ impl Ages {
 
     /// Whether `duration` is within the bounds, the bounds included.
     pub fn contains(&self, duration: Duration) -> bool {
-        let bound = |text| super::duration::parse(text);
+        let bound = |text| duration::parse(text);
         bound(self.least).is_ok_and(|least| least <= duration)
             && bound(self.most).is_ok_and(|most| duration <= most)
     }
@@ -161,4 +195,22 @@ impl Ages {
 /// What would be right for a number within `range`.
 pub fn expected_number(range: &RangeInclusive<i32>) -> String {
     format!("a whole number from {} to {}", range.start(), range.end())
+}
+
+/// What begins the message of a rule, before what would be right.
+pub const MUST_BE: &str = "must be ";
+
+/// The message of a rule, as Kubernetes has it.
+pub fn must_be(expected: &str) -> String {
+    format!("{MUST_BE}{expected}")
+}
+
+/// A text that looks like `pattern`, as a rule: of a `pattern` in the schema people would be told
+/// the pattern alone.
+pub fn shape(pattern: &str, expected: &str) -> Rule {
+    Rule::new(matches(pattern)).message(&*must_be(expected))
+}
+
+fn matches(pattern: &str) -> String {
+    format!("self.matches(r'{pattern}')")
 }

@@ -96,13 +96,13 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
         description = "The status, as a sentence.",
         json_path = ".status.conditions[?(@.type==\"Ready\")].message"
     ),
-    validation = Rule::new(limits::NAME_RULE).message(limits::NAME_EXPECTED),
-    validation = Rule::new(limits::NAMES_RULE).message(limits::NAMES_EXPECTED)
+    validation = limits::name_rule(),
+    validation = limits::names_rule()
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new(limits::FIXED_RULE).message(limits::FIXED_EXPECTED),
-    validation = Rule::new(limits::REST_RULE).message(limits::REST_EXPECTED)
+    validation = limits::fixed_rule(),
+    validation = limits::rest_rule()
 )]
 pub struct GrapeClusterSpec {
     /// How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a

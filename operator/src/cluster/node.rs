@@ -23,13 +23,13 @@ pub struct DhtSpec {
 
     /// How long a service is believed to be there after its last announce, 1s to 24h. Services
     /// announce every second, and a short age forgets a dead one sooner. Defaults to 120s.
-    #[x_kube(validation = Rule::new(limits::AGE.rule()).message(&*limits::AGE.expected()))]
+    #[x_kube(validation = limits::AGE.rule())]
     #[serde(default = "defaults::peer_max_age")]
     pub peer_max_age: DurationText,
 
     /// How often a Grape walks through the DHT to see which other Grapes are there, 1s to 24h.
     /// Defaults to 300s.
-    #[x_kube(validation = Rule::new(limits::AGE.rule()).message(&*limits::AGE.expected()))]
+    #[x_kube(validation = limits::AGE.rule())]
     #[serde(default = "defaults::node_liveness")]
     pub node_liveness: DurationText,
 
@@ -46,19 +46,17 @@ pub struct DhtSpec {
     pub max_values: i32,
 
     /// Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with the UDP port of
-    /// their DHT; 64 at most. The Grapes of this cluster find each other without it. Defaults to
-    /// none.
+    /// their DHT, such as old-grape.prod:20001; 64 at most. The Grapes of this cluster find each
+    /// other without it. Defaults to none.
     #[schemars(
         length(max = limits::BOOTSTRAP_LENGTH),
-        inner(
-            length(max = limits::HOST_PORT_LENGTH),
-            regex(pattern = limits::HOST_PORT_PATTERN)
-        )
+        extend("items" = {
+            "type": "string",
+            "maxLength": limits::HOST_PORT_LENGTH,
+            "x-kubernetes-validations": [limits::host_port_rule()],
+        })
     )]
-    #[x_kube(
-        merge_strategy = ListMerge::Set,
-        validation = Rule::new(limits::HOST_PORT_RULE).message(limits::HOST_PORT_RULE_MESSAGE)
-    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
     #[serde(default)]
     pub bootstrap: Vec<String>,
 }
@@ -84,7 +82,7 @@ pub struct ApiSpec {
     /// TCP port of the API, 1 to 65535, and not 9091, where a Grape's admin pages are. Defaults to
     /// 30001.
     #[schemars(range(min = *limits::PORT.start(), max = *limits::PORT.end()))]
-    #[x_kube(validation = Rule::new(limits::API_PORT_RULE).message(limits::API_PORT_EXPECTED))]
+    #[x_kube(validation = Rule::new(limits::API_PORT_RULE).message(&*limits::must_be(limits::API_PORT_EXPECTED)))]
     #[serde(default = "defaults::api_port")]
     pub port: i32,
 

@@ -12,16 +12,14 @@ use serde::{Deserialize, Serialize};
 use super::limits;
 use super::quantity::QuantityText;
 
-/// A group of Grapes that are placed alike.
+/// A pool: Grapes that are placed alike.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolSpec {
     /// Its name, unique in the cluster: lower-case letters, digits and '-', 30 characters at most.
     /// Its StatefulSet is called as the cluster and it, such as market-zone-1.
-    #[schemars(
-        length(max = limits::POOL_NAME_LENGTH),
-        regex(pattern = limits::POOL_NAME_PATTERN)
-    )]
+    #[schemars(length(max = limits::POOL_NAME_LENGTH))]
+    #[x_kube(validation = limits::shape(limits::POOL_NAME_PATTERN, limits::POOL_NAME_EXPECTED))]
     pub name: String,
 
     /// How many Grapes it has whatever spec.replicas is, 0 to 1000. Without it the pool has its
@@ -42,7 +40,7 @@ pub struct PoolSpec {
 pub struct PodTemplate {
     /// Labels of the pods; 64 at most.
     #[schemars(extend("maxProperties" = limits::ENTRIES))]
-    #[x_kube(validation = Rule::new(limits::LABELS_RULE).message(limits::LABELS_EXPECTED))]
+    #[x_kube(validation = Rule::new(limits::LABELS_RULE).message(&*limits::must_be(limits::LABELS_EXPECTED)))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
 
@@ -72,7 +70,10 @@ pub struct PodTemplate {
     pub topology_spread_constraints: Option<Vec<TopologySpreadConstraint>>,
 
     /// The PriorityClass of the pods.
-    #[schemars(length(max = 253))]
+    #[schemars(length(max = limits::PRIORITY_CLASS_LENGTH))]
+    #[x_kube(
+        validation = limits::shape(limits::PRIORITY_CLASS_PATTERN, limits::PRIORITY_CLASS_EXPECTED)
+    )]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub priority_class_name: Option<String>,
 
@@ -103,20 +104,20 @@ pub struct Resources {
 pub struct ImageSpec {
     /// Its name without tag and digest, such as grenache/grape. Without it, that which the operator
     /// was installed with.
-    #[schemars(
-        length(max = limits::REPOSITORY_LENGTH),
-        regex(pattern = limits::REPOSITORY_PATTERN)
-    )]
+    #[schemars(length(max = limits::REPOSITORY_LENGTH))]
+    #[x_kube(validation = limits::shape(limits::REPOSITORY_PATTERN, limits::REPOSITORY_EXPECTED))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repository: Option<String>,
 
     /// Its tag, such as 0.1.0. Without it and a digest, that which the operator was installed with.
-    #[schemars(regex(pattern = limits::TAG_PATTERN))]
+    #[schemars(length(max = limits::TAG_LENGTH))]
+    #[x_kube(validation = limits::shape(limits::TAG_PATTERN, limits::TAG_EXPECTED))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
 
     /// Its digest, sha256: and 64 hex digits, which goes before the tag.
-    #[schemars(regex(pattern = limits::DIGEST_PATTERN))]
+    #[schemars(length(max = limits::DIGEST_LENGTH))]
+    #[x_kube(validation = limits::shape(limits::DIGEST_PATTERN, limits::DIGEST_EXPECTED))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
 

@@ -60,7 +60,11 @@ impl JsonSchema for QuantityText {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
+            // A rule would tell more, and cannot be had: the API server counts a value of two
+            // types as the longest text there is, and so the rule as too dear.
             "pattern": PATTERN,
+            "maxLength": MAX_LENGTH,
+            "minimum": 0,
         })
     }
 }

@@ -47,8 +47,8 @@ fn the_defaults_pass_the_rules() {
 #[rstest]
 #[case::age_short("peerMaxAge", json!("999ms"), "a duration from 1s to 24h")]
 #[case::age_long("nodeLiveness", json!("25h"), "a duration from 1s to 24h")]
-#[case::port_none("bootstrap", json!(["a:1", "b:0"]), "each port is a number from 1 to 65535")]
-#[case::port_large("bootstrap", json!(["a:65536"]), "each port is a number from 1 to 65535")]
+#[case::port_none("bootstrap", json!(["a:1", "b:0"]), "must be HOST:PORT with a port from 1 to 65535")]
+#[case::port_large("bootstrap", json!(["a:65536"]), "must be HOST:PORT with a port from 1 to 65535")]
 fn what_breaks_a_rule_is_refused(#[case] field: &str, #[case] value: Value, #[case] message: &str) {
     let mut spec = serde_json::to_value(GrapeClusterSpec::default()).unwrap();
     spec["dht"][field] = value;

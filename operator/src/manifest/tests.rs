@@ -154,6 +154,10 @@ fn empty_documents_around_the_cluster_are_passed_over() {
     "spec:\n  replicas: three\n",
     "line 6: spec.replicas: is the text \"three\"; expected a whole number from 1 to 1000"
 )]
+#[case::text_of_no_kind(
+    "spec:\n  image:\n    pullPolicy: Often\n",
+    "line 7: spec.image.pullPolicy: is Often; expected one of Always, IfNotPresent, Never"
+)]
 #[case::quoted_number(
     "spec:\n  replicas: \"3\"\n",
     "line 6: spec.replicas: is the text \"3\"; expected a whole number from 1 to 1000"
@@ -246,7 +250,7 @@ fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &
 )]
 #[case::name_of_another_type(
     "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: 7\nspec: {}\n",
-    "line 4: metadata.name: is the number 7; expected a string"
+    "line 4: metadata.name: is the number 7; expected text"
 )]
 #[case::empty(
     "# Nothing here.\n",

@@ -37,9 +37,11 @@ pub(super) fn wrong_type(field: &str, message: &str, fields: &Fields) -> String 
         let (_, rest) = reason.split_once(prefix)?;
         rest.rsplit_once(", expected ")
     });
-    let problem = match found {
-        Some((found, _)) => format!("is {}", plain(found)),
-        None => reason.strip_prefix(&format!("{field}: ")).unwrap_or(reason).to_owned(),
+    let variant = reason.split_once("unknown variant `").and_then(|(_, rest)| rest.split_once('`'));
+    let problem = match (found, variant) {
+        (Some((found, _)), _) => format!("is {}", plain(found)),
+        (None, Some((variant, _))) => format!("is {variant}"),
+        (None, None) => reason.strip_prefix(&format!("{field}: ")).unwrap_or(reason).to_owned(),
     };
     let expected = match field {
         "metadata" => Some("a mapping with a name".to_owned()),

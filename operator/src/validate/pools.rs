@@ -83,7 +83,7 @@ impl Check {
             tolerations,
             affinity: _,
             topology_spread_constraints,
-            priority_class_name: _,
+            priority_class_name,
             resources,
         } = template;
         for (name, map) in
@@ -100,6 +100,11 @@ impl Check {
         self.count(&format!("{field}.tolerations"), tolerations, most);
         let constraints = topology_spread_constraints.as_ref().map_or(0, Vec::len);
         self.count(&format!("{field}.topologySpreadConstraints"), constraints, most);
+        if let Some(name) = priority_class_name {
+            let shape = (limits::PRIORITY_CLASS_PATTERN, limits::PRIORITY_CLASS_LENGTH);
+            let expected = limits::PRIORITY_CLASS_EXPECTED;
+            self.text(&format!("{field}.priorityClassName"), name, shape, expected);
+        }
         if let Some(resources) = resources {
             self.quantities(&format!("{field}.resources.requests"), &resources.requests);
             self.quantities(&format!("{field}.resources.limits"), &resources.limits);
@@ -118,13 +123,22 @@ impl Check {
     pub(super) fn image(&mut self, image: &ImageSpec) -> ImageSpec {
         let ImageSpec { repository, tag, digest, pull_policy: _, pull_secrets } = image;
         let parts = [
-            ("repository", repository, limits::REPOSITORY_PATTERN, limits::REPOSITORY_EXPECTED),
-            ("tag", tag, limits::TAG_PATTERN, limits::TAG_EXPECTED),
-            ("digest", digest, limits::DIGEST_PATTERN, limits::DIGEST_EXPECTED),
+            (
+                "repository",
+                repository,
+                (limits::REPOSITORY_PATTERN, limits::REPOSITORY_LENGTH),
+                limits::REPOSITORY_EXPECTED,
+            ),
+            ("tag", tag, (limits::TAG_PATTERN, limits::TAG_LENGTH), limits::TAG_EXPECTED),
+            (
+                "digest",
+                digest,
+                (limits::DIGEST_PATTERN, limits::DIGEST_LENGTH),
+                limits::DIGEST_EXPECTED,
+            ),
         ];
-        for (name, text, pattern, expected) in parts {
+        for (name, text, shape, expected) in parts {
             if let Some(text) = text {
-                let shape = (pattern, limits::REPOSITORY_LENGTH);
                 self.text(&format!("spec.image.{name}"), text, shape, expected);
             }
         }

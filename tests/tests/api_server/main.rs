@@ -6,6 +6,7 @@ mod control;
 mod controllers;
 mod definition;
 mod desired;
+mod kubectl;
 mod leader;
 mod lifetime;
 mod process;

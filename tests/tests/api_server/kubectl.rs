@@ -1,0 +1,354 @@
+//! GrapeClusters as kubectl shows them.
+
+use std::fs;
+
+use grape_operator::cluster::GrapeCluster;
+use grape_tests::kubernetes::{ApiServer, Kubectl, definition};
+use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use serde_json::json;
+
+async fn server() -> (ApiServer, Kubectl) {
+    let server = ApiServer::start().await.unwrap();
+    definition::install(&server.client()).await.unwrap();
+    let kubectl = server.kubectl().unwrap();
+    (server, kubectl)
+}
+
+#[tokio::test]
+async fn explain_tells_what_each_field_is() {
+    let (_server, kubectl) = server().await;
+    let explain = |field: &str| {
+        let explained = kubectl.run(["explain", &format!("grapecluster{field}")]).unwrap();
+        // All begin alike.
+        let (_, about) = explained.split_once("v1alpha1\n\n").unwrap();
+        without_blanks(about)
+    };
+    insta::assert_snapshot!(explain(""), @"
+    DESCRIPTION:
+        A cluster of Grapes: the DHT through which Grenache services find each
+        other.
+
+    FIELDS:
+      apiVersion  <string>
+        APIVersion defines the versioned schema of this representation of an object.
+        Servers should convert recognized schemas to the latest internal value, and
+        may reject unrecognized values. More info:
+        https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#resources
+
+      kind  <string>
+        Kind is a string value representing the REST resource this object
+        represents. Servers may infer this from the endpoint the client submits
+        requests to. Cannot be updated. In CamelCase. More info:
+        https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#types-kinds
+
+      metadata  <ObjectMeta>
+        Standard object's metadata. More info:
+        https://git.k8s.io/community/contributors/devel/sig-architecture/api-conventions.md#metadata
+
+      spec  <Object> -required-
+        Which Grapes a cluster has, and how they work. Every field has a default, so
+        that `spec: {}` is a good cluster of three.
+
+      status  <Object>
+        What the operator has done and seen. It is written when it changes, and at
+        no other time.
+    ");
+    insta::assert_snapshot!(explain(".spec"), @"
+    FIELD: spec <Object>
+
+
+    DESCRIPTION:
+        Which Grapes a cluster has, and how they work. Every field has a default, so
+        that `spec: {}` is a good cluster of three.
+
+    FIELDS:
+      api  <Object>
+        The HTTP API that services call.
+
+      dht  <Object>
+        The DHT that the Grapes form among themselves, over UDP.
+
+      image  <Object>
+        The image that Grapes run. What is left out is as the operator was
+        installed.
+
+      monitoring  <Object>
+        How Prometheus finds the Grapes.
+
+      networkPolicy  <Object>
+        Who may reach the Grapes.
+
+      paused  <boolean>
+        Leaves everything as it is: the operator changes no object of the cluster,
+        and goes on observing it. Defaults to false.
+
+      pools  <[]Object>
+        Groups of Grapes that are placed differently, such as one a zone; 32 at
+        most. Those without replicas of their own share what is left, evenly and in
+        this order. Without any there is one pool, called default. Defaults to none.
+
+      replicas  <integer>
+        How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a
+        HorizontalPodAutoscaler set it. Defaults to 3, which keep the DHT whole
+        while one of them restarts.
+
+      template  <Object>
+        How the pods of all pools are made; a pool's own template goes before it.
+    ");
+    insta::assert_snapshot!(explain(".spec.pools"), @"
+    FIELD: pools <[]Object>
+
+
+    DESCRIPTION:
+        Groups of Grapes that are placed differently, such as one a zone; 32 at
+        most. Those without replicas of their own share what is left, evenly and in
+        this order. Without any there is one pool, called default. Defaults to none.
+        A pool: Grapes that are placed alike.
+
+    FIELDS:
+      name  <string> -required-
+        Its name, unique in the cluster: lower-case letters, digits and '-', 30
+        characters at most. Its StatefulSet is called as the cluster and it, such as
+        market-zone-1.
+
+      replicas  <integer>
+        How many Grapes it has whatever spec.replicas is, 0 to 1000. Without it the
+        pool has its share of what the others leave.
+
+      template  <Object>
+        How its pods are made. A field that is set here goes before the one in
+        spec.template; labels, annotations and nodeSelector are joined, key by key.
+    ");
+    insta::assert_snapshot!(explain(".spec.dht.bootstrap"), @"
+    FIELD: bootstrap <[]string>
+
+
+    DESCRIPTION:
+        Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with
+        the UDP port of their DHT, such as old-grape.prod:20001; 64 at most. The
+        Grapes of this cluster find each other without it. Defaults to none.
+    ");
+    insta::assert_snapshot!(explain(".status"), @"
+    FIELD: status <Object>
+
+
+    DESCRIPTION:
+        What the operator has done and seen. It is written when it changes, and at
+        no other time.
+
+    FIELDS:
+      conditions  <[]Object>
+        Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned.
+
+      endpoint  <string>
+        Where other Grapes join the cluster, as HOST:PORT with a UDP port.
+
+      image  <string>
+        The image that the Grapes are to run.
+
+      observedGeneration  <integer>
+        The metadata.generation of the spec that all else here is about.
+
+      pools  <[]Object>
+        The pools in the order of the spec, and then those that are on their way
+        out.
+
+      readyReplicas  <integer>
+        How many are ready: joined to the others.
+
+      replicas  <integer>
+        How many Grapes there are, whether they are ready or not.
+
+      selector  <string>
+        The label selector of the Grapes' pods, for a HorizontalPodAutoscaler.
+
+      summary  <Object>
+        The cluster in a few words, for people.
+
+      topology  <Object>
+        Which Grapes see each other. Without it none has answered yet.
+
+      updatedReplicas  <integer>
+        How many are as the spec wants them.
+    ");
+}
+
+#[tokio::test]
+async fn get_and_describe_tell_how_it_is() {
+    let (server, kubectl) = server().await;
+    let api: Api<GrapeCluster> = Api::default_namespaced(server.client());
+    let object = json!({
+        "apiVersion": "grenache.dev/v1alpha1",
+        "kind": "GrapeCluster",
+        "metadata": {"name": "shown"},
+        "spec": {"replicas": 6, "pools": [{"name": "zone-1", "replicas": 4}, {"name": "zone-2"}]},
+    });
+    let object: GrapeCluster = serde_json::from_value(object).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let get = |options: &[&str]| {
+        let arguments = [&["get", "gc", "shown"], options].concat();
+        without_age(&kubectl.run(arguments).unwrap())
+    };
+    insta::assert_snapshot!(get(&[]), @"
+    NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE
+    shown | …s
+    ");
+
+    let condition = |kind: &str, status: &str, reason: &str, message: &str| {
+        json!({
+            "type": kind, "status": status, "reason": reason, "message": message,
+            "lastTransitionTime": "2026-01-01T00:00:00Z", "observedGeneration": 1,
+        })
+    };
+    let status = json!({
+        "observedGeneration": 1,
+        "replicas": 6,
+        "readyReplicas": 5,
+        "updatedReplicas": 6,
+        "selector": "app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown",
+        "endpoint": "shown.default.svc:20001",
+        "image": "grenache/grape:0.1.0",
+        "summary": {"grapes": "5/6", "pools": "zone-1 4/4, zone-2 1/2", "lookups": "100% <5ms"},
+        "pools": [
+            {"name": "zone-1", "desired": 4, "replicas": 4, "readyReplicas": 4, "updatedReplicas": 4},
+            {"name": "zone-2", "desired": 2, "replicas": 2, "readyReplicas": 1, "updatedReplicas": 2},
+        ],
+        "topology": {
+            "answered": 5, "mostKnown": 5, "leastKnown": 4, "meanKnown": 5, "islands": 1,
+            "unreachable": ["shown-zone-2-1"],
+        },
+        "conditions": [
+            condition("Ready", "False", "GrapesNotReady", "1 of 6 Grapes is not ready."),
+            condition("Partitioned", "False", "Whole", "All Grapes see each other."),
+        ],
+    });
+    let merge = Patch::Merge(json!({"status": status}));
+    api.patch_status("shown", &PatchParams::default(), &merge).await.unwrap();
+    insta::assert_snapshot!(get(&[]), @"
+    NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE
+    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <5ms | GrapesNotReady | …s
+    ");
+    insta::assert_snapshot!(get(&["--output=wide"]), @"
+    NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE | ENDPOINT | MESSAGE
+    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <5ms | GrapesNotReady | …s | shown.default.svc:20001 | 1 of 6 Grapes is not ready.
+    ");
+    let all = kubectl.run(["get", "grenache", "--output=name"]).unwrap();
+    assert!(all.contains("grapecluster.grenache.dev/shown"), "{all}");
+
+    let described = kubectl.run(["describe", "grapecluster", "shown"]).unwrap();
+    let (_, described) = described.split_once("Spec:\n").unwrap();
+    insta::assert_snapshot!(without_blanks(described), @"
+      API:
+        Max Payload Size:  8192
+        Port:              30001
+      Dht:
+        Bootstrap:
+        Concurrency:    24
+        Max Tables:     5000
+        Max Values:     5000
+        Node Liveness:  300s
+        Peer Max Age:   120s
+        Port:           20001
+      Image:
+      Monitoring:
+        Service Monitor:  false
+      Network Policy:
+        Enabled:  true
+      Paused:     false
+      Pools:
+        Name:      zone-1
+        Replicas:  4
+        Template:
+        Name:  zone-2
+        Template:
+      Replicas:  6
+      Template:
+    Status:
+      Conditions:
+        Last Transition Time:  2026-01-01T00:00:00Z
+        Message:               1 of 6 Grapes is not ready.
+        Observed Generation:   1
+        Reason:                GrapesNotReady
+        Status:                False
+        Type:                  Ready
+        Last Transition Time:  2026-01-01T00:00:00Z
+        Message:               All Grapes see each other.
+        Observed Generation:   1
+        Reason:                Whole
+        Status:                False
+        Type:                  Partitioned
+      Endpoint:                shown.default.svc:20001
+      Image:                   grenache/grape:0.1.0
+      Observed Generation:     1
+      Pools:
+        Desired:           4
+        Name:              zone-1
+        Ready Replicas:    4
+        Replicas:          4
+        Updated Replicas:  4
+        Desired:           2
+        Name:              zone-2
+        Ready Replicas:    1
+        Replicas:          2
+        Updated Replicas:  2
+      Ready Replicas:      5
+      Replicas:            6
+      Selector:            app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown
+      Summary:
+        Grapes:   5/6
+        Lookups:  100% <5ms
+        Pools:    zone-1 4/4, zone-2 1/2
+      Topology:
+        Answered:     5
+        Islands:      1
+        Least Known:  4
+        Mean Known:   5
+        Most Known:   5
+        Unreachable:
+          shown-zone-2-1
+      Updated Replicas:  6
+    Events:              <none>
+    ");
+    api.delete("shown", &DeleteParams::default()).await.unwrap();
+}
+
+/// Without what cannot be seen: blanks at the ends of lines, and tabs.
+fn without_blanks(text: &str) -> String {
+    let lines = text.lines().map(|line| line.trim_end().replace('\t', "  "));
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// The column AGE depends on how fast we are.
+fn without_age(table: &str) -> String {
+    let line = |line: &str| {
+        let words = line.split("  ").map(str::trim).filter(|word| !word.is_empty());
+        let age =
+            |word: &str| word.strip_suffix('s').is_some_and(|number| number.parse::<u32>().is_ok());
+        words.map(|word| if age(word) { "…s" } else { word }).collect::<Vec<_>>().join(" | ")
+    };
+    table.lines().map(line).collect::<Vec<_>>().join("\n")
+}
+
+/// What a newcomer forgets, and what is said then.
+#[tokio::test]
+async fn a_manifest_without_a_spec_is_told_so() {
+    let (_server, kubectl) = server().await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("cluster.yaml");
+    let create = |manifest: &str| {
+        fs::write(&file, manifest).unwrap();
+        kubectl.refused(["create", "--filename", file.to_str().unwrap()]).unwrap()
+    };
+    let head = "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\n";
+    let mut said = create(&format!("{head}metadata: {{name: market}}\n"));
+    said.push('\n');
+    said += &create(&format!("{head}spec: {{}}\n"));
+    insta::assert_snapshot!(without_blanks(&said), @r#"
+    The GrapeCluster "market" is invalid:
+    * spec: Required value
+    * <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation
+    The GrapeCluster "" is invalid:
+    * metadata.name: Required value: name or generateName is required
+    * <nil>: Invalid value: null: some validation rules were not checked because the object was invalid; correct the existing errors to complete validation
+    "#);
+}
