@@ -72,7 +72,7 @@ impl Applier<'_> {
         let live = match live {
             Some(live) => Some(live),
             // One that is not watched is not ours, or was made a moment ago.
-            None => api.get_opt(&thing.name).await?.map(Arc::new),
+            None => find(api, &thing.name).await?.map(Arc::new),
         };
         if let Some(live) = &live {
             self.check_owner(&thing, &**live)?;
@@ -192,6 +192,22 @@ impl Applier<'_> {
             None if is_labelled(live, &self.owner.name) => Ok(()),
             _ => Err(Error::NameTaken { kind: kind.clone(), name: name.clone() }),
         }
+    }
+}
+
+/// An object, if it is there. A kind that the API server does not know has none: its answer then is
+/// no `Status`, which `get_opt` takes for an error.
+///
+/// # Errors
+/// The API server cannot do it now.
+pub async fn find<K>(api: &Api<K>, name: &str) -> Result<Option<K>, Error>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    match api.get(name).await {
+        Ok(object) => Ok(Some(object)),
+        Err(kube::Error::Api(refusal)) if refusal.code == 404 => Ok(None),
+        Err(error) => Err(error.into()),
     }
 }
 

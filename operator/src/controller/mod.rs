@@ -58,6 +58,9 @@ use stores::{Stored, Stores};
 /// several objects at once.
 const GATHER: Duration = Duration::from_millis(50);
 
+/// Longest pause between two tries of a cluster that cannot be reconciled.
+const LONGEST: Duration = Duration::from_secs(60);
+
 /// What a controller needs.
 #[derive(Clone)]
 pub struct Setup {
@@ -149,10 +152,11 @@ fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Act
     });
     let pauses = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(Duration::from_secs(60))
+        .with_max_delay(LONGEST)
         .without_max_times()
         .with_jitter();
-    let pause = pauses.build().nth(failures.min(16)).unwrap_or(Duration::from_secs(60));
+    // The jitter comes on top of the delay.
+    let pause = pauses.build().nth(failures.min(16)).unwrap_or(LONGEST).min(LONGEST);
     let (name, namespace) = (stored.name_any(), stored.namespace());
     warn!(name, namespace, failures, ?pause, %error, "cannot reconcile; trying again");
     Action::requeue(pause)

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::apply::{Applier, Change, Remake};
+use super::apply::{self, Applier, Change, Remake};
 use super::error::Error;
 use super::stores::{Stores, controlled_by};
 use crate::desired::{Desired, monitoring};
@@ -129,7 +129,7 @@ impl Place<'_> {
             Api::namespaced_with(self.client.clone(), self.namespace, &resource);
         let target = (&api, &*resource.kind);
         let Some(wanted) = wanted else {
-            let there = api.get_opt(&self.applier.owner.name).await?;
+            let there = apply::find(&api, &self.applier.owner.name).await?;
             let ours = there.filter(|there| self.applier.controls(there));
             if let Some(ours) = ours {
                 self.applier.prune(target, &ours).await?;
