@@ -4,8 +4,6 @@
 //! more, and nobody can take up the server's memory.
 
 use std::convert::Infallible;
-use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,15 +65,6 @@ pub struct Pages {
     pub readiness: Readiness,
     /// `/metrics`.
     pub metrics: Arc<Metrics>,
-}
-
-/// Listens at an address.
-///
-/// # Errors
-///
-/// When it is in use, is not this host's, or may not be bound.
-pub async fn bind(address: SocketAddr) -> io::Result<TcpListener> {
-    TcpListener::bind(address).await
 }
 
 /// Serves the pages until `stop`.
@@ -175,7 +164,7 @@ fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Resp
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::net::{Ipv4Addr, SocketAddr};
 
     use rstest::rstest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -195,7 +184,7 @@ mod tests {
     }
 
     async fn server_with(patience: Duration) -> Server {
-        let listener = bind((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+        let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::not_yet("starting");
         let metrics = Arc::new(Metrics::new().unwrap());

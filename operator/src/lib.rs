@@ -14,6 +14,7 @@
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
 //! | [`check`] | whether an installed operator works | how it works |
+//! | [`stop`] | signals that ask the command to end | |
 //! | [`cli`] | the command `grape-operator` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -30,4 +31,5 @@ pub mod manifest;
 pub mod metrics;
 pub mod observe;
 pub mod process;
+pub mod stop;
 pub mod validate;

@@ -19,8 +19,8 @@ use tracing::{info, warn};
 use crate::admin::{self, Pages, Readiness};
 use crate::leader::decide::Loss;
 use crate::leader::{self, Elector, Leadership, Timings};
-use crate::local::stop::Stop;
 use crate::metrics::Metrics;
+use crate::stop::Stop;
 
 /// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
 const GRACE: Duration = Duration::from_secs(20);
@@ -123,8 +123,7 @@ pub async fn run_until(
     let client = Client::try_from(config).context("the Kubernetes configuration cannot be used")?;
 
     let address = settings.admin;
-    let listener = admin::bind(address)
-        .await
+    let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--admin-bind)"))?;
     info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
     let readiness = Readiness::not_yet("the API server is not reached yet");

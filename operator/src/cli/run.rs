@@ -89,8 +89,8 @@ pub struct Args {
     )]
     retry_period: Duration,
 
-    /// Where /healthz, /readyz and /metrics are served.
-    #[arg(long, value_name = "IP:PORT", env = "ADMIN_BIND", default_value = "0.0.0.0:9090")]
+    /// Where /healthz, /readyz and /metrics are served; [::] is all addresses, IPv4 too.
+    #[arg(long, value_name = "IP:PORT", env = "ADMIN_BIND", default_value = "[::]:9090")]
     admin_bind: SocketAddr,
 
     /// How often the Grapes of a cluster are asked how they are.
@@ -274,7 +274,7 @@ mod tests {
         assert_eq!(settings.namespace, None);
         assert_eq!(settings.lease, "grape-operator");
         assert_eq!(settings.timings, Timings::new(seconds(15), seconds(10), seconds(2)).unwrap());
-        assert_eq!(settings.admin, "0.0.0.0:9090".parse().unwrap());
+        assert_eq!(settings.admin, "[::]:9090".parse().unwrap());
         assert_eq!((settings.observe_interval, settings.concurrency), (seconds(15), 16));
     }
 

@@ -41,8 +41,8 @@ pub struct Stamp {
 pub struct Seen {
     /// How many looks were begun.
     pub rounds: u64,
-    /// Whether a look goes on.
-    pub looking: bool,
+    /// When the look was begun that goes on.
+    pub looking: Option<Instant>,
     /// The mark of its pods, and since when it is that.
     pub mark: Option<(u64, Instant)>,
     /// The last look.
@@ -63,7 +63,7 @@ impl Seen {
     /// A Grape takes another for lost, for a moment, when one datagram was: what is told of the
     /// cluster does not follow that.
     pub fn take(&mut self, look: Observation, now: Instant) {
-        self.looking = false;
+        self.looking = None;
         self.odd = if is_odd(&look.topology) { self.odd + 1 } else { 0 };
         if self.odd != 1 || self.shown.is_none() {
             self.shown = Some(look.topology.clone());

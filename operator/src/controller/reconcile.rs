@@ -42,6 +42,12 @@ const ROLLING: Duration = Duration::from_secs(1);
 /// How often it is looked at while it is not well, at most.
 const UNWELL: Duration = Duration::from_secs(5);
 
+/// How often a cluster is reconciled that has no Grape to look at: that one does not start shows by
+/// the time that it takes.
+const STARTING: Duration = Duration::from_secs(30);
+/// Longer than any look takes. One that has not ended by then never will.
+const LONGEST: Duration = Duration::from_secs(180);
+
 /// What all reconciliations in one namespace, or in all, share.
 pub struct Reconciler {
     /// The way to the API server.
@@ -294,7 +300,10 @@ impl Reconciler {
         let now = clock::now();
         let round = self.memory.of(&uid, |memory| {
             let seen = &mut memory.seen;
-            if seats.is_empty() || seen.looking {
+            if seats.is_empty() {
+                return Err(Some(STARTING));
+            }
+            if seen.looking.is_some_and(|since| now.saturating_duration_since(since) < LONGEST) {
                 return Err(None);
             }
             let since = seen.last.as_ref().map(|last| now.saturating_duration_since(last.at));
@@ -306,7 +315,7 @@ impl Reconciler {
             match since.and_then(|since| interval.checked_sub(since)) {
                 Some(wait) if !wait.is_zero() => Err(Some(wait)),
                 _ => {
-                    seen.looking = true;
+                    seen.looking = Some(now);
                     seen.rounds += 1;
                     Ok(seen.rounds)
                 }

@@ -12,17 +12,16 @@ mod samples;
 mod screen;
 pub mod show;
 pub mod source;
-pub mod stop;
 pub mod story;
 
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::stop::Stop;
 use fleet::Fleet;
 use plan::Ports;
 use screen::Screen;
 use show::Style;
-use stop::Stop;
 use story::Story;
 
 /// What is run, and how it is shown.

@@ -38,7 +38,8 @@ use crate::metrics::Metrics;
 pub use admin::StatusPage;
 pub(crate) use admin::status;
 pub(crate) use routes::Verb;
-pub(crate) use server::{bind, serve};
+pub use server::bind;
+pub(crate) use server::serve;
 
 /// Where a Grape is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

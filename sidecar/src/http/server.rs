@@ -19,12 +19,13 @@ const BACKLOG: i32 = 1024;
 /// How long no connection is accepted after accepting failed, for want of file descriptors say.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Listens at an address; at all of them, IPv6 included where there is any, when `ip` is `None`.
+/// Listens at an address; at all of them, IPv6 included where there is any, when `ip` is `None` or
+/// `::`.
 ///
 /// # Errors
 /// When the address is in use, is not this host's, or may not be bound.
-pub(crate) fn bind(ip: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
-    match ip {
+pub fn bind(ip: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
+    match ip.filter(|ip| *ip != Ipv6Addr::UNSPECIFIED) {
         Some(ip) => listen(SocketAddr::new(ip, port)),
         None => match listen(SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), port)) {
             Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
