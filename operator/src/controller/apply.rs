@@ -4,7 +4,7 @@
 //! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
 //! is as it was then costs no call.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -72,7 +72,10 @@ impl Applier<'_> {
         let live = match live {
             Some(live) => Some(live),
             // One that is not watched is not ours, or was made a moment ago.
-            None => api.get_opt(&thing.name).await?.map(Arc::new),
+            None => {
+                let read = find(api, &thing.name).await;
+                read.map_err(Error::failed("read", &thing))?.map(Arc::new)
+            }
         };
         if let Some(live) = &live {
             self.check_owner(&thing, &**live)?;
@@ -91,7 +94,7 @@ impl Applier<'_> {
         let applied = match api.patch(&thing.name, &force, &Patch::Apply(object)).await {
             Ok(applied) => applied,
             Err(kube::Error::Api(refusal)) if refusal.code == 422 && live.is_some() => {
-                if self.is_good(api, object).await? {
+                if self.is_good(api, object).await.map_err(Error::failed("try", &thing))? {
                     self.remove(api, &thing, live.as_deref(), remake).await?;
                     return Ok(Change::Leaving);
                 }
@@ -100,7 +103,7 @@ impl Applier<'_> {
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => {
                 return Err(thing.refused(&refusal.message));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Error::failed("apply", &thing)(error)),
         };
         let version = applied.resource_version();
         let before = live.as_ref().map(|live| live.resource_version());
@@ -135,7 +138,7 @@ impl Applier<'_> {
 
     /// Whether an object that cannot be applied over the one that is there would be taken as a new
     /// one: a dry run says that the name is taken, which is told after all else was found good.
-    async fn is_good<K>(&self, api: &Api<K>, object: &K) -> Result<bool, Error>
+    async fn is_good<K>(&self, api: &Api<K>, object: &K) -> kube::Result<bool>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
@@ -144,7 +147,7 @@ impl Applier<'_> {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(true),
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(error),
         }
     }
 
@@ -170,7 +173,7 @@ impl Applier<'_> {
         match api.delete(&thing.name, &parameters).await {
             Ok(_) => {}
             Err(kube::Error::Api(refusal)) if refusal.code == 404 => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Error::failed("delete", thing)(error)),
         }
         self.memory.of(&self.owner.uid, |memory| memory.applied.remove(&thing.key()));
         Ok(())
@@ -195,6 +198,22 @@ impl Applier<'_> {
     }
 }
 
+/// An object, if there is one, and its kind.
+///
+/// # Errors
+/// The API server cannot tell now.
+pub async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    match api.get(name).await {
+        Ok(found) => Ok(Some(found)),
+        // Of a kind that it does not know, the API server says so without a reason.
+        Err(kube::Error::Api(refusal)) if refusal.code == 404 => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 fn controller(live: &impl Resource) -> Option<&OwnerReference> {
     live.meta().owner_references.as_ref()?.iter().find(|by| by.controller == Some(true))
 }
@@ -211,6 +230,12 @@ fn is_labelled(live: &impl Resource, cluster: &str) -> bool {
 struct Thing {
     kind: String,
     name: String,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {}", self.kind, self.name)
+    }
 }
 
 impl Thing {

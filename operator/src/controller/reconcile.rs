@@ -30,7 +30,7 @@ use super::stores::{Stored, Stores};
 use super::write;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 use crate::desired::{Desired, Surroundings, desired, image};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::{Health, Metrics, Outcome};
 use crate::observe::{Observer, Seat};
 use crate::validate::{ValidatedCluster, validate};
 
@@ -98,8 +98,14 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
     };
     reconciler.metrics.reconciled(outcome, clock::now().duration_since(begun));
     drop(at_work);
-    if let (Ok(_), Some(uid)) = (&result, stored.meta().uid.as_deref()) {
+    let uid = stored.meta().uid.as_deref().unwrap_or_default();
+    if result.is_ok() {
         reconciler.memory.known(uid, |memory| memory.failures = 0);
+    }
+    if !reconciler.census().knows(uid) {
+        // It went meanwhile, and was forgotten before.
+        reconciler.memory.forget(uid);
+        return Ok(Action::await_change());
     }
     result.map(|(action, _)| action)
 }
@@ -196,7 +202,7 @@ impl Reconciler {
         self.events.applied(cluster, &applied).await;
 
         let unseen = !seats.is_empty();
-        let status = self.memory.of(&owner.uid, |memory| {
+        let told = self.memory.of(&owner.uid, |memory| {
             if unseen && memory.seen.last.is_none() && trouble.is_none() {
                 // What was seen before this process began stands until it has looked itself.
                 return None;
@@ -214,11 +220,11 @@ impl Reconciler {
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
             let health = report::health(&facts, &status, &memory.seen.window);
-            self.metrics.cluster(namespace, &valid.name, &health);
-            Some(status)
+            Some((status, health))
         });
-        let well = status.as_ref().is_some_and(report::is_ready);
-        if let Some(status) = status {
+        let well = told.as_ref().is_some_and(|(status, _)| report::is_ready(status));
+        if let Some((status, health)) = told {
+            self.show(subject, &health);
             self.report(cluster, status).await?;
         }
 
@@ -266,6 +272,14 @@ impl Reconciler {
             }
         }
         Ok(applied)
+    }
+
+    /// Tells the figures of a cluster, unless it went meanwhile: nobody would take them back.
+    fn show(&self, subject: &Subject<'_>, health: &Health) {
+        let census = self.census();
+        if census.knows(&subject.owner.uid) {
+            self.metrics.cluster(&subject.namespace, &subject.valid.name, health);
+        }
     }
 
     /// Writes a status that is new, and tells of what has changed with it.
