@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::Status;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -100,7 +101,7 @@ impl Applier<'_> {
                 }
                 return Err(thing.refused(&refusal.message));
             }
-            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => {
+            Err(kube::Error::Api(refusal)) if is_lasting(&refusal) => {
                 return Err(thing.refused(&refusal.message));
             }
             Err(error) => return Err(Error::failed("apply", &thing)(error)),
@@ -146,7 +147,7 @@ impl Applier<'_> {
         match api.create(&dry, object).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(true),
-            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => Ok(false),
+            Err(kube::Error::Api(refusal)) if is_lasting(&refusal) => Ok(false),
             Err(error) => Err(error),
         }
     }
@@ -211,6 +212,16 @@ where
         // Of a kind that it does not know, the API server says so without a reason.
         Err(kube::Error::Api(refusal)) if refusal.code == 404 => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether the API server, or an admission webhook, will not take the same object a moment later.
+fn is_lasting(refusal: &Status) -> bool {
+    match refusal.code {
+        400 | 403 | 422 => true,
+        // So it calls a list with two entries of one key, whoever sent it.
+        500 => refusal.message.starts_with("failed to create typed patch object"),
+        _ => false,
     }
 }
 

@@ -35,7 +35,7 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use futures_util::stream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector;
@@ -91,10 +91,13 @@ pub async fn run(setup: Setup) {
 async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
     let Setup { client, metrics, concurrency, identity, settings, stop, .. } = setup;
     let (stores, signals) = Stores::watch(client, namespace);
+    let watched = stores.clone();
+    let whole = async move { watched.are_whole().await }.boxed().shared();
     let (looked, looks) = mpsc::unbounded_channel();
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
-        stores: stores.clone(),
+        stores,
+        whole,
         memory: Memory::default(),
         census: Mutex::default(),
         queue: Queue::new(Arc::clone(metrics)),

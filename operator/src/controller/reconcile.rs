@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, Shared};
 use grape::clock;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -48,6 +49,9 @@ pub struct Reconciler {
     pub client: Client,
     /// What is watched.
     pub stores: Stores,
+    /// Completes when the copies of that are whole. It is one future for all reconciliations: of
+    /// several that wait for a copy by themselves only the last is woken.
+    pub whole: Shared<BoxFuture<'static, bool>>,
     /// What is remembered.
     pub memory: Memory,
     /// Which clusters there are.
@@ -86,7 +90,7 @@ pub struct Settings {
 pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     // What is not yet known to be there is not missing.
     tokio::select! {
-        _ = reconciler.stores.are_whole() => {}
+        _ = reconciler.whole.clone() => {}
         () = reconciler.stop.cancelled() => return Ok(Action::await_change()),
     }
     let at_work = reconciler.queue.begin(&ObjectRef::from_obj(&*stored));

@@ -64,11 +64,6 @@ fn changes() -> Vec<(&'static str, &'static str, Value)> {
         (
             "StatefulSet",
             set,
-            json!({"spec": {"updateStrategy": {"rollingUpdate": {"partition": 0}}}}),
-        ),
-        (
-            "StatefulSet",
-            set,
             json!({"metadata": {"annotations": {"grenache.dev/template-hash": "0"}}}),
         ),
         ("StatefulSet", set, labels(json!({"grenache.dev/pool": "other"}))),

@@ -46,8 +46,14 @@ async fn deleted(server: &ApiServer, how: &str, parameters: &DeleteParams) {
     });
     gone.await.unwrap();
     assert_ne!(series(&operator, "stays").await, 0);
-    let depth = operator.metric("grape_operator_queue_depth").await.unwrap();
-    assert_eq!(depth, Some(0.0));
+    wait::until("nobody waits", async || {
+        match operator.metric("grape_operator_queue_depth").await? {
+            Some(0.0) => anyhow::Ok(()),
+            depth => anyhow::bail!("{depth:?}"),
+        }
+    })
+    .await
+    .unwrap();
 }
 
 /// While it is being reconciled.

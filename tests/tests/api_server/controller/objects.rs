@@ -2,11 +2,13 @@
 
 use std::process::Command;
 
-use grape_tests::kubernetes::{ApiServer, definition, script};
+use grape_tests::kubernetes::proxy::Which;
+use grape_tests::kubernetes::{ApiServer, Proxy, definition, script};
 use grape_tests::wait;
 use serde_json::{Value, json};
+use tokio::time::{Duration, sleep};
 
-use super::scene::{CHILDREN, Scene, told};
+use super::scene::{CHILDREN, Scene, shown, told, writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_has_what_its_spec_wants() {
@@ -16,6 +18,7 @@ async fn a_cluster_has_what_its_spec_wants() {
         an_empty_spec_is_a_cluster_of_three(&server),
         pools_come_and_the_last_one_to_go_stays(&server),
         what_a_spec_no_longer_wants_goes(&server),
+        all_go_on_after_a_slow_start(&server),
         // The kind is there for all, once it is.
         async {
             without_the_kind_it_is_told_once(&server).await;
@@ -48,9 +51,7 @@ async fn an_empty_spec_is_a_cluster_of_three(server: &ApiServer) {
             "name": "market",
             "uid": owner["metadata"]["uid"],
             "controller": true,
-            "blockOwnerDeletion": true,
         }]);
-        // The API server sorts nothing, and neither does this.
         assert_eq!(metadata["ownerReferences"], by, "{name}");
         let managers = metadata["managedFields"].as_array().unwrap();
         assert_eq!(managers.len(), 1, "{name}: {managers:?}");
@@ -142,6 +143,25 @@ async fn what_a_spec_no_longer_wants_goes(server: &ApiServer) {
     scene.change("GrapeCluster", "market", more).await;
     scene.until_applied("market").await;
     assert_eq!(scene.names().await, whole);
+}
+
+/// Nothing is made before it is known what there is.
+async fn all_go_on_after_a_slow_start(server: &ApiServer) {
+    let scene = Scene::new(server, "slow").await;
+    let names = [0, 1, 2, 3].map(|number| format!("market-{number}"));
+    for name in &names {
+        scene.cluster(name, json!({})).await;
+    }
+    let proxy = Proxy::start(server).await.unwrap();
+    let list = proxy.hold(Which::calls().to("/statefulsets").nth(1));
+    let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
+    let list = list.reached().await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(shown(&writes(&proxy)), [""; 0]);
+    drop(list);
+    for name in &names {
+        scene.until_applied(name).await;
+    }
 }
 
 async fn without_the_kind_it_is_told_once(server: &ApiServer) {

@@ -116,7 +116,7 @@ async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
             it => it.replace("$(POD_IP)", ip).replace("[::]", ip),
         });
         let mut command = Command::new(our_grape::binary().unwrap());
-        command.args(arguments).arg(format!("--bind={ip}"));
+        command.args(arguments).args([format!("--bind={ip}"), format!("--dht-bind={ip}")]);
         grapes.push(Process::start(name, &mut command).unwrap());
     }
     for (name, ip) in names.iter().zip(&ips) {

@@ -270,7 +270,13 @@ fn strip(value: &mut Value) {
             }
             fields.values_mut().for_each(strip);
         }
-        Value::Array(items) => items.iter_mut().for_each(strip),
+        Value::Array(items) => {
+            items.iter_mut().for_each(strip);
+            // The entries of managedFields are in the order of their times.
+            if items.iter().all(|item| item["manager"].is_string()) {
+                items.sort_by_key(Value::to_string);
+            }
+        }
         _ => {}
     }
 }

@@ -92,7 +92,7 @@ async fn what_was_stored_under_another_schema_is_told() {
 
     without_schema(&server, &scene).await;
     scene.change("GrapeCluster", "good", json!({"spec": {"replicas": 0}})).await;
-    scene.cluster("unreadable", json!({"replicas": "three"})).await;
+    scene.cluster("unreadable", json!({"dht": {"port": "many"}})).await;
     definition::install(&server.client()).await.unwrap();
     wait::until("the schema is back", async || match create(&scene, "bad").await {
         Err(kube::Error::Api(refusal)) if refusal.code == 422 => Ok(()),
@@ -111,7 +111,7 @@ async fn what_was_stored_under_another_schema_is_told() {
     assert_eq!(cluster["status"]["summary"]["grapes"], "0/3");
     assert_eq!(told(&cluster, "Progressing")["reason"], "Invalid");
     let unreadable = scene.until_event("unreadable", "Invalid").await;
-    assert!(unreadable["note"].as_str().unwrap().contains("three"), "{unreadable}");
+    assert!(unreadable["note"].as_str().unwrap().contains("many"), "{unreadable}");
 
     // It is left until it changes.
     let tries = reconciled(&operator).await;
@@ -125,7 +125,7 @@ async fn what_was_stored_under_another_schema_is_told() {
     scene.until_applied("other").await;
     scene.change("GrapeCluster", "good", json!({"spec": {"replicas": 2}})).await;
     scene.until_applied("good").await;
-    scene.change("GrapeCluster", "unreadable", json!({"spec": {"replicas": 1}})).await;
+    scene.change("GrapeCluster", "unreadable", json!({"spec": {"dht": {"port": 20001}}})).await;
     scene.until_applied("unreadable").await;
 }
 
@@ -162,7 +162,7 @@ async fn create(scene: &Scene, name: &str) -> kube::Result<()> {
         "apiVersion": "grenache.dev/v1alpha1",
         "kind": "GrapeCluster",
         "metadata": {"name": name},
-        "spec": {"replicas": -1},
+        "spec": {"replicas": 0},
     });
     let apply = PatchParams::apply("somebody");
     scene.api("GrapeCluster").patch(name, &apply, &Patch::Apply(&bad)).await.map(|_| ())
