@@ -71,7 +71,11 @@ fn changes() -> Vec<(&'static str, &'static str, Value)> {
         (
             "Service",
             "market",
-            json!({"spec": {"ports": [{"name": "dht", "port": 5, "protocol": "UDP"}]}}),
+            json!({"spec": {"ports": [
+                {"name": "dht", "port": 20001, "protocol": "UDP", "targetPort": 5},
+                {"name": "api", "port": 30001, "protocol": "TCP", "targetPort": "api"},
+                {"name": "admin", "port": 9091, "protocol": "TCP", "targetPort": "admin"},
+            ]}}),
         ),
         ("Service", "market", labels(json!({"app.kubernetes.io/instance": "other"}))),
         ("Service", "market", labels(json!({"app.kubernetes.io/managed-by": null}))),
@@ -147,9 +151,17 @@ async fn hold(scene: &Scene) {
     assert_eq!(held["metadata"]["uid"], before["metadata"]["uid"]);
     assert_eq!(held["metadata"]["finalizers"], json!(["example.org/held"]));
     scene.change("Service", "market", json!({"metadata": {"finalizers": null}})).await;
-    scene
+    let anew = scene
         .until("the Service is made anew", ("Service", "market"), |service| {
             service["metadata"]["uid"] != before["metadata"]["uid"]
+        })
+        .await;
+    // Beside which no other of that name is allowed, so that it cannot be put right in place.
+    let ports = json!({"spec": {"ports": [{"name": "dht", "port": 5, "protocol": "UDP"}]}});
+    scene.change("Service", "market", ports).await;
+    scene
+        .until("its ports are right", ("Service", "market"), |service| {
+            service["spec"]["ports"] == anew["spec"]["ports"]
         })
         .await;
 }

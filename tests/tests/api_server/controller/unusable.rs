@@ -114,8 +114,9 @@ async fn what_was_stored_under_another_schema_is_told() {
     assert!(unreadable["note"].as_str().unwrap().contains("many"), "{unreadable}");
 
     // It is left until it changes.
-    let tries = reconciled(&operator).await;
     sleep(Duration::from_secs(3)).await;
+    let tries = reconciled(&operator).await;
+    sleep(Duration::from_secs(4)).await;
     assert_eq!(reconciled(&operator).await, tries);
 
     // The others are run as ever, by an operator that meets these at its start, too.
