@@ -191,7 +191,13 @@ impl Reconciler {
         let mut desired = desired(valid, &around);
         let live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
         let seats = live.seats(valid);
-        let lookups = self.memory.of(&owner.uid, |memory| lookups(memory, live.mark(), &seats));
+        let lookups = self.memory.of(&owner.uid, |memory| {
+            if memory.seen.last.is_none() {
+                // What another operator showed goes on.
+                memory.seen.band = cluster.status.as_ref().and_then(report::band);
+            }
+            lookups(memory, live.mark(), &seats)
+        });
         let plan = roll::plan(&live.pools, lookups);
 
         let applied = match valid.paused {

@@ -3,7 +3,9 @@
 use grape_tests::kubernetes::{ApiServer, definition};
 use grape_tests::our_operator::Operator;
 use grape_tests::wait;
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, CustomResourceValidation,
+};
 use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
@@ -90,11 +92,11 @@ async fn what_was_stored_under_another_schema_is_told() {
     scene.until_applied("good").await;
     let before = scene.children().await;
 
-    without_schema(&server, &scene).await;
+    let schema = without_schema(&server, &scene).await;
     scene.change("GrapeCluster", "good", json!({"spec": {"replicas": 0}})).await;
-    scene.cluster("unreadable", json!({"dht": {"port": "many"}})).await;
-    definition::install(&server.client()).await.unwrap();
-    wait::until("the schema is back", async || match create(&scene, "bad").await {
+    scene.cluster("unreadable", json!({"api": {"maxPayloadSize": "many"}})).await;
+    set_schema(&server, schema).await;
+    wait::until("the schema is back", async || match try_bad(&scene).await {
         Err(kube::Error::Api(refusal)) if refusal.code == 422 => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -126,7 +128,9 @@ async fn what_was_stored_under_another_schema_is_told() {
     scene.until_applied("other").await;
     scene.change("GrapeCluster", "good", json!({"spec": {"replicas": 2}})).await;
     scene.until_applied("good").await;
-    scene.change("GrapeCluster", "unreadable", json!({"spec": {"dht": {"port": 20001}}})).await;
+    scene
+        .change("GrapeCluster", "unreadable", json!({"spec": {"api": {"maxPayloadSize": 8192}}}))
+        .await;
     scene.until_applied("unreadable").await;
 }
 
@@ -140,31 +144,39 @@ async fn reconciled(operator: &Operator) -> f64 {
     sum
 }
 
-/// Lets every object pass.
-async fn without_schema(server: &ApiServer, scene: &Scene) {
-    let api: Api<CustomResourceDefinition> = Api::all(server.client());
-    let name = "grapeclusters.grenache.dev";
-    let mut definition = api.get(name).await.unwrap();
+/// Lets every object pass; what the schema was.
+async fn without_schema(server: &ApiServer, scene: &Scene) -> CustomResourceValidation {
     let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let schema = json!({"openAPIV3Schema": {
         "type": "object",
         "properties": {"spec": anything, "status": anything},
     }});
-    definition.spec.versions[0].schema = Some(serde_json::from_value(schema).unwrap());
-    definition.metadata.managed_fields = None;
-    api.replace(name, &PostParams::default(), &definition).await.unwrap();
-    wait::until("everything passes", async || create(scene, "bad").await).await.unwrap();
-    scene.delete("GrapeCluster", "bad").await;
-    scene.until_gone("GrapeCluster", "bad").await;
+    let before = set_schema(server, serde_json::from_value(schema).unwrap()).await;
+    wait::until("everything passes", async || try_bad(scene).await).await.unwrap();
+    before
 }
 
-async fn create(scene: &Scene, name: &str) -> kube::Result<()> {
+async fn set_schema(
+    server: &ApiServer,
+    schema: CustomResourceValidation,
+) -> CustomResourceValidation {
+    let api: Api<CustomResourceDefinition> = Api::all(server.client());
+    let name = "grapeclusters.grenache.dev";
+    let mut definition = api.get(name).await.unwrap();
+    let before = definition.spec.versions[0].schema.replace(schema);
+    definition.metadata.managed_fields = None;
+    api.replace(name, &PostParams::default(), &definition).await.unwrap();
+    before.unwrap()
+}
+
+/// Without storing it.
+async fn try_bad(scene: &Scene) -> kube::Result<()> {
     let bad = json!({
         "apiVersion": "grenache.dev/v1alpha1",
         "kind": "GrapeCluster",
-        "metadata": {"name": name},
+        "metadata": {"name": "bad"},
         "spec": {"replicas": 0},
     });
-    let apply = PatchParams::apply("somebody");
-    scene.api("GrapeCluster").patch(name, &apply, &Patch::Apply(&bad)).await.map(|_| ())
+    let dry = PatchParams { dry_run: true, ..PatchParams::apply("somebody") };
+    scene.api("GrapeCluster").patch("bad", &dry, &Patch::Apply(&bad)).await.map(|_| ())
 }
