@@ -4,12 +4,13 @@
 //! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
 //! is as it was then costs no call.
 
-use std::fmt::Debug;
+use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
+use kube::core::Status;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -72,7 +73,10 @@ impl Applier<'_> {
         let live = match live {
             Some(live) => Some(live),
             // One that is not watched is not ours, or was made a moment ago.
-            None => find(api, &thing.name).await?.map(Arc::new),
+            None => {
+                let read = find(api, &thing.name).await;
+                read.map_err(Error::failed("read", &thing))?.map(Arc::new)
+            }
         };
         if let Some(live) = &live {
             self.check_owner(&thing, &**live)?;
@@ -91,16 +95,16 @@ impl Applier<'_> {
         let applied = match api.patch(&thing.name, &force, &Patch::Apply(object)).await {
             Ok(applied) => applied,
             Err(kube::Error::Api(refusal)) if refusal.code == 422 && live.is_some() => {
-                if self.is_good(api, object).await? {
+                if self.is_good(api, object).await.map_err(Error::failed("try", &thing))? {
                     self.remove(api, &thing, live.as_deref(), remake).await?;
                     return Ok(Change::Leaving);
                 }
                 return Err(thing.refused(&refusal.message));
             }
-            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => {
+            Err(kube::Error::Api(refusal)) if is_lasting(&refusal) => {
                 return Err(thing.refused(&refusal.message));
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Error::failed("apply", &thing)(error)),
         };
         let version = applied.resource_version();
         let before = live.as_ref().map(|live| live.resource_version());
@@ -135,7 +139,7 @@ impl Applier<'_> {
 
     /// Whether an object that cannot be applied over the one that is there would be taken as a new
     /// one: a dry run says that the name is taken, which is told after all else was found good.
-    async fn is_good<K>(&self, api: &Api<K>, object: &K) -> Result<bool, Error>
+    async fn is_good<K>(&self, api: &Api<K>, object: &K) -> kube::Result<bool>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
@@ -143,8 +147,8 @@ impl Applier<'_> {
         match api.create(&dry, object).await {
             Ok(_) => Ok(true),
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(true),
-            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 403 | 422) => Ok(false),
-            Err(error) => Err(error.into()),
+            Err(kube::Error::Api(refusal)) if is_lasting(&refusal) => Ok(false),
+            Err(error) => Err(error),
         }
     }
 
@@ -170,7 +174,7 @@ impl Applier<'_> {
         match api.delete(&thing.name, &parameters).await {
             Ok(_) => {}
             Err(kube::Error::Api(refusal)) if refusal.code == 404 => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(Error::failed("delete", thing)(error)),
         }
         self.memory.of(&self.owner.uid, |memory| memory.applied.remove(&thing.key()));
         Ok(())
@@ -195,19 +199,29 @@ impl Applier<'_> {
     }
 }
 
-/// An object, if it is there. A kind that the API server does not know has none: its answer then is
-/// no `Status`, which `get_opt` takes for an error.
+/// An object, if there is one, and its kind.
 ///
 /// # Errors
-/// The API server cannot do it now.
-pub async fn find<K>(api: &Api<K>, name: &str) -> Result<Option<K>, Error>
+/// The API server cannot tell now.
+pub async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
 where
     K: Clone + Debug + DeserializeOwned,
 {
     match api.get(name).await {
-        Ok(object) => Ok(Some(object)),
+        Ok(found) => Ok(Some(found)),
+        // Of a kind that it does not know, the API server says so without a reason.
         Err(kube::Error::Api(refusal)) if refusal.code == 404 => Ok(None),
-        Err(error) => Err(error.into()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the API server, or an admission webhook, will not take the same object a moment later.
+fn is_lasting(refusal: &Status) -> bool {
+    match refusal.code {
+        400 | 403 | 422 => true,
+        // So it calls a list with two entries of one key, whoever sent it.
+        500 => refusal.message.starts_with("failed to create typed patch object"),
+        _ => false,
     }
 }
 
@@ -227,6 +241,12 @@ fn is_labelled(live: &impl Resource, cluster: &str) -> bool {
 struct Thing {
     kind: String,
     name: String,
+}
+
+impl fmt::Display for Thing {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{} {}", self.kind, self.name)
+    }
 }
 
 impl Thing {

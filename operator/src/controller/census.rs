@@ -27,6 +27,11 @@ pub struct Name {
 }
 
 impl Census {
+    /// Whether the cluster with this uid is there.
+    pub fn knows(&self, uid: &str) -> bool {
+        self.known.contains_key(uid)
+    }
+
     /// Takes note of an event; the clusters that are gone by it. A watch that broke off tells of
     /// those that went meanwhile by not naming them in its next list.
     pub fn note(&mut self, event: &Event<Stored>) -> Vec<Name> {
@@ -85,7 +90,9 @@ mod tests {
     fn one_that_is_deleted_is_gone_once() {
         let mut census = Census::default();
         census.note(&Event::Apply(cluster("a")));
+        assert!(census.knows("uid of a"));
         assert_eq!(names(census.note(&Event::Delete(cluster("a")))), ["a"]);
+        assert!(!census.knows("uid of a"));
         assert!(census.note(&Event::Delete(cluster("a"))).is_empty());
     }
 

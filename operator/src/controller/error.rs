@@ -1,5 +1,7 @@
 //! Why a reconciliation did not come to its end.
 
+use std::fmt::Display;
+
 /// Why a reconciliation did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -33,14 +35,27 @@ pub enum Error {
         name: String,
     },
     /// The API server cannot do it now.
-    #[error(transparent)]
-    Kube(#[from] kube::Error),
+    #[error("cannot {verb} the {thing}: {source}")]
+    Failed {
+        /// What it cannot do.
+        verb: &'static str,
+        /// With what: a kind and a name.
+        thing: String,
+        /// What was said.
+        source: kube::Error,
+    },
     /// An object cannot be written, which is a defect.
     #[error("cannot write an object: {0}")]
     Json(#[from] serde_json::Error),
 }
 
 impl Error {
+    /// The API server cannot do it now: what, and with which thing.
+    pub fn failed(verb: &'static str, thing: impl Display) -> impl FnOnce(kube::Error) -> Self {
+        let thing = thing.to_string();
+        move |source| Self::Failed { verb, thing, source }
+    }
+
     /// Whether it stays so until somebody changes something.
     pub fn is_lasting(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::NameTaken { .. })

@@ -41,6 +41,10 @@ impl Live {
     ) -> Self {
         let sets = controlled_by(&stores.sets, owner);
         let is_wanted = |name: &str| desired.pools.iter().any(|pool| pool.set.name_any() == name);
+        let set_called = |name: &str| stores.sets.get(&ObjectRef::new(name).within(namespace));
+        // Another cluster may have come to a name before this one.
+        let is_others =
+            |name: &str| set_called(name).is_some_and(|set| controlled_by_another(&set, owner));
         let mut leaving_sets: Vec<_> =
             sets.iter().filter(|set| !is_wanted(&set.name_any())).cloned().collect();
         leaving_sets.sort_by_key(|set| set.name_any());
@@ -48,6 +52,7 @@ impl Live {
             .pools
             .iter()
             .map(|pool| pool.set.name_any())
+            .filter(|name| !is_others(name))
             .chain(leaving_sets.iter().map(|set| set.name_any()))
             .collect();
         let pods = stores.pods.state_filter(|pod| {
@@ -56,7 +61,7 @@ impl Live {
         let pods: BTreeMap<_, _> = pods.into_iter().map(|pod| (pod.name_any(), pod)).collect();
         let wanted = |wanted: &PoolSet| {
             let name = wanted.set.name_any();
-            let live = stores.sets.get(&ObjectRef::new(&name).within(namespace));
+            let live = set_called(&name).filter(|_| !is_others(&name));
             // One that is on its way out is about to be made anew.
             let live = live.filter(|set| set.metadata.deletion_timestamp.is_none());
             let set = live.map(|live| set(&live, hash_of(&wanted.set)));
@@ -89,6 +94,10 @@ impl Live {
         }
         hasher.finish()
     }
+}
+
+fn controlled_by_another(set: &StatefulSet, owner: &str) -> bool {
+    set.owner_references().iter().any(|by| by.controller == Some(true) && by.uid != owner)
 }
 
 fn belongs(pod: &Pod, sets: &[String]) -> bool {

@@ -10,6 +10,10 @@ use crate::observe::band::P95Band;
 use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 
+/// How many canaries it takes for another band of latencies to be shown: of fewer, 95 of 100 are
+/// all.
+const ENOUGH: usize = 20;
+
 /// The memory of all clusters, by the uid of each.
 #[derive(Clone, Default)]
 pub struct Memory(Arc<Mutex<HashMap<String, Remembered>>>);
@@ -69,7 +73,9 @@ impl Seen {
             self.shown = Some(look.topology.clone());
         }
         self.window.record(look.probes.clone(), now);
-        self.band = P95Band::follow(self.band, self.window.p95());
+        // Of few, the slowest would tell alone.
+        let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
+        self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
         self.last = Some(look);
     }
 
@@ -110,7 +116,10 @@ impl Memory {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::observe::canary::{Outcome, Probe};
     use crate::observe::topology::View;
 
     /// A look at two Grapes that see each other, or not.
@@ -140,6 +149,26 @@ mod tests {
             seen.take(look(together), now);
             assert_eq!(islands(&seen), Some(shown));
         }
+    }
+
+    #[test]
+    fn one_slow_canary_of_few_shows_no_other_band() {
+        let now = grape::clock::now();
+        let probe = |ms| Probe {
+            announcer: String::new(),
+            looker: String::new(),
+            begun: now,
+            outcome: Outcome::Found(Duration::from_millis(ms)),
+        };
+        let mut seen =
+            Seen { band: Some(P95Band::of(Duration::from_millis(2))), ..Seen::default() };
+        let limits = (0..20).map(|_| {
+            seen.take(Observation { probes: vec![probe(40)], ..look(true) }, now);
+            seen.band.map(|band| band.limit().as_millis())
+        });
+        let limits: Vec<_> = limits.collect();
+        assert_eq!(limits[..19], [Some(2); 19]);
+        assert_eq!(limits[19], Some(50));
     }
 
     #[test]

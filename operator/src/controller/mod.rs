@@ -35,10 +35,10 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use futures_util::stream;
-use futures_util::{StreamExt, TryStreamExt};
+use futures_util::{FutureExt, StreamExt, TryStreamExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector;
+use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
@@ -94,10 +94,13 @@ pub async fn run(setup: Setup) {
 async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
     let Setup { client, metrics, concurrency, identity, settings, stop, .. } = setup;
     let (stores, signals) = Stores::watch(client, namespace);
+    let watched = stores.clone();
+    let whole = async move { watched.are_whole().await }.boxed().shared();
     let (looked, looks) = mpsc::unbounded_channel();
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
-        stores: stores.clone(),
+        stores,
+        whole,
         memory: Memory::default(),
         census: Mutex::default(),
         queue: Queue::new(Arc::clone(metrics)),
@@ -129,7 +132,7 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
         .with_config(config)
         .reconcile_on(signals)
         .graceful_shutdown_on(async move { stopped.cancelled().await })
-        .run(reconcile, retry, reconciler)
+        .run(reconcile, retry, Arc::clone(&reconciler))
         .boxed();
     info!(namespace = namespace.unwrap_or("all"), "watching GrapeClusters");
     while let Some(result) = results.next().await {
@@ -137,7 +140,11 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
             // Told by `retry`, or it went well.
             Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
             // Something was told of one that is gone.
-            Err(controller::Error::ObjectNotFound(gone)) => debug!(%gone, "it is gone"),
+            Err(controller::Error::ObjectNotFound(gone)) => {
+                debug!(%gone, "it is gone");
+                let namespace = gone.namespace.as_deref().unwrap_or_default();
+                reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
+            }
             Err(error) => warn!(%error, "cannot watch GrapeClusters; trying again"),
         }
     }

@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::apply::{self, Applier, Change, Remake};
+use super::apply::{Applier, Change, Remake, find};
 use super::error::Error;
 use super::stores::{Stores, controlled_by};
 use crate::desired::{Desired, monitoring};
@@ -91,7 +91,7 @@ impl Place<'_> {
         match self.api::<Pod>().delete(&pod.name_any(), &parameters).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(Error::failed("delete", format!("Pod {}", pod.name_any()))(error)),
         }
     }
 
@@ -129,7 +129,9 @@ impl Place<'_> {
             Api::namespaced_with(self.client.clone(), self.namespace, &resource);
         let target = (&api, &*resource.kind);
         let Some(wanted) = wanted else {
-            let there = apply::find(&api, &self.applier.owner.name).await?;
+            let name = &self.applier.owner.name;
+            let thing = format!("{} {name}", resource.kind);
+            let there = find(&api, name).await.map_err(Error::failed("read", thing))?;
             let ours = there.filter(|there| self.applier.controls(there));
             if let Some(ours) = ours {
                 self.applier.prune(target, &ours).await?;
@@ -140,7 +142,9 @@ impl Place<'_> {
         memory.of(uid, |it| it.no_monitor = false);
         match self.applier.apply(target, wanted, None, Remake::Whole).await {
             Ok(_) => Ok(false),
-            Err(Error::Kube(kube::Error::Api(refusal))) if refusal.code == 404 => Ok(true),
+            Err(Error::Failed { source: kube::Error::Api(refusal), .. }) if refusal.code == 404 => {
+                Ok(true)
+            }
             Err(error) => Err(error),
         }
     }

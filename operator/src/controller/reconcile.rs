@@ -6,6 +6,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::{BoxFuture, Shared};
 use grape::clock;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -30,7 +31,7 @@ use super::stores::{Stored, Stores};
 use super::write;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 use crate::desired::{Desired, Surroundings, desired, image};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::{Health, Metrics, Outcome};
 use crate::observe::{Observer, Seat};
 use crate::validate::{ValidatedCluster, validate};
 
@@ -54,6 +55,9 @@ pub struct Reconciler {
     pub client: Client,
     /// What is watched.
     pub stores: Stores,
+    /// Completes when the copies of that are whole. It is one future for all reconciliations: of
+    /// several that wait for a copy by themselves only the last is woken.
+    pub whole: Shared<BoxFuture<'static, bool>>,
     /// What is remembered.
     pub memory: Memory,
     /// Which clusters there are.
@@ -92,7 +96,7 @@ pub struct Settings {
 pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     // What is not yet known to be there is not missing.
     tokio::select! {
-        _ = reconciler.stores.are_whole() => {}
+        _ = reconciler.whole.clone() => {}
         () = reconciler.stop.cancelled() => return Ok(Action::await_change()),
     }
     let at_work = reconciler.queue.begin(&ObjectRef::from_obj(&*stored));
@@ -104,8 +108,14 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
     };
     reconciler.metrics.reconciled(outcome, clock::now().duration_since(begun));
     drop(at_work);
-    if let (Ok(_), Some(uid)) = (&result, stored.meta().uid.as_deref()) {
+    let uid = stored.meta().uid.as_deref().unwrap_or_default();
+    if result.is_ok() {
         reconciler.memory.known(uid, |memory| memory.failures = 0);
+    }
+    if !reconciler.census().knows(uid) {
+        // It went meanwhile, and was forgotten before.
+        reconciler.memory.forget(uid);
+        return Ok(Action::await_change());
     }
     result.map(|(action, _)| action)
 }
@@ -187,7 +197,13 @@ impl Reconciler {
         let mut desired = desired(valid, &around);
         let live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
         let seats = live.seats(valid);
-        let lookups = self.memory.of(&owner.uid, |memory| lookups(memory, live.mark(), &seats));
+        let lookups = self.memory.of(&owner.uid, |memory| {
+            if memory.seen.last.is_none() {
+                // What another operator showed goes on.
+                memory.seen.band = cluster.status.as_ref().and_then(report::band);
+            }
+            lookups(memory, live.mark(), &seats)
+        });
         let plan = roll::plan(&live.pools, lookups);
 
         let applied = match valid.paused {
@@ -202,7 +218,7 @@ impl Reconciler {
         self.events.applied(cluster, &applied).await;
 
         let unseen = !seats.is_empty();
-        let status = self.memory.of(&owner.uid, |memory| {
+        let told = self.memory.of(&owner.uid, |memory| {
             if unseen && memory.seen.last.is_none() && trouble.is_none() {
                 // What was seen before this process began stands until it has looked itself.
                 return None;
@@ -220,11 +236,11 @@ impl Reconciler {
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
             let health = report::health(&facts, &status, &memory.seen.window);
-            self.metrics.cluster(namespace, &valid.name, &health);
-            Some(status)
+            Some((status, health))
         });
-        let well = status.as_ref().is_some_and(report::is_ready);
-        if let Some(status) = status {
+        let well = told.as_ref().is_some_and(|(status, _)| report::is_ready(status));
+        if let Some((status, health)) = told {
+            self.show(subject, &health);
             self.report(cluster, status).await?;
         }
 
@@ -272,6 +288,14 @@ impl Reconciler {
             }
         }
         Ok(applied)
+    }
+
+    /// Tells the figures of a cluster, unless it went meanwhile: nobody would take them back.
+    fn show(&self, subject: &Subject<'_>, health: &Health) {
+        let census = self.census();
+        if census.knows(&subject.owner.uid) {
+            self.metrics.cluster(&subject.namespace, &subject.valid.name, health);
+        }
     }
 
     /// Writes a status that is new, and tells of what has changed with it.

@@ -121,7 +121,11 @@ where
 {
     match change {
         Ok(object) => {
-            let name = object.labels().get(labels::INSTANCE)?;
+            // Either may have been changed by somebody else: what is left tells.
+            let mut owners = object.owner_references().iter();
+            let owner = owners.find(|by| by.kind == GrapeCluster::kind(&()));
+            let owner = owner.map(|by| &by.name);
+            let name = owner.or_else(|| object.labels().get(labels::INSTANCE))?;
             Some(ObjectRef::new(name).within(&object.namespace()?))
         }
         Err(error) => {

@@ -29,10 +29,14 @@ pub async fn status(
     let force = PatchParams::apply(MANAGER).force();
     match api.patch_status(&cluster.name_any(), &force, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
-        Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => {
+        Err(kube::Error::Api(refusal)) if refusal.code == 404 => {
             tracing::debug!(cluster = cluster.name_any(), %refusal, "it is gone");
             Ok(())
         }
-        Err(error) => Err(error.into()),
+        // Also where another of that name was made meanwhile: that one is reconciled next.
+        Err(error) => {
+            let thing = format!("status of the GrapeCluster {}", cluster.name_any());
+            Err(Error::failed("write", thing)(error))
+        }
     }
 }

@@ -32,6 +32,11 @@ impl Window {
         self.probes.retain(|(_, probe)| now.saturating_duration_since(probe.begun) <= MEMORY);
     }
 
+    /// How many probes are kept.
+    pub fn probes(&self) -> usize {
+        self.probes.len()
+    }
+
     /// The share of probes that found their canary, 0 to 1; none without a probe.
     pub fn success_ratio(&self) -> Option<f64> {
         let all = self.probes.len();

@@ -18,7 +18,7 @@ use crate::validate::{Invalid, ValidatedCluster};
 use super::error::Error;
 use super::roll::{Phase, Pool};
 
-pub use status::{invalid, status};
+pub use status::{band, invalid, status};
 
 /// All that a status is made of.
 #[derive(Debug)]

@@ -1,5 +1,7 @@
 //! The whole status of a cluster.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -10,6 +12,7 @@ use crate::cluster::limits;
 use crate::cluster::status::{GrapeClusterStatus, Island, PoolStatus, Summary, Topology};
 use crate::controller::roll::Pool;
 use crate::desired::{labels, names};
+use crate::observe::band::P95Band;
 use crate::observe::topology::Topology as Seen;
 use crate::validate::Invalid;
 
@@ -78,6 +81,13 @@ fn lookups(facts: &Facts<'_>) -> String {
         (Some(success), None) => percent(success),
         (None, _) => "-".to_owned(),
     }
+}
+
+/// The band of latencies that a status shows.
+pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
+    let (_, limit) = status.summary.lookups.rsplit_once('<')?;
+    let limit = limit.strip_suffix("ms")?.parse().ok()?;
+    Some(P95Band::of(Duration::from_millis(limit)))
 }
 
 fn topology(seen: &Seen) -> Topology {

@@ -157,6 +157,16 @@ fn groups_that_do_not_see_each_other() {
 }
 
 #[test]
+fn the_band_of_a_status_is_found_again() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let sight = well(&topology);
+    let shown =
+        status(&facts(&cluster, &pools, &Phase::Settled, sight), None, Timestamp::UNIX_EPOCH);
+    assert_eq!(band(&shown), sight.band);
+    assert_eq!(band(&GrapeClusterStatus::default()), None);
+}
+
+#[test]
 fn lookups_that_fail() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let sight = Sight { success: Some(0.949), ..well(&topology) };

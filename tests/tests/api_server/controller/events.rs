@@ -1,0 +1,70 @@
+//! What is told of a cluster in events: what changes, once.
+
+use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use serde_json::{Value, json};
+use tokio::time::Duration;
+
+use super::scene::{Scene, until_quiet};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_changes_is_told_once() {
+    let server = ApiServer::start().await.unwrap();
+    definition::install(&server.client()).await.unwrap();
+    let scene = Scene::new(&server, "events").await;
+    let proxy = Proxy::start(&server).await.unwrap();
+    scene.cluster("market", json!({})).await;
+    let mut operator = scene.operator_at(proxy.kubeconfig(), "one").await;
+    scene.until_applied("market").await;
+    let quiet = Duration::from_secs(1);
+    until_quiet(&proxy, quiet).await;
+    let mut told = vec![("Created", "Normal"), ("Scaling", "Normal")];
+    assert_eq!(events(&scene).await, told);
+
+    // That it is still so is no news, whatever else changes.
+    for replicas in [4, 5] {
+        scene.change("GrapeCluster", "market", json!({"spec": {"replicas": replicas}})).await;
+        scene.until_applied("market").await;
+    }
+    scene.change("Service", "market", json!({"spec": {"publishNotReadyAddresses": false}})).await;
+    operator.kill().await.unwrap();
+    let _operator = scene.operator_at(proxy.kubeconfig(), "two").await;
+    scene
+        .until("it is put right", ("Service", "market"), |service| {
+            service["spec"]["publishNotReadyAddresses"] == true
+        })
+        .await;
+    until_quiet(&proxy, quiet).await;
+    assert_eq!(events(&scene).await, told);
+
+    let twice = json!([
+        {"topologyKey": "a", "maxSkew": 1, "whenUnsatisfiable": "DoNotSchedule"},
+        {"topologyKey": "a", "maxSkew": 2, "whenUnsatisfiable": "DoNotSchedule"},
+    ]);
+    for (constraints, reason, kind) in
+        [(twice, "Refused", "Warning"), (Value::Null, "Scaling", "Normal")]
+    {
+        let template = json!({"spec": {"template": {"topologySpreadConstraints": constraints}}});
+        scene.change("GrapeCluster", "market", template).await;
+        scene.until_told("market", "Ready", reason).await;
+        until_quiet(&proxy, quiet).await;
+        told.push((reason, kind));
+        assert_eq!(events(&scene).await, told);
+    }
+}
+
+/// Reasons and types in the order of time; each that was told again would be there as often.
+async fn events(scene: &Scene) -> Vec<(&'static str, &'static str)> {
+    let mut events: Vec<_> = scene.all(&["Event"]).await.into_values().collect();
+    events.sort_by_key(|event| event["eventTime"].as_str().unwrap().to_owned());
+    let known = |text: &Value| {
+        let known = ["Created", "Scaling", "Refused", "Normal", "Warning"];
+        known.into_iter().find(|known| *text == **known).unwrap_or("another")
+    };
+    let told = events.iter().flat_map(|event| {
+        assert_eq!(event["regarding"]["name"], "market");
+        assert_eq!(event["reportingController"], "grape-operator");
+        let again = event["series"]["count"].as_u64().unwrap_or(1);
+        (0..again).map(|_| (known(&event["reason"]), known(&event["type"])))
+    });
+    told.collect()
+}

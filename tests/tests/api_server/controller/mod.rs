@@ -1,0 +1,32 @@
+//! The controller of `grape-operator run`, as a process: it makes what GrapeClusters want, keeps it
+//! so, and writes nothing else. No pod runs, unless a test makes one look so.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`scene`] | a namespace with clusters in it, and operators that run them |
+//! | [`objects`] | which objects a cluster has |
+//! | [`drift`] | what somebody else changes |
+//! | [`rest`] | nothing is written where nothing changes |
+//! | [`killed`] | the operator killed at any of its calls |
+//! | [`refusals`] | calls that fail once |
+//! | [`ends`] | clusters that are deleted |
+//! | [`remade`] | what cannot be changed in place |
+//! | [`names`] | names that somebody else has |
+//! | [`unusable`] | specs that the API server or the operator does not take |
+//! | [`paused`] | clusters that are left as they are |
+//! | [`several`] | several operators, and several namespaces |
+//! | [`events`] | what is told, and how often |
+
+mod drift;
+mod ends;
+mod events;
+mod killed;
+mod names;
+mod objects;
+mod paused;
+mod refusals;
+mod remade;
+mod rest;
+mod scene;
+mod several;
+mod unusable;
