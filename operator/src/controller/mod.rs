@@ -11,6 +11,7 @@
 //! | [`report`] | status, conditions and figures | pure |
 //! | [`write`], [`events`] | status and events written | I/O |
 //! | [`memory`] | what is known from one reconciliation to the next | |
+//! | [`seen`] | what was seen of Grapes, and when to look again | pure |
 //! | [`queue`] | who waits | |
 //! | [`census`] | which clusters there are | pure |
 
@@ -26,6 +27,7 @@ pub mod queue;
 pub mod reconcile;
 pub mod report;
 pub mod roll;
+pub mod seen;
 pub mod stores;
 pub mod write;
 

@@ -22,11 +22,12 @@ use super::census::{Census, Name};
 use super::error::Error;
 use super::events::Events;
 use super::live::Live;
-use super::memory::{Memory, Remembered};
+use super::memory::Memory;
 use super::objects::{Applied, Place};
 use super::queue::Queue;
-use super::report::{self, Facts, Sight};
+use super::report::{self, Facts};
 use super::roll::{self, Lookups, Phase, Plan};
+use super::seen::Due;
 use super::stores::{Stored, Stores};
 use super::write;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
@@ -46,8 +47,6 @@ const UNWELL: Duration = Duration::from_secs(5);
 /// How often a cluster is reconciled that has no Grape to look at: that one does not start shows by
 /// the time that it takes.
 const STARTING: Duration = Duration::from_secs(30);
-/// Longer than any look takes. One that has not ended by then never will.
-const LONGEST: Duration = Duration::from_secs(180);
 
 /// What all reconciliations in one namespace, or in all, share.
 pub struct Reconciler {
@@ -198,11 +197,11 @@ impl Reconciler {
         let live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
         let seats = live.seats(valid);
         let lookups = self.memory.of(&owner.uid, |memory| {
-            if memory.seen.last.is_none() {
-                // What another operator showed goes on.
-                memory.seen.band = cluster.status.as_ref().and_then(report::band);
+            memory.seen.resume(cluster.status.as_ref().and_then(report::band));
+            if seats.is_empty() {
+                memory.seen.forget();
             }
-            lookups(memory, live.mark(), &seats)
+            memory.seen.lookups(live.mark(), clock::now())
         });
         let plan = roll::plan(&live.pools, lookups);
 
@@ -219,7 +218,7 @@ impl Reconciler {
 
         let unseen = !seats.is_empty();
         let told = self.memory.of(&owner.uid, |memory| {
-            if unseen && memory.seen.last.is_none() && trouble.is_none() {
+            if unseen && memory.seen.is_new() && trouble.is_none() {
                 // What was seen before this process began stands until it has looked itself.
                 return None;
             }
@@ -231,7 +230,7 @@ impl Reconciler {
                 pools: &live.pools,
                 leaving: &live.leaving,
                 phase: &plan.phase,
-                sight: sight(memory),
+                sight: memory.seen.sight(),
                 trouble: trouble.as_ref(),
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
@@ -313,41 +312,21 @@ impl Reconciler {
     }
 
     /// Begins a look at the Grapes when it is time for one; in how long it will be, else. None
-    /// while one goes on, whose end is told, and where there is nothing to see.
+    /// while one goes on, whose end is told.
     fn look(
         &self,
         subject: &Subject<'_>,
         seats: Vec<Seat>,
         interval: Duration,
     ) -> Option<Duration> {
+        if seats.is_empty() {
+            return Some(STARTING);
+        }
         let uid = subject.owner.uid.clone();
-        let now = clock::now();
-        let round = self.memory.of(&uid, |memory| {
-            let seen = &mut memory.seen;
-            if seats.is_empty() {
-                return Err(Some(STARTING));
-            }
-            if seen.looking.is_some_and(|since| now.saturating_duration_since(since) < LONGEST) {
-                return Err(None);
-            }
-            let since = seen.last.as_ref().map(|last| now.saturating_duration_since(last.at));
-            // A change is looked at soon, however lately there was a look; and what is odd, again.
-            let changed = seen
-                .mark
-                .is_some_and(|(_, at)| seen.last.as_ref().is_some_and(|last| last.at < at));
-            let interval = if changed || seen.odd == 1 { interval.min(ROLLING) } else { interval };
-            match since.and_then(|since| interval.checked_sub(since)) {
-                Some(wait) if !wait.is_zero() => Err(Some(wait)),
-                _ => {
-                    seen.looking = Some(now);
-                    seen.rounds += 1;
-                    Ok(seen.rounds)
-                }
-            }
-        });
-        let round = match round {
-            Ok(round) => round,
-            Err(wait) => return wait,
+        let round = match self.memory.of(&uid, |memory| memory.seen.due(interval, clock::now())) {
+            Due::Now(round) => round,
+            Due::In(wait) => return Some(wait),
+            Due::Looking => return None,
         };
         let looked = self.looked.clone();
         let observer = self.observer.clone();
@@ -361,27 +340,4 @@ impl Reconciler {
         });
         None
     }
-}
-
-/// Whether the Grapes can spare one of them, after what was seen since they last changed.
-fn lookups(memory: &mut Remembered, mark: u64, seats: &[Seat]) -> Lookups {
-    let seen = &mut memory.seen;
-    let since = match seen.mark {
-        Some((known, since)) if known == mark => since,
-        _ => {
-            let now = clock::now();
-            seen.mark = Some((mark, now));
-            now
-        }
-    };
-    if seats.is_empty() {
-        seen.forget();
-    }
-    let well = seen.odd == 0 && seen.last.as_ref().is_some_and(|last| last.at >= since);
-    if well && seen.window.is_well_since(since) { Lookups::Healthy } else { Lookups::NotYet }
-}
-
-fn sight(memory: &Remembered) -> Sight<'_> {
-    let seen = &memory.seen;
-    Sight { topology: seen.shown.as_ref(), success: seen.window.success_ratio(), band: seen.band }
 }

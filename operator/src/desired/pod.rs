@@ -11,8 +11,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Surroundings, container, image, labels};
 use crate::validate::{Pool, ValidatedCluster};
 
-/// The user and group of a Grape: nobody, who owns no file.
-const NOBODY: i64 = 65534;
 /// How long a pod may take to end beyond the drain of its Grape, in seconds: for the process to
 /// start its drain and to exit.
 const GRACE: u64 = 5;
@@ -42,10 +40,10 @@ pub(super) fn template(
             // Else a Service called `grape` would set GRAPE_PORT and the like.
             enable_service_links: Some(false),
             termination_grace_period_seconds: i64::try_from(grace).ok(),
+            // No runAsUser: the image names one that is nobody, and OpenShift gives each namespace
+            // its own.
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
-                run_as_user: Some(NOBODY),
-                run_as_group: Some(NOBODY),
                 seccomp_profile: Some(SeccompProfile {
                     type_: "RuntimeDefault".to_owned(),
                     ..SeccompProfile::default()

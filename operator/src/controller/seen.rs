@@ -1,0 +1,243 @@
+//! What was seen of a cluster's Grapes, and when to look again. Pure.
+
+use std::time::{Duration, Instant};
+
+use super::report::Sight;
+use super::roll::Lookups;
+use crate::observe::Observation;
+use crate::observe::band::P95Band;
+use crate::observe::topology::Topology;
+use crate::observe::window::Window;
+
+/// How many canaries it takes for another band of latencies to be shown: of fewer, 95 of 100 are
+/// all.
+const ENOUGH: usize = 20;
+
+/// How soon a change is looked at.
+const SOON: Duration = Duration::from_secs(1);
+/// Longer than any look takes. One that has not ended by then never will.
+const LONGEST: Duration = Duration::from_secs(180);
+
+/// When to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Due {
+    /// Now: the look with this number is begun.
+    Now(u64),
+    /// In a while.
+    In(Duration),
+    /// A look goes on, whose end will be told.
+    Looking,
+}
+
+/// What was seen of a cluster's Grapes, look by look.
+#[derive(Default)]
+pub struct Seen {
+    /// How many looks were begun.
+    rounds: u64,
+    /// When the look was begun that goes on.
+    looking: Option<Instant>,
+    /// The mark of its pods, and since when it is that.
+    mark: Option<(u64, Instant)>,
+    /// The last look.
+    last: Option<Observation>,
+    /// What is shown of who sees whom: an odd look shows after a second one like it.
+    shown: Option<Topology>,
+    /// Odd looks in a row.
+    odd: usize,
+    /// The canaries of the last ones.
+    pub window: Window,
+    /// The band of latencies that is shown.
+    band: Option<P95Band>,
+}
+
+impl Seen {
+    /// Takes in a look that has ended.
+    ///
+    /// A Grape takes another for lost, for a moment, when one datagram was: what is told of the
+    /// cluster does not follow that.
+    pub fn take(&mut self, look: Observation, now: Instant) {
+        self.looking = None;
+        self.odd = if is_odd(&look.topology) { self.odd + 1 } else { 0 };
+        if self.odd != 1 || self.shown.is_none() {
+            self.shown = Some(look.topology.clone());
+        }
+        self.window.record(look.probes.clone(), now);
+        // Of few, the slowest would tell alone.
+        let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
+        self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
+        self.last = Some(look);
+    }
+
+    /// Whether no look has ended yet.
+    pub fn is_new(&self) -> bool {
+        self.last.is_none()
+    }
+
+    /// Before the first look, the band that an operator before this one has shown goes on.
+    pub fn resume(&mut self, band: Option<P95Band>) {
+        if self.is_new() {
+            self.band = band;
+        }
+    }
+
+    /// Takes note of the `mark` of the Grapes that are ready, which changes when they do. Whether
+    /// they can spare one of them, after what was seen since then.
+    pub fn lookups(&mut self, mark: u64, now: Instant) -> Lookups {
+        let since = match self.mark {
+            Some((known, since)) if known == mark => since,
+            _ => {
+                self.mark = Some((mark, now));
+                now
+            }
+        };
+        let looked = self.last.as_ref().is_some_and(|last| last.at >= since);
+        if looked && self.odd == 0 && self.window.is_well_since(since) {
+            Lookups::Healthy
+        } else {
+            Lookups::NotYet
+        }
+    }
+
+    /// When to look at Grapes that are looked at every `interval`. A change is looked at soon,
+    /// however lately there was a look; and what is odd, again.
+    pub fn due(&mut self, interval: Duration, now: Instant) -> Due {
+        let ago = |then: Instant| now.saturating_duration_since(then);
+        if self.looking.is_some_and(|since| ago(since) < LONGEST) {
+            return Due::Looking;
+        }
+        if let Some(last) = &self.last {
+            let changed = self.mark.is_some_and(|(_, since)| last.at < since);
+            let interval = if changed || self.odd == 1 { interval.min(SOON) } else { interval };
+            if let Some(wait) = interval.checked_sub(ago(last.at)).filter(|wait| !wait.is_zero()) {
+                return Due::In(wait);
+            }
+        }
+        self.looking = Some(now);
+        self.rounds += 1;
+        Due::Now(self.rounds)
+    }
+
+    /// What a status tells of it.
+    pub fn sight(&self) -> Sight<'_> {
+        Sight {
+            topology: self.shown.as_ref(),
+            success: self.window.success_ratio(),
+            band: self.band,
+        }
+    }
+
+    /// Forgets what was seen: it was of Grapes that are no more.
+    pub fn forget(&mut self) {
+        let Self { rounds, looking, mark, .. } = *self;
+        *self = Self { rounds, looking, mark, ..Self::default() };
+    }
+}
+
+fn is_odd(topology: &Topology) -> bool {
+    topology.is_partitioned()
+        || !topology.unreachable.is_empty()
+        || !topology.sees_too_few.is_empty()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::observe::canary::{Outcome, Probe};
+    use crate::observe::topology::View;
+
+    /// A look at two Grapes that see each other, or not.
+    fn look(together: bool) -> Observation {
+        let addresses = ["10.0.0.1:1", "10.0.0.2:1"].map(|address| address.parse().unwrap());
+        let view = |own: usize| View {
+            name: format!("market-default-{own}"),
+            address: addresses[own],
+            live: Ok(if together { vec![addresses[1 - own]] } else { Vec::new() }),
+        };
+        Observation {
+            at: grape::clock::now(),
+            topology: Topology::of(&[view(0), view(1)]),
+            answers: BTreeMap::new(),
+            probes: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn one_odd_look_is_not_shown() {
+        let mut seen = Seen::default();
+        let islands = |seen: &Seen| seen.shown.as_ref().map(|it| it.islands.len());
+        let now = grape::clock::now();
+        for (together, shown) in
+            [(true, 1), (false, 1), (true, 1), (false, 1), (false, 2), (true, 1)]
+        {
+            seen.take(look(together), now);
+            assert_eq!(islands(&seen), Some(shown));
+        }
+    }
+
+    #[test]
+    fn one_slow_canary_of_few_shows_no_other_band() {
+        let now = grape::clock::now();
+        let probe = |ms| Probe {
+            announcer: String::new(),
+            looker: String::new(),
+            begun: now,
+            outcome: Outcome::Found(Duration::from_millis(ms)),
+        };
+        let mut seen =
+            Seen { band: Some(P95Band::of(Duration::from_millis(2))), ..Seen::default() };
+        let limits = (0..20).map(|_| {
+            seen.take(Observation { probes: vec![probe(40)], ..look(true) }, now);
+            seen.band.map(|band| band.limit().as_millis())
+        });
+        let limits: Vec<_> = limits.collect();
+        assert_eq!(limits[..19], [Some(2); 19]);
+        assert_eq!(limits[19], Some(50));
+    }
+
+    #[test]
+    fn a_look_is_due_by_the_interval_and_soon_after_a_change() {
+        let start = grape::clock::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let interval = Duration::from_secs(15);
+        let mut seen = Seen::default();
+        seen.lookups(1, start);
+        assert_eq!(seen.due(interval, start), Due::Now(1));
+        assert_eq!(seen.due(interval, at(1)), Due::Looking);
+        assert_eq!(seen.due(interval, at(180)), Due::Now(2), "that one never ended");
+        seen.take(Observation { at: at(200), ..look(true) }, at(200));
+        assert_eq!(seen.due(interval, at(201)), Due::In(Duration::from_secs(14)));
+        assert_eq!(seen.lookups(2, at(202)), Lookups::NotYet);
+        assert_eq!(seen.due(interval, at(203)), Due::Now(3), "other Grapes are ready");
+    }
+
+    #[test]
+    fn the_grapes_can_spare_one_when_all_was_well_since_they_changed() {
+        let start = grape::clock::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let probe = |begun| Probe {
+            announcer: String::new(),
+            looker: String::new(),
+            begun,
+            outcome: Outcome::Found(Duration::from_millis(1)),
+        };
+        let well = |begun| Observation { at: begun, probes: vec![probe(begun)], ..look(true) };
+        let mut seen = Seen::default();
+        assert_eq!(seen.lookups(1, at(1)), Lookups::NotYet, "nothing was seen");
+        seen.take(well(at(2)), at(2));
+        assert_eq!(seen.lookups(1, at(3)), Lookups::Healthy);
+        assert_eq!(seen.lookups(2, at(4)), Lookups::NotYet, "it was before the change");
+        seen.take(Observation { at: at(5), probes: vec![probe(at(5))], ..look(false) }, at(5));
+        assert_eq!(seen.lookups(2, at(6)), Lookups::NotYet, "they do not see each other");
+        seen.take(well(at(7)), at(7));
+        assert_eq!(seen.lookups(2, at(8)), Lookups::Healthy);
+    }
+
+    #[test]
+    fn the_first_look_is_shown_whatever_it_is() {
+        let mut seen = Seen::default();
+        seen.take(look(false), grape::clock::now());
+        assert_eq!(seen.shown.unwrap().islands.len(), 2);
+    }
+}
