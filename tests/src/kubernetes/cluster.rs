@@ -110,6 +110,18 @@ impl Cluster {
         Ok(())
     }
 
+    /// Gives an image in all nodes another name.
+    ///
+    /// # Errors
+    /// When a node has no such image, or it is somebody else's cluster.
+    pub fn tag_image(&self, name: &str, another: &str) -> Result<()> {
+        let Some(own) = &self.name else {
+            bail!("name {name} {another} in the nodes of your cluster yourself")
+        };
+        script::run(command(own).args(["tag-image", name, another]))?;
+        Ok(())
+    }
+
     /// Cuts a node off the network: 1 or 2.
     ///
     /// # Errors

@@ -37,6 +37,19 @@ pub fn load(cluster: &Cluster, name: &str) -> Result<()> {
     cluster.load_image(&build(name)?.tar)
 }
 
+/// Gives an image that is in a cluster's nodes another name. As with [`load`] a cluster that somebody
+/// else runs has it, or it has not.
+///
+/// # Errors
+/// When a node has no such image.
+pub fn name_again(cluster: &Cluster, name: &str, another: &str) -> Result<()> {
+    if super::access::existing()?.is_some() {
+        eprintln!("The image {another} has to be in the nodes of your cluster: the same as {name}.");
+        return Ok(());
+    }
+    cluster.tag_image(name, another)
+}
+
 /// Reads the line that the script prints: path, digest, size.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
 use k8s_openapi::api::coordination::v1::Lease;
+use kube::Client;
 use kube::api::Api;
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -126,15 +127,12 @@ impl Operator {
         self.cluster.kubectl(arguments)
     }
 
-    /// The pod that leads, as the Lease has it; none when it was given up.
+    /// As [`leader`].
     ///
     /// # Errors
-    /// When there is no Lease.
+    /// As that.
     pub async fn leader(&self) -> Result<Option<String>> {
-        let leases: Api<Lease> = Api::namespaced(self.cluster.client(), NAMESPACE);
-        let lease = leases.get(RELEASE).await.context("the Lease")?;
-        let holder = lease.spec.and_then(|spec| spec.holder_identity);
-        Ok(holder.filter(|holder| !holder.is_empty()))
+        leader(&self.cluster.client()).await
     }
 
     /// What it says of itself, for whoever reads of a failure.
@@ -153,6 +151,17 @@ impl Drop for Operator {
             INSTALLED.store(false, Ordering::SeqCst);
         }
     }
+}
+
+/// The pod that leads, as the Lease has it; none when it was given up.
+///
+/// # Errors
+/// When there is no Lease.
+pub async fn leader(client: &Client) -> Result<Option<String>> {
+    let leases: Api<Lease> = Api::namespaced(client.clone(), NAMESPACE);
+    let lease = leases.get(RELEASE).await.context("the Lease")?;
+    let holder = lease.spec.and_then(|spec| spec.holder_identity);
+    Ok(holder.filter(|holder| !holder.is_empty()))
 }
 
 /// Whether the cluster is somebody else's, whose nodes are not ours to cut off; tells so.

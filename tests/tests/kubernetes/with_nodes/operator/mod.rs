@@ -2,5 +2,13 @@
 //! fails, services on both nodes announce and look up all the while: `Load`.
 
 mod first_use;
+mod image_change;
+mod leader;
+mod lost_pods;
+mod node_cut_off;
+mod node_drained;
+mod npm_grapes;
 mod replicas;
+mod upgrade;
 mod watch;
+mod zones;

@@ -40,9 +40,10 @@ async fn scaling_up_and_down_fails_no_lookup() {
 async fn scale(cluster: &GrapeCluster<'_>, replicas: usize) {
     let replicas_flag = format!("--replicas={replicas}");
     cluster.kubectl(&["scale", "grapecluster", NAME, &replicas_flag]).unwrap();
-    let status = cluster.until_ready().await.unwrap();
-    assert_eq!(status["readyReplicas"], replicas);
-    assert_eq!(status["replicas"], replicas, "those that leave have left");
+    cluster.until_ready().await.unwrap();
+    // Ready it is as soon as those that leave are on their way out.
+    let left = cluster.until("all others have left", |status| status["replicas"] == replicas);
+    assert_eq!(left.await.unwrap()["readyReplicas"], replicas);
 }
 
 /// Who announces a name, as the first Grape knows.
