@@ -44,7 +44,9 @@ pub fn load(cluster: &Cluster, name: &str) -> Result<()> {
 /// When a node has no such image.
 pub fn name_again(cluster: &Cluster, name: &str, another: &str) -> Result<()> {
     if super::access::existing()?.is_some() {
-        eprintln!("The image {another} has to be in the nodes of your cluster: the same as {name}.");
+        eprintln!(
+            "The image {another} has to be in the nodes of your cluster: the same as {name}."
+        );
         return Ok(());
     }
     cluster.tag_image(name, another)

@@ -84,7 +84,8 @@ impl<'a> Load<'a> {
                 sum.lookups += told.lookups;
                 sum.announces += told.announces;
                 sum.slowest = sum.slowest.max(told.slowest);
-                sum.failures.extend(told.failures.iter().map(|failure| format!("{name}: {failure}")));
+                sum.failures
+                    .extend(told.failures.iter().map(|failure| format!("{name}: {failure}")));
             }
             *read = lines.len();
         }

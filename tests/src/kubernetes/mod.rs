@@ -13,6 +13,7 @@
 //! | [`grape_cluster`] | a GrapeCluster, and what becomes of it |
 //! | [`load`] | services on nodes that never cease to announce and look up |
 //! | [`service_pod`] | pods of Node.js services, and of Grapes beside them |
+//! | [`pod_processes`] | processes of pods, killed |
 //! | [`helm`] | helm, as people run it |
 //! | [`kubectl`] | kubectl, as people run it |
 //! | [`tools`] | where Kubernetes' binaries are: `tests/kubernetes/tools` |
@@ -34,6 +35,7 @@ pub mod kubectl;
 pub mod load;
 pub mod namespace;
 pub mod operator;
+pub mod pod_processes;
 pub mod proxy;
 pub mod script;
 pub mod service_pod;

@@ -17,8 +17,8 @@ pub const RELEASE: &str = "grape-operator";
 /// Its namespace, whose pods must keep the `restricted` Pod Security Standard.
 pub const NAMESPACE: &str = "grape-system";
 
-/// The cluster's name.
-const CLUSTER: &str = "operator";
+/// The name of the cluster of nodes.
+pub const CLUSTER: &str = "operator";
 
 /// Who works with it: many who leave it as it is, or one who does not.
 static TURN: RwLock<()> = RwLock::const_new(());
@@ -139,7 +139,8 @@ impl Operator {
     pub fn shown(&self) -> String {
         let selector = format!("app.kubernetes.io/name={RELEASE}");
         let pods = ["get", "pods", "--output=wide", "--namespace", NAMESPACE];
-        let log = ["logs", "--prefix", "--tail=40", "--namespace", NAMESPACE, "--selector", &selector];
+        let log =
+            ["logs", "--prefix", "--tail=40", "--namespace", NAMESPACE, "--selector", &selector];
         let said = |what: Result<String>| what.unwrap_or_else(|error| format!("{error:#}"));
         format!("{}\n{}", said(self.kubectl(pods)), said(self.kubectl(log)))
     }

@@ -8,6 +8,7 @@ mod lost_pods;
 mod node_cut_off;
 mod node_drained;
 mod npm_grapes;
+mod readme;
 mod replicas;
 mod upgrade;
 mod watch;

@@ -20,41 +20,47 @@ async fn a_node_that_is_cut_off_is_told_of_and_the_other_serves_on() {
     let operator = Operator::alone().await.unwrap();
     let cluster = GrapeCluster::make(&operator, "cut-off", json!({"replicas": 4})).await.unwrap();
     cluster.until_ready().await.unwrap();
-    // The worst of the two.
-    let leader = operator.leader().await.unwrap().unwrap();
+
+    let leads = leading_node(&operator).await;
+    cut_off_and_back(&cluster, if leads == 1 { 2 } else { 1 }, "a node").await;
+    cut_off_and_back(&cluster, leading_node(&operator).await, "the leader's node").await;
+}
+
+/// The node that the operator's leader is on.
+async fn leading_node(operator: &Operator) -> u8 {
+    let leader = operator.leader().await.unwrap().expect("one leads");
     let operators: Api<Pod> = Api::namespaced(operator.cluster().client(), NAMESPACE);
-    let node = pods::node(&operators.get(&leader).await.unwrap()).to_owned();
-    let (number, zone) = match &*node {
-        "n1" => (1, "zone-2"),
-        "n2" => (2, "zone-1"),
-        other => panic!("{other}"),
-    };
+    let leader = operators.get(&leader).await.unwrap();
+    pods::node(&leader).strip_prefix('n').unwrap().parse().unwrap()
+}
+
+async fn cut_off_and_back(cluster: &GrapeCluster<'_>, node: u8, what: &str) {
     let grapes = pods::ready(cluster.pods(), GRAPES, 4).await;
-    let lost: Vec<_> = grapes.iter().filter(|pod| pods::node(pod) == node).collect();
+    let on_it = |pod: &&Pod| pods::node(pod) == format!("n{node}");
+    let lost: Vec<_> = grapes.iter().filter(on_it).map(ResourceExt::name_any).collect();
     assert_eq!(lost.len(), 2, "Grapes are spread over the nodes");
-    let mut load = Load::start(&cluster, "load", [zone, zone]).await.unwrap();
+    let zone = if node == 1 { "zone-2" } else { "zone-1" };
+    let mut load = Load::start(cluster, zone, [zone, zone]).await.unwrap();
 
     let begun = Instant::now();
-    let cut = CutOff::begin(operator.cluster(), number);
+    let cut = CutOff::begin(cluster.operator().cluster(), node);
     let reasons = ["GrapesUnreachable", "GrapesNotReady"];
     let message = cluster.until_unready(&reasons).await.unwrap();
-    figure::took("the leader's node cut off, and the status says so", begun.elapsed());
+    figure::took(&format!("{what} cut off, and the status says so"), begun.elapsed());
     figure::tell(&message);
     for grape in &lost {
-        assert!(message.contains(&grape.name_any()), "{message}");
+        assert!(message.contains(grape), "{message}");
     }
-    let another = operator.leader().await.unwrap().unwrap();
-    assert_ne!(another, leader);
-    load.flawless("on the other node", begun.elapsed()).await.unwrap();
+    load.flawless(&format!("{what} cut off, on the other one"), begun.elapsed()).await.unwrap();
 
     let mended = Instant::now();
     drop(cut);
     cluster.until_ready().await.unwrap();
-    figure::took("the node is back, Ready", mended.elapsed());
+    figure::took(&format!("{what} is back, Ready"), mended.elapsed());
     let again = pods::ready(cluster.pods(), GRAPES, 4).await;
     let uids = |grapes: &[Pod]| grapes.iter().map(ResourceExt::uid).collect::<Vec<_>>();
     assert_eq!(uids(&again), uids(&grapes), "they are the same that were cut off");
-    load.flawless("on the other node, until all was well", begun.elapsed()).await.unwrap();
+    load.flawless(&format!("{what} is back, on the other one"), mended.elapsed()).await.unwrap();
 }
 
 /// A node for as long as it is cut off.

@@ -40,9 +40,8 @@ impl Drop for Watch {
 async fn count(api: Api<Pod>, fewest: Arc<Mutex<(usize, String)>>) {
     loop {
         let found = api.list(&ListParams::default().labels(GRAPES)).await.unwrap().items;
-        let is_ready = |pod: &&Pod| {
-            pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none()
-        };
+        let is_ready =
+            |pod: &&Pod| pods::is_ready(pod) && pod.metadata.deletion_timestamp.is_none();
         let ready = found.iter().filter(is_ready).count();
         {
             let mut fewest = fewest.lock().unwrap();
