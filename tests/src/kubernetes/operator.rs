@@ -2,6 +2,7 @@
 //! tests of a process share.
 
 use std::ffi::OsStr;
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context, Result};
@@ -26,6 +27,9 @@ static TURN: RwLock<()> = RwLock::const_new(());
 static INSTALLING: Mutex<()> = Mutex::const_new(());
 /// Whether it is installed as these tests want it.
 static INSTALLED: AtomicBool = AtomicBool::new(false);
+
+/// Which image that is: one of the same name may have been in the nodes before.
+static DIGEST: OnceLock<String> = OnceLock::new();
 
 /// The operator, for as long as a test has it.
 pub struct Operator {
@@ -64,8 +68,11 @@ impl Operator {
         let cluster = Cluster::of_process(CLUSTER).await?;
         let operator = Self { cluster, _turn: turn };
         if !INSTALLED.load(Ordering::SeqCst) {
-            for image in ["operator", "grape", "peers"] {
+            for image in ["grape", "peers"] {
                 images::load(&operator.cluster, image)?;
+            }
+            if let Some(image) = images::load(&operator.cluster, "operator")? {
+                DIGEST.get_or_init(|| image.digest);
             }
             operator.make_namespace()?;
             operator.install(&[])?;
@@ -98,6 +105,8 @@ impl Operator {
         flags.extend(["--set=observeInterval=2s", "--namespace", NAMESPACE]);
         let images = [image("image", "operator"), image("grapeImage", "grape")].concat();
         flags.extend(images.iter().map(String::as_str));
+        let digest = DIGEST.get().map(|it| format!("--set-string=podAnnotations.image={it}"));
+        flags.extend(digest.as_deref());
         flags.extend(more);
         self.helm(["upgrade", RELEASE, &chart].into_iter().chain(flags))?;
         Ok(())
@@ -165,14 +174,14 @@ pub async fn leader(client: &Client) -> Result<Option<String>> {
     Ok(holder.filter(|holder| !holder.is_empty()))
 }
 
-/// Whether the cluster is somebody else's, whose nodes are not ours to cut off; tells so.
+/// Whether the cluster is somebody else's, so that its nodes and processes are not at hand; tells so.
 ///
 /// # Errors
 /// As [`access::existing`].
 pub fn is_somebody_elses() -> Result<bool> {
     let theirs = access::existing()?.is_some();
     if theirs {
-        eprintln!("NOT TESTED: it cuts nodes off, and USE_EXISTING_CLUSTER is set.");
+        eprintln!("NOT TESTED: it takes nodes of ours, and USE_EXISTING_CLUSTER is set.");
     }
     Ok(theirs)
 }
