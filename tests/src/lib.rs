@@ -16,9 +16,11 @@
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
 //! | [`kubernetes`] | a real API server, and a real cluster |
+//! | [`figure`] | what was measured, told |
 //! | [`wait`] | until something holds |
 
 pub mod binaries;
+pub mod figure;
 pub mod grape;
 pub mod http;
 pub mod items;

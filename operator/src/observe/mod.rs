@@ -91,15 +91,19 @@ impl Observer {
     }
 
     /// Asks the Grapes at `seats` of what they see, and then sends the canaries of this round among
-    /// those that are ready. `round` counts the looks at this cluster; see [`canary::pairs`].
+    /// those that answered and are ready: whoever cannot be reached is told of as such, and would
+    /// only hold up the look, and fill the canaries of late with failures that are none of the
+    /// others' lookups. `round` counts the looks at this cluster; see [`canary::pairs`].
     ///
-    /// With Grapes that hang it takes four time-outs, and another one for each further 32 of them.
+    /// With Grapes that hang it takes a time-out for each 32 of them, and three more where their
+    /// APIs alone do.
     /// Dropped before its end, it leaves canaries to lapse.
     pub async fn observe(&self, seats: &[Seat], round: u64) -> Observation {
         let at = clock::now();
         let (views, answers) = self.ask_all(seats).await;
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
-        let probes = self.probe(seats, round).await;
+        let answering = seats.iter().filter(|seat| answers.contains_key(&seat.name));
+        let probes = self.probe(answering, round).await;
         Observation { at, topology: Topology::of(&views), answers, probes }
     }
 
@@ -121,8 +125,8 @@ impl Observer {
         (views, answers)
     }
 
-    async fn probe(&self, seats: &[Seat], round: u64) -> Vec<Probe> {
-        let mut ready: Vec<&Seat> = seats.iter().filter(|seat| seat.ready).collect();
+    async fn probe(&self, seats: impl Iterator<Item = &Seat>, round: u64) -> Vec<Probe> {
+        let mut ready: Vec<&Seat> = seats.filter(|seat| seat.ready).collect();
         // The plan follows the names, however the seats came.
         ready.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let probes = canary::pairs(ready.len(), round).into_iter().map(|(announcer, looker)| {

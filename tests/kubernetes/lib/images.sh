@@ -19,3 +19,8 @@ import_image() {
     fail "containerd of n$1 does not take $2"
   }
 }
+
+# tag_image N IMAGE NAME
+tag_image() {
+  ctr_on "$1" images tag --force "$2" "$3" >/dev/null || fail "n$1 has no image $2"
+}

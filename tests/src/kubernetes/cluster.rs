@@ -1,13 +1,21 @@
 //! A control plane and two nodes, driven by `tests/kubernetes/cluster`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 use kube::Client;
+use tokio::sync::Mutex;
 
 use super::{Kubectl, access, script};
+
+/// The clusters of this process; see [`Cluster::of_process`].
+static OF_PROCESS: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
+
+/// Waits for the end of whoever holds its standard input, and then runs a command.
+const AFTERWARDS: &str = r#"cat >/dev/null; exec "$@""#;
 
 /// A cluster whose pods run: two nodes, `n1` in the zone `zone-1` and `n2` in `zone-2`.
 pub struct Cluster {
@@ -43,11 +51,38 @@ impl Cluster {
         Self::up(name.to_owned(), true).await
     }
 
+    /// A cluster that the tests of one process share. It ends with the process, however that ends,
+    /// unless it was up before. With `USE_EXISTING_CLUSTER=true` it is the one that `KUBECONFIG`
+    /// names.
+    ///
+    /// # Errors
+    /// As with [`Cluster::shared`].
+    pub async fn of_process(name: &str) -> Result<Self> {
+        if let Some(kubeconfig) = access::existing()? {
+            let client = access::client(&kubeconfig).await?;
+            return Ok(Self { name: None, kubeconfig, client, _down: None });
+        }
+        let mut known = OF_PROCESS.lock().await;
+        if known.contains(name) {
+            return Self::reached(name.to_owned(), None).await;
+        }
+        if !command(name).arg("status").output()?.status.success() {
+            end_with_this_process(name)?;
+        }
+        let cluster = Self::up(name.to_owned(), false).await?;
+        known.insert(name.to_owned());
+        Ok(cluster)
+    }
+
     async fn up(name: String, ends_with_the_test: bool) -> Result<Self> {
         ensure_root()?;
         // It ends what it started also when it did not come up.
         let down = ends_with_the_test.then(|| Down(name.clone()));
         script::run(command(&name).arg("up"))?;
+        Self::reached(name, down).await
+    }
+
+    async fn reached(name: String, down: Option<Down>) -> Result<Self> {
         let kubeconfig = PathBuf::from(script::run(command(&name).arg("kubeconfig"))?);
         let client = access::client(&kubeconfig).await?;
         Ok(Self { name: Some(name), kubeconfig, client, _down: down })
@@ -72,6 +107,18 @@ impl Cluster {
             format!("load {} into the nodes of your cluster yourself", tar.display())
         });
         script::run(command(name?).arg("load-image").arg(tar))?;
+        Ok(())
+    }
+
+    /// Gives an image in all nodes another name.
+    ///
+    /// # Errors
+    /// When a node has no such image, or it is somebody else's cluster.
+    pub fn tag_image(&self, name: &str, another: &str) -> Result<()> {
+        let Some(own) = &self.name else {
+            bail!("name {name} {another} in the nodes of your cluster yourself")
+        };
+        script::run(command(own).args(["tag-image", name, another]))?;
         Ok(())
     }
 
@@ -124,6 +171,19 @@ impl Drop for Down {
             eprintln!("the cluster {} may not be down: {error:#}", self.0);
         }
     }
+}
+
+/// Ends a cluster after this process: nobody drops what a process keeps to its end.
+fn end_with_this_process(name: &str) -> Result<()> {
+    let mut down = command(name);
+    down.arg("down");
+    let mut keeper = Command::new("setsid");
+    keeper.args(["bash", "-c", AFTERWARDS, "afterwards"]);
+    keeper.arg(down.get_program()).args(down.get_args());
+    let mut keeper = keeper.stdin(Stdio::piped()).spawn().context("cannot start setsid")?;
+    // The system closes it with the process.
+    std::mem::forget(keeper.stdin.take());
+    Ok(())
 }
 
 /// `tests/kubernetes/cluster`, for a cluster's name.

@@ -9,6 +9,12 @@
 //! | [`cluster`] | a control plane and two nodes, which take root: `tests/kubernetes/cluster` |
 //! | [`namespace`] | a namespace of a test's own |
 //! | [`images`] | images of the project's binaries: `tests/kubernetes/image` |
+//! | [`operator`] | our operator on nodes, installed by helm |
+//! | [`grape_cluster`] | a GrapeCluster, and what becomes of it |
+//! | [`load`] | services on nodes that never cease to announce and look up |
+//! | [`service_pod`] | pods of Node.js services, and of Grapes beside them |
+//! | [`pod_processes`] | processes of pods, killed |
+//! | [`helm`] | helm, as people run it |
 //! | [`kubectl`] | kubectl, as people run it |
 //! | [`tools`] | where Kubernetes' binaries are: `tests/kubernetes/tools` |
 //! | [`access`] | a client from a kubeconfig, and clusters that somebody else runs |
@@ -21,16 +27,25 @@ pub mod api_server;
 pub mod cluster;
 pub mod controllers;
 pub mod definition;
+pub mod grape_cluster;
 mod guarded;
+pub mod helm;
 pub mod images;
 pub mod kubectl;
+pub mod load;
 pub mod namespace;
+pub mod operator;
+pub mod pod_processes;
 pub mod proxy;
 pub mod script;
+pub mod service_pod;
 pub mod tools;
 
 pub use api_server::ApiServer;
 pub use cluster::Cluster;
+pub use grape_cluster::GrapeCluster;
 pub use kubectl::Kubectl;
+pub use load::Load;
 pub use namespace::Namespace;
+pub use operator::Operator;
 pub use proxy::Proxy;

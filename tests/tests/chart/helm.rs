@@ -2,9 +2,9 @@
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::Output;
 
-use grape_tests::kubernetes::tools;
+use grape_tests::kubernetes::helm;
 use k8s_openapi::Resource;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,7 +12,7 @@ use serde_yaml::Value;
 
 /// The chart's folder.
 pub fn chart() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("charts/grape-operator")
+    helm::chart().unwrap()
 }
 
 /// A file of the chart, as text.
@@ -29,12 +29,7 @@ pub fn values(name: &str) -> String {
 
 /// Runs helm to its end, whatever that is.
 pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
-    let mut helm = Command::new(tools::binary("helm").unwrap());
-    // Whoever runs the tests may work with a cluster of theirs.
-    for variable in ["HELM_NAMESPACE", "HELM_KUBECONTEXT", "HELM_DRIVER", "KUBECONFIG"] {
-        helm.env_remove(variable);
-    }
-    helm.args(arguments).output().unwrap()
+    helm::command().unwrap().args(arguments).output().unwrap()
 }
 
 /// What helm printed.

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Debug;
 
-use grape_tests::kubernetes::{Cluster, Namespace, images};
+use grape_tests::kubernetes::{Cluster, Namespace, images, service_pod};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::api::{Api, PostParams};
@@ -35,8 +35,8 @@ async fn a_service_in_a_pod_is_found_and_called_from_the_other_node() {
     // An announce tells the address of the Grape that takes it: a service has a Grape in its pod.
     let own = "http://127.0.0.1:30001".to_owned();
     let served = json!({"grape": own, "name": "rpc_test", "port": 1337});
-    let mut server = space.node_js("server", "zone-1", "rpc_server.js", &served);
-    server["spec"]["initContainers"] = json!([space.sidecar()]);
+    let mut server = service_pod::node_js("server", "zone-1", "rpc_server.js", &served);
+    server["spec"]["initContainers"] = json!([service_pod::sidecar(&space.bootstrap())]);
     space.create::<Pod>(server).await;
     let server = pods::ready(&all, "app=server", 1).await.remove(0);
 
@@ -44,7 +44,7 @@ async fn a_service_in_a_pod_is_found_and_called_from_the_other_node() {
     let there = grapes.iter().find(|pod| pods::node(pod) != pods::node(&server)).unwrap();
     let asked = format!("http://{}.{}:30001", there.name_any(), space.domain());
     let call = json!({"grape": asked, "names": ["rpc_test"], "payload": {"hello": "there"}});
-    space.create::<Pod>(space.node_js("client", "zone-2", "rpc_client.js", &call)).await;
+    space.create::<Pod>(service_pod::node_js("client", "zone-2", "rpc_client.js", &call)).await;
     let told = pods::outcome(&all, "app=client").await;
     let reply: Value = serde_json::from_str(told.lines().next().unwrap()).unwrap();
     assert_eq!(reply["error"], Value::Null, "{told}");
@@ -76,6 +76,11 @@ impl Space {
         format!("grapes.{}.svc.cluster.local", self.name)
     }
 
+    /// Where Grapes join it.
+    fn bootstrap(&self) -> String {
+        format!("{}:20001", self.domain())
+    }
+
     fn grapes(&self) -> Value {
         json!({
             "metadata": {"name": "grapes"},
@@ -89,67 +94,16 @@ impl Space {
                     "spec": {
                         "automountServiceAccountToken": false,
                         "terminationGracePeriodSeconds": 5,
-                        "securityContext": restricted_pod(),
+                        "securityContext": service_pod::pod_security(),
                         "topologySpreadConstraints": [{
                             "maxSkew": 1,
                             "topologyKey": "topology.kubernetes.io/zone",
                             "whenUnsatisfiable": "DoNotSchedule",
                             "labelSelector": {"matchLabels": {"app": "grapes"}},
                         }],
-                        "containers": [self.grape("0.0.0.0")],
+                        "containers": [service_pod::grape("0.0.0.0", &self.bootstrap())],
                     },
                 },
-            },
-        })
-    }
-
-    /// A Grape beside a service: it is ready before the service starts, and ends after it.
-    fn sidecar(&self) -> Value {
-        let mut grape = self.grape("127.0.0.1");
-        grape["restartPolicy"] = "Always".into();
-        grape
-    }
-
-    fn grape(&self, bind: &str) -> Value {
-        let bootstrap = format!("{}:20001", self.domain());
-        let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
-        let mut container = json!({
-            "name": "grape",
-            "image": "localhost/grape:test",
-            "imagePullPolicy": "Never",
-            "args": ["--bind", bind, "--bootstrap", bootstrap, "--admin-bind", "0.0.0.0:9091"],
-            "ports": [
-                {"name": "dht", "containerPort": 20001, "protocol": "UDP"},
-                {"name": "admin", "containerPort": 9091},
-            ],
-            "securityContext": restricted_container(),
-            "startupProbe": probe("/readyz"),
-            "readinessProbe": probe("/readyz"),
-            "livenessProbe": probe("/healthz"),
-        });
-        container["startupProbe"]["periodSeconds"] = 1.into();
-        container["startupProbe"]["failureThreshold"] = 60.into();
-        container
-    }
-
-    /// A program of tests/peers, which ends when its standard input does.
-    fn node_js(&self, name: &str, zone: &str, program: &str, argument: &Value) -> Value {
-        json!({
-            "metadata": {"name": name, "labels": {"app": name}},
-            "spec": {
-                "automountServiceAccountToken": false,
-                "restartPolicy": "Never",
-                "terminationGracePeriodSeconds": 1,
-                "nodeSelector": {"topology.kubernetes.io/zone": zone},
-                "securityContext": restricted_pod(),
-                "containers": [{
-                    "name": "node",
-                    "image": "localhost/peers:test",
-                    "imagePullPolicy": "Never",
-                    "args": [program, argument.to_string()],
-                    "stdin": true,
-                    "securityContext": restricted_container(),
-                }],
             },
         })
     }
@@ -164,17 +118,5 @@ fn service() -> Value {
             "selector": {"app": "grapes"},
             "ports": [{"name": "dht", "port": 20001, "protocol": "UDP"}],
         },
-    })
-}
-
-fn restricted_pod() -> Value {
-    json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
-}
-
-fn restricted_container() -> Value {
-    json!({
-        "allowPrivilegeEscalation": false,
-        "capabilities": {"drop": ["ALL"]},
-        "readOnlyRootFilesystem": true,
     })
 }

@@ -45,18 +45,18 @@ async fn list(pods: &Api<Pod>, label: &str) -> Result<Vec<Pod>, String> {
     found.map(|list| list.items).map_err(|error| error.to_string())
 }
 
-fn is_ready(pod: &Pod) -> bool {
+pub(crate) fn is_ready(pod: &Pod) -> bool {
     let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_ref());
     conditions
         .is_some_and(|all| all.iter().any(|each| each.type_ == "Ready" && each.status == "True"))
 }
 
-fn phase(pod: &Pod) -> &str {
+pub(crate) fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or("no phase")
 }
 
 /// Why it may not be ready.
-fn told(pod: &Pod) -> String {
+pub(crate) fn told(pod: &Pod) -> String {
     let mut reasons = Vec::new();
     if let Some(status) = &pod.status {
         for container in status.container_statuses.iter().flatten() {

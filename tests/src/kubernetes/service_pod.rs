@@ -1,0 +1,69 @@
+//! Pods of Node.js services, and Grapes as containers. All keep the `restricted` standard.
+
+use serde_json::{Value, json};
+
+/// A pod that runs a program of `tests/peers` in a zone; it is found by the label `app=NAME`. The
+/// program ends when its standard input does.
+pub fn node_js(name: &str, zone: &str, program: &str, argument: &Value) -> Value {
+    json!({
+        "metadata": {"name": name, "labels": {"app": name}},
+        "spec": {
+            "automountServiceAccountToken": false,
+            "restartPolicy": "Never",
+            "terminationGracePeriodSeconds": 1,
+            "nodeSelector": {"topology.kubernetes.io/zone": zone},
+            "securityContext": pod_security(),
+            "containers": [{
+                "name": "node",
+                "image": "localhost/peers:test",
+                "imagePullPolicy": "Never",
+                "args": [program, argument.to_string()],
+                "stdin": true,
+                "securityContext": container_security(),
+            }],
+        },
+    })
+}
+
+/// A Grape beside a service, where the service's own host is: it is ready before the service
+/// starts, and ends after it.
+pub fn sidecar(bootstrap: &str) -> Value {
+    let mut grape = grape("127.0.0.1", bootstrap);
+    grape["restartPolicy"] = "Always".into();
+    grape
+}
+
+/// A Grape whose API is at an address.
+pub fn grape(bind: &str, bootstrap: &str) -> Value {
+    let probe = |path: &str| json!({"httpGet": {"path": path, "port": "admin"}});
+    let mut container = json!({
+        "name": "grape",
+        "image": "localhost/grape:test",
+        "imagePullPolicy": "Never",
+        "args": ["--bind", bind, "--bootstrap", bootstrap, "--admin-bind", "0.0.0.0:9091"],
+        "ports": [
+            {"name": "dht", "containerPort": 20001, "protocol": "UDP"},
+            {"name": "admin", "containerPort": 9091},
+        ],
+        "securityContext": container_security(),
+        "startupProbe": probe("/readyz"),
+        "readinessProbe": probe("/readyz"),
+        "livenessProbe": probe("/healthz"),
+    });
+    container["startupProbe"]["periodSeconds"] = 1.into();
+    container["startupProbe"]["failureThreshold"] = 60.into();
+    container
+}
+
+/// What the standard wants of a pod.
+pub fn pod_security() -> Value {
+    json!({"runAsNonRoot": true, "seccompProfile": {"type": "RuntimeDefault"}})
+}
+
+fn container_security() -> Value {
+    json!({
+        "allowPrivilegeEscalation": false,
+        "capabilities": {"drop": ["ALL"]},
+        "readOnlyRootFilesystem": true,
+    })
+}

@@ -1,0 +1,15 @@
+//! Our operator on two nodes: `grape_tests::kubernetes::Operator`. Where a test says that nothing
+//! fails, services on both nodes announce and look up all the while: `Load`.
+
+mod first_use;
+mod image_change;
+mod leader;
+mod lost_pods;
+mod node_cut_off;
+mod node_drained;
+mod npm_grapes;
+mod readme;
+mod replicas;
+mod upgrade;
+mod watch;
+mod zones;

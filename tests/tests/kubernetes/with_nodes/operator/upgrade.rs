@@ -1,0 +1,107 @@
+//! The operator itself upgraded, taken back, uninstalled and installed again, with a cluster at
+//! rest, which takes no notice of any of it.
+
+use std::time::Duration;
+
+use grape_tests::kubernetes::grape_cluster::NAME;
+use grape_tests::kubernetes::operator::{self, NAMESPACE, RELEASE};
+use grape_tests::kubernetes::{GrapeCluster, Operator};
+use grape_tests::{figure, wait};
+use kube::ResourceExt;
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::CancellationToken;
+
+/// Several looks of the operator at the Grapes.
+const A_WHILE: Duration = Duration::from_secs(7);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_that_comes_or_goes_touches_no_cluster_at_rest() {
+    let operator = Operator::alone().await.unwrap();
+    let cluster = GrapeCluster::make(&operator, "upgrade", json!({})).await.unwrap();
+    cluster.until_ready().await.unwrap();
+    let rest = Rest::of(&cluster).await;
+
+    let change = ["--set=log.level=debug", "--set-string=podAnnotations.changed=yes"];
+    handed_over("helm upgrade", &operator, || operator.install(&change).unwrap()).await;
+    rest.goes_on("the operator was upgraded").await;
+    let back = ["rollback", RELEASE, "--wait", "--namespace", NAMESPACE];
+    handed_over("helm rollback", &operator, || drop(operator.helm(back).unwrap())).await;
+    rest.goes_on("the operator was taken back").await;
+    operator.helm(["test", RELEASE, "--namespace", NAMESPACE]).unwrap();
+
+    operator.helm(["uninstall", RELEASE, "--wait", "--namespace", NAMESPACE]).unwrap();
+    rest.goes_on("the operator was uninstalled").await;
+    let kept = cluster.kubectl(&["get", "grapecluster", NAME, "--output=name"]).unwrap();
+    assert_eq!(kept, "grapecluster.grenache.dev/market");
+    let begun = Instant::now();
+    operator.install(&[]).unwrap();
+    rest.goes_on("the operator was installed again").await;
+    cluster.change(json!({"replicas": 4})).await.unwrap();
+    assert_eq!(cluster.until_ready().await.unwrap()["readyReplicas"], 4, "it took it over");
+    figure::took("installed again, and a change made", begun.elapsed());
+}
+
+/// Does something with the operator's pods, and tells for how long at most none led: the Lease was
+/// given up, and nobody had taken it.
+async fn handed_over(what: &str, operator: &Operator, act: impl FnOnce()) {
+    let before = operator.leader().await.unwrap();
+    let done = CancellationToken::new();
+    let (client, stop) = (operator.cluster().client(), done.clone());
+    let watching = tokio::spawn(async move {
+        let (mut longest, mut since) = (Duration::ZERO, None);
+        while !stop.is_cancelled() {
+            match operator::leader(&client).await.unwrap() {
+                Some(_) => since = None,
+                None => longest = longest.max(since.get_or_insert_with(Instant::now).elapsed()),
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        longest
+    });
+    tokio::task::block_in_place(act);
+    done.cancel();
+    let longest = watching.await.unwrap();
+    assert_ne!(operator.leader().await.unwrap(), before, "another one leads");
+    figure::took(&format!("{what}: nobody led for at most"), longest);
+}
+
+/// A cluster at rest.
+struct Rest<'a> {
+    cluster: &'a GrapeCluster<'a>,
+    pods: Vec<Option<String>>,
+    stored: Stored,
+}
+
+/// What of it changes with each write.
+type Stored = (Option<String>, Value);
+
+impl<'a> Rest<'a> {
+    /// Once nothing has been written of it for a while.
+    async fn of(cluster: &'a GrapeCluster<'a>) -> Self {
+        let stored = wait::until("it is at rest", async || {
+            let before = stored(cluster).await;
+            sleep(A_WHILE).await;
+            let after = stored(cluster).await;
+            if before == after { Ok(after) } else { Err(format!("{before:?}, then {after:?}")) }
+        });
+        let stored = stored.await.unwrap();
+        Self { cluster, pods: uids(cluster).await, stored }
+    }
+
+    /// Neither its pods nor its status were written, nor will be.
+    async fn goes_on(&self, what: &str) {
+        sleep(A_WHILE).await;
+        assert_eq!(uids(self.cluster).await, self.pods, "its pods, when {what}");
+        assert_eq!(stored(self.cluster).await, self.stored, "its status, when {what}");
+    }
+}
+
+async fn uids(cluster: &GrapeCluster<'_>) -> Vec<Option<String>> {
+    cluster.grapes().await.unwrap().iter().map(ResourceExt::uid).collect()
+}
+
+async fn stored(cluster: &GrapeCluster<'_>) -> Stored {
+    let object = cluster.object().await.unwrap();
+    (object.metadata.resource_version, object.data["status"].clone())
+}
