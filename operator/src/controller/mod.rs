@@ -1,6 +1,6 @@
 //! Makes what is there as GrapeClusters want it, and keeps it so.
 //!
-//! [`reconcile`] is the pipeline: validate → build → apply → observe → report.
+//! [`mod@reconcile`] is the pipeline: validate → build → apply → observe → report.
 //!
 //! | module | concern | |
 //! |---|---|---|
@@ -9,7 +9,7 @@
 //! | [`roll`] | which Grape is replaced next | pure |
 //! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
-//! | [`write`], [`events`] | status and events written | I/O |
+//! | [`mod@write`], [`events`] | status and events written | I/O |
 //! | [`memory`] | what is known from one reconciliation to the next | |
 //! | [`seen`] | what was seen of Grapes, and when to look again | pure |
 //! | [`queue`] | who waits | |
