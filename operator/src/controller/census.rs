@@ -13,6 +13,8 @@ pub struct Census {
     known: HashMap<String, Name>,
     /// Those that a new list has not named yet.
     unnamed: HashMap<String, Name>,
+    /// Whether a list has come to its end.
+    listed: bool,
 }
 
 /// A cluster's name, and its namespace.
@@ -30,6 +32,11 @@ impl Census {
     /// Whether the cluster with this uid is there.
     pub fn knows(&self, uid: &str) -> bool {
         self.known.contains_key(uid)
+    }
+
+    /// Whether all that were there at the beginning are known.
+    pub fn is_whole(&self) -> bool {
+        self.listed
     }
 
     /// Takes note of an event; the clusters that are gone by it. A watch that broke off tells of
@@ -51,6 +58,7 @@ impl Census {
                 Vec::new()
             }
             Event::InitDone => {
+                self.listed = true;
                 let gone: Vec<_> = self.unnamed.drain().map(|(_, name)| name).collect();
                 self.known.retain(|uid, _| gone.iter().all(|name| name.uid != *uid));
                 gone
@@ -103,7 +111,9 @@ mod tests {
         census.note(&Event::Apply(cluster("b")));
         census.note(&Event::Init);
         census.note(&Event::InitApply(cluster("b")));
+        assert!(!census.is_whole());
         assert_eq!(names(census.note(&Event::InitDone)), ["a"]);
+        assert!(census.is_whole());
         assert_eq!(names(census.note(&Event::Delete(cluster("b")))), ["b"]);
     }
 }

@@ -137,17 +137,30 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
         .run(reconcile, retry, Arc::clone(&reconciler))
         .boxed();
     info!(namespace = namespace.unwrap_or("all"), "watching GrapeClusters");
-    while let Some(result) = results.next().await {
+    let mut stopping = false;
+    loop {
+        let result = tokio::select! {
+            result = results.next() => result,
+            () = stop.cancelled(), if !stopping => {
+                stopping = true;
+                if reconciler.has_begun() {
+                    continue;
+                }
+                // kube would wait for the first list for ever, and nothing is under way.
+                None
+            }
+        };
         match result {
+            None => break,
             // Told by `retry`, or it went well.
-            Ok(_) | Err(controller::Error::ReconcilerFailed(..)) => {}
+            Some(Ok(_) | Err(controller::Error::ReconcilerFailed(..))) => {}
             // Something was told of one that is gone.
-            Err(controller::Error::ObjectNotFound(gone)) => {
+            Some(Err(controller::Error::ObjectNotFound(gone))) => {
                 debug!(%gone, "it is gone");
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
             }
-            Err(error) => warn!(%error, "cannot watch GrapeClusters; trying again"),
+            Some(Err(error)) => warn!(%error, "cannot watch GrapeClusters; trying again"),
         }
     }
 }

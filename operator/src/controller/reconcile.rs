@@ -143,6 +143,11 @@ impl Reconciler {
         }
     }
 
+    /// Whether any reconciliation can have begun: all clusters were listed once.
+    pub fn has_begun(&self) -> bool {
+        self.census().is_whole()
+    }
+
     fn census(&self) -> MutexGuard<'_, Census> {
         self.census.lock().unwrap_or_else(PoisonError::into_inner)
     }

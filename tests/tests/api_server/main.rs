@@ -2,13 +2,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-mod control;
 mod controller;
-mod controllers;
 mod definition;
 mod desired;
 mod kubectl;
+mod kubernetes_controllers;
 mod leader;
+mod leadership;
 mod lifetime;
 mod process;
 mod proxy;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use grape::clock;
 use grape_tests::http::{Connection, Request};
-use grape_tests::kubernetes::ApiServer;
+use grape_tests::kubernetes::{ApiServer, definition};
 use grape_tests::link::Link;
 use grape_tests::our_operator::{self, Operator};
 use grape_tests::ports::Port;
@@ -64,6 +64,8 @@ impl<'a> Scene<'a> {
 #[tokio::test(flavor = "multi_thread")]
 async fn replicas_share_the_work_in_turns() {
     let server = ApiServer::start().await.unwrap();
+    a_leader_without_the_definition_ends_at_once(&server).await;
+    definition::install(&server.client()).await.unwrap();
     tokio::join!(
         a_terminated_leader_hands_over(&server),
         a_killed_leader_is_replaced_after_its_lease(&server),
@@ -72,6 +74,19 @@ async fn replicas_share_the_work_in_turns() {
         an_api_server_that_comes_later_is_waited_for(&server),
         a_standby_ends_at_once(&server),
     );
+}
+
+async fn a_leader_without_the_definition_ends_at_once(server: &ApiServer) {
+    let scene = Scene::new(server, "operator-early").await;
+    let mut one = scene.start("one", &[]).await;
+    let told = one.until_logs("cannot watch GrapeClusters; trying again").await.unwrap();
+    assert_eq!(told["level"], "WARN");
+    let began = clock::now();
+    one.signal("TERM").await.unwrap();
+    assert_eq!(one.ended().await.unwrap().code(), Some(0));
+    // The controller would be given 20 s.
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    scene.end().await;
 }
 
 async fn a_terminated_leader_hands_over(server: &ApiServer) {
@@ -101,6 +116,7 @@ async fn a_terminated_leader_hands_over(server: &ApiServer) {
             "serving /healthz, /readyz and /metrics",
             "the API server is reached",
             "leading",
+            "watching GrapeClusters",
             "stopping",
             "stopped",
         ]
