@@ -70,7 +70,7 @@ pub struct Summary {
     pub pools: String,
 
     /// Canary lookups that found their peer, and the bound that 95 of 100 stay under, as in
-    /// 100% <5ms.
+    /// 100% <10ms.
     #[serde(default)]
     pub lookups: String,
 }

@@ -181,6 +181,8 @@ impl Reconciler {
                 return Ok((Action::await_change(), Outcome::Invalid));
             }
         };
+        // A deletion in the foreground waits for the objects.
+        let owner = OwnerReference { block_owner_deletion: Some(true), ..owner };
         let image = image::resolve(&valid.image, &self.settings.grape_image);
         let subject = Subject { cluster, valid, namespace, owner, image };
         self.reconcile_valid(&subject, now).await

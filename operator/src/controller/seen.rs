@@ -186,13 +186,13 @@ mod tests {
             outcome: Outcome::Found(Duration::from_millis(ms)),
         };
         let mut seen =
-            Seen { band: Some(P95Band::of(Duration::from_millis(2))), ..Seen::default() };
+            Seen { band: Some(P95Band::of(Duration::from_millis(10))), ..Seen::default() };
         let limits = (0..20).map(|_| {
             seen.take(Observation { probes: vec![probe(40)], ..look(true) }, now);
             seen.band.map(|band| band.limit().as_millis())
         });
         let limits: Vec<_> = limits.collect();
-        assert_eq!(limits[..19], [Some(2); 19]);
+        assert_eq!(limits[..19], [Some(10); 19]);
         assert_eq!(limits[19], Some(50));
     }
 

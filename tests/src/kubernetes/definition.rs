@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::Client;
 use kube::api::{Api, ApiResource, DynamicObject, ListParams, Patch, PatchParams};
@@ -31,6 +31,15 @@ pub async fn install(client: &Client) -> Result<()> {
             let objects: Api<DynamicObject> = Api::all_with(client.clone(), &served);
             wait::until(&format!("{name} is served"), async || {
                 objects.list(&ListParams::default()).await
+            })
+            .await?;
+            // Later than they are served; `kubectl explain` knows them by this.
+            let path = format!("/openapi/v3/apis/{}", served.api_version);
+            wait::until(&format!("{name} is described"), async || {
+                let request = http::Request::get(&path).body(Vec::new())?;
+                let described = client.request_text(request).await?;
+                ensure!(described.contains(&served.kind), "{described}");
+                anyhow::Ok(())
             })
             .await?;
         }

@@ -208,7 +208,7 @@ async fn get_and_describe_tell_how_it_is() {
         "selector": "app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown",
         "endpoint": "shown.default.svc:20001",
         "image": "grenache/grape:0.1.0",
-        "summary": {"grapes": "5/6", "pools": "zone-1 4/4, zone-2 1/2", "lookups": "100% <5ms"},
+        "summary": {"grapes": "5/6", "pools": "zone-1 4/4, zone-2 1/2", "lookups": "100% <10ms"},
         "pools": [
             {"name": "zone-1", "desired": 4, "replicas": 4, "readyReplicas": 4, "updatedReplicas": 4},
             {"name": "zone-2", "desired": 2, "replicas": 2, "readyReplicas": 1, "updatedReplicas": 2},
@@ -226,11 +226,11 @@ async fn get_and_describe_tell_how_it_is() {
     api.patch_status("shown", &PatchParams::default(), &merge).await.unwrap();
     insta::assert_snapshot!(get(&[]), @"
     NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE
-    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <5ms | GrapesNotReady | …s
+    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <10ms | GrapesNotReady | …s
     ");
     insta::assert_snapshot!(get(&["--output=wide"]), @"
     NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE | ENDPOINT | MESSAGE
-    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <5ms | GrapesNotReady | …s | shown.default.svc:20001 | 1 of 6 Grapes is not ready.
+    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <10ms | GrapesNotReady | …s | shown.default.svc:20001 | 1 of 6 Grapes is not ready.
     ");
     let all = kubectl.run(["get", "grenache", "--output=name"]).unwrap();
     assert!(all.contains("grapecluster.grenache.dev/shown"), "{all}");
@@ -296,7 +296,7 @@ async fn get_and_describe_tell_how_it_is() {
       Selector:            app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown
       Summary:
         Grapes:   5/6
-        Lookups:  100% <5ms
+        Lookups:  100% <10ms
         Pools:    zone-1 4/4, zone-2 1/2
       Topology:
         Answered:     5

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use grape_tests::kubernetes::grape_cluster::without_band;
 use grape_tests::kubernetes::proxy::Call;
 use grape_tests::kubernetes::{ApiServer, Proxy, definition};
 use grape_tests::our_grape;
@@ -104,18 +105,6 @@ impl Known {
         }
         assert_eq!(changed, BTreeMap::new());
     }
-}
-
-fn without_band(status: &Value) -> Value {
-    let mut status = status.clone();
-    let band = status["summary"]["lookups"].take();
-    assert!(band.as_str().unwrap().starts_with("100% <"), "{band}");
-    for condition in status["conditions"].as_array_mut().unwrap() {
-        if condition["type"] == "LookupHealthy" {
-            condition["message"] = Value::Null;
-        }
-    }
-    status
 }
 
 /// As different as specs are.

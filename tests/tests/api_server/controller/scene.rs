@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use anyhow::{Result, bail};
 use grape_tests::kubernetes::proxy::Call;
 use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::our_operator::Operator;
@@ -165,6 +166,27 @@ impl Scene {
             *hash = json!("HASH");
         }
         object
+    }
+
+    /// Waits until a cluster and what is made of it are as in another run, and nothing changes that
+    /// any more.
+    pub async fn until_ends_as(
+        &self,
+        cluster: &str,
+        whole: &BTreeMap<String, Value>,
+        proxy: &Proxy,
+    ) -> Result<()> {
+        wait::until(&format!("{cluster} is as in another run"), async || {
+            until_quiet(proxy, Duration::from_millis(300)).await;
+            let outcome = self.outcome(cluster).await;
+            let differs =
+                whole.keys().chain(outcome.keys()).find(|it| whole.get(*it) != outcome.get(*it));
+            match differs {
+                None => Ok(()),
+                Some(it) => bail!("{it}: {:?} instead of {:?}", outcome.get(it), whole.get(it)),
+            }
+        })
+        .await
     }
 
     /// Waits until an object is as it should be.
