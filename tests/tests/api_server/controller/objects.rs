@@ -51,6 +51,7 @@ async fn an_empty_spec_is_a_cluster_of_three(server: &ApiServer) {
             "name": "market",
             "uid": owner["metadata"]["uid"],
             "controller": true,
+            "blockOwnerDeletion": true,
         }]);
         assert_eq!(metadata["ownerReferences"], by, "{name}");
         let managers = metadata["managedFields"].as_array().unwrap();
