@@ -9,6 +9,7 @@ use super::announces::Service;
 use super::item::Item;
 use super::lookups::Age;
 use super::node::Engine;
+use super::peers::Belief;
 use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
 
@@ -66,8 +67,8 @@ impl Engine {
             self.peers.remove(&name, &addr);
         }
         let addr = self.own_addr(service.1);
-        let expires = now + self.settings.peer_max_age;
-        self.peers.insert(name, addr, expires, &mut self.rng);
+        let belief = self.own_belief(now + self.settings.peer_max_age);
+        self.peers.insert(name, addr, belief, &mut self.rng);
         self.watches.touch(name);
         if !due.store {
             self.stats.announces_from_memory += 1;
@@ -75,6 +76,9 @@ impl Engine {
         }
         self.stats.announces_walked += 1;
         self.announces.storing(&service);
+        if due.wait {
+            self.heartbeat(now);
+        }
         let operation = due.wait.then(|| self.operation());
         let (name, port) = service;
         self.walk(Subject::Peers(name), Then::Announce { port, operation }, now);
@@ -87,6 +91,9 @@ impl Engine {
         let addr = self.own_addr(service.1);
         self.forget_peer(name, &addr);
         let holders = self.announces.remove(&service);
+        if self.announces.len() == 0 {
+            self.release_watchers(now);
+        }
         if self.nodes() == 0 {
             return Answer::Now(0);
         }
@@ -160,9 +167,14 @@ impl Engine {
             self.announces.iter().map(|(s, expires, _)| (s.clone(), expires)).collect();
         for ((name, port), expires) in services.into_iter().filter(|(_, at)| *at > now) {
             self.peers.remove(&name, &SocketAddr::new(before, port));
-            self.peers.insert(&name, SocketAddr::new(ip, port), expires, &mut self.rng);
+            let belief = self.own_belief(expires);
+            self.peers.insert(&name, SocketAddr::new(ip, port), belief, &mut self.rng);
             self.watches.touch(&name);
         }
+    }
+
+    fn own_belief(&self, until: Instant) -> Belief {
+        Belief { until, node_port: Some(self.settings.port) }
     }
 
     fn service(&self, name: &[u8], port: u16) -> Service {

@@ -8,6 +8,7 @@ use super::distance::point;
 use super::item::Item;
 use super::lookups;
 use super::node::{Engine, Timer};
+use super::peers::Belief;
 use super::routing::K;
 use super::serve::signed_item;
 use super::transactions::{Pending, Purpose};
@@ -88,7 +89,7 @@ pub(super) struct Running {
     then: Vec<Then>,
     settled: bool,
     out_of_time: bool,
-    peers: lookups::Found,
+    pub(super) peers: lookups::Found,
     item: Option<Box<Found>>,
 }
 
@@ -198,24 +199,33 @@ impl Engine {
         response: &Response<'_>,
         now: Instant,
     ) {
-        let Some(running) = self.walks.get_mut(&number) else { return };
+        let Some(mut running) = self.walks.remove(&number) else { return };
         running.walk.answered(pending.id, from, response.token.as_deref());
         for node in &response.nodes {
-            if !self.own_addrs.contains(&node.addr) {
+            if !self.own_addrs.contains(&node.addr) && !self.tombstones.contains(&node.addr) {
                 running.walk.add(*node);
             }
         }
         match &running.subject {
             Subject::Node(_) => {}
             Subject::Peers(name) => {
-                for (addr, ttl) in &response.peers {
-                    let expires = self.lookups.expiry(*ttl, now);
-                    let believed = running.peers.entry(*addr).or_insert(expires);
-                    *believed = expires.max(*believed);
+                let mut dead = None;
+                for peer in &response.peers {
+                    let until = self.lookups.expiry(peer.ttl, now);
+                    let belief = Belief { until, node_port: peer.node_port };
+                    let announcer = self.dead_announcer(&peer.addr, &belief, now);
+                    if announcer.is_some() {
+                        dead = announcer.filter(|_| peer.node_port.is_some()).or(dead);
+                        continue;
+                    }
+                    running.peers.entry(peer.addr).or_insert(belief).merge(belief);
                     if running.settled {
-                        self.lookups.add(name, *addr, expires);
+                        self.lookups.add(name, peer.addr, belief);
                         self.watches.touch(name);
                     }
+                }
+                if let Some(dead) = dead {
+                    self.remind(from, dead, now);
                 }
             }
             Subject::Item { target, salt } => {
@@ -226,6 +236,7 @@ impl Engine {
                 }
             }
         }
+        self.walks.insert(number, running);
         self.advance(number, now);
     }
 

@@ -6,11 +6,17 @@ use std::time::Instant;
 
 use mainline::Id;
 
+use super::notices::News;
+
 /// Why a query was sent: what its answer is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// To know whether the node is there.
     Ping,
+    /// To tell a watcher that we are there.
+    Heartbeat,
+    /// To tell a node something, after so many times in vain.
+    News { news: News, tried: u8 },
     /// A step of this walk.
     Walk(u64),
     /// A part of this store.
