@@ -35,8 +35,9 @@ use crate::krpc::{self, Body, Contact, Message, Method, Query, Response, Want};
 const LOST: Duration = Duration::from_secs(2);
 /// Patience where haste could lose something: a walk that has found nothing yet, a store.
 pub(super) const CAREFUL: Duration = Duration::from_millis(500);
-/// How often a node that answers no query is asked in the end before what it announced goes.
-const TRIES: u8 = 2;
+/// How often a node that answers no query is asked in the end before what it announced goes: it is
+/// not known to say anything of itself.
+const TRIES: u8 = 4;
 /// Errors that are remembered for the status.
 const ERRORS: usize = 10;
 

@@ -30,8 +30,10 @@ const CAPACITY: usize = 1024;
 const BURST: u32 = 256;
 /// … and each second in the long run, so that forged ones cost little.
 const EACH_SECOND: u32 = 20;
-/// Where one died, others may have: that many are asked.
+/// Where one died, others may have: that many are asked …
 const SWEEP: usize = 16;
+/// … so often that on bad links one false death does not make others.
+const SWEPT: u8 = 3;
 /// Who was heard within this is not asked.
 const HEARD_LATELY: Duration = Duration::from_secs(1);
 /// A depth below every bucket: to be told to nobody else.
@@ -113,7 +115,7 @@ impl Engine {
         silent.shuffle(&mut self.rng);
         silent.sort_by_key(|other| !same_subnet(other.ip(), addr.ip()));
         for other in silent.into_iter().take(SWEEP) {
-            self.probe(other, VERIFIED, Tell::Always, now);
+            self.probe(other, SWEPT, Tell::Always, now);
         }
     }
 

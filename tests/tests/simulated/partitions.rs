@@ -10,15 +10,19 @@ use super::{SECOND, far};
 /// A minute's cut, along subnets or across them: each side drops the other's, and both find each
 /// other again without help.
 #[rstest]
+#[case::six(6, false, 0.0)]
+#[case::six_across_subnets(6, true, 0.05)]
+#[case::ninety(90, false, 0.0)]
+#[case::ninety_across_subnets(90, true, 0.05)]
 fn both_sides_drop_and_find_each_other(
-    #[values(6, 90)] count: usize,
-    #[values(false, true)] across: bool,
-    #[values(0.0, 0.05)] loss: f64,
+    #[case] count: usize,
+    #[case] across: bool,
+    #[case] loss: f64,
 ) {
     let mut fleet = Fleet::new(3, &far(loss), count, 1, |_| false);
     let side = move |node: usize| if across { node % 2 == 0 } else { node < count / 3 };
     let all: Vec<_> = (0..count).collect();
-    let step = count.div_ceil(8);
+    let step = count.div_ceil(6);
     let some: Vec<_> = all.into_iter().skip(1).step_by(step | 1).collect();
     fleet.watch(3 * SECOND, &some, &some);
     fleet.network.cut(Some(&side));

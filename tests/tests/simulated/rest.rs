@@ -15,9 +15,9 @@ fn rates(count: usize, names: usize) -> (f64, f64) {
         fleet.run(seconds * SECOND);
         (fleet.network.sent - before) as f64 / f64::from(seconds) / count as f64
     };
-    // Announces are stored again every 40 seconds.
+    // Announces are stored again every 40 seconds: one round of it.
     let announcing = rate(40, true);
-    (rate(30, false), announcing)
+    (rate(10, false), announcing)
 }
 
 #[test]
