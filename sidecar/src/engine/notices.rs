@@ -18,8 +18,8 @@ use crate::krpc::{Contact, Method};
 
 /// How many nodes of a bucket are told.
 const FAN_OUT: usize = 3;
-/// How often the same is told when no answer comes; from the third time on to another node.
-const TRIES: u8 = 4;
+/// How often the same is told when no answer comes, each time to one more node.
+const TRIES: u8 = 3;
 /// How often a node is asked before a notice of its death is believed.
 const VERIFIED: u8 = 2;
 /// Copies of a notice that come within this are one.
@@ -169,16 +169,16 @@ impl Engine {
         if tried >= TRIES {
             return;
         }
-        let same = Contact { id, addr: pending.to };
-        let to = match news {
-            // It may be dead as well: whose part of the tree this is, does not matter.
-            News::Dead { addr, depth } if tried >= TRIES / 2 && depth != NOBODY_ELSE => {
-                let others = self.some_of_bucket(depth.saturating_sub(1), &addr, 1);
-                others.first().copied().unwrap_or(same)
+        // A packet may have been lost …
+        self.send_news(Contact { id, addr: pending.to }, news, tried, now);
+        // … or the node is dead as well, and another has to tell its part of the tree.
+        if let News::Dead { addr, depth } = news
+            && depth != NOBODY_ELSE
+        {
+            for other in self.some_of_bucket(depth.saturating_sub(1), &addr, 1) {
+                self.send_news(other, news, tried, now);
             }
-            _ => same,
-        };
-        self.send_news(to, news, tried, now);
+        }
     }
 }
 

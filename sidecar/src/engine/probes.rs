@@ -12,7 +12,7 @@ use crate::krpc::Method;
 /// Most nodes that are asked at a time.
 const MAX_PROBES: usize = 1024;
 /// Time for an answer; more where answers take longer.
-const PATIENCE: Duration = Duration::from_millis(400);
+const PATIENCE: Duration = Duration::from_millis(300);
 
 /// Whether the others are to be told of a death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

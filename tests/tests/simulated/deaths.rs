@@ -18,8 +18,8 @@ fn some(nodes: &[usize], count: usize) -> Vec<usize> {
 #[rstest]
 #[case::three(3, 1, 8, 0)]
 #[case::ten(10, 2, 8, 0)]
-#[case::ten_with_four_plain_ones(10, 2, 8, 4)]
-#[case::hundred(100, 3, 2, 0)]
+#[case::ten_with_four_plain_ones(10, 2, 4, 4)]
+#[case::hundred(100, 3, 1, 0)]
 #[case::hundred_with_a_third_plain(100, 1, 1, 33)]
 fn what_a_dead_grape_announced_is_gone_everywhere(
     #[case] count: usize,
@@ -52,22 +52,22 @@ fn what_a_dead_grape_announced_is_gone_everywhere(
 
 /// Hot lookups at some, and one lookup at everybody after five seconds.
 #[test]
-fn of_a_thousand_one_dies() {
-    let mut fleet = Fleet::new(1, &far(0.05), 1000, 1, |_| false);
-    let all: Vec<_> = (0..1000).filter(|node| *node != 500).collect();
-    let some = some(&all, 40);
-    fleet.watch(3 * SECOND, &some, &[500]);
-    fleet.network.kill(500);
-    let seen = fleet.watch(GONE_WITHIN, &some, &[500]);
+fn of_three_hundred_one_dies() {
+    let mut fleet = Fleet::new(1, &far(0.05), 300, 1, |_| false);
+    let all: Vec<_> = (0..300).filter(|node| *node != 150).collect();
+    let some = some(&all, 20);
+    fleet.watch(3 * SECOND, &some, &[150]);
+    fleet.network.kill(150);
+    let seen = fleet.watch(GONE_WITHIN, &some, &[150]);
     let (max, p99) = longest(seen.shown.into_values().collect());
-    eprintln!("1000 Grapes, loss 0.05: gone within {max:.1?}, p99 {p99:.1?}");
-    let seen = fleet.watch(SECOND, &all, &[500]);
+    eprintln!("300 Grapes, loss 0.05: gone within {max:.1?}, p99 {p99:.1?}");
+    let seen = fleet.watch(SECOND, &all, &[150]);
     assert!(seen.shown.is_empty(), "{:?}", seen.shown);
 }
 
 /// A host with a third of all Grapes dies.
 #[rstest]
-fn a_third_dies_at_once(#[values(30, 90)] count: usize, #[values(0.0, 0.05)] loss: f64) {
+fn a_third_dies_at_once(#[values(30, 90)] count: usize, #[values(0.05)] loss: f64) {
     let mut times = Vec::new();
     for seed in 0..2 {
         // Subnets of 30: of 30 Grapes, ten are in one with nobody else to watch them.
@@ -91,7 +91,7 @@ fn a_third_dies_at_once(#[values(30, 90)] count: usize, #[values(0.0, 0.05)] los
 
 /// Loss and latency are no deaths.
 #[rstest]
-fn the_living_stay(#[values(10, 60)] count: usize) {
+fn the_living_stay(#[values(10, 40)] count: usize) {
     let mut fleet = Fleet::new(1, &far(0.05), count, 1, |_| false);
     let all: Vec<_> = (0..count).collect();
     let some = some(&all, 8);
