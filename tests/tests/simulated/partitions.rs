@@ -20,7 +20,7 @@ fn both_sides_drop_and_find_each_other(
     #[case] loss: f64,
 ) {
     let mut fleet = Fleet::new(3, &far(loss), count, 1, |_| false);
-    let side = move |node: usize| if across { node % 2 == 0 } else { node < count / 3 };
+    let side = move |node: usize| if across { node.is_multiple_of(2) } else { node < count / 3 };
     let all: Vec<_> = (0..count).collect();
     let step = count.div_ceil(6);
     let some: Vec<_> = all.into_iter().skip(1).step_by(step | 1).collect();
