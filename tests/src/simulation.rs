@@ -410,7 +410,10 @@ fn is_plain(datagram: &[u8]) -> bool {
         message,
         Ok(Body::Query(query)) if matches!(
             query.method,
-            Method::Dead { .. } | Method::Forgotten | Method::WithdrawPeer { .. }
+            Method::Dead { .. }
+                | Method::Withdrawn { .. }
+                | Method::Forgotten
+                | Method::WithdrawPeer { .. }
         )
     )
 }

@@ -102,6 +102,16 @@ impl Lookups {
         names
     }
 
+    /// Whether this holds for any peer.
+    pub(super) fn any(&self, holds: impl Fn(&SocketAddr, &Belief) -> bool) -> bool {
+        self.kept.iter().any(|(_, lookup)| lookup.peers.iter().any(|(addr, b)| holds(addr, b)))
+    }
+
+    /// Whether the last walk for a name found this peer.
+    pub(super) fn has(&self, name: &[u8], addr: &SocketAddr) -> bool {
+        self.kept.peek(name).is_some_and(|lookup| lookup.peers.contains_key(addr))
+    }
+
     /// What the last walk for a name found that is alive now.
     pub(super) fn peers(&self, name: &[u8], now: Instant) -> impl Iterator<Item = SocketAddr> {
         let peers = self.kept.peek(name).map(|lookup| lookup.peers.iter());

@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::announces::Announces;
+use super::dated::Dated;
 use super::heartbeats::Heartbeats;
 use super::items::ItemStore;
 use super::lookups::Lookups;
@@ -28,6 +29,7 @@ use super::transactions::{Pending, Purpose, Transactions};
 use super::upkeep::{self, Upkeep};
 use super::watches::Watches;
 use super::watching::Watching;
+use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
 use crate::krpc::{self, Body, Contact, Message, Method, Query, Response, Want};
 
@@ -57,6 +59,8 @@ pub(super) enum Timer {
     Watching,
     /// A node that may be dead had time to answer.
     Probe(SocketAddr),
+    /// News of withdrawals are to be told.
+    Withdrawals,
 }
 
 /// A node of the DHT, without I/O.
@@ -85,6 +89,8 @@ pub struct Engine {
     pub(super) probes: Probes,
     pub(super) notices: Notices,
     pub(super) tombstones: Tombstones,
+    pub(super) rumours: Dated,
+    pub(super) withdrawals: Withdrawals,
     /// Bootstrap addresses, but for our own.
     pub(super) seeds: Vec<SocketAddr>,
     /// There are no other bootstrap addresses.
@@ -135,6 +141,8 @@ impl Engine {
             probes: Probes::default(),
             notices: Notices::new(now),
             tombstones: Tombstones::new(settings.peer_max_age),
+            rumours: Dated::default(),
+            withdrawals: Withdrawals::default(),
             seeds: Vec::new(),
             seeds_complete: !joining,
             own_addrs: Vec::new(),
@@ -198,6 +206,7 @@ impl Engine {
                 Timer::WalkEnds(walk) => self.end_walk(walk, now),
                 Timer::Watching => self.look_at_watched(now),
                 Timer::Probe(addr) => self.on_probe(addr, now),
+                Timer::Withdrawals => self.tell_of_withdrawals(now),
                 Timer::StoreAgain => self.store_again(now),
                 Timer::Upkeep => {
                     self.upkeep(now);
@@ -333,7 +342,7 @@ impl Engine {
     }
 
     fn on_patience(&mut self, id: u32, now: Instant) {
-        let Some(pending) = self.transactions.get(id).copied() else { return };
+        let Some(pending) = self.transactions.get(id).cloned() else { return };
         let careful = match pending.purpose {
             Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
             Purpose::Extension(_) | Purpose::News { .. } => false,
@@ -343,13 +352,13 @@ impl Engine {
             return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
         }
         self.missed(&pending, now);
-        match pending.purpose {
+        match &pending.purpose {
             Purpose::Ping => {}
             Purpose::Heartbeat => self.beat_missed(pending.to, now),
-            Purpose::News { news, tried } => self.news_missed(&pending, news, tried, now),
-            Purpose::Walk(walk) => self.walk_slow(walk, &pending, now),
+            Purpose::News { news, tried } => self.news_missed(&pending, news, *tried, now),
+            Purpose::Walk(walk) => self.walk_slow(*walk, &pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
-                self.store_slow(store, id, now);
+                self.store_slow(*store, id, &pending, now);
             }
         }
     }

@@ -1,7 +1,7 @@
 //! What services ask of the node.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainline::Id;
 
@@ -12,9 +12,6 @@ use super::node::Engine;
 use super::peers::Belief;
 use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
-
-/// Tokens are believed for five minutes at least; this leaves a margin.
-const TOKENS_LAST: Duration = Duration::from_secs(240);
 
 impl Engine {
     /// Joins the DHT through these addresses. `complete` says that there are no others: with no
@@ -74,8 +71,13 @@ impl Engine {
             self.stats.announces_from_memory += 1;
             return Answer::Now(due.held_by);
         }
-        self.stats.announces_walked += 1;
         self.announces.storing(&service);
+        if let Some(holders) = due.at {
+            self.stats.announces_from_memory += 1;
+            self.store_announce(service, holders, false, None, now);
+            return Answer::Now(due.held_by);
+        }
+        self.stats.announces_walked += 1;
         if due.wait {
             self.heartbeat(now);
         }
@@ -90,7 +92,9 @@ impl Engine {
         let service = self.service(name, port);
         let addr = self.own_addr(service.1);
         self.forget_peer(name, &addr);
-        let holders = self.announces.remove(&service);
+        let holders = self.announces.remove(&service, now);
+        // A walk under way may still find it at those who are told only now.
+        self.doubt(service.0.clone(), addr, now);
         if self.announces.len() == 0 {
             self.release_watchers(now);
         }
@@ -99,11 +103,9 @@ impl Engine {
         }
         let operation = self.operation();
         match holders {
-            Some((holders, since)) if now.duration_since(since) < TOKENS_LAST => {
-                self.store_withdrawal(service, holders, Some(operation), now);
-            }
+            Some(holders) => self.store_withdrawal(service, holders, Some(operation), now),
             // Tokens too old, or another process announced it: ask the closest nodes for new ones.
-            _ => {
+            None => {
                 let (name, port) = service;
                 let then = Then::Withdraw { port, operation: Some(operation) };
                 self.walk(Subject::Peers(name), then, now);
@@ -181,11 +183,12 @@ impl Engine {
         (name.into(), if port == 0 { self.settings.port } else { port })
     }
 
-    /// A peer withdrew, or was withdrawn.
-    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
-        self.peers.remove(name, addr);
+    /// A peer withdrew, or was withdrawn. Returns whether we held it.
+    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) -> bool {
         self.lookups.remove(name, addr);
+        self.forget_on_walks(name, addr);
         self.watches.touch(name);
+        self.peers.remove(name, addr)
     }
 
     /// What is known of a name's peers: those stored here, and those that the last walk found. At

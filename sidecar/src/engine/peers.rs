@@ -224,6 +224,19 @@ impl PeerStore {
         names
     }
 
+    /// Whether this holds for any peer of an address family.
+    pub(super) fn any(&self, ipv6: bool, holds: impl Fn(&SocketAddr, &Belief) -> bool) -> bool {
+        self.names.iter().any(|(_, peers)| match ipv6 {
+            false => peers.v4.iter().any(|(addr, belief)| holds(&(*addr).into(), belief)),
+            true => peers.v6.iter().any(|(addr, belief)| holds(&(*addr).into(), belief)),
+        })
+    }
+
+    /// Whether this peer of a name is held.
+    pub(super) fn has(&self, name: &[u8], addr: &SocketAddr) -> bool {
+        self.names.peek(name).is_some_and(|peers| peers.contains(addr))
+    }
+
     /// The peers of a name that are alive now.
     pub(super) fn get(&mut self, name: &[u8], now: Instant) -> Option<&Peers> {
         let peers = self.names.get_mut(name)?;

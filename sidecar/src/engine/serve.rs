@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::distance::point;
 use super::item::{Item, Signed};
-use super::node::Engine;
+use super::node::{Engine, Timer};
 use super::peers::{Belief, time_left};
 use super::routing::K;
 use crate::krpc::{
@@ -57,10 +57,15 @@ impl Engine {
                 self.on_dead(*addr, *depth, now);
                 Ok(Response::new(self.settings.id))
             }
+            Method::Withdrawn { info_hash, addr, depth } => {
+                self.on_withdrawn(info_hash, *addr, *depth, now);
+                Ok(Response::new(self.settings.id))
+            }
             Method::Forgotten => {
                 let sender = query.sender.map(|id| Contact { id, addr: from });
-                if sender.is_some_and(|sender| self.announces.joined(&sender, now)) {
-                    self.store_again_soon(now);
+                let due = sender.and_then(|sender| self.announces.dropped_by(&sender, now));
+                if let Some(at) = due {
+                    self.set_timer(at, Timer::StoreAgain);
                 }
                 Ok(Response::new(self.settings.id))
             }
@@ -82,7 +87,7 @@ impl Engine {
             Method::WithdrawPeer { info_hash, port, token } => {
                 let addr = SocketAddr::new(from.ip(), *port);
                 self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
-                    engine.forget_peer(info_hash, &addr);
+                    engine.peer_withdrawn(from, info_hash, addr, now);
                     Ok(())
                 })
             }

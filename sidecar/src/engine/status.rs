@@ -106,7 +106,7 @@ pub struct Stats {
 }
 
 /// The methods that queries are counted by; the last stands for all others.
-pub const QUERY_METHODS: [&str; 10] = [
+pub const QUERY_METHODS: [&str; 11] = [
     "ping",
     "find_node",
     "get_peers",
@@ -115,6 +115,7 @@ pub const QUERY_METHODS: [&str; 10] = [
     "put",
     "withdraw_peer",
     "dead",
+    "withdrawn",
     "forgotten",
     "other",
 ];

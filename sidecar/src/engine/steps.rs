@@ -1,5 +1,6 @@
 //! Walks under way, and what follows when they settle.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mainline::Id;
@@ -68,6 +69,11 @@ pub(super) enum Then {
     Withdraw {
         port: u16,
         operation: Option<Operation>,
+    },
+    /// Somebody says that this peer is no more. `again` says that the walk was under way before.
+    Doubt {
+        peer: SocketAddr,
+        again: bool,
     },
     /// `held` is our own copy of a mutable item, which may be out of date.
     Get {
@@ -150,6 +156,21 @@ impl Engine {
         self.advance(number, now);
     }
 
+    /// Whether a walk for the peers of a name is under way.
+    pub(super) fn is_walked_for(&self, name: &Name) -> bool {
+        let number = self.subjects.get(&Subject::Peers(name.clone()));
+        number.and_then(|number| self.walks.get(number)).is_some_and(|running| !running.settled)
+    }
+
+    /// A peer is no more: what walks under way found of it is of no account.
+    pub(super) fn forget_on_walks(&mut self, name: &[u8], peer: &SocketAddr) {
+        for running in self.walks.values_mut() {
+            if matches!(&running.subject, Subject::Peers(walked) if **walked == *name) {
+                running.peers.swap_remove(peer);
+            }
+        }
+    }
+
     pub(super) fn end_walk(&mut self, number: u64, now: Instant) {
         if let Some(running) = self.walks.get_mut(&number) {
             running.out_of_time = true;
@@ -218,6 +239,7 @@ impl Engine {
                         dead = announcer.filter(|_| peer.node_port.is_some()).or(dead);
                         continue;
                     }
+                    self.ask_after_announcer(&peer.addr, &belief, now);
                     running.peers.entry(peer.addr).or_insert(belief).merge(belief);
                     if running.settled {
                         self.lookups.add(name, peer.addr, belief);
@@ -281,11 +303,21 @@ impl Engine {
             }
             (Then::Announce { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
-                self.store_announce(service, running.walk.closest(), operation, now);
+                self.store_announce(service, running.walk.closest(), true, operation, now);
             }
             (Then::Withdraw { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
                 self.store_withdrawal(service, running.walk.closest(), operation, now);
+            }
+            (Then::Doubt { peer, again: true }, Subject::Peers(name)) => {
+                let then = Then::Doubt { peer, again: false };
+                self.walk(Subject::Peers(name.clone()), then, now);
+            }
+            (Then::Doubt { peer, again: false }, Subject::Peers(name)) => {
+                if running.walk.answers() > 0 {
+                    let found = running.peers.contains_key(&peer);
+                    self.doubt_settled(name, peer, found, running.peers.len());
+                }
             }
             (Then::Get { operation, held }, _) => {
                 let ours = held.as_ref().map(|held| held.item.seq());
@@ -297,7 +329,11 @@ impl Engine {
                 self.store_item(item, cas, running.walk.closest(), operation, now);
             }
             (
-                Then::Refresh | Then::Lookup(_) | Then::Announce { .. } | Then::Withdraw { .. },
+                Then::Refresh
+                | Then::Lookup(_)
+                | Then::Announce { .. }
+                | Then::Withdraw { .. }
+                | Then::Doubt { .. },
                 _,
             ) => {}
         }

@@ -1,22 +1,19 @@
 //! Nodes that were found dead: what they announced is dropped, and not taken from others again.
 //! One that comes back is asked for, heard, and told.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use rand::Rng;
 use rand::seq::IteratorRandom;
 
+use super::dated::Dated;
 use super::node::Engine;
-use super::notices::News;
+use super::notices::{News, VERIFIED};
 use super::peers::Belief;
 use super::probes::Tell;
 use super::transactions::Purpose;
 use crate::krpc::{Contact, Method};
 
-/// Most that are remembered; the oldest goes first.
-const CAPACITY: usize = 1024;
 /// The dead are asked for this long whether they are back, one every second: after a network was
 /// cut in two, that is how its parts find each other.
 const ASKED_FOR: Duration = Duration::from_secs(600);
@@ -29,66 +26,45 @@ const TRIES: u8 = 2;
 /// The dead by their addresses, each with when it was found so.
 #[derive(Debug)]
 pub(super) struct Tombstones {
-    dead: BTreeMap<SocketAddr, Instant>,
+    dead: Dated,
     peer_max_age: Duration,
     last_wave: Option<Instant>,
 }
 
 impl Tombstones {
     pub(super) fn new(peer_max_age: Duration) -> Self {
-        Self { dead: BTreeMap::new(), peer_max_age, last_wave: None }
-    }
-
-    fn insert(&mut self, addr: SocketAddr, now: Instant) {
-        self.dead.insert(addr, now);
-        if self.dead.len() > CAPACITY {
-            let oldest = self.dead.iter().min_by_key(|(_, died)| **died).map(|(addr, _)| *addr);
-            oldest.map(|addr| self.dead.remove(&addr));
-        }
-    }
-
-    /// Whether the node at this address was dead.
-    fn remove(&mut self, addr: &SocketAddr) -> bool {
-        !self.dead.is_empty() && self.dead.remove(addr).is_some()
+        Self { dead: Dated::default(), peer_max_age, last_wave: None }
     }
 
     pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
-        !self.dead.is_empty() && self.dead.contains_key(addr)
+        self.dead.contains(addr)
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
-        let kept = self.peer_max_age.max(ASKED_FOR);
-        self.dead.retain(|_, died| now.duration_since(*died) < kept);
+        self.dead.expire(self.peer_max_age.max(ASKED_FOR), now);
     }
 
     /// The dead node that announced this peer; none where it is of the living, or was announced
     /// after that node's death. Where nobody tells which node it was, any dead one of the peer's
     /// host counts.
     fn announcer(&self, peer: &SocketAddr, belief: &Belief, now: Instant) -> Option<SocketAddr> {
-        if self.dead.is_empty() {
-            return None;
-        }
-        let of_host = SocketAddr::new(peer.ip(), 0)..=SocketAddr::new(peer.ip(), u16::MAX);
-        self.dead.range(of_host).find_map(|(addr, died)| {
-            let ends = *died + self.peer_max_age;
-            let counts = match belief.is_from(peer, addr) {
+        self.dead.of_host(peer.ip()).find_map(|(addr, died)| {
+            let ends = died + self.peer_max_age;
+            let counts = match belief.is_from(peer, &addr) {
                 // Nobody announces for longer than `peer_max_age`.
                 Some(is_from) => is_from && belief.until <= ends,
                 None => true,
             };
-            (counts && now < ends).then_some(*addr)
+            (counts && now < ends).then_some(addr)
         })
-    }
-
-    fn some(&self, count: usize, rng: &mut impl Rng) -> Vec<SocketAddr> {
-        self.dead.keys().copied().sample(rng, count)
     }
 }
 
 impl Engine {
     /// A node is dead: what it announced goes. Returns whether there was anything.
     pub(super) fn died(&mut self, addr: SocketAddr, now: Instant) -> bool {
-        self.tombstones.insert(addr, now);
+        self.tombstones.dead.insert(addr, now);
+        self.rumours.remove(&addr);
         self.watching.forget(&addr);
         let mut ids = Vec::new();
         while let Some(contact) = self.table(&addr).node_at(&addr).map(|node| node.contact) {
@@ -118,11 +94,11 @@ impl Engine {
     /// A datagram came from this node. If it was taken for dead, it is told so, since what it
     /// announced is no more.
     pub(super) fn risen(&mut self, contact: Contact, ours: bool, now: Instant) {
-        if !self.tombstones.remove(&contact.addr) {
+        if !self.tombstones.dead.remove(&contact.addr) {
             return;
         }
         if ours {
-            self.send_news(contact, News::Forgotten, 0, now);
+            self.send_news(contact, &News::Forgotten, 0, now);
         }
         let recent = |at: Instant| now.duration_since(at) < WAVE_PAUSE;
         if !self.tombstones.last_wave.is_some_and(recent) {
@@ -133,7 +109,7 @@ impl Engine {
 
     /// Asks some of the dead whether they are back.
     pub(super) fn ask_for_the_dead(&mut self, count: usize, now: Instant) {
-        for addr in self.tombstones.some(count, &mut self.rng) {
+        for addr in self.tombstones.dead.addrs().sample(&mut self.rng, count) {
             self.query(addr, None, Method::Ping { watch: None }, Purpose::Ping, false, now);
         }
     }
@@ -147,6 +123,28 @@ impl Engine {
     ) -> Option<SocketAddr> {
         let dead = self.tombstones.announcer(peer, belief, now)?;
         (belief.node_port.is_some() || !self.lives_at(peer.ip())).then_some(dead)
+    }
+
+    /// Whether we know a node at this address, or a peer that it may have announced: whether its
+    /// death would change anything here.
+    pub(super) fn knows_of(&mut self, addr: &SocketAddr) -> bool {
+        let may_be = |peer: &SocketAddr, belief: &Belief| belief.is_from(peer, addr) != Some(false);
+        self.table(addr).node_at(addr).is_some()
+            || self.peers.any(addr.is_ipv6(), may_be)
+            || self.lookups.any(may_be)
+            || self.walks.values().any(|running| running.peers.iter().any(|(p, b)| may_be(p, b)))
+    }
+
+    /// A peer was found: if there is a rumour that the node which announced it is dead, that node
+    /// is asked.
+    pub(super) fn ask_after_announcer(&mut self, peer: &SocketAddr, belief: &Belief, now: Instant) {
+        let mut rumoured = self.rumours.of_host(peer.ip());
+        let announcer = rumoured.find(|(addr, _)| belief.is_from(peer, addr) != Some(false));
+        if let Some((addr, _)) = announcer {
+            drop(rumoured);
+            self.rumours.remove(&addr);
+            self.probe(addr, VERIFIED, Tell::Never, now);
+        }
     }
 
     /// Whether a node of this host is known.
@@ -169,7 +167,7 @@ mod tests {
     fn what_a_dead_node_announced_before_its_death_is_known() {
         let now = crate::clock::now();
         let mut tombstones = Tombstones::new(AGE);
-        tombstones.insert(addr(1, 7), now);
+        tombstones.dead.insert(addr(1, 7), now);
         let belief = |until, node_port| Belief { until, node_port };
         let announcer = |peer: SocketAddr, belief: Belief, now: Instant| {
             tombstones.announcer(&peer, &belief, now)
@@ -183,18 +181,5 @@ mod tests {
         let after = now + AGE + second;
         assert_eq!(announcer(addr(1, 80), belief(after, Some(7)), now), None, "announced since");
         assert_eq!(announcer(addr(1, 80), belief(before, None), now + AGE), None, "long ago");
-    }
-
-    #[test]
-    fn memory_is_bounded_and_ends() {
-        let now = crate::clock::now();
-        let mut tombstones = Tombstones::new(AGE);
-        for port in 1..=2000 {
-            tombstones.insert(addr(1, port), now + Duration::from_millis(port.into()));
-        }
-        assert_eq!(tombstones.dead.len(), CAPACITY);
-        assert!(!tombstones.contains(&addr(1, 1)) && tombstones.contains(&addr(1, 2000)));
-        tombstones.expire(now + ASKED_FOR + Duration::from_secs(2));
-        assert_eq!(tombstones.dead.len(), 0);
     }
 }

@@ -35,6 +35,8 @@ impl Engine {
         self.lookups.expire(now);
         self.announces.expire(now);
         self.tombstones.expire(now);
+        self.rumours.expire(self.settings.peer_max_age, now);
+        self.look_again(now);
         self.heartbeat(now);
         self.ask_for_the_dead(1, now);
         self.keep_alive(now);

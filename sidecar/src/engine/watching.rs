@@ -73,7 +73,17 @@ impl Engine {
         };
         let proven = node.round_trip.is_some();
         if self.watching.is_full() && !self.watching.watched.contains_key(&from.addr) {
-            return false;
+            // Who answered before goes before whoever may be nobody.
+            let unproven = |addr: &SocketAddr, watched: &Watched| {
+                let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
+                table.get(&watched.id).is_none_or(|node| node.round_trip.is_none())
+            };
+            let mut watched = self.watching.watched.iter();
+            let nobody = watched.find(|(addr, watched)| unproven(addr, watched));
+            let Some(nobody) = nobody.map(|(addr, _)| *addr).filter(|_| proven) else {
+                return false;
+            };
+            self.watching.forget(&nobody);
         }
         self.watching.watched.insert(from.addr, Watched { id: from.id, heard: now });
         if !proven {

@@ -1,6 +1,7 @@
 //! From a datagram to a message. Never panics, whatever the bytes.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bendy::decoding::{Decoder, Error, ListDecoder, Object};
@@ -105,6 +106,7 @@ fn query<'a>(name: &'a [u8], fields: Fields<'a>, read_only: bool) -> Query<'a> {
         b"get" => get(&fields),
         b"put" => put(fields),
         b"dead" => dead(&fields),
+        b"withdrawn" => withdrawn(&fields),
         b"forgotten" => Ok(Method::Forgotten),
         name => Ok(Method::Unknown { name: name.into() }),
     };
@@ -169,11 +171,21 @@ fn withdraw_peer<'a>(fields: &Fields<'a>) -> Read<'a> {
 }
 
 fn dead<'a>(fields: &Fields<'a>) -> Read<'a> {
-    const NAME: &str = "dead";
-    Ok(Method::Dead {
-        addr: need(fields.addr.and_then(read_peer), NAME, "addr")?,
-        depth: need(fields.depth.and_then(|depth| depth.try_into().ok()), NAME, "depth")?,
-    })
+    let (addr, depth) = notice(fields, "dead")?;
+    Ok(Method::Dead { addr, depth })
+}
+
+fn withdrawn<'a>(fields: &Fields<'a>) -> Read<'a> {
+    const NAME: &str = "withdrawn";
+    let (addr, depth) = notice(fields, NAME)?;
+    Ok(Method::Withdrawn { info_hash: info_hash(fields, NAME)?, addr, depth })
+}
+
+/// Whom a notice is about, and from which depth on it is to be told.
+fn notice(fields: &Fields<'_>, method: &'static str) -> Result<(SocketAddr, u8), Method<'static>> {
+    let addr = need(fields.addr.and_then(read_peer), method, "addr")?;
+    let depth = need(fields.depth.and_then(|depth| depth.try_into().ok()), method, "depth")?;
+    Ok((addr, depth))
 }
 
 fn get<'a>(fields: &Fields<'a>) -> Read<'a> {

@@ -1,5 +1,7 @@
 //! From a message to a datagram.
 
+use std::net::SocketAddr;
+
 use bendy::encoding::{AsString, Encoder, Error, SingleItemEncoder, SortedDictEncoder, ToBencode};
 use bendy::value::Value;
 
@@ -69,11 +71,13 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
             | Method::Unknown { .. }
             | Method::Invalid { .. } => id(&mut a)?,
             Method::Dead { addr, depth } => {
-                let mut compact = Vec::with_capacity(18);
-                write_addr(addr, &mut compact);
-                a.emit_pair(b"addr", AsString(compact))?;
-                a.emit_pair(b"depth", *depth)?;
+                notice(addr, *depth, &mut a)?;
                 id(&mut a)?;
+            }
+            Method::Withdrawn { info_hash, addr, depth } => {
+                notice(addr, *depth, &mut a)?;
+                id(&mut a)?;
+                a.emit_pair(b"info_hash", AsString(info_hash))?;
             }
             Method::FindNode { target } => {
                 id(&mut a)?;
@@ -115,6 +119,13 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
             _ => Ok(()),
         }
     })
+}
+
+fn notice(addr: &SocketAddr, depth: u8, a: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    let mut compact = Vec::with_capacity(18);
+    write_addr(addr, &mut compact);
+    a.emit_pair(b"addr", AsString(compact))?;
+    a.emit_pair(b"depth", depth)
 }
 
 /// `want` sorts after every other argument but `watch`, and `v`, which no query has beside it.

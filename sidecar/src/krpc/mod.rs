@@ -14,6 +14,7 @@
 //! | `ping` | `watch` | 1: tell the others if I fall silent; 0: no more |
 //! | answer to `ping` | `watch` | 1: I will |
 //! | `dead` | a query | the node at `addr` is silent; tell it to the `depth`-th subtree and deeper |
+//! | `withdrawn` | a query | the peer `addr` of `info_hash` is no more; tell it as above |
 //! | `forgotten` | a query | I took you for dead, and dropped what you announced |
 //!
 //! Who knows them says so by BEP 5's `v`, which is [`VERSION`].
@@ -173,6 +174,15 @@ pub enum Method<'a> {
         /// Tell it to those nodes that share this many leading bits with your id, or more.
         depth: u8,
     },
+    /// A peer was withdrawn (extension).
+    Withdrawn {
+        /// The name.
+        info_hash: Cow<'a, [u8]>,
+        /// The peer.
+        addr: SocketAddr,
+        /// As that of [`Method::Dead`].
+        depth: u8,
+    },
     /// I took you for dead, and dropped what you announced (extension).
     Forgotten,
     /// A method that we do not know.
@@ -201,6 +211,7 @@ impl Method<'_> {
             Self::Get { .. } => b"get",
             Self::Put(_) => b"put",
             Self::Dead { .. } => b"dead",
+            Self::Withdrawn { .. } => b"withdrawn",
             Self::Forgotten => b"forgotten",
             Self::Unknown { name } => name,
             Self::Invalid { name, .. } => name.as_bytes(),

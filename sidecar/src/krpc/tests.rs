@@ -53,6 +53,11 @@ fn method() -> impl Strategy<Value = Method<'static>> {
     prop_oneof![
         option::of(any::<bool>()).prop_map(|watch| Method::Ping { watch }),
         (addr(), any::<u8>()).prop_map(|(addr, depth)| Method::Dead { addr, depth }),
+        (bytes(400), addr(), any::<u8>()).prop_map(|(info_hash, addr, depth)| Method::Withdrawn {
+            info_hash,
+            addr,
+            depth
+        }),
         Just(Method::Forgotten),
         bytes(40).prop_map(|target| Method::FindNode { target }),
         bytes(400).prop_map(|info_hash| Method::GetPeers { info_hash }),

@@ -5,15 +5,10 @@ use std::time::Duration;
 use grape_tests::simulation::Link;
 use rstest::rstest;
 
-use super::fleet::{Fleet, longest};
+use super::fleet::{Fleet, longest, some};
 use super::{SECOND, far, steady};
 
 const GONE_WITHIN: Duration = Duration::from_secs(5);
-
-/// At most this many nodes, evenly chosen.
-fn some(nodes: &[usize], count: usize) -> Vec<usize> {
-    nodes.iter().copied().step_by(nodes.len().div_ceil(count)).collect()
-}
 
 #[rstest]
 #[case::three(3, 1, 8, 0)]

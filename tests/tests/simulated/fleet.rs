@@ -88,7 +88,7 @@ impl Fleet {
 
     /// Two nodes share a name, so that a lookup of it is answered from memory also after a death.
     /// One that restarted has the names of the one that it was.
-    fn name(&self, node: usize, n: usize) -> String {
+    pub(super) fn name(&self, node: usize, n: usize) -> String {
         let node = self.ips.iter().position(|ip| *ip == self.ips[node]).unwrap_or(node);
         format!("{}:service:{n}", node % self.count.div_ceil(2))
     }
@@ -176,4 +176,9 @@ pub(super) fn longest(mut times: Vec<Duration>) -> (Duration, Duration) {
     times.sort_unstable();
     let at = (times.len() * 99).div_ceil(100).saturating_sub(1);
     (times.last().copied().unwrap_or_default(), times.get(at).copied().unwrap_or_default())
+}
+
+/// At most this many nodes, evenly chosen.
+pub(super) fn some(nodes: &[usize], count: usize) -> Vec<usize> {
+    nodes.iter().copied().step_by(nodes.len().div_ceil(count)).collect()
 }

@@ -8,6 +8,7 @@ mod network;
 mod notices;
 mod partitions;
 mod rest;
+mod withdrawals;
 
 use std::net::SocketAddr;
 use std::time::Duration;

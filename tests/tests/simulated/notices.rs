@@ -9,13 +9,14 @@ use mainline::Id;
 use super::fleet::{Fleet, ip};
 use super::{SECOND, far, steady};
 
-fn dead(addr: SocketAddr, depth: u8) -> Vec<u8> {
-    let query = Query {
-        sender: Some(Id::from([9; 20])),
-        read_only: false,
-        want: Want::default(),
-        method: Method::Dead { addr, depth },
-    };
+fn dead(addr: SocketAddr) -> Vec<u8> {
+    notice(Method::Dead { addr, depth: 0 })
+}
+
+/// A query of a stranger.
+pub(super) fn notice(method: Method<'_>) -> Vec<u8> {
+    let sender = Some(Id::from([9; 20]));
+    let query = Query { sender, read_only: false, want: Want::default(), method };
     let transaction_id = b"aaaa".as_slice().into();
     krpc::encode(&Message { transaction_id, version: Some(VERSION), body: Body::Query(query) })
         .unwrap()
@@ -30,7 +31,7 @@ fn a_forged_notice_removes_nothing() {
         let addr = SocketAddr::new(ip(0, 7), PORT);
         for second in 0..10 {
             let stranger = SocketAddr::from(([10, 9, 9, 9], PORT));
-            fleet.network.forge(stranger, 3 + second, dead(addr, 0));
+            fleet.network.forge(stranger, 3 + second, dead(addr));
             let seen = fleet.watch(SECOND, &all, &[7]);
             assert!(seen.missed.is_empty(), "second {second}: {:?}", seen.missed);
         }
@@ -45,7 +46,7 @@ fn a_flood_of_forged_notices_is_bounded() {
     let flood = |fleet: &mut Fleet, second: u8| {
         for n in 0..2000u16 {
             let addr = SocketAddr::from(([10, 8, second, (n % 250) as u8], 1000 + n));
-            fleet.network.forge(stranger, usize::from(n % 40), dead(addr, 0));
+            fleet.network.forge(stranger, usize::from(n % 40), dead(addr));
         }
         let before = fleet.network.sent;
         fleet.run(SECOND);
