@@ -42,7 +42,7 @@ fn weather() -> impl Strategy<Value = Weather> {
             duplicates,
         },
     );
-    (3usize..40, 0usize..4, link, any::<u64>()).prop_flat_map(|(nodes, newcomers, link, seed)| {
+    (3usize..32, 0usize..4, link, any::<u64>()).prop_flat_map(|(nodes, newcomers, link, seed)| {
         let any_node = proptest::collection::vec(0..nodes, 1..6);
         (proptest::collection::vec(any::<usize>(), nodes), any_node.clone(), any_node).prop_map(
             move |(seeds, services, mut killed)| {
@@ -56,7 +56,7 @@ fn weather() -> impl Strategy<Value = Weather> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Loss, reordering, duplicates and churn: once messages settle, every name that a living
     /// service announces is found by every living node.

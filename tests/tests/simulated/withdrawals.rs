@@ -15,7 +15,6 @@ use super::{SECOND, far};
 #[rstest]
 #[case::three(3, 6)]
 #[case::thirty(30, 3)]
-#[case::three_hundred(300, 1)]
 fn what_was_withdrawn_is_gone_everywhere(#[case] count: usize, #[case] seeds: u64) {
     let mut times = Vec::new();
     for seed in 0..seeds {
@@ -52,7 +51,7 @@ fn what_is_announced_again_stays() {
         fleet.network.withdraw(7, &name, SERVICE);
         fleet.network.run(Duration::from_millis(pause));
         fleet.network.announce(7, &name, SERVICE);
-        fleet.watch(2 * SECOND, &all, &[7]);
+        fleet.watch(4 * SECOND, &all, &[7]);
         let seen = fleet.watch(2 * SECOND, &all, &[7]);
         assert!(seen.missed.is_empty(), "after {pause} ms: {:?}", seen.missed);
     }
