@@ -62,3 +62,22 @@ fn a_flood_of_forged_notices_is_bounded() {
     let seen = fleet.watch(3 * SECOND, &all, &all[..5]);
     assert!(seen.missed.is_empty(), "{:?}", seen.missed);
 }
+
+/// A forged notice has nobody ask a stranger whether it is there.
+#[test]
+fn nobody_is_asked_for_a_stranger_s_sake() {
+    let mut fleet = Fleet::new(1, &steady(), 20, 1, |_| false);
+    let mut pings = |forged: u16| {
+        let before = fleet.sent("ping");
+        let stranger = SocketAddr::from(([10, 9, 9, 9], PORT));
+        for n in 0..forged {
+            let addr = SocketAddr::from(([10, 8, 0, 1], 1000 + n));
+            fleet.network.forge(stranger, usize::from(n % 20), dead(addr));
+        }
+        fleet.run(3 * SECOND);
+        fleet.sent("ping") - before
+    };
+    let (at_rest, forged) = (pings(0), pings(100));
+    // Each of 20 Grapes hears of each of a hundred.
+    assert!(forged < at_rest + 100, "{forged} pings, {at_rest} at rest");
+}
