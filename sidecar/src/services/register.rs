@@ -78,7 +78,7 @@ pub(super) struct Changes {
 
 /// A service that a flag declares.
 #[derive(Debug, Default)]
-struct Declared {
+struct ByFlag {
     announced: bool,
     withdrew: Option<Instant>,
 }
@@ -102,7 +102,7 @@ struct Facts {
 
 impl Facts {
     /// Why a service at `port` is held back, if it is.
-    fn reason(&self, port: u16, declared: Option<&Declared>, now: Instant) -> Option<Reason> {
+    fn reason(&self, port: u16, declared: Option<&ByFlag>, now: Instant) -> Option<Reason> {
         if self.drained {
             return Some(Reason::Drained);
         }
@@ -129,7 +129,7 @@ pub(super) struct Register {
     max_services: usize,
     max_age: Duration,
     facts: Facts,
-    declared: BTreeMap<Service, Declared>,
+    declared: BTreeMap<Service, ByFlag>,
     /// In the order in which they were last announced: the oldest makes room first.
     own: LruCache<Service, Own>,
 }
@@ -146,7 +146,7 @@ impl Register {
                 conditions: vec![Health::Unknown; settings.conditions],
                 drained: false,
             },
-            declared: settings.declared.into_iter().map(|s| (s, Declared::default())).collect(),
+            declared: settings.declared.into_iter().map(|s| (s, ByFlag::default())).collect(),
             own: LruCache::unbounded(),
         }
     }
@@ -177,7 +177,7 @@ impl Register {
     pub(super) fn withdrew(&mut self, service: &Service, now: Instant) {
         self.own.pop(service);
         if let Some(declared) = self.declared.get_mut(service) {
-            *declared = Declared { announced: false, withdrew: Some(now) };
+            *declared = ByFlag { announced: false, withdrew: Some(now) };
         }
     }
 

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-use grape_tests::grape::Kind;
+use anyhow::ensure;
+use grape_tests::grape::{Grape, Kind};
 use grape_tests::ports::Port;
 use grape_tests::{our_grape, wait};
 use serde_json::json;
@@ -44,12 +45,12 @@ async fn it_is_announced_while_it_answers_and_is_ready() {
 }
 
 /// Waits until the Grape tells that the service is held back, and why.
-async fn held_back(grape: &grape_tests::grape::Grape, reason: &str) {
+async fn held_back(grape: &Grape, reason: &str) {
     let told = wait::until(&format!("it is held back since {reason}"), async || {
         let page = our_grape::status(grape.api()).await?;
         let told = page["heldBack"][0]["reason"].clone();
-        anyhow::ensure!(told == json!(reason), "{told}");
-        Ok(())
+        ensure!(told == json!(reason), "{told}");
+        anyhow::Ok(())
     });
     told.await.unwrap();
 }

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use grape_tests::figure;
-use grape_tests::grape::Kind;
+use grape_tests::grape::{Grape, Kind};
 use grape_tests::ports::Port;
-use tokio::net::UdpSocket;
+use grape_tests::{figure, our_grape, wait};
+use serde_json::json;
+use tokio::net::{TcpListener, UdpSocket};
+use tokio::time::timeout;
 
 use crate::{found, network, service};
 
@@ -33,8 +35,8 @@ async fn a_killed_service_is_withdrawn_and_back_when_it_is() {
     found("a service that was started again is found", other, NAME, &[port.number()]).await;
     found("a port that never answered is left alone", other, "never:answers", &[never_answers])
         .await;
-    let page = grape_tests::our_grape::status(beside.api()).await.unwrap();
-    assert_eq!(page["heldBack"], serde_json::json!([]), "{page:#}");
+    let page = our_grape::status(beside.api()).await.unwrap();
+    assert_eq!(page["heldBack"], json!([]), "{page:#}");
 }
 
 /// npm's Grapes know no withdrawal, and keep their own ages.
@@ -58,13 +60,12 @@ async fn among_npms_grapes_it_is_gone_with_its_age_at_the_latest() {
 
 /// Waits until the Grape has tried the ports of services at least once: one that dies before it was
 /// seen alive is left alone.
-async fn tried(grape: &grape_tests::grape::Grape) {
-    use tokio::net::TcpListener;
+async fn tried(grape: &Grape) {
     let proof = TcpListener::bind("127.0.0.1:0").await.unwrap();
     grape.announce("proof", proof.local_addr().unwrap().port()).await.unwrap();
     for _ in 0..2 {
-        tokio::time::timeout(grape_tests::wait::DEADLINE, proof.accept()).await.unwrap().unwrap();
+        timeout(wait::DEADLINE, proof.accept()).await.unwrap().unwrap();
     }
     let port = proof.local_addr().unwrap().port();
-    grape.call("withdraw", serde_json::json!(["proof", port])).await.unwrap();
+    grape.call("withdraw", json!(["proof", port])).await.unwrap();
 }
