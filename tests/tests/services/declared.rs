@@ -46,7 +46,8 @@ async fn it_is_announced_while_it_answers_and_is_ready() {
 
 /// Waits until the Grape tells that the service is held back, and why.
 async fn held_back(grape: &Grape, reason: &str) {
-    let told = wait::until(&format!("it is held back since {reason}"), async || {
+    let what = format!("it is held back since {reason}");
+    let told = wait::until(&what, async || {
         let page = our_grape::status(grape.api()).await?;
         let told = page["heldBack"][0]["reason"].clone();
         ensure!(told == json!(reason), "{told}");

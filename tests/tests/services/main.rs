@@ -53,7 +53,8 @@ async fn service(name: &str, port: u16, grape: &Grape) -> Process {
 async fn found(what: &str, grape: &Grape, name: &str, ports: &[u16]) {
     let start = Instant::now();
     let wanted: BTreeSet<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();
-    let seen = wait::until(&format!("{what}, as {grape} sees it"), async || {
+    let as_seen = format!("{what}, as {grape} sees it");
+    let seen = wait::until(&as_seen, async || {
         let found = grape.lookup(name).await?;
         ensure!(found == wanted, "{found:?}, not {wanted:?}");
         Ok(())
