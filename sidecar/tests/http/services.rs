@@ -69,7 +69,7 @@ async fn a_declared_service_is_announced_while_it_answers() {
         port: declared.port,
         reason: format!("{address} has not answered yet"),
     };
-    assert_eq!(status(&grape).await.held_back, [held_back.clone()]);
+    assert_eq!(status(&grape).await.held_back, std::slice::from_ref(&held_back));
     let brief = Raw::connect(grape.api_addr()).await.get("/status?brief").await.body;
     assert!(brief.contains(r#""heldBack":[]"#), "{brief}");
 
