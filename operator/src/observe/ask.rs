@@ -92,6 +92,7 @@ mod tests {
             api_address: address,
             admin_address: Some(address),
             dht_address: address,
+            held_back: Vec::new(),
             node: Status {
                 id: "a".repeat(40),
                 ready: true,
