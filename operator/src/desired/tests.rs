@@ -98,7 +98,24 @@ fn the_dht_is_open_to_services_of_the_namespaces_that_are_let_in() {
         ["{}", "{from: All}", "{from: Selector, selector: {matchLabels: {team: shop}}}"].map(of);
     assert_eq!(all[..2], same[..]);
     assert_eq!(selected[..2], same[..]);
-    insta::assert_yaml_snapshot!([&all[2], &selected[2]], @"");
+    insta::assert_yaml_snapshot!([&all[2], &selected[2]], @"
+    - namespaceSelector: {}
+      podSelector:
+        matchExpressions:
+          - key: grenache.dev/cluster
+            operator: In
+            values:
+              - trading.market
+    - namespaceSelector:
+        matchLabels:
+          team: shop
+      podSelector:
+        matchExpressions:
+          - key: grenache.dev/cluster
+            operator: In
+            values:
+              - trading.market
+    ");
 }
 
 fn hash(desired: &Desired) -> &str {
