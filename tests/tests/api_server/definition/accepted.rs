@@ -54,6 +54,9 @@ const SPECS: &[&str] = &[
     "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [\
       {key: team, operator: In, values: [a, b]}, {key: a.b/c, operator: Exists, values: []}, \
       {key: team, operator: NotIn, values: ['']}, {key: d, operator: DoesNotExist}]}}}}",
+    "{injection: {namespaces: {from: Selector, selector: {matchLabels: null, matchExpressions: null}}}}",
+    "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [\
+      {key: a, operator: Exists, values: null}]}}}}",
     "{injection: {namespaces: {selector: null}, resources: {limits: {cpu: 1}}}}",
     "{injection: {namespaces: null, resources: null, repair: null}}",
     "{injection: {resources: {requests: {}}}}",
