@@ -222,13 +222,11 @@ fn object_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-/// As a Service may be called, and so that `-tls` fits behind it.
 fn service_name(text: &str) -> Result<String, String> {
-    if text.len() > 59 || !text.starts_with(|it: char| it.is_ascii_lowercase()) || !is_dns_label(text)
-    {
+    if !text.starts_with(|first: char| first.is_ascii_lowercase()) || !is_dns_label(text) {
         return Err(format!(
             "{text:?} is no name of a Service; expected lower-case letters, digits and '-', a letter \
-             first, 59 characters at most, as in grape-operator-webhook"
+             first, 63 characters at most, as in grape-operator-webhook"
         ));
     }
     Ok(text.to_owned())

@@ -12,3 +12,4 @@ mod leadership;
 mod lifetime;
 mod process;
 mod proxy;
+mod webhook;
