@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 pub use health::Health;
@@ -201,7 +202,8 @@ mod tests {
             (&after, "grape_operator_queue_depth 3".to_owned()),
             (
                 &after,
-                "grape_operator_injections_total{reason=\"PortTaken\",result=\"refused\"} 1".to_owned(),
+                "grape_operator_injections_total{reason=\"PortTaken\",result=\"refused\"} 1"
+                    .to_owned(),
             ),
             (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.05\"}} 0")),
             (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.1\"}} 1")),

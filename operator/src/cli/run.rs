@@ -368,7 +368,8 @@ mod tests {
     fn parse(flags: &[&str]) -> Result<(Option<webhook::Settings>, Settings), String> {
         let words = ["run"].into_iter().chain(flags.iter().copied()).map(OsString::from);
         let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
-        let all = command.args.webhook().and_then(|webhook| Ok((webhook, command.args.settings()?)));
+        let all =
+            command.args.webhook().and_then(|webhook| Ok((webhook, command.args.settings()?)));
         all.map_err(|error| format!("{error:#}"))
     }
 

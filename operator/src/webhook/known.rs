@@ -42,7 +42,10 @@ pub struct Asked {
 impl Known {
     /// Begins to watch clusters in these namespaces, or in all if there are none, and all
     /// namespaces. The copies are filled while the future is polled, which does not end.
-    pub fn watch(client: &Client, namespaces: &[String]) -> (Self, impl Future<Output = ()> + use<>) {
+    pub fn watch(
+        client: &Client,
+        namespaces: &[String],
+    ) -> (Self, impl Future<Output = ()> + use<>) {
         let mut changes = SelectAll::new();
         let all = namespaces.is_empty().then_some(None);
         let each = all.into_iter().chain(namespaces.iter().cloned().map(Some));

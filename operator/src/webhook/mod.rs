@@ -97,7 +97,8 @@ pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> an
         let admission = Arc::clone(&admission);
         async move { admission.answer(body).await }
     };
-    let serving = server::serve(listener, TlsAcceptor::from(Arc::new(config)), answer, stop.clone());
+    let serving =
+        server::serve(listener, TlsAcceptor::from(Arc::new(config)), answer, stop.clone());
     let [keeping, watching, telling] = tasks;
     tokio::select! {
         () = serving => {}
@@ -124,7 +125,8 @@ fn keep(
             let address = (!bind.ip().is_unspecified()).then(|| bind.ip().to_string());
             let service = format!("{name}.{namespace}");
             let names = [format!("{service}.svc"), service.clone(), name.clone()];
-            let terms = Terms { names: names.into_iter().chain(address).collect(), life: *lifetime };
+            let terms =
+                Terms { names: names.into_iter().chain(address).collect(), life: *lifetime };
             let secret = (namespace, format!("{name}-tls"));
             tokio::spawn(Keeper::new(client, secret, service, terms, served).keep())
         }

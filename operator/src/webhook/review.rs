@@ -52,9 +52,8 @@ pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
     if (&**kind, &**version) != ("AdmissionReview", VERSION) {
         return Err(Unreadable::NoReview(format!("it is {kind:?} of {version:?}")));
     }
-    let request: AdmissionRequest<Pod> = review
-        .try_into()
-        .map_err(|_| Unreadable::NoReview("it has no request".to_owned()))?;
+    let request: AdmissionRequest<Pod> =
+        review.try_into().map_err(|_| Unreadable::NoReview("it has no request".to_owned()))?;
     let resource = &request.resource;
     if (&*resource.group, &*resource.resource) != ("", "pods") || request.sub_resource.is_some() {
         let of = request.sub_resource.as_deref().unwrap_or_default();

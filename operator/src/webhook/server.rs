@@ -136,11 +136,7 @@ async fn connection<A, F>(
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
-        .max_buf_size(MAX_HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -76,7 +76,8 @@ impl Told {
             Verdict::Refuse { message, .. } => (message, true),
         };
         let note = format!("Pod {name}: {message}");
-        let news = controller(namespace, pod).or(other).map(|about| News { about, reason, refused, note });
+        let news =
+            controller(namespace, pod).or(other).map(|about| News { about, reason, refused, note });
         if news.is_none_or(|news| self.events.try_send(news).is_err()) {
             warn!(namespace, name, %reason, refused, "{message}");
         }
@@ -183,7 +184,10 @@ mod tests {
         };
         pod.metadata.owner_references = Some(vec![by("other", false), by("web", true)]);
         let found = controller("shop", &pod).unwrap();
-        assert_eq!((found.name.as_deref(), found.namespace.as_deref()), (Some("web"), Some("shop")));
+        assert_eq!(
+            (found.name.as_deref(), found.namespace.as_deref()),
+            (Some("web"), Some("shop"))
+        );
     }
 
     #[test]

@@ -126,7 +126,10 @@ fn where_somebody_else_keeps_the_certificate_the_webhook_only_reads() {
     let role: ClusterRole = named(rendered.all(), "grape-operator-webhook.ops");
     assert_eq!(rights(role.rules), expected(&WEBHOOK[..1]));
     let roles: Vec<Role> = rendered.all();
-    assert_eq!(roles.iter().map(ResourceExt::name_any).collect::<Vec<_>>(), ["grape-operator-leases"]);
+    assert_eq!(
+        roles.iter().map(ResourceExt::name_any).collect::<Vec<_>>(),
+        ["grape-operator-leases"]
+    );
 }
 
 #[test]

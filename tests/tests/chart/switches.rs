@@ -58,7 +58,14 @@ fn by_default_there_is_what_every_cluster_takes() {
 #[case("serviceAccount.create=false", &[], &["ServiceAccount ops/grape-operator"])]
 #[case("podDisruptionBudget.enabled=false", &[], &["PodDisruptionBudget ops/grape-operator"])]
 #[case("replicas=1", &[], &["PodDisruptionBudget ops/grape-operator"])]
-#[case("replicas=0", &[], &["PodDisruptionBudget ops/grape-operator"])]
+#[case(
+    "replicas=0",
+    &[],
+    &[
+        "MutatingWebhookConfiguration grape-operator-webhook.ops",
+        "PodDisruptionBudget ops/grape-operator"
+    ]
+)]
 #[case("serviceMonitor.enabled=true", &["ServiceMonitor ops/grape-operator"], &[])]
 #[case("prometheusRule.enabled=true", &["PrometheusRule ops/grape-operator"], &[])]
 #[case("networkPolicy.enabled=true", &["NetworkPolicy ops/grape-operator"], &[])]

@@ -142,7 +142,8 @@ async fn an_upgrade_leaves_the_certificate_and_who_believes_it() {
     run(&["install", "grape-operator", chart, "--namespace=ops", "--create-namespace"]);
     let configurations: Api<MutatingWebhookConfiguration> = Api::all(server.client());
     let secrets: Api<Secret> = Api::namespaced(server.client(), "ops");
-    let operator = PatchParams { field_manager: Some("grape-operator".to_owned()), ..<_>::default() };
+    let operator =
+        PatchParams { field_manager: Some("grape-operator".to_owned()), ..<_>::default() };
     let trust = |name: &str| json!({"name": name, "clientConfig": {"caBundle": "Q0E="}});
     let names = ["pods.inject.grenache.dev", "namespaces.inject.grenache.dev"];
     let trusted = Patch::Strategic(json!({"webhooks": names.map(trust)}));

@@ -67,8 +67,9 @@ impl Keeper {
     pub async fn keep(self) {
         let mut secrets =
             watch_object(self.secrets.clone(), &self.secret).default_backoff().boxed();
-        let mut configurations =
-            watch_object(self.configurations.clone(), &self.configuration).default_backoff().boxed();
+        let mut configurations = watch_object(self.configurations.clone(), &self.configuration)
+            .default_backoff()
+            .boxed();
         // Outer: whether it is known what there is.
         let (mut secret, mut configuration) = (None, None);
         let mut pause = LONGEST;
@@ -112,40 +113,36 @@ impl Keeper {
             warn!(secret = self.secret, %problem, "the certificate is made anew");
             None
         });
-        let mut trusted = false;
+        let (mut trusted, mut told) = (false, Ok(()));
         if let (Some(found), Some(_)) = (&found, &chain) {
             if self.served.serve(found.certificate.as_bytes(), found.key.as_bytes())? {
                 info!(secret = self.secret, "serving another certificate");
             }
-            trusted = match configuration {
+            match configuration {
                 // Nobody asks, then.
-                Some(None) => true,
+                Some(None) => trusted = true,
                 Some(Some(configuration)) => {
-                    self.publish(configuration, &found.authorities).await?;
-                    is_trusted(configuration, &found.authorities)
+                    told = self.publish(configuration, &found.authorities).await;
+                    trusted = is_trusted(configuration, &found.authorities);
                 }
-                None => false,
-            };
+                None => {}
+            }
         }
         let next = decide(chain.as_ref(), trusted, &self.terms, now);
         if let Next::Keep(until) = next {
             let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             // Whole seconds are what certificates know of.
-            return Ok((pause + Duration::from_millis(100)).min(LONGEST));
+            return told.map(|()| (pause + Duration::from_millis(100)).min(LONGEST));
         }
         let made = renew(found.as_ref(), next, &self.terms, now);
         self.write(secret, made.context("cannot make a certificate")?, next).await?;
-        Ok(AGAIN)
+        told.map(|()| AGAIN)
     }
 
     /// Writes the Secret, unless somebody else did meanwhile: the watch tells what it is then.
-    async fn write(
-        &self,
-        secret: Option<&Secret>,
-        made: Bundle,
-        next: Next,
-    ) -> anyhow::Result<()> {
-        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+    async fn write(&self, secret: Option<&Secret>, made: Bundle, next: Next) -> anyhow::Result<()> {
+        let params =
+            PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = match secret {
             Some(secret) => {
                 // Its version is in it.
@@ -155,8 +152,7 @@ impl Keeper {
             None => {
                 let metadata =
                     ObjectMeta { name: Some(self.secret.clone()), ..ObjectMeta::default() };
-                let object =
-                    Secret { metadata, data: Some(made.data()), ..Secret::default() };
+                let object = Secret { metadata, data: Some(made.data()), ..Secret::default() };
                 self.secrets.create(&params, &object).await
             }
         };

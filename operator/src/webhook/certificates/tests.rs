@@ -42,7 +42,8 @@ fn verify(authorities: &str, certificate: &str, now: Timestamp) -> Result<(), ru
         roots.add(root.unwrap()).unwrap();
     }
     let provider = ring::default_provider().into();
-    let verifier = WebPkiServerVerifier::builder_with_provider(std::sync::Arc::new(roots), provider);
+    let verifier =
+        WebPkiServerVerifier::builder_with_provider(std::sync::Arc::new(roots), provider);
     let shown = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
     let name = ServerName::try_from(NAME).unwrap();
     let now = UnixTime::since_unix_epoch(seconds(now.as_second().try_into().unwrap()));

@@ -55,7 +55,9 @@ async fn server() -> Server {
 impl Server {
     async fn connect(&self, protocol: &str) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.bundle.authorities.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.bundle.authorities.as_bytes()).unwrap())
+            .unwrap();
         let provider = rustls::crypto::ring::default_provider();
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()

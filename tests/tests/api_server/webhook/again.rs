@@ -57,8 +57,7 @@ impl Injector {
         let served = Served::default();
         served.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
         let port = Port::take().unwrap();
-        let listener =
-            grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
+        let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
         let tls = TlsAcceptor::from(Arc::new(served.config().unwrap()));
         let answer = |body| async move { server::json(add(&body)) };
         let serving = server::serve(listener, tls, answer, CancellationToken::new());

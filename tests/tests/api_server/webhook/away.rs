@@ -18,7 +18,8 @@ async fn without_an_operator_the_policy_counts() {
 
     // A pod that asks itself is not made; one whose namespace asks is made without.
     let refused = scene.try_pod(&pod("asks", CLUSTER)).await.unwrap_err().to_string();
-    let called = "failed calling webhook \"pods.inject.grenache.dev\": failed to call webhook: Post ";
+    let called =
+        "failed calling webhook \"pods.inject.grenache.dev\": failed to call webhook: Post ";
     assert!(refused.contains(called), "{refused}");
     let made = scene.try_pod(&pod("does-not-ask", &[])).await.unwrap();
     assert!(!is_injected(&made));

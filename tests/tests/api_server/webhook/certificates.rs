@@ -4,8 +4,11 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grape::clock;
+use grape_operator::webhook::certificates::decide::{Next, Terms, renew};
 use grape_tests::wait;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::jiff::Timestamp;
 use kube::Api;
 use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
@@ -23,8 +26,7 @@ async fn rotation_leaves_nobody_unanswered() {
     let scene = Scene::new().await;
     let flag = format!("--webhook-certificate-lifetime={}s", LIFE.as_secs());
     // Both at once: one of them makes the authority, and the other takes it.
-    let (one, two) =
-        tokio::join!(scene.replica("one", &[&flag]), scene.replica("two", &[&flag]));
+    let (one, two) = tokio::join!(scene.replica("one", &[&flag]), scene.replica("two", &[&flag]));
     scene.configure([&one.url(), &two.url()]).await;
     let fail = WEBHOOKS.map(|name| json!({"name": name, "failurePolicy": "Fail"}));
     scene.reconfigure(json!(fail)).await;
@@ -68,7 +70,8 @@ async fn what_others_break_is_put_right() {
 
     let before = scene.bundles().await;
     for bundle in [json!("Q0E="), json!(null)] {
-        let broken = WEBHOOKS.map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}));
+        let broken =
+            WEBHOOKS.map(|name| json!({"name": name, "clientConfig": {"caBundle": bundle}}));
         scene.reconfigure(json!(broken)).await;
         wait::until("the caBundle is as it was", async || {
             let now = scene.bundles().await;
@@ -109,19 +112,9 @@ async fn what_others_break_is_put_right() {
 async fn somebody_else_may_keep_the_certificate() {
     let scene = Scene::new().await;
     let folder = tempfile::tempdir().unwrap();
-    let mut made = Vec::new();
-    for _ in 0..2 {
-        let names = vec!["x.ops.svc".to_owned(), "127.0.0.1".to_owned()];
-        let terms = grape_operator::webhook::certificates::decide::Terms {
-            names,
-            life: Duration::from_secs(3600),
-        };
-        let next = grape_operator::webhook::certificates::decide::Next::Anew;
-        let now = k8s_openapi::jiff::Timestamp::now();
-        made.push(
-            grape_operator::webhook::certificates::decide::renew(None, next, &terms, now).unwrap(),
-        );
-    }
+    let names = vec!["x.ops.svc".to_owned(), "127.0.0.1".to_owned()];
+    let terms = Terms { names, life: Duration::from_secs(3600) };
+    let made = [(); 2].map(|()| renew(None, Next::Anew, &terms, Timestamp::now()).unwrap());
     let write = |number: usize| {
         std::fs::write(folder.path().join("tls.crt"), &made[number].certificate).unwrap();
         std::fs::write(folder.path().join("tls.key"), &made[number].key).unwrap();
@@ -129,17 +122,15 @@ async fn somebody_else_may_keep_the_certificate() {
     write(0);
     let flag = format!("--webhook-certificates={}", folder.path().display());
     let one = scene.replica("one", &[&flag]).await;
-    for number in 0..2 {
+    for (number, bundle) in made.iter().enumerate() {
         write(number);
-        let bundle = k8s_openapi::ByteString(made[number].authorities.clone().into_bytes());
-        let config = WEBHOOKS.map(|name| json!({
-            "name": name,
-            "clientConfig": {"url": one.url(), "caBundle": bundle},
-        }));
+        let trusted = ByteString(bundle.authorities.clone().into_bytes());
+        let client = json!({"url": one.url(), "caBundle": trusted});
         if number == 0 {
-            scene.make_configuration(json!(config)).await;
+            scene.make_configuration([client.clone(), client]).await;
         } else {
-            scene.reconfigure(json!(config)).await;
+            let webhooks = WEBHOOKS.map(|name| json!({"name": name, "clientConfig": client}));
+            scene.reconfigure(json!(webhooks)).await;
         }
         scene.until_asked().await;
     }

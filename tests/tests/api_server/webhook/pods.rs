@@ -41,8 +41,7 @@ async fn count(replica: &Replica, result: &str, reason: &str) -> f64 {
 /// What events tell of, as `REASON KIND NAME: NOTE`.
 async fn events(scene: &Scene, namespace: &str) -> Vec<String> {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("events.k8s.io", "v1", "Event"));
-    let events: Api<DynamicObject> =
-        Api::namespaced_with(scene.server.client(), namespace, &kind);
+    let events: Api<DynamicObject> = Api::namespaced_with(scene.server.client(), namespace, &kind);
     let all = events.list(&ListParams::default()).await.unwrap().items;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let told = all.iter().map(|it| {
@@ -134,7 +133,8 @@ async fn a_namespace_asks_for_its_pods(scene: &Scene, replica: &Replica) {
     let made = pods.get("left-out").await.unwrap();
     assert_eq!(made.spec.unwrap().init_containers, None);
     let events = events(scene, SHOP).await;
-    let told = events.iter().filter(|it| it.starts_with("NamespaceNotAllowed GrapeCluster market: "));
+    let told =
+        events.iter().filter(|it| it.starts_with("NamespaceNotAllowed GrapeCluster market: "));
     assert_eq!(told.count(), 1, "{events:#?}");
 
     // What the pod asks for itself is refused.

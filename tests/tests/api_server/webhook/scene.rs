@@ -11,7 +11,9 @@ use grape_tests::ports::Port;
 use grape_tests::wait;
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Secret};
-use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams};
+use kube::api::{
+    Api, ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams, PostParams,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -78,17 +80,7 @@ impl Scene {
     /// Makes the chart's configuration, with an address for each of its webhooks instead of the
     /// Service, and waits until it is told whom to believe.
     pub async fn configure(&self, urls: [&str; 2]) {
-        let chart = script(&["--show-only=templates/webhook.yaml"]);
-        let documents = serde_yaml::Deserializer::from_str(&chart);
-        let mut objects = documents.map(|each| Value::deserialize(each).unwrap());
-        let mut object =
-            objects.find(|each| each["kind"] == "MutatingWebhookConfiguration").unwrap();
-        for (webhook, url) in object["webhooks"].as_array_mut().unwrap().iter_mut().zip(urls) {
-            webhook["clientConfig"] = json!({"url": url});
-        }
-        let apply = PatchParams::apply("grape-tests").force();
-        let object = Patch::Apply(&object);
-        self.configurations().patch(CONFIGURATION, &apply, &object).await.unwrap();
+        self.make_configuration(urls.map(|url| json!({"url": url}))).await;
         wait::until("API servers are told whom to believe", async || {
             let bundles = self.bundles().await;
             let authorities = self.secret("ca.crt").await;
@@ -98,6 +90,22 @@ impl Scene {
         .await
         .unwrap();
         self.until_asked().await;
+    }
+
+    /// Makes the chart's configuration, with another `clientConfig` for each of its webhooks.
+    pub async fn make_configuration(&self, clients: [Value; 2]) {
+        let chart = rendered(&["--show-only=templates/webhook.yaml"]);
+        let documents = serde_yaml::Deserializer::from_str(&chart);
+        let mut objects = documents.map(|each| Value::deserialize(each).unwrap());
+        let mut object =
+            objects.find(|each| each["kind"] == "MutatingWebhookConfiguration").unwrap();
+        let webhooks = object["webhooks"].as_array_mut().unwrap();
+        for (webhook, client) in webhooks.iter_mut().zip(clients) {
+            webhook["clientConfig"] = client;
+        }
+        let apply = PatchParams::apply("grape-tests").force();
+        let object = Patch::Apply(&object);
+        self.configurations().patch(CONFIGURATION, &apply, &object).await.unwrap();
     }
 
     /// Waits until the API server goes by the configuration as it is: it reads it a moment late.
@@ -193,16 +201,16 @@ pub fn pod(name: &str, labels: &[(&str, &str)]) -> Value {
 pub fn is_injected(pod: &Pod) -> bool {
     let spec = pod.spec.as_ref().unwrap();
     let first = spec.init_containers.iter().flatten().next();
-    let has = first.is_some_and(|it| {
-        it.name == "grape" && it.restart_policy.as_deref() == Some("Always")
-    });
-    has && spec.containers.iter().all(|it| {
-        it.env.iter().flatten().any(|variable| variable.name == "GRAPE_URL")
-    })
+    let has = first
+        .is_some_and(|it| it.name == "grape" && it.restart_policy.as_deref() == Some("Always"));
+    has && spec
+        .containers
+        .iter()
+        .all(|it| it.env.iter().flatten().any(|variable| variable.name == "GRAPE_URL"))
 }
 
 /// What helm renders of the chart in the operator's namespace.
-fn script(flags: &[&str]) -> String {
+fn rendered(flags: &[&str]) -> String {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut helm = Command::new(tools::binary("helm").unwrap());
     helm.args(["template", "grape-operator"]).arg(chart.join("charts/grape-operator"));
@@ -214,9 +222,9 @@ fn account(server: &ApiServer, folder: &Path) -> PathBuf {
     let kubectl = server.kubectl().unwrap();
     let files = ["rbac", "leases", "serviceaccount", "webhook-rights"];
     let files = files.map(|file| format!("--show-only=templates/{file}.yaml"));
-    let rendered = folder.join("rendered.yaml");
-    fs::write(&rendered, script(&files.each_ref().map(String::as_str))).unwrap();
-    kubectl.run(["apply", "--filename", rendered.to_str().unwrap()]).unwrap();
+    let file = folder.join("rendered.yaml");
+    fs::write(&file, rendered(&files.each_ref().map(String::as_str))).unwrap();
+    kubectl.run(["apply", "--filename", file.to_str().unwrap()]).unwrap();
     let token = kubectl.run(["create", "token", "grape-operator", "--namespace", OPS]).unwrap();
     let text = fs::read_to_string(server.kubeconfig()).unwrap();
     let mut config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
