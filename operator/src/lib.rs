@@ -13,6 +13,7 @@
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
+//! | [`webhook`] | pods that ask for a Grape, changed as they are made | the election |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
 //! | [`check`] | whether an installed operator works | how it works |
 //! | [`stop`] | signals that ask the command to end | |
@@ -35,3 +36,4 @@ pub mod observe;
 pub mod process;
 pub mod stop;
 pub mod validate;
+pub mod webhook;

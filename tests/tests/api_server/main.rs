@@ -13,3 +13,4 @@ mod leadership;
 mod lifetime;
 mod process;
 mod proxy;
+mod webhook;
