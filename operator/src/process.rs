@@ -59,6 +59,8 @@ pub struct Settings {
 pub struct Context {
     /// A client, whose API server has answered.
     pub client: Client,
+    /// Another one, which tries nothing again that is refused for now.
+    pub once: Client,
     /// Where the operator's own pods and its Lease are.
     pub namespace: String,
     /// What is told to Prometheus.
@@ -120,7 +122,12 @@ pub async fn run_until(
         concurrency = settings.concurrency,
         "starting"
     );
-    let client = Client::try_from(config).context("the Kubernetes configuration cannot be used")?;
+    let client = |retries| {
+        let mut config = config.clone();
+        config.default_retry = retries;
+        Client::try_from(config).context("the Kubernetes configuration cannot be used")
+    };
+    let (client, once) = (client(true)?, client(false)?);
 
     let address = settings.admin;
     let listener = grape::http::bind(Some(address.ip()), address.port())
@@ -131,7 +138,7 @@ pub async fn run_until(
     let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
     let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
 
-    let context = Context { client, namespace, metrics, stop, settings: Arc::new(settings) };
+    let context = Context { client, once, namespace, metrics, stop, settings: Arc::new(settings) };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
@@ -149,7 +156,7 @@ async fn work(
     readiness: &Readiness,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context.clone();
+    let Context { client, namespace, metrics, stop, settings, .. } = context.clone();
     let Some(reached) = stop.run_until_cancelled(reach(&client, url)).await else { return Ok(()) };
     reached?;
     readiness.ready();

@@ -226,9 +226,10 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// What the leader does.
 async fn control(context: Context) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context;
+    let Context { client, once, namespace, metrics, stop, settings } = context;
     controller::run(controller::Setup {
         client,
+        once,
         metrics,
         namespaces: settings.watch_namespaces.clone(),
         concurrency: settings.concurrency.try_into().unwrap_or(u16::MAX),

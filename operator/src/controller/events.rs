@@ -11,7 +11,7 @@ use tracing::{info, warn};
 
 use super::apply::MANAGER;
 use super::objects::Applied;
-use super::report::reasons;
+use super::report::{self, reasons};
 use super::stores::Stored;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
@@ -76,6 +76,31 @@ impl Events {
     pub async fn pool_removed(&self, cluster: &GrapeCluster, set: &str) {
         let note = format!("Removed the StatefulSet {set}: its pool is not in the spec.");
         self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
+    }
+
+    /// Tells of pods that newly run without their Grape.
+    pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String]) {
+        let runs = if pods.len() == 1 { "runs without its" } else { "run without their" };
+        let note = format!(
+            "{} {runs} Grape: the webhook did not answer when they were made.",
+            report::few(pods)
+        );
+        let reason = reasons::PODS_WITHOUT_GRAPE;
+        self.publish(cluster, EventType::Warning, reason, "Inject", note).await;
+    }
+
+    /// Tells that a pod was evicted, for its controller to make it anew.
+    pub async fn repaired(&self, cluster: &GrapeCluster, pod: &str) {
+        let note = format!("Evicted {pod}, to be made anew with its Grape.");
+        self.publish(cluster, EventType::Normal, reasons::REPAIRED, "Evict", note).await;
+    }
+
+    /// Tells that pods of a controller are no more evicted.
+    pub async fn repaired_in_vain(&self, cluster: &GrapeCluster, controller: &str) {
+        let note = format!(
+            "A pod of {controller} was evicted, and came back no better: no more of its pods are."
+        );
+        self.publish(cluster, EventType::Warning, reasons::REPAIRED_IN_VAIN, "Evict", note).await;
     }
 
     /// Tells that a cluster cannot be read at all.
