@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, Probe};
+use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec, Probe};
 use kube::ResourceExt;
 use kube::core::ObjectMeta;
 
@@ -81,6 +81,16 @@ impl Maker {
     /// its pod ends by itself; the pods of a node itself are not the API server's.
     pub fn replaces(&self) -> bool {
         !matches!(&*self.kind, "Job" | "Node")
+    }
+
+    /// It, for an event.
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            kind: Some(self.kind.clone()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            ..ObjectReference::default()
+        }
     }
 }
 

@@ -112,7 +112,7 @@ impl Repair {
 
     /// What to do next for the `pods` of the cluster, those on their way out among them. Also the
     /// controllers that have newly proved to be repaired in vain.
-    pub fn next(&mut self, pods: &[Member], now: Timestamp) -> (Step, Vec<String>) {
+    pub fn next(&mut self, pods: &[Member], now: Timestamp) -> (Step, Vec<Maker>) {
         let mut news = Vec::new();
         if let Some(under_way) = self.under_way.take() {
             match under_way.stands(pods, now) {
@@ -121,10 +121,10 @@ impl Repair {
                     return (time.map_or(Step::Rest, Step::Wait), news);
                 }
                 Stands::Well => {}
-                Stands::InVain => news.push(under_way.maker.to_string()),
+                Stands::InVain => news.push(under_way.maker),
             }
         }
-        self.in_vain.extend(news.iter().cloned());
+        self.in_vain.extend(news.iter().map(Maker::to_string));
         let bare = || pods.iter().filter(|it| it.is_without_grape()).map(|it| &it.pod);
         let makers: BTreeSet<_> =
             bare().filter_map(|pod| Some(pod.maker.as_ref()?.to_string())).collect();
