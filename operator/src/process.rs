@@ -60,6 +60,8 @@ pub struct Settings {
 pub struct Context {
     /// A client, whose API server has answered.
     pub client: Client,
+    /// Another one, which tries nothing again that is refused for now.
+    pub once: Client,
     /// Where the operator's own pods and its Lease are.
     pub namespace: String,
     /// What is told to Prometheus.
@@ -138,7 +140,12 @@ pub async fn run_until(
         concurrency = settings.concurrency,
         "starting"
     );
-    let client = Client::try_from(config).context("the Kubernetes configuration cannot be used")?;
+    let client = |retries| {
+        let mut config = config.clone();
+        config.default_retry = retries;
+        Client::try_from(config).context("the Kubernetes configuration cannot be used")
+    };
+    let (client, once) = (client(true)?, client(false)?);
 
     let address = settings.admin;
     let listener = grape::http::bind(Some(address.ip()), address.port())
@@ -149,7 +156,7 @@ pub async fn run_until(
     let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
     let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
 
-    let context = Context { client, namespace, metrics, stop, settings: Arc::new(settings) };
+    let context = Context { client, once, namespace, metrics, stop, settings: Arc::new(settings) };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
@@ -193,7 +200,7 @@ async fn elect(
     readiness: &Readiness,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context.clone();
+    let Context { client, namespace, metrics, stop, settings, .. } = context.clone();
     let election = leader::Settings {
         namespace,
         lease: settings.lease.clone(),

@@ -317,7 +317,7 @@ async fn serve(
     context: Context,
     readiness: &Readiness,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context;
+    let Context { client, namespace, metrics, stop, settings, .. } = context;
     let setup = webhook::Setup {
         client,
         namespace,
@@ -332,9 +332,10 @@ async fn serve(
 
 /// What the leader does.
 async fn control(context: Context) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context;
+    let Context { client, once, namespace, metrics, stop, settings } = context;
     controller::run(controller::Setup {
         client,
+        once,
         metrics,
         namespaces: settings.watch_namespaces.clone(),
         concurrency: settings.concurrency.try_into().unwrap_or(u16::MAX),

@@ -93,6 +93,13 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
         json_path = ".status.endpoint"
     ),
     printcolumn(
+        name = "Sidecars",
+        type_ = "string",
+        priority = 1,
+        description = "Grapes in pods of services that run, of those that should.",
+        json_path = ".status.summary.sidecars"
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         priority = 1,

@@ -9,12 +9,14 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Surroundings, labels, metadata};
 use crate::cluster::limits;
-use crate::validate::{From, ValidatedCluster};
+use crate::validate::{self, ValidatedCluster};
 
 /// The label that Kubernetes gives each namespace, with its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 /// [`labels::NAME`] of Prometheus, as the Prometheus operator sets it.
 const PROMETHEUS: &str = "prometheus";
+/// Most characters of a label's value.
+const LABEL_LENGTH: usize = 63;
 /// The port of name servers.
 const DNS: u16 = 53;
 
@@ -74,39 +76,57 @@ fn egress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolic
     vec![dht, names]
 }
 
-/// Whether all nodes of the DHT are pods that the operator knows of.
+/// Whether all nodes of the DHT are Grapes of the cluster, and of services.
 fn is_closed(cluster: &ValidatedCluster) -> bool {
     cluster.dht.bootstrap.is_empty()
 }
 
-/// The pods that are in the DHT: Grapes, and services with one of their own, of this namespace and
-/// of those that the cluster lets in.
+/// The pods that are in the DHT: Grapes, and services with one of their own, in the namespaces that
+/// may have one.
 fn members(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyPeer> {
-    let peer = |namespace_selector, pods| NetworkPolicyPeer {
-        namespace_selector,
-        pod_selector: Some(pods),
+    let own = NetworkPolicyPeer {
+        pod_selector: Some(labels::having(labels::selector(&cluster.name))),
         ..NetworkPolicyPeer::default()
     };
-    let asking = |names: &[&String]| LabelSelector {
-        match_expressions: Some(vec![LabelSelectorRequirement {
-            key: labels::CLUSTER.to_owned(),
-            operator: "In".to_owned(),
-            values: Some(names.iter().map(|name| (*name).clone()).collect()),
-        }]),
-        ..LabelSelector::default()
+    let short = cluster.name.clone();
+    let long = format!("{}.{short}", around.namespace);
+    // What is longer than a label can be is wished by none, and no policy takes it.
+    let long = Some(long).filter(|text| text.len() <= LABEL_LENGTH);
+    // The name alone is a cluster of the pod's own namespace.
+    let here = |namespaces| services(namespaces, [short].into_iter().chain(long.clone()).collect());
+    let there = |namespaces| Some(services(Some(namespaces), vec![long.clone()?]));
+    let (here, there) = match &cluster.injection.namespaces {
+        validate::From::Same => (here(None), None),
+        validate::From::All => (here(None), there(LabelSelector::default())),
+        validate::From::Selector(selector) => {
+            let selected = LabelSelector::from(selector.clone());
+            let mut own = selected.clone();
+            let is_own = among(NAMESPACE_NAME, vec![around.namespace.clone()]);
+            own.match_expressions.get_or_insert_default().push(is_own);
+            (here(Some(own)), there(selected))
+        }
     };
-    let qualified = format!("{}.{}", around.namespace, cluster.name);
-    let mut members = vec![
-        peer(None, labels::having(labels::selector(&cluster.name))),
-        peer(None, asking(&[&cluster.name, &qualified])),
-    ];
-    let others = match &cluster.injection.namespaces {
-        From::Same => None,
-        From::All => Some(LabelSelector::default()),
-        From::Selector(selector) => Some(selector.clone().into()),
-    };
-    members.extend(others.map(|namespaces| peer(Some(namespaces), asking(&[&qualified]))));
-    members
+    [Some(own), Some(here), there].into_iter().flatten().collect()
+}
+
+/// Pods of these namespaces, or of the cluster's own, whose label is one of `wishes`.
+fn services(namespaces: Option<LabelSelector>, wishes: Vec<String>) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        namespace_selector: namespaces,
+        pod_selector: Some(LabelSelector {
+            match_expressions: Some(vec![among(labels::CLUSTER, wishes)]),
+            ..LabelSelector::default()
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
+fn among(label: &str, values: Vec<String>) -> LabelSelectorRequirement {
+    LabelSelectorRequirement {
+        key: label.to_owned(),
+        operator: "In".to_owned(),
+        values: Some(values),
+    }
 }
 
 fn port(protocol: &str, number: u16) -> NetworkPolicyPort {

@@ -7,7 +7,9 @@ use rstest::rstest;
 
 use super::*;
 use crate::cluster::pods::{PullPolicy, Resources};
-use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
+use crate::cluster::{
+    GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
+};
 use crate::manifest;
 use crate::validate::validate;
 
@@ -79,43 +81,37 @@ fn a_network_policy_can_be_left_out() {
     assert_eq!(changed(|spec| spec.network_policy.enabled = false), expected);
 }
 
-/// `everything.yaml` has a bootstrap, and so is open to all.
+/// Who may reach the DHT, where services of other namespaces may be in it.
+#[rstest]
+#[case("all", NamespacesFrom::All, None)]
+#[case("selector", NamespacesFrom::Selector, Some("team"))]
+fn services_of_other_namespaces(
+    #[case] name: &str,
+    #[case] from: NamespacesFrom,
+    #[case] label: Option<&str>,
+) {
+    let selector = label.map(|label| labels::having(one(label, "trade")));
+    let network =
+        changed(|spec| spec.injection.namespaces = InjectionNamespaces { from, selector });
+    let spec = network.network.unwrap().spec.unwrap();
+    let dht = &spec.ingress.as_ref().unwrap()[0];
+    assert_eq!(dht.from, spec.egress.unwrap()[0].to, "they answer whom they hear");
+    insta::assert_yaml_snapshot!(format!("services-from-{name}"), dht);
+}
+
 #[test]
-fn the_dht_is_open_to_services_of_the_namespaces_that_are_let_in() {
-    let spec = |namespaces: &str| {
-        let cluster = changed(|spec| {
-            spec.injection.namespaces = serde_yaml::from_str(namespaces).unwrap();
-        });
-        cluster.network.unwrap().spec.unwrap()
-    };
-    let of = |namespaces: &str| {
-        let spec = spec(namespaces);
-        let ingress = &spec.ingress.as_ref().unwrap()[0].from;
-        assert_eq!(*ingress, spec.egress.unwrap()[0].to);
-        ingress.clone().unwrap()
-    };
-    let [same, all, selected] =
-        ["{}", "{from: All}", "{from: Selector, selector: {matchLabels: {team: shop}}}"].map(of);
-    assert_eq!(all[..2], same[..]);
-    assert_eq!(selected[..2], same[..]);
-    insta::assert_yaml_snapshot!([&all[2], &selected[2]], @"
-    - namespaceSelector: {}
-      podSelector:
-        matchExpressions:
-          - key: grenache.dev/cluster
-            operator: In
-            values:
-              - trading.market
-    - namespaceSelector:
-        matchLabels:
-          team: shop
-      podSelector:
-        matchExpressions:
-          - key: grenache.dev/cluster
-            operator: In
-            values:
-              - trading.market
-    ");
+fn a_wish_that_is_too_long_for_a_label_is_in_no_policy() {
+    let name = "m".repeat(44);
+    let mut spec = GrapeClusterSpec::default();
+    spec.injection.namespaces.from = NamespacesFrom::All;
+    let cluster = validate(&GrapeCluster::new(&name, spec)).unwrap();
+    for (namespace, peers, wishes) in [("n".repeat(18), 3, 2), ("n".repeat(19), 2, 1)] {
+        let desired = desired(&cluster, &Surroundings { namespace, ..around() });
+        let rules = desired.network.unwrap().spec.unwrap().ingress.unwrap();
+        let from = rules[0].from.as_ref().unwrap();
+        let pods = from[1].pod_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
+        assert_eq!((from.len(), pods[0].values.as_ref().unwrap().len()), (peers, wishes));
+    }
 }
 
 fn hash(desired: &Desired) -> &str {

@@ -24,7 +24,9 @@ const OPERATOR: &[(&str, &str, &[&str])] = &[
     ("policy", "poddisruptionbudgets", OWN),
     ("networking.k8s.io", "networkpolicies", OWN),
     ("monitoring.coreos.com", "servicemonitors", OWN),
-    ("", "pods", &["get", "list", "watch", "delete"]),
+    ("", "pods", &["get", "list", "watch", "create", "delete"]),
+    ("", "pods/eviction", &["create"]),
+    ("", "namespaces", READ),
     ("events.k8s.io", "events", &["create", "patch"]),
 ];
 
