@@ -216,9 +216,14 @@ impl Scene {
     /// Waits until a cluster's status is of its last spec and has a condition with this reason, and
     /// gives that condition.
     pub async fn until_told(&self, name: &str, condition: &str, reason: &str) -> Value {
-        let what = format!("{name} is told to be {condition} or not for {reason}");
+        self.until_told_one_of(name, condition, &[reason]).await
+    }
+
+    async fn until_told_one_of(&self, name: &str, condition: &str, reasons: &[&str]) -> Value {
+        let what = format!("{name} is told to be {condition} or not for {reasons:?}");
         let cluster = self.until(&what, ("GrapeCluster", name), |cluster| {
-            is_seen(cluster) && told(cluster, condition)["reason"] == reason
+            let reason = &told(cluster, condition)["reason"];
+            is_seen(cluster) && reasons.iter().any(|each| reason == each)
         });
         told(&cluster.await, condition)
     }
@@ -235,9 +240,11 @@ impl Scene {
     }
 
     /// Waits until all objects of a cluster are as its spec wants them. Without pods that is
-    /// `Scaling`: no Grape of those wanted is there.
+    /// `Scaling`: no Grape of those wanted is there; and with pods that no node runs
+    /// `GrapesNotReady`.
     pub async fn until_applied(&self, name: &str) {
-        let condition = self.until_told(name, "Ready", "Scaling").await;
+        let reasons = ["Scaling", "GrapesNotReady"];
+        let condition = self.until_told_one_of(name, "Ready", &reasons).await;
         assert_eq!(condition["status"], "False", "{condition}");
     }
 }
