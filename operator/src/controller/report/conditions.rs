@@ -207,11 +207,6 @@ fn lookup_healthy(facts: &Facts<'_>) -> Finding {
         Some(band) => format!("{found}, 95 % within {} ms.", band.limit().as_millis()),
         None => format!("{found}."),
     };
-    // The API of those in pods of services answers their pod alone.
-    let message = match facts.injected() {
-        Some(_) => format!("{message} They go through the cluster's own Grapes."),
-        None => message,
-    };
     Finding::new(LOOKUP_HEALTHY, true, CANARIES_FOUND, message)
 }
 
