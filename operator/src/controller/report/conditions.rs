@@ -243,9 +243,8 @@ fn apart(facts: &Facts<'_>) -> Option<String> {
     let apart = &facts.injected()?.strays.apart;
     (!apart.is_empty()).then(|| {
         format!(
-            "The Grapes of {} pods see none of the cluster's own: {}. Look at NetworkPolicies in their \
-             namespaces and the network between their nodes for UDP port {}.",
-            apart.len(),
+            "No Grape of the cluster is seen by those of services in these pods: {}. Look at \
+             NetworkPolicies in their namespaces and the network between their nodes for UDP port {}.",
             few(apart),
             facts.cluster.dht.port
         )
