@@ -74,7 +74,7 @@ pub struct Summary {
     #[serde(default)]
     pub pools: String,
 
-    /// Canary lookups that found their peer, and the bound that 95 of 100 stay under, as in
+    /// Canary lookups among the cluster's own Grapes that found their peer, and the bound that 95 of 100 stay under, as in
     /// 100% <10ms.
     #[serde(default)]
     pub lookups: String,

@@ -46,6 +46,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -62,6 +63,9 @@ use stores::{Stored, Stores};
 /// How long signals of one cluster are gathered before it is reconciled: a StatefulSet changes
 /// several objects at once.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// How long reconciliations wait for the pods of services to be known, at the start.
+const SERVICES: Duration = Duration::from_secs(10);
 
 /// Longest pause between two tries of a cluster that cannot be reconciled.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -107,7 +111,14 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
     let Setup { client, once, metrics, concurrency, identity, settings, stop, .. } = setup;
     let (stores, mut signals) = Stores::watch(client, namespace);
     let watched = stores.clone();
-    let whole = async move { watched.are_whole().await }.boxed().shared();
+    let services = sidecars.clone();
+    let whole = async move {
+        let whole = watched.are_whole().await;
+        // Grapes are run all the same where services may not be watched.
+        let _ = timeout(SERVICES, services.known()).await;
+        whole
+    };
+    let whole = whole.boxed().shared();
     let (looked, looks) = mpsc::unbounded_channel();
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),

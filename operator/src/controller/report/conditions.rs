@@ -207,11 +207,6 @@ fn lookup_healthy(facts: &Facts<'_>) -> Finding {
         Some(band) => format!("{found}, 95 % within {} ms.", band.limit().as_millis()),
         None => format!("{found}."),
     };
-    // The API of those in pods of services answers their pod alone.
-    let message = match facts.injected() {
-        Some(_) => format!("{message} They go through the cluster's own Grapes."),
-        None => message,
-    };
     Finding::new(LOOKUP_HEALTHY, true, CANARIES_FOUND, message)
 }
 
@@ -248,9 +243,8 @@ fn apart(facts: &Facts<'_>) -> Option<String> {
     let apart = &facts.injected()?.strays.apart;
     (!apart.is_empty()).then(|| {
         format!(
-            "The Grapes of {} pods see none of the cluster's own: {}. Look at NetworkPolicies in their \
-             namespaces and the network between their nodes for UDP port {}.",
-            apart.len(),
+            "No Grape of the cluster is seen by those of services in these pods: {}. Look at \
+             NetworkPolicies in their namespaces and the network between their nodes for UDP port {}.",
             few(apart),
             facts.cluster.dht.port
         )

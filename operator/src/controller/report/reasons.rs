@@ -7,7 +7,8 @@ pub const READY: &str = "Ready";
 pub const PROGRESSING: &str = "Progressing";
 /// Every Grape sees the others.
 pub const BOOTSTRAPPED: &str = "Bootstrapped";
-/// What is announced at one Grape is found at another.
+/// What is announced at one Grape is found at another, of the cluster's own: those in pods of services
+/// answer their pod alone.
 pub const LOOKUP_HEALTHY: &str = "LookupHealthy";
 /// There are groups of Grapes that do not see each other. True is bad.
 pub const PARTITIONED: &str = "Partitioned";

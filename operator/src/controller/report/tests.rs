@@ -189,7 +189,7 @@ fn pods_of_services_that_have_their_grapes() {
     insta::assert_yaml_snapshot!(first.injected);
 
     let unknown = Facts { services: None, ..facts };
-    assert_eq!(status(&unknown, Some(&first), Timestamp::now()), first, "it stands");
+    assert_eq!(status(&unknown, Some(&first), Timestamp::now()), first, "what was known stands");
     let none = Services::default();
     let gone = status(&Facts { services: Some(&none), ..unknown }, Some(&first), Timestamp::now());
     assert_eq!((gone.injected, gone.conditions.len()), (None, 5));

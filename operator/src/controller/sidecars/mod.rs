@@ -26,6 +26,7 @@ use futures_util::stream::{self, Stream};
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::stores::Stored;
 use crate::validate::ValidatedCluster;
@@ -39,6 +40,8 @@ pub struct Sidecars(Arc<Inside>);
 struct Inside {
     namespaces: Vec<String>,
     roster: Mutex<Roster>,
+    /// Cancelled when all are known that were there at the beginning.
+    known: CancellationToken,
     listeners: Mutex<Vec<Listener>>,
 }
 
@@ -58,6 +61,7 @@ impl Sidecars {
         Self(Arc::new(Inside {
             namespaces: namespaces.to_vec(),
             roster: Mutex::new(Roster::new(sources)),
+            known: CancellationToken::new(),
             listeners: Mutex::default(),
         }))
     }
@@ -66,6 +70,11 @@ impl Sidecars {
     pub async fn watch(&self, client: &Client) {
         let sources = self.roster().sources().cloned().collect();
         watch::watch(client, &self.0.namespaces, sources, |told| self.note(told)).await;
+    }
+
+    /// Completes when all are known that were there at the beginning.
+    pub async fn known(&self) {
+        self.0.known.cancelled().await;
     }
 
     /// The clusters of a namespace, or of all, whose pods have changed.
@@ -94,7 +103,14 @@ impl Sidecars {
     }
 
     fn note(&self, told: Told) -> News {
-        let news = self.roster().note(told);
+        let news = {
+            let mut roster = self.roster();
+            let news = roster.note(told);
+            if roster.is_whole() {
+                self.0.known.cancel();
+            }
+            news
+        };
         let mut listeners = self.listeners();
         for (namespace, name) in &news.touched {
             let cluster = ObjectRef::new(name).within(namespace);

@@ -74,6 +74,11 @@ impl Roster {
         self.pods.keys()
     }
 
+    /// Whether all that was there at the beginning is known.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
     /// The pods that wish a Grape of a cluster, in no order, each with the labels of its namespace;
     /// none before all that were there at the beginning are known.
     pub fn pods_of(
