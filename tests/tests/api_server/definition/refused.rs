@@ -256,7 +256,7 @@ const SPECS: &[(&str, &str)] = &[
     // Services that get a Grape.
     (
         "{injection: {namespaces: {from: Some}}}",
-        "spec.injection.namespaces.from: Unsupported value: \"Some\": supported values: \"All\", \"Same\", \"Selector\"",
+        "spec.injection.namespaces.from: Unsupported value: \"Some\": supported values: \"Same\", \"All\", \"Selector\"",
     ),
     (
         "{injection: {namespaces: {from: Selector}}}",
@@ -272,7 +272,7 @@ const SPECS: &[(&str, &str)] = &[
     ),
     (
         "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is}]}}}}",
-        "spec.injection.namespaces.selector.matchExpressions[0].operator: Unsupported value: \"Is\": supported values: \"DoesNotExist\", \"Exists\", \"In\", \"NotIn\"",
+        "spec.injection.namespaces.selector.matchExpressions[0].operator: Unsupported value: \"Is\": supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\"",
     ),
     (
         "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}",
