@@ -8,6 +8,7 @@ use grape_operator::webhook::certificates::decide::{Next, Terms, renew};
 use grape_operator::webhook::certificates::served::Served;
 use grape_operator::webhook::server;
 use grape_tests::ports::Port;
+use hyper::body::Bytes;
 use k8s_openapi::ByteString;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
@@ -59,7 +60,7 @@ impl Injector {
         let port = Port::take().unwrap();
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
         let tls = TlsAcceptor::from(Arc::new(served.config().unwrap()));
-        let answer = |body| async move { server::json(add(&body)) };
+        let answer = |body: Bytes| async move { server::json(add(&body)) };
         let serving = server::serve(listener, tls, answer, CancellationToken::new());
         Self {
             url: format!("https://127.0.0.1:{}/inject", port.number()),

@@ -25,8 +25,9 @@ const LIFE: Duration = Duration::from_secs(12);
 async fn rotation_leaves_nobody_unanswered() {
     let scene = Scene::new().await;
     let flag = format!("--webhook-certificate-lifetime={}s", LIFE.as_secs());
+    let flags = [flag.as_str()];
     // Both at once: one of them makes the authority, and the other takes it.
-    let (one, two) = tokio::join!(scene.replica("one", &[&flag]), scene.replica("two", &[&flag]));
+    let (one, two) = tokio::join!(scene.replica("one", &flags), scene.replica("two", &flags));
     scene.configure([&one.url(), &two.url()]).await;
     let fail = WEBHOOKS.map(|name| json!({"name": name, "failurePolicy": "Fail"}));
     scene.reconfigure(json!(fail)).await;
