@@ -115,6 +115,11 @@ pub(super) fn drain(edit: &mut Edit, spec: &PodSpec, own: &Annotations) {
     }
 }
 
+/// Where the API of a pod's own Grape is, at this port.
+pub(super) fn url(port: u16) -> String {
+    format!("http://127.0.0.1:{port}")
+}
+
 /// Every container but the Grape learns where the API is, at this port.
 pub(super) fn tell(edit: &mut Edit, spec: &PodSpec, port: u16) {
     let lists = [
@@ -132,7 +137,7 @@ pub(super) fn tell(edit: &mut Edit, spec: &PodSpec, port: u16) {
 
 /// An envFrom may have it too, which nobody sees here; this goes before.
 fn tell_one(edit: &mut Edit, (list, index): (&str, usize), container: &Container, port: u16) {
-    let variable = json!({"name": GRAPE_URL, "value": format!("http://127.0.0.1:{port}")});
+    let variable = json!({"name": GRAPE_URL, "value": url(port)});
     match &container.env {
         None => edit.add(path!["spec", list, index, "env"], json!([variable])),
         Some(env) if env.iter().any(|variable| variable.name == GRAPE_URL) => {}

@@ -1,11 +1,12 @@
 //! The Grape's container, as a native sidecar: an init container that goes on running.
 
 use k8s_openapi::api::core::v1::{
-    Container, ExecAction, Lifecycle, LifecycleHandler, Pod, PodSpec, ResourceRequirements,
+    Container, EnvVar, ExecAction, Lifecycle, LifecycleHandler, Pod, PodSpec, ResourceRequirements,
     SeccompProfile, SecurityContext,
 };
 
 use super::annotations::Annotations;
+use super::shape::{GRAPE_URL, url};
 use super::wish::Wished;
 use super::{Asked, readiness};
 use crate::desired::container::{API, CONTAINER};
@@ -63,7 +64,8 @@ pub(super) fn build(
         image: Some(image),
         restart_policy: Some(ALWAYS.to_owned()),
         args: Some(flags(spec, cluster, wished, own)),
-        env: Some(vec![grape::pod_ip()]),
+        // The command `grape` asks there, run in this container by people and by the hook below.
+        env: Some(vec![grape::pod_ip(), variable(GRAPE_URL, url(cluster.api.port))]),
         ports: Some(ports.map(Into::into).collect()),
         // What comes after it starts when the Grape answers.
         startup_probe: Some(grape::startup()),
@@ -99,6 +101,10 @@ fn flags(
     flags.extend(told.chain(ready).chain(log).map(|flag| literal(&flag)));
     flags.push("--check-announced".to_owned());
     flags
+}
+
+fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() }
 }
 
 /// A flag that Kubernetes leaves as it is: it reads `$(NAME)` as a variable, and `$$` as `$`.

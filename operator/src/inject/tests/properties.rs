@@ -215,7 +215,7 @@ proptest! {
         for container in containers(&mut after) {
             let env = container["env"].as_array().unwrap();
             let has = env.iter().any(|variable| variable["name"] == "GRAPE_URL");
-            prop_assert_eq!(has, container["name"] != "grape", "{}", container);
+            prop_assert!(has, "{}", container);
         }
         let after: Pod = serde_json::from_value(after).unwrap();
         let spec = after.spec.unwrap();
