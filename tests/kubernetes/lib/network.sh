@@ -64,7 +64,7 @@ route_services() {
 }
 
 is_connected() {
-  ip link show "$(host_link)" >/dev/null 2>&1 && ip route show "$services" | grep -q via
+  ip link show "$(host_link)" >/dev/null 2>&1 && [[ $(ip route show "$services") == *via* ]]
 }
 
 # The switch has a network of its own, but no mounts.

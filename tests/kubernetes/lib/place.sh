@@ -35,9 +35,11 @@ take_index() {
     (
       exec 7>"$home/.locks/.index"
       flock 7
+      # No pipes to grep -q: it ends at the first match, and what wrote into the pipe then fails.
+      routes=$(ip -4 route show table all)
       for index in $(seq 0 63); do
-        if cat "$home"/*/index 2>/dev/null | grep -qx "$index"; then continue; fi
-        if ip -4 route show table all | grep -q "10\.$((150 + index))\."; then continue; fi
+        if grep -qsx "$index" "$home"/*/index; then continue; fi
+        if [[ $routes == *"10.$((150 + index))."* ]]; then continue; fi
         printf '%s\n' "$index" >"$place/index"
         exit
       done
