@@ -68,12 +68,14 @@ fn selector_schema(_: &mut SchemaGenerator) -> Schema {
             "matchLabels": {
                 "description": "Labels that a namespace must have.",
                 "type": "object",
+                "nullable": true,
                 "maxProperties": limits::SELECTOR_LENGTH,
                 "additionalProperties": text,
             },
             "matchExpressions": {
                 "description": "What else must be so of its labels, all of it.",
                 "type": "array",
+                "nullable": true,
                 "maxItems": limits::SELECTOR_LENGTH,
                 "x-kubernetes-list-type": "atomic",
                 "items": {
@@ -96,6 +98,7 @@ fn selector_schema(_: &mut SchemaGenerator) -> Schema {
                         "values": {
                             "description": "Values to compare with, for In and NotIn; 16 at most.",
                             "type": "array",
+                            "nullable": true,
                             "maxItems": limits::SELECTOR_LENGTH,
                             "x-kubernetes-list-type": "atomic",
                             "items": text,

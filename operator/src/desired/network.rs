@@ -4,12 +4,12 @@ use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Surroundings, labels, metadata};
 use crate::cluster::limits;
-use crate::validate::ValidatedCluster;
+use crate::validate::{From, ValidatedCluster};
 
 /// The label that Kubernetes gives each namespace, with its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
@@ -26,7 +26,7 @@ pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option
             pod_selector: Some(labels::having(labels::selector(&cluster.name))),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(ingress(cluster, around)),
-            egress: Some(egress(cluster)),
+            egress: Some(egress(cluster, around)),
         }),
     })
 }
@@ -50,16 +50,16 @@ fn ingress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPoli
     };
     vec![
         // The Grapes outside find this cluster's, and ask any of them.
-        rule(is_closed(cluster).then(|| members(cluster)), port("UDP", cluster.dht.port)),
+        rule(is_closed(cluster).then(|| members(cluster, around)), port("UDP", cluster.dht.port)),
         rule(Some(vec![operator(), prometheus]), port("TCP", limits::ADMIN_PORT)),
         rule(Some(vec![operator()]), port("TCP", cluster.api.port)),
     ]
 }
 
-fn egress(cluster: &ValidatedCluster) -> Vec<NetworkPolicyEgressRule> {
+fn egress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyEgressRule> {
     let dht = if is_closed(cluster) {
         NetworkPolicyEgressRule {
-            to: Some(members(cluster)),
+            to: Some(members(cluster, around)),
             ports: Some(vec![port("UDP", cluster.dht.port)]),
         }
     } else {
@@ -74,19 +74,39 @@ fn egress(cluster: &ValidatedCluster) -> Vec<NetworkPolicyEgressRule> {
     vec![dht, names]
 }
 
-/// Whether all nodes of the DHT are in this namespace.
+/// Whether all nodes of the DHT are pods that the operator knows of.
 fn is_closed(cluster: &ValidatedCluster) -> bool {
     cluster.dht.bootstrap.is_empty()
 }
 
-/// The pods of this namespace that are in the DHT: Grapes, and services with one of their own.
-fn members(cluster: &ValidatedCluster) -> Vec<NetworkPolicyPeer> {
-    let services = labels::map([(labels::CLUSTER, &cluster.name)]);
-    let peer = |pods| NetworkPolicyPeer {
-        pod_selector: Some(labels::having(pods)),
+/// The pods that are in the DHT: Grapes, and services with one of their own, of this namespace and
+/// of those that the cluster lets in.
+fn members(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyPeer> {
+    let peer = |namespace_selector, pods| NetworkPolicyPeer {
+        namespace_selector,
+        pod_selector: Some(pods),
         ..NetworkPolicyPeer::default()
     };
-    vec![peer(labels::selector(&cluster.name)), peer(services)]
+    let asking = |names: &[&String]| LabelSelector {
+        match_expressions: Some(vec![LabelSelectorRequirement {
+            key: labels::CLUSTER.to_owned(),
+            operator: "In".to_owned(),
+            values: Some(names.iter().map(|name| (*name).clone()).collect()),
+        }]),
+        ..LabelSelector::default()
+    };
+    let qualified = format!("{}.{}", around.namespace, cluster.name);
+    let mut members = vec![
+        peer(None, labels::having(labels::selector(&cluster.name))),
+        peer(None, asking(&[&cluster.name, &qualified])),
+    ];
+    let others = match &cluster.injection.namespaces {
+        From::Same => None,
+        From::All => Some(LabelSelector::default()),
+        From::Selector(selector) => Some(selector.clone().into()),
+    };
+    members.extend(others.map(|namespaces| peer(Some(namespaces), asking(&[&qualified]))));
+    members
 }
 
 fn port(protocol: &str, number: u16) -> NetworkPolicyPort {

@@ -79,6 +79,45 @@ fn a_network_policy_can_be_left_out() {
     assert_eq!(changed(|spec| spec.network_policy.enabled = false), expected);
 }
 
+/// `everything.yaml` has a bootstrap, and so is open to all.
+#[test]
+fn the_dht_is_open_to_services_of_the_namespaces_that_are_let_in() {
+    let spec = |namespaces: &str| {
+        let cluster = changed(|spec| {
+            spec.injection.namespaces = serde_yaml::from_str(namespaces).unwrap();
+        });
+        cluster.network.unwrap().spec.unwrap()
+    };
+    let of = |namespaces: &str| {
+        let spec = spec(namespaces);
+        let ingress = &spec.ingress.as_ref().unwrap()[0].from;
+        assert_eq!(*ingress, spec.egress.unwrap()[0].to);
+        ingress.clone().unwrap()
+    };
+    let [same, all, selected] =
+        ["{}", "{from: All}", "{from: Selector, selector: {matchLabels: {team: shop}}}"].map(of);
+    assert_eq!(all[..2], same[..]);
+    assert_eq!(selected[..2], same[..]);
+    insta::assert_yaml_snapshot!([&all[2], &selected[2]], @"
+    - namespaceSelector: {}
+      podSelector:
+        matchExpressions:
+          - key: grenache.dev/cluster
+            operator: In
+            values:
+              - trading.market
+    - namespaceSelector:
+        matchLabels:
+          team: shop
+      podSelector:
+        matchExpressions:
+          - key: grenache.dev/cluster
+            operator: In
+            values:
+              - trading.market
+    ");
+}
+
 fn hash(desired: &Desired) -> &str {
     &desired.pools[0].set.metadata.annotations.as_ref().unwrap()[statefulset::TEMPLATE_HASH]
 }

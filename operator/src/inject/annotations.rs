@@ -306,7 +306,7 @@ mod tests {
     #[case("grenache.dev/anounce", Some("; did you mean grenache.dev/announce?"))]
     #[case("grenache.dev/Announce", Some("; did you mean grenache.dev/announce?"))]
     #[case("grenache.dev/cpu-requests", Some("; did you mean grenache.dev/cpu-request?"))]
-    #[case("grenache.dev/mem-limit", Some("; did you mean grenache.dev/memory-limit?"))]
+    #[case("grenache.dev/memory-limits", Some("; did you mean grenache.dev/memory-limit?"))]
     #[case("grenache.dev/inject", Some(": it is a label"))]
     #[case("grenache.dev/cluster", Some(": it is a label"))]
     #[case("grenache.dev/injected-by", None)]

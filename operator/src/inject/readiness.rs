@@ -1,13 +1,14 @@
 //! When the services of a pod are ready: what its readiness probes ask, as the Grape can ask it.
 
+use http::Uri;
 use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 /// What the Grape asks before it announces, each once: `http://127.0.0.1:8080/healthz`, or
 /// `tcp://127.0.0.1:1337`, which is well when something listens there.
 ///
-/// So are HTTPS, gRPC, and probes with headers of their own asked. Not asked is what only the node
-/// can: commands in a container, and probes of another host than the pod.
+/// So are HTTPS, gRPC, and what only the node can ask by HTTP: with headers of its own, or a path
+/// that is none. Not asked are commands in a container, and probes of another host than the pod.
 pub(super) fn urls(spec: &PodSpec) -> Vec<String> {
     let mut urls = Vec::new();
     for container in &spec.containers {
@@ -32,7 +33,11 @@ fn url(container: &Container, probe: &Probe) -> Option<String> {
         let plain = get.scheme.as_deref().is_none_or(|scheme| scheme == "HTTP")
             && get.http_headers.as_ref().is_none_or(Vec::is_empty);
         let path = get.path.as_deref().unwrap_or_default().trim_start_matches('/');
-        return Some(if plain { format!("http://127.0.0.1:{port}/{path}") } else { tcp(port) });
+        let url = format!("http://127.0.0.1:{port}/{path}");
+        // A Grape does not start with a flag that it cannot read; and a comma before a scheme parts
+        // one URL from the next.
+        let readable = url.parse::<Uri>().is_ok() && !path.contains("://");
+        return Some(if plain && readable { url } else { tcp(port) });
     }
     if let Some(socket) = &probe.tcp_socket {
         let port = number(container, &socket.port)?;
@@ -69,6 +74,8 @@ mod tests {
     #[case::headers(
         "{httpGet: {port: 80, httpHeaders: [{name: a, value: b}]}}", &["tcp://127.0.0.1:80"]
     )]
+    #[case::no_url("{httpGet: {path: /a b, port: 80}}", &["tcp://127.0.0.1:80"])]
+    #[case::two_urls("{httpGet: {path: '/a,http://b', port: 80}}", &["tcp://127.0.0.1:80"])]
     #[case::tcp("{tcpSocket: {port: 1337}}", &["tcp://127.0.0.1:1337"])]
     #[case::grpc("{grpc: {port: 9000}}", &["tcp://127.0.0.1:9000"])]
     #[case::command("{exec: {command: [ready]}}", &[])]
