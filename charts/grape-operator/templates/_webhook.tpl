@@ -26,8 +26,8 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
 */}}
 {{- define "grape-operator.webhookEntry" -}}
 {{- $values := .context.Values.webhook -}}
-{{- $namespaces := $values.namespaceSelector.matchExpressions | default list -}}
-{{- $pods := $values.objectSelector.matchExpressions | default list -}}
+{{- $namespaces := $values.namespaceSelector | default dict -}}
+{{- $pods := $values.objectSelector | default dict -}}
 - name: {{ .name }}.inject.grenache.dev
   clientConfig:
     # Without a caBundle, which the operator writes: so an upgrade leaves the one that is there.
@@ -50,7 +50,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
   # Also where pods are made by a version of the API that comes later.
   matchPolicy: Equivalent
   namespaceSelector:
-    {{- with $values.namespaceSelector.matchLabels }}
+    {{- with $namespaces.matchLabels }}
     matchLabels:
       {{- toYaml . | nindent 6 }}
     {{- end }}
@@ -64,11 +64,11 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
         operator: In
         values: {{ toJson . }}
       {{- end }}
-      {{- with concat .namespaces $namespaces }}
+      {{- with concat .namespaces ($namespaces.matchExpressions | default list) }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
   objectSelector:
-    {{- with $values.objectSelector.matchLabels }}
+    {{- with $pods.matchLabels }}
     matchLabels:
       {{- toYaml . | nindent 6 }}
     {{- end }}
@@ -76,7 +76,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       - key: grenache.dev/inject
         operator: NotIn
         values: [disabled]
-      {{- with concat .pods $pods }}
+      {{- with concat .pods ($pods.matchExpressions | default list) }}
       {{- toYaml . | nindent 6 }}
       {{- end }}
   # A webhook that comes later may add containers, which have to find the Grape, too.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grape::clock;
 use grape_operator::webhook::certificates::decide::{Next, Terms, renew};
-use grape_tests::wait;
+use grape_tests::{figure, wait};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::jiff::Timestamp;
@@ -47,9 +47,9 @@ async fn rotation_leaves_nobody_unanswered() {
         authorities.insert(scene.secret("ca.key").await);
         sleep(Duration::from_millis(100)).await;
     }
-    println!("{made} pods, {} certificates, {} authorities", served.len(), authorities.len());
-    assert!(served.len() >= 6, "{} certificates", served.len());
-    assert!((2..=3).contains(&authorities.len()), "{} authorities", authorities.len());
+    let (certificates, signed_by) = (served.len(), authorities.len());
+    figure::tell(&format!("{made} pods, {certificates} certificates, {signed_by} authorities"));
+    assert!(certificates >= 6 && (2..=3).contains(&signed_by), "{certificates}, {signed_by}");
     for replica in [&one, &two] {
         let count = |reason: &str| {
             let result = if reason == "Injected" { "injected" } else { "unchanged" };
