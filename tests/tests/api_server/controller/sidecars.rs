@@ -221,16 +221,20 @@ async fn be_ready(scene: &Scene, name: &str) {
 
 /// Has the API server put into pods what the webhook puts there, as far as it matters here.
 async fn inject(client: &Client) {
-    let mutation = "[JSONPatch{op: 'add', path: '/metadata/labels/grenache.dev~1grape', \
-        value: 'injected'}, JSONPatch{op: 'add', path: '/spec/initContainers', value: \
-        [Object.spec.initContainers{name: 'grape', image: 'grape:test', restartPolicy: 'Always'}]}]";
+    let label = "[JSONPatch{op: 'add', path: '/metadata/labels/grenache.dev~1grape', \
+        value: 'injected'}]";
+    let grape = "Object{spec: Object.spec{initContainers: [Object.spec.initContainers{\
+        name: 'grape', image: 'grape:test', restartPolicy: 'Always'}]}}";
     let policy = json!({
         "matchConstraints": {"resourceRules": [{
             "apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"],
         }]},
         "failurePolicy": "Fail",
         "reinvocationPolicy": "Never",
-        "mutations": [{"patchType": "JSONPatch", "jsonPatch": {"expression": mutation}}],
+        "mutations": [
+            {"patchType": "JSONPatch", "jsonPatch": {"expression": label}},
+            {"patchType": "ApplyConfiguration", "applyConfiguration": {"expression": grape}},
+        ],
     });
     let binding = json!({"policyName": "inject"});
     for (kind, plural, spec) in [
