@@ -1,6 +1,6 @@
 //! Processes of pods: those of a cluster of ours are this machine's.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::Command;
 
@@ -16,6 +16,15 @@ use super::script;
 /// # Errors
 /// When one of them does not run, or not on this machine.
 pub fn kill(pod: &Pod, programs: &[&str]) -> Result<()> {
+    script::run(Command::new("kill").arg("-KILL").args(running(pod, programs)?))?;
+    Ok(())
+}
+
+/// The ids of programs that run in a pod.
+///
+/// # Errors
+/// When one of them does not run, or not on this machine.
+pub fn running(pod: &Pod, programs: &[&str]) -> Result<Vec<OsString>> {
     let uid = pod.uid().context("a pod that is not stored")?;
     let mut ids = Vec::new();
     for entry in fs::read_dir("/proc")? {
@@ -30,6 +39,5 @@ pub fn kill(pod: &Pod, programs: &[&str]) -> Result<()> {
     }
     let (found, wanted) = (ids.len(), programs.len());
     ensure!(found == wanted, "{found} processes {programs:?} of the pod {}", pod.name_any());
-    script::run(Command::new("kill").arg("-KILL").args(ids))?;
-    Ok(())
+    Ok(ids)
 }

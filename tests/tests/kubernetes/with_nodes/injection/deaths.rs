@@ -2,9 +2,9 @@
 
 use std::time::SystemTime;
 
-use grape_tests::figure;
 use grape_tests::kubernetes::operator::is_somebody_elses;
 use grape_tests::kubernetes::{Operator, pod_processes};
+use grape_tests::{figure, wait};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -36,6 +36,14 @@ async fn whoever_dies_is_soon_found_no_more() {
     until(&mut both, &all).await;
 
     let [stays, back_again, dies_at, far_at] = all.clone();
+    // Its node starts it again at once, and then only after ten seconds.
+    pod_processes::kill(&in_place.pod, &["node"]).unwrap();
+    wait::until("its node starts it again", async || {
+        pod_processes::running(&in_place.pod, &["node"]).map(drop)
+    })
+    .await
+    .unwrap();
+    until(&mut both, &all).await;
     let killed = SystemTime::now();
     pod_processes::kill(&in_place.pod, &["node"]).unwrap();
     let left = [stays.clone(), dies_at, far_at.clone()];
