@@ -31,7 +31,7 @@ use super::seen::Due;
 use super::sidecars::Sidecars;
 use super::sidecars::evict::try_evict;
 use super::sidecars::member::Member;
-use super::sidecars::repair::{Course, Step, Tried};
+use super::sidecars::repair::{Course, Repair, Step, Tried};
 use super::sidecars::tally::Tally;
 use super::stores::{Stored, Stores};
 use super::write;
@@ -365,6 +365,8 @@ impl Reconciler {
     ) -> (Option<Course>, Option<Duration>) {
         let Subject { cluster, valid, owner, .. } = subject;
         if !valid.injection.repair {
+            // Asked for again, it begins anew.
+            self.memory.of(&owner.uid, |memory| memory.repair = Repair::default());
             return (None, None);
         }
         if valid.paused {

@@ -18,7 +18,7 @@ pub mod pod;
 pub mod repair;
 pub mod roster;
 pub mod tally;
-mod watch;
+pub mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 

@@ -5,7 +5,7 @@
 //! has not shown to come back with its Grape (see [`evict`](super::evict)).
 //!
 //! It ends. Each pod is evicted once at most, and what comes of it decides: a controller whose new pod
-//! came without its Grape all the same, or did not come or become ready in [`PATIENCE`], was repaired
+//! came without its Grape all the same, or did not come or become ready in ten minutes, was repaired
 //! in vain. No pod of it is evicted any more, until none of it is without its Grape. The status keeps
 //! the names of these controllers, so that an operator that starts does not try them again; and with
 //! as many as it can name, nothing is evicted at all.

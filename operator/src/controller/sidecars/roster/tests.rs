@@ -20,10 +20,9 @@ fn of_namespace(value: &str) -> Labels {
     BTreeMap::from([(labels::CLUSTER.to_owned(), value.to_owned())])
 }
 
-fn own(
-    pod: &Arc<ServicePod>,
-    event: fn((String, Option<Arc<ServicePod>>)) -> Event<(String, Option<Arc<ServicePod>>)>,
-) -> Told {
+type Of = (String, Option<Arc<ServicePod>>);
+
+fn own(pod: &Arc<ServicePod>, event: fn(Of) -> Event<Of>) -> Told {
     Told::Pods(Source::Labelled(None), event((pod.title(), Some(Arc::clone(pod)))))
 }
 
