@@ -199,13 +199,16 @@ async fn a_drain_withdraws_all_and_holds_back(#[values("", "{}")] body: &str) {
 #[tokio::test]
 async fn a_drain_takes_no_longer_than_it_may() {
     let there = alone().await;
-    let bootstrap = vec![node(there.dht_addr())];
-    let here = start(Config { bootstrap, drain_timeout: Duration::ZERO, ..config() }).await;
-    announce(&here, 7001).await;
-    assert_eq!(lookup(&there).await.len(), 1);
+    let gone = there.dht_addr();
+    let drain_timeout = Duration::ZERO;
+    let here = start(Config { bootstrap: vec![node(gone)], drain_timeout, ..config() }).await;
+    assert_eq!(announce(&here, 7001).await, "1");
+    drop(there);
+    sleep(Duration::from_millis(10)).await;
+    let silent = UdpSocket::bind(gone).await.unwrap();
     let drained = Raw::connect(here.api_addr()).await.post("/drain", "").await;
     assert_eq!(drained.body, r#"{"withdrawn":1,"complete":false}"#);
-    known(&there, &[]).await;
+    timeout(SOON, silent.recv_from(&mut [0; 2000])).await.expect("it is told").unwrap();
 }
 
 #[tokio::test]
