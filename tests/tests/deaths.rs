@@ -1,6 +1,8 @@
 //! Of five Grapes one is killed: the others show no more what it announced, though they had looked
 //! it up just before.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 
 use grape_tests::figure;
