@@ -1,14 +1,12 @@
 //! A broadcast to all of a name, one of whom is dead.
 
-use std::time::SystemTime;
-
 use grape_tests::kubernetes::operator::is_somebody_elses;
 use grape_tests::kubernetes::{Operator, pod_processes};
 use grape_tests::programs::Talks;
 use grape_tests::{figure, scenarios::offers::NAMES};
 use serde_json::json;
 
-use super::stage::{Service, Stage};
+use super::stage::{Service, Stage, now};
 
 #[tokio::test]
 async fn the_dead_one_is_gone_before_the_next_broadcast() {
@@ -29,7 +27,7 @@ async fn the_dead_one_is_gone_before_the_next_broadcast() {
     watcher.until("common", &peers).await;
 
     let dave = traders.pop().unwrap();
-    let killed = SystemTime::now();
+    let killed = now();
     pod_processes::kill(&dave.pod, &["node", "grape"]).unwrap();
     stage.kubectl(&["delete", "pod", "dave", "--force", "--grace-period=0"]);
     let gone = watcher.until("common", &peers[..3]).await;

@@ -9,7 +9,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::super::cut_off::CutOff;
-use super::stage::{Stage, Watcher};
+use super::stage::{Stage, Watcher, now};
 
 const NAME: &str = "rpc_test";
 
@@ -44,7 +44,7 @@ async fn whoever_dies_is_soon_found_no_more() {
     .await
     .unwrap();
     until(&mut both, &all).await;
-    let killed = SystemTime::now();
+    let killed = now();
     pod_processes::kill(&in_place.pod, &["node"]).unwrap();
     let left = [stays.clone(), dies_at, far_at.clone()];
     gone("a service killed in its pod", killed, &mut both, &left).await;
@@ -52,7 +52,7 @@ async fn whoever_dies_is_soon_found_no_more() {
     until(&mut both, &all).await;
     figure::took("a service that its pod starts again is found again", back.elapsed());
 
-    let killed = SystemTime::now();
+    let killed = now();
     pod_processes::kill(&dies.pod, &["node", "grape"]).unwrap();
     // Or its node would start it again.
     stage.kubectl(&["delete", "pod", "dies", "--force", "--grace-period=0"]);
@@ -60,7 +60,7 @@ async fn whoever_dies_is_soon_found_no_more() {
     gone("a pod killed, its Grape too", killed, &mut both, &left).await;
 
     let mut near = both.split_off(1);
-    let killed = SystemTime::now();
+    let killed = now();
     let cut = CutOff::begin(operator.cluster(), 2);
     gone("a node cut off, on the other one", killed, &mut near, &[stays, back_again]).await;
     let back = Instant::now();
