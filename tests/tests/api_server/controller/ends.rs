@@ -29,8 +29,8 @@ async fn deleted(server: &ApiServer, how: &str, parameters: &DeleteParams) {
     scene.cluster("stays", json!({"replicas": 1})).await;
     scene.cluster("goes", json!({"pools": [{"name": "a"}, {"name": "b"}]})).await;
     let operator = scene.operator("one").await;
-    scene.until_applied("stays").await;
-    scene.until_applied("goes").await;
+    scene.until_applied_with_pods("stays").await;
+    scene.until_applied_with_pods("goes").await;
     let stays = scene.names().await.into_iter().filter(|name| name.contains(" stays"));
     let stays: Vec<_> = stays.collect();
     assert_eq!(stays.len(), 4, "{stays:?}");
@@ -68,7 +68,7 @@ async fn deleted_in_between(server: &ApiServer) {
     scene.until_gone("GrapeCluster", "goes").await;
     // Another one that is made after it has been seen when this has.
     scene.cluster("later", json!({})).await;
-    scene.until_applied("later").await;
+    scene.until_applied_with_pods("later").await;
     drop(reached);
     until_quiet(&proxy, Duration::from_secs(1)).await;
     let names = scene.names().await.into_iter().filter(|name| name.contains(" later"));

@@ -44,7 +44,7 @@ async fn an_object_of_that_name(server: &ApiServer, kind: &str, name: &str, spec
              cluster of another name."
         )
     );
-    scene.until_applied("beside").await;
+    scene.until_applied_with_pods("beside").await;
     let now = scene.get(kind, name).await;
     for field in ["labels", "ownerReferences", "generation", "uid"] {
         assert_eq!(now["metadata"][field], theirs["metadata"][field], "{field}");
@@ -56,7 +56,7 @@ async fn an_object_of_that_name(server: &ApiServer, kind: &str, name: &str, spec
     // It would be seen within a minute anyway.
     let touch = json!({"metadata": {"annotations": {"example.org/touched": "1"}}});
     scene.change("GrapeCluster", "market", touch).await;
-    scene.until_applied("market").await;
+    scene.until_applied_with_pods("market").await;
     let ours = scene.get(kind, name).await;
     assert_eq!(ours["metadata"]["ownerReferences"][0]["name"], "market");
 }
@@ -65,7 +65,7 @@ async fn two_clusters_with_one_name_for_a_set(server: &ApiServer) {
     let scene = Scene::new(server, "twice").await;
     let first = scene.cluster("market", json!({"pools": [{"name": "zone-1"}]})).await;
     let _operator = scene.operator("one").await;
-    scene.until_applied("market").await;
+    scene.until_applied_with_pods("market").await;
     wait::until("its pods are told", async || {
         let cluster = scene.get("GrapeCluster", "market").await;
         if cluster["status"]["replicas"] == 3 { Ok(()) } else { Err(cluster["status"].to_string()) }

@@ -54,8 +54,9 @@ async fn each_write_may_be_refused_once() {
         assert_eq!(scene.outcome(name).await, whole, "{name}");
         let tries: Vec<_> =
             writes(&proxy).into_iter().filter(|call| call.path.ends_with(path)).collect();
-        assert!(tries.len() >= 2, "{path} was tried {} times", tries.len());
-        // The second one is taken. A status may be told after that, when more is known.
+        // The second one is taken. Only a status may be told after that, when more is known.
+        let most = if path.ends_with("/status") { 3 } else { 2 };
+        assert!((2..=most).contains(&tries.len()), "{path} was tried {} times", tries.len());
         let again = tries[1..].windows(2).find(|pair| pair[0].body == pair[1].body);
         assert!(again.is_none(), "{again:?}");
     }

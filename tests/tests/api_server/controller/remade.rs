@@ -25,7 +25,7 @@ async fn with(server: &ApiServer, prefix: &str, different: Value, pods: usize) {
     let scene = Scene::new(server, prefix).await;
     scene.cluster("market", json!({})).await;
     let mut operator = scene.operator("before").await;
-    scene.until_applied("market").await;
+    scene.until_applied_with_pods("market").await;
     // The same set, but for what is different, as if it had been made so.
     operator.kill().await.unwrap();
     let right = scene.get("StatefulSet", "market-default").await;

@@ -240,11 +240,18 @@ impl Scene {
     }
 
     /// Waits until all objects of a cluster are as its spec wants them. Without pods that is
-    /// `Scaling`: no Grape of those wanted is there; and with pods that no node runs
-    /// `GrapesNotReady`.
+    /// `Scaling`: no Grape of those wanted is there.
     pub async fn until_applied(&self, name: &str) {
-        let reasons = ["Scaling", "GrapesNotReady"];
-        let condition = self.until_told_one_of(name, "Ready", &reasons).await;
+        self.until_unready(name, &["Scaling"]).await;
+    }
+
+    /// The same where controllers make pods, which no node runs: they may be there already.
+    pub async fn until_applied_with_pods(&self, name: &str) {
+        self.until_unready(name, &["Scaling", "GrapesNotReady"]).await;
+    }
+
+    async fn until_unready(&self, name: &str, reasons: &[&str]) {
+        let condition = self.until_told_one_of(name, "Ready", reasons).await;
         assert_eq!(condition["status"], "False", "{condition}");
     }
 }
