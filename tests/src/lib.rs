@@ -17,6 +17,7 @@
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
 //! | [`kubernetes`] | a real API server, and a real cluster |
+//! | [`results`] | what a measurement came to, beside its goal |
 //! | [`figure`] | what was measured, told |
 //! | [`wait`] | until something holds |
 
@@ -35,6 +36,7 @@ pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod results;
 pub mod scenarios;
 pub mod simulation;
 pub mod wait;
