@@ -12,6 +12,7 @@
 //! | `serve.rs` | answers to other nodes |
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
+//! | `timers.rs` | what is due when |
 //! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
 //! | `heartbeats.rs` | nodes that we ask to watch us while we have announces |
 //! | `watching.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
@@ -45,6 +46,7 @@ mod status;
 mod steps;
 mod store;
 mod suspects;
+mod timers;
 mod tokens;
 mod tombstones;
 mod transactions;

@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use mainline::Id;
 
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::probes::Tell;
+use super::timers::Timer;
 use crate::krpc::Contact;
 
 /// Most nodes that we watch; others are sent to somebody else.
