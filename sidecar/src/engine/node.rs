@@ -309,6 +309,9 @@ impl Engine {
         self.heard(contact, ours, now);
         let round_trip = now.duration_since(pending.sent);
         self.table(&from).measured(&contact.id, round_trip);
+        if let Some(token) = &response.token {
+            self.table(&from).gave_token(&contact, Some(token), now);
+        }
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
             Purpose::Ping | Purpose::News { .. } => {}
@@ -325,6 +328,9 @@ impl Engine {
         self.stats.errors_received += 1;
         self.note_error(format_args!("{from} refused: {code} {text}"));
         self.lives(&from, now);
+        if let Some(id) = pending.id {
+            self.table(&from).gave_token(&Contact { id, addr: from }, None, now);
+        }
         self.failed(&pending, Some((code, text)), now);
     }
 

@@ -21,6 +21,8 @@ pub(super) struct Node {
     pub(super) round_trip: Option<RoundTrip>,
     /// It is a Grape of our kind, and knows our extensions.
     pub(super) ours: bool,
+    /// The write token that it gave last, and when.
+    pub(super) token: Option<(Box<[u8]>, Instant)>,
 }
 
 #[derive(Debug, Default)]
@@ -82,7 +84,7 @@ impl Table {
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
-            bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours });
+            bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours, token: None });
             self.len += 1;
             return Heard::Added;
         }
@@ -101,6 +103,15 @@ impl Table {
         let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
         if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|node| node.contact.id == *id)) {
             node.round_trip = Some(rtt::measure(node.round_trip, round_trip));
+        }
+    }
+
+    /// A node gave a write token, or refused the one that it gave.
+    pub(super) fn gave_token(&mut self, contact: &Contact, token: Option<&[u8]>, now: Instant) {
+        let index = self.index(&contact.id);
+        let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
+        if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|n| n.contact == *contact)) {
+            node.token = token.map(|token| (token.into(), now));
         }
     }
 

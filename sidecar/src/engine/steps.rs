@@ -327,7 +327,7 @@ impl Engine {
                 self.done(operation, Outcome::Got(best));
             }
             (Then::Put { operation, item, cas }, _) => {
-                self.store_item(item, cas, running.walk.closest(), operation, now);
+                self.store_item(item, cas, running.walk.closest(), true, operation, now);
             }
             (
                 Then::Refresh
