@@ -87,6 +87,8 @@ fn alone(case: String, ours: f64, unit: &str, goal: Goal) -> Row {
 
 async fn run(plan: Plan) -> Result<()> {
     load::ensure_installed()?;
+    // First, since it may have to be built.
+    let sizes = rest::sizes()?;
     let mut both = Both::start().await?;
     let idle = both.memory()?;
     let mut rows = rates::measure(&mut both, plan).await?;
@@ -98,7 +100,7 @@ async fn run(plan: Plan) -> Result<()> {
     rows.extend(crowd::measure(plan).await?);
     rows.push(rest::starts(plan).await?);
     rows.extend(rest::cluster(plan).await?);
-    rows.extend(rest::sizes()?);
+    rows.extend(sizes);
     println!("{}", table::markdown(&rows));
     eprintln!("written to {}", results::write("grapes", &rows)?.display());
     Ok(())

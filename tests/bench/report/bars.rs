@@ -66,21 +66,21 @@ pub fn draw(file: &Path, title: &str, scale: Scale, bars: Vec<Bar>) -> Result<()
     let longest = bars.iter().map(|bar| scale.length(bar.value)).fold(f64::MIN_POSITIVE, f64::max);
     let x = |value: f64| LABELS + (f64::from(WIDTH - LABELS - FIGURES) * value / longest) as i32;
     let drawn = || -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        text(&area, title, (LABELS, TITLE / 2), HPos::Left, 16)?;
+        text(&area, title, (LABELS, TITLE / 2), HPos::Left, 20)?;
         if scale == Scale::Log {
             for decade in 0..=longest as i32 {
                 let (at, end) = (x(f64::from(decade)), TITLE + rows * ROW);
                 area.draw(&PathElement::new([(at, TITLE - 4), (at, end)], GREY.mix(0.35)))?;
                 let label = 10f64.powi(decade).to_string();
-                text(&area, &label, (at, end + AXIS / 2), HPos::Center, 12)?;
+                text(&area, &label, (at, end + AXIS / 2), HPos::Center, 15)?;
             }
         }
         for (bar, top) in bars.iter().zip((TITLE..).step_by(ROW.unsigned_abs() as usize)) {
             let (middle, end) = (top + ROW / 2, x(scale.length(bar.value)).max(LABELS + 1));
             let corners = [(LABELS, middle - BAR / 2), (end, middle + BAR / 2)];
             area.draw(&Rectangle::new(corners, bar.colour.filled()))?;
-            text(&area, &bar.label, (LABELS - 8, middle), HPos::Right, 13)?;
-            text(&area, &bar.shown, (end + 6, middle), HPos::Left, 13)?;
+            text(&area, &bar.label, (LABELS - 8, middle), HPos::Right, 16)?;
+            text(&area, &bar.shown, (end + 6, middle), HPos::Left, 16)?;
         }
         area.present()?;
         Ok(())
@@ -88,6 +88,7 @@ pub fn draw(file: &Path, title: &str, scale: Scale, bars: Vec<Bar>) -> Result<()
     drawn().map_err(|error| anyhow!("drawing {}: {error}", file.display()))
 }
 
+/// Writes a text beside or around a point. The library makes `size` four fifths of it in pixels.
 fn text(
     area: &Area<'_>,
     text: &str,
