@@ -43,11 +43,11 @@ pub async fn measure(plan: Plan) -> Result<[Row; 2]> {
     ensure!(grape.lookup("hundred").await?.len() == usize::from(HUNDRED), "peers are missing");
     let server = Server::of("ours", grape.api(), grape.process())?;
     let asked = ["hundred", "crowd"].map(|name| (server, Case { name, connections: 64 }));
-    let [hundred, crowd] = load::rates(asked, plan).await?;
+    let [hundred, crowd] = load::medians(asked, plan).await?;
     Ok([
         alone(
             format!("one name with {} peers: lookups, as a share of one with 100", plan.crowd),
-            crowd / hundred * 100.0,
+            crowd.rate / hundred.rate * 100.0,
             "%",
             Goal::AtLeast(90.0),
         ),

@@ -1,8 +1,9 @@
 //! Runs of `wrk` with `tests/bench/load.lua`.
 //!
-//! Every answer is compared, in `wrk` itself: that costs it half a microsecond an answer, of the
-//! three to five that it takes, while a Grape takes more. So one thread of it is enough, and it is
-//! not what limits the rates; [`Load::busy`] tells for each run whether the server was.
+//! Every answer is compared, in `wrk` itself: that costs it half a microsecond of the three to five
+//! that an answer takes it, in one thread. A Grape takes five or more, so that it is the limit; a
+//! bare server takes as long as `wrk`, so that what it costs is compared by CPU time as well. Each
+//! run tells how busy the server was.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -85,14 +86,26 @@ pub fn ensure_installed() -> Result<()> {
     }
 }
 
-/// Median rates of servers under their cases, which are asked in turn.
+/// The medians of several runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Median {
+    /// Answers a second.
+    pub rate: f64,
+    /// The server's CPU time for an answer, in microseconds. Neighbours change it less.
+    pub cpu: f64,
+}
+
+/// Servers under their cases, which are asked in turn.
 ///
 /// # Errors
 /// When an answer is wrong, a connection fails, or `wrk` does.
-pub async fn rates<const N: usize>(asked: [(Server, Case); N], plan: Plan) -> Result<[f64; N]> {
-    let mut rates = [const { Vec::new() }; N];
+pub async fn medians<const N: usize>(
+    asked: [(Server, Case); N],
+    plan: Plan,
+) -> Result<[Median; N]> {
+    let mut rounds = [const { (Vec::new(), Vec::new()) }; N];
     for round in 0..plan.rounds {
-        for ((server, case), rates) in asked.iter().zip(&mut rates) {
+        for ((server, case), (rates, cpus)) in asked.iter().zip(&mut rounds) {
             let prefix = format!("{}:{round}:", case.name);
             let load = run(*server, *case, plan.round, &prefix).await?;
             let Load { rate, p50, p99, cpu, busy } = load;
@@ -104,9 +117,10 @@ pub async fn rates<const N: usize>(asked: [(Server, Case); N], plan: Plan) -> Re
                 busy * 100.0
             );
             rates.push(rate);
+            cpus.push(cpu);
         }
     }
-    Ok(rates.map(median))
+    Ok(rounds.map(|(rates, cpus)| Median { rate: median(rates), cpu: median(cpus) }))
 }
 
 /// Asks a server one case over and over. `prefix` has to be another one for each run at it.

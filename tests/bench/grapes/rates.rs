@@ -4,7 +4,7 @@ use anyhow::Result;
 use grape_tests::results::{Goal, Row};
 use serde_json::json;
 
-use crate::load::{self, Case, Server};
+use crate::load::{self, Case, Median, Server};
 use crate::plan::Plan;
 use crate::{Both, alone, bare};
 
@@ -38,16 +38,16 @@ pub async fn measure(both: &mut Both, plan: Plan) -> Result<Vec<Row>> {
     let bare = Server::of("bare hyper", api, &process)?;
 
     let [of_npm, of_ours, of_bare] =
-        load::rates([(npm, HOT), (ours, HOT), (bare, HOT)], plan).await?;
+        load::medians([(npm, HOT), (ours, HOT), (bare, HOT)], plan).await?;
     drop(process);
+    let share = |of_what: &str, share: f64| {
+        let case = format!("… as a share of a bare hyper server's, by {of_what}");
+        alone(case, share * 100.0, "%", Goal::AtLeast(85.0))
+    };
     let mut rows = vec![
         row("lookup, one hot name, 64 connections", of_npm, of_ours, 4.5),
-        alone(
-            "… as a share of a bare hyper server's".to_owned(),
-            of_ours / of_bare * 100.0,
-            "%",
-            Goal::AtLeast(85.0),
-        ),
+        share("rate", of_ours.rate / of_bare.rate),
+        share("CPU time of an answer", of_bare.cpu / of_ours.cpu),
     ];
     for (title, name, times) in OTHERS {
         for grape in both.asked() {
@@ -55,17 +55,17 @@ pub async fn measure(both: &mut Both, plan: Plan) -> Result<Vec<Row>> {
             grape.put(json!({ "v": "hello" })).await?;
         }
         let case = Case { name, connections: 16 };
-        let [of_npm, of_ours] = load::rates([(npm, case), (ours, case)], plan).await?;
+        let [of_npm, of_ours] = load::medians([(npm, case), (ours, case)], plan).await?;
         rows.push(row(title, of_npm, of_ours, times));
     }
     Ok(rows)
 }
 
-fn row(title: &str, npm: f64, ours: f64, times: f64) -> Row {
+fn row(title: &str, npm: Median, ours: Median, times: f64) -> Row {
     Row {
         case: title.to_owned(),
-        npm: Some(npm),
-        ours,
+        npm: Some(npm.rate),
+        ours: ours.rate,
         unit: "/s".to_owned(),
         goal: Goal::TimesNpm(times),
     }

@@ -13,8 +13,8 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 const GREY: RGBColor = RGBColor(0x76, 0x76, 0x76);
 
 // In pixels.
-const WIDTH: i32 = 900;
-const LABELS: i32 = 400;
+const WIDTH: i32 = 960;
+const LABELS: i32 = 440;
 const FIGURES: i32 = 90;
 const ROW: i32 = 26;
 const BAR: i32 = 16;
