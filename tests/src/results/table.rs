@@ -63,7 +63,7 @@ mod tests {
             row("share", None, 86.04, "%", Goal::AtLeast(85.0)),
         ];
         let expected = "\
-| case   | npm      | ours      | goal        | ratio  |       |
+| case   |      npm |      ours |        goal |  ratio |       |
 |--------|----------|-----------|-------------|--------|-------|
 | lookup | 25483 /s | 101933 /s | ≥ 4.5 × npm | 4.00 × | short |
 | memory |  54.0 MB |   4.88 MB |      ≤ 6 MB | 11.1 × | pass  |
