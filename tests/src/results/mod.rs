@@ -1,7 +1,9 @@
 //! What a measurement came to, beside the npm Grape's figure and the goal.
 //!
-//! Programs that measure write a file of rows each ([`write`]); the report reads them all
-//! ([`read`]). No figure fails a run: a row says whether it holds its goal, and how near it came.
+//! Programs that measure write a file of rows each ([`write()`]); the report reads them all
+//! ([`read()`]). No figure fails a run: a row says whether it holds its goal, and how near it came.
+
+pub mod table;
 
 use std::fs;
 use std::path::{Path, PathBuf};
