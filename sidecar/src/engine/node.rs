@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use mainline::Id;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -54,9 +55,9 @@ pub struct Engine {
     pub(super) transactions: Transactions,
     /// Of all nodes together: what is expected of one that was never asked.
     pub(super) round_trip: Option<RoundTrip>,
-    pub(super) walks: HashMap<u64, Running>,
-    pub(super) subjects: HashMap<Subject, u64>,
-    pub(super) stores: HashMap<u64, Store>,
+    pub(super) walks: HashMap<u64, Running, RandomState>,
+    pub(super) subjects: HashMap<Subject, u64, RandomState>,
+    pub(super) stores: HashMap<u64, Store, RandomState>,
     pub(super) peers: PeerStore,
     pub(super) items: ItemStore,
     pub(super) tokens: Tokens,
@@ -106,9 +107,9 @@ impl Engine {
             suspects: Suspects::new(),
             transactions: Transactions::new(rng.random()),
             round_trip: None,
-            walks: HashMap::new(),
-            subjects: HashMap::new(),
-            stores: HashMap::new(),
+            walks: HashMap::default(),
+            subjects: HashMap::default(),
+            stores: HashMap::default(),
             peers: PeerStore::new(settings.max_names),
             items: ItemStore::new(settings.max_items),
             tokens: Tokens::new(&mut rng, now),
@@ -390,7 +391,8 @@ impl Engine {
         self.lives(&contact.addr, now);
         self.risen(contact, ours, now);
         match self.table(&contact.addr).heard(contact, ours, now) {
-            Heard::Known => {}
+            // Whoever of a full bucket is gone, is found out by the keep-alives.
+            Heard::Known | Heard::Full => {}
             Heard::Added => {
                 let local = |ip: &IpAddr| ip.is_loopback();
                 let further =
@@ -402,11 +404,6 @@ impl Engine {
                     self.store_again_soon(now);
                 }
                 self.settle_readiness();
-            }
-            Heard::Full { oldest, silent } => {
-                if silent >= upkeep::DOUBT {
-                    self.ping(oldest, now);
-                }
             }
         }
     }

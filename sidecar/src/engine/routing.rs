@@ -40,8 +40,8 @@ pub(super) enum Heard {
     Added,
     /// It was there.
     Known,
-    /// Its bucket is full; this is the node there that was silent longest.
-    Full { oldest: Contact, silent: Duration },
+    /// Its bucket is full: it waits for a place.
+    Full,
 }
 
 /// The nodes of one address family.
@@ -93,8 +93,7 @@ impl Table {
             bucket.spares.remove(0);
         }
         bucket.spares.push(contact);
-        let oldest = &bucket.nodes[0];
-        Heard::Full { oldest: oldest.contact, silent: now.duration_since(oldest.heard) }
+        Heard::Full
     }
 
     /// An answer came after this time.
@@ -219,12 +218,9 @@ mod tests {
         for i in 0..20 {
             assert_eq!(table.heard(contact(0, i), false, now), Heard::Added);
         }
-        let later = now + Duration::from_secs(9);
-        let full = table.heard(contact(0, 99), false, later);
-        let oldest = contact(0, 0);
-        assert_eq!(full, Heard::Full { oldest, silent: Duration::from_secs(9) });
+        assert_eq!(table.heard(contact(0, 99), false, now), Heard::Full);
         assert_eq!(table.len(), 20);
-        let removed = table.remove(&oldest);
+        let removed = table.remove(&contact(0, 0));
         assert_eq!((removed.removed, removed.spare), (true, Some(contact(0, 99))));
         assert_eq!(table.len(), 19);
     }

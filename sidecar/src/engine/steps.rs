@@ -149,7 +149,7 @@ impl Engine {
             then: vec![then],
             settled: false,
             out_of_time: false,
-            peers: lookups::Found::new(),
+            peers: lookups::Found::default(),
             item: None,
         };
         self.walks.insert(number, running);
