@@ -3,6 +3,8 @@
 //! Programs that measure write a file of rows each ([`write`]); the report reads them all
 //! ([`read`]). No figure fails a run: a row says whether it holds its goal, and how near it came.
 
+pub mod plot;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
