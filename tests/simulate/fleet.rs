@@ -108,8 +108,11 @@ impl Fleet {
     /// Deploys the services, each on its own random choice of Grapes.
     pub(super) fn deploy(&mut self) {
         for _ in 0..(self.living.len() / GRAPES_A_SERVICE).max(1) {
-            let chosen =
-                rand::seq::index::sample(&mut self.rng, self.living.len(), PODS.min(self.living.len()));
+            let chosen = rand::seq::index::sample(
+                &mut self.rng,
+                self.living.len(),
+                PODS.min(self.living.len()),
+            );
             let nodes = chosen.into_iter().map(|at| self.living[at]).collect();
             self.deploy_at(nodes);
         }

@@ -75,7 +75,8 @@ fn main() -> Result<()> {
             churn: Duration::from_secs(args.churn),
         };
         let style = "{elapsed:>5} {wide_bar} {percent:>3} % {msg}";
-        let progress = ProgressBar::new(plan.steps()).with_style(ProgressStyle::with_template(style)?);
+        let progress =
+            ProgressBar::new(plan.steps()).with_style(ProgressStyle::with_template(style)?);
         progress.set_message(format!("{grapes} join"));
         let (of_phases, of_costs) = phases::run(&plan, &progress)?;
         progress.finish_and_clear();

@@ -160,7 +160,8 @@ fn lookups(fleet: &mut Fleet, plan: &Plan) -> Figures {
     let count = plan.lookups.min(plan.grapes * LOOKUPS_A_GRAPE);
     spread_over(fleet, &mut lookups, LOOKUPS, count, random);
     let tally = lookups.end(fleet);
-    let round_trips = tally.times.iter().map(|time| time.as_secs_f64() / (2.0 * LATENCY.as_secs_f64()));
+    let round_trips =
+        tally.times.iter().map(|time| time.as_secs_f64() / (2.0 * LATENCY.as_secs_f64()));
     let hops = round_trips.sum::<f64>() / tally.times.len() as f64;
     Figures { hops: Some(rounded(hops)), ..figures(&tally) }
 }

@@ -10,9 +10,7 @@ use grape_tests::results::{Goal, Row};
 use serde::Serialize;
 
 use crate::cost::Cost;
-use crate::phases::{
-    CHURN_PHASE, Figures, HOT_PHASE, LOOKUPS_PHASE, POPULAR_PHASE, REST_PHASE,
-};
+use crate::phases::{CHURN_PHASE, Figures, HOT_PHASE, LOOKUPS_PHASE, POPULAR_PHASE, REST_PHASE};
 
 /// Even answers look uneven as seldom as this.
 const LEAST_P: f64 = 0.001;
@@ -21,8 +19,19 @@ const LEAST_P: f64 = 0.001;
 pub(super) fn table(figures: &[Figures]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "Grapes", "phase", "lookups", "unanswered", "peers found", "dead shown", "queries",
-        "hops", "p50 ms", "p99 ms", "packets/s", "chi²/df", "p",
+        "Grapes",
+        "phase",
+        "lookups",
+        "unanswered",
+        "peers found",
+        "dead shown",
+        "queries",
+        "hops",
+        "p50 ms",
+        "p99 ms",
+        "packets/s",
+        "chi²/df",
+        "p",
     ]);
     for of in figures {
         let text = |figure: Option<f64>, digits: usize| {
@@ -52,7 +61,13 @@ pub(super) fn table(figures: &[Figures]) -> Table {
 pub(super) fn costs(costs: &[Cost]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "Grapes", "phase", "virtual s", "wall s", "CPU s", "% of a core a Grape", "resident MB",
+        "Grapes",
+        "phase",
+        "virtual s",
+        "wall s",
+        "CPU s",
+        "% of a core a Grape",
+        "resident MB",
         "kB a Grape",
     ]);
     for of in costs {

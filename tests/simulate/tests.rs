@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use indicatif::ProgressBar;
 
-use crate::phases::{self, CHURN_PHASE, Figures, LOOKUPS_PHASE, Plan, POPULAR_PHASE};
+use crate::phases::{self, CHURN_PHASE, Figures, LOOKUPS_PHASE, POPULAR_PHASE, Plan};
 
 fn run(seed: u64) -> Vec<Figures> {
     let plan = Plan { grapes: 100, seed, lookups: 200, churn: Duration::from_secs(10) };

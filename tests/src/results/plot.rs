@@ -8,7 +8,7 @@ use plotters::coord::Shift;
 use plotters::coord::ranged1d::{AsRangedCoord, ValueFormatter};
 use plotters::prelude::{
     ChartBuilder, Circle, Color, DrawingArea, IntoDrawingArea, IntoLogRange, LineSeries,
-    PathElement, Ranged, RGBColor, SVGBackend, WHITE,
+    PathElement, RGBColor, Ranged, SVGBackend, WHITE,
 };
 
 /// In pixels.
@@ -99,7 +99,11 @@ where
         let dots = line.points.iter().map(|point| Circle::new(*point, 3, colour.filled()));
         drawn.draw_series(dots)?;
     }
-    drawn.configure_series_labels().background_style(WHITE.mix(0.8)).border_style(COLOURS[0]).draw()?;
+    drawn
+        .configure_series_labels()
+        .background_style(WHITE.mix(0.8))
+        .border_style(COLOURS[0])
+        .draw()?;
     area.present()?;
     Ok(())
 }

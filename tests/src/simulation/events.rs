@@ -44,13 +44,7 @@ pub(super) struct Events {
 impl Events {
     /// None yet; none will be due before `start`.
     pub(super) fn new(start: Instant) -> Self {
-        Self {
-            start,
-            due: BinaryHeap::new(),
-            arrivals: Vec::new(),
-            free: Vec::new(),
-            sequence: 0,
-        }
+        Self { start, due: BinaryHeap::new(), arrivals: Vec::new(), free: Vec::new(), sequence: 0 }
     }
 
     pub(super) fn push(&mut self, at: Instant, event: Event) {
