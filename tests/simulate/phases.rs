@@ -217,7 +217,9 @@ fn one_name(fleet: &mut Fleet, service: usize) -> Result<Figures> {
     for peer in tally.answers.take().context("answers that were kept")? {
         *shown.get_mut(&peer).with_context(|| format!("{peer} was never announced"))? += 1;
     }
-    let shown: Vec<u32> = shown.into_values().collect();
+    let mut shown: Vec<u32> = shown.into_values().collect();
+    // Sums of fractions depend on their order.
+    shown.sort_unstable();
     // Where an answer has all peers, there is nothing to spread.
     let spread = match peers > 2 * each {
         true => Some(spread(&shown, each as f64)?),
