@@ -5,6 +5,8 @@
 
 pub mod table;
 
+pub mod plot;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
