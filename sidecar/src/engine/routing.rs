@@ -155,11 +155,21 @@ impl Table {
         count: usize,
         leave_out: impl Fn(&SocketAddr) -> bool,
     ) -> Vec<Contact> {
-        let mut contacts: Vec<_> = self
-            .nodes()
-            .map(|node| node.contact)
-            .filter(|contact| !leave_out(&contact.addr))
-            .collect();
+        // The point's own bucket is nearer to it than any other; then come the deeper ones, all
+        // alike; then the shallower, one after the other.
+        let buckets = self.buckets.len();
+        let own = self.index(point).min(buckets);
+        let deeper = (own + 1).min(buckets);
+        let shallower = (0..own).rev().map(|bucket| bucket..bucket + 1);
+        let mut contacts = Vec::with_capacity(count + K);
+        for group in [own..deeper, deeper..buckets].into_iter().chain(shallower) {
+            if contacts.len() >= count {
+                break;
+            }
+            let nodes = self.buckets[group].iter().flat_map(|bucket| &bucket.nodes);
+            let fit = nodes.map(|node| node.contact).filter(|contact| !leave_out(&contact.addr));
+            contacts.extend(fit);
+        }
         let distance = |contact: &Contact| contact.id.xor(point);
         if contacts.len() > count {
             contacts.select_nth_unstable_by_key(count, distance);
@@ -209,6 +219,34 @@ mod tests {
         let all = table.closest(&point, 100, |_| false);
         assert!(all.is_sorted_by_key(|c| c.id.xor(&point)));
         assert_eq!(all.len(), table.len());
+    }
+
+    #[test]
+    fn no_nearer_one_is_passed_over() {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+        let now = crate::clock::now();
+        for nodes in [0, 1, 19, 20, 60, 1000] {
+            let own = Id::from(rng.random::<[u8; 20]>());
+            let mut table = Table::new(own);
+            for n in 0..nodes {
+                // Some share many leading bits with us, as in a large network.
+                let mut id: [u8; 20] = rng.random();
+                let shared = n % 4;
+                id[..shared].copy_from_slice(&own.as_bytes()[..shared]);
+                table.heard(Contact { id: Id::from(id), ..contact(0, 0) }, false, now);
+            }
+            for n in 0..50 {
+                let mut point: [u8; 20] = rng.random();
+                let shared = n % 5;
+                point[..shared].copy_from_slice(&own.as_bytes()[..shared]);
+                let point = if n == 49 { own } else { Id::from(point) };
+                let mut all: Vec<Contact> = table.nodes().map(|node| node.contact).collect();
+                all.sort_by_key(|contact| contact.id.xor(&point));
+                all.truncate(K);
+                assert_eq!(table.closest(&point, K, |_| false), all);
+            }
+        }
     }
 
     #[test]
