@@ -17,6 +17,7 @@
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
 //! | [`kubernetes`] | a real API server, and a real cluster |
+//! | [`histogram`] | Prometheus' histograms, read |
 //! | [`results`] | what a measurement came to, beside its goal |
 //! | [`figure`] | what was measured, told |
 //! | [`wait`] | until something holds |
@@ -24,6 +25,7 @@
 pub mod binaries;
 pub mod figure;
 pub mod grape;
+pub mod histogram;
 pub mod http;
 pub mod items;
 pub mod kubernetes;
