@@ -8,10 +8,12 @@
 //! | [`observe`] | what the Grapes of a cluster see, and whether they find each other | Kubernetes |
 //! | [`local`] | a cluster's Grapes on this machine | Kubernetes |
 //! | [`desired`] | a cluster to the Kubernetes objects that it needs; pure | the API server |
+//! | [`inject`] | the pod of a service to one with a Grape in it; pure | the API server |
 //! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
+//! | [`webhook`] | pods that ask for a Grape, changed as they are made | the election |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
 //! | [`check`] | whether an installed operator works | how it works |
 //! | [`stop`] | signals that ask the command to end | |
@@ -25,6 +27,7 @@ pub mod cli;
 pub mod cluster;
 pub mod controller;
 pub mod desired;
+pub mod inject;
 pub mod leader;
 pub mod local;
 pub mod manifest;
@@ -33,3 +36,4 @@ pub mod observe;
 pub mod process;
 pub mod stop;
 pub mod validate;
+pub mod webhook;

@@ -6,12 +6,14 @@
 mod health;
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntGauge, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
 };
 
 pub use health::Health;
@@ -50,6 +52,7 @@ pub struct Metrics {
     leader: IntGauge,
     reconciled: [Histogram; Outcome::ALL.len()],
     queue: IntGauge,
+    injections: IntCounterVec,
     clusters: Mutex<BTreeMap<Key, Health>>,
 }
 
@@ -73,6 +76,13 @@ impl Metrics {
             .buckets(DURATIONS.to_vec()),
             &["result"],
         )?;
+        let injections = IntCounterVec::new(
+            Opts::new(
+                "grape_operator_injections_total",
+                "Pods that the webhook was asked about, by what became of them.",
+            ),
+            &["result", "reason"],
+        )?;
         let version = Opts::new(
             "grape_operator_build_info",
             "The operator's version; the value is always 1.",
@@ -81,10 +91,11 @@ impl Metrics {
         let build = IntGauge::with_opts(version)?;
         build.set(1);
         let registry = Registry::new();
-        let parts: [Box<dyn Collector>; 4] = [
+        let parts: [Box<dyn Collector>; 5] = [
             Box::new(leader.clone()),
             Box::new(queue.clone()),
             Box::new(reconciled.clone()),
+            Box::new(injections.clone()),
             Box::new(build),
         ];
         for part in parts {
@@ -97,6 +108,7 @@ impl Metrics {
             reconciled: Outcome::ALL
                 .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
             queue,
+            injections,
             clusters: Mutex::default(),
         })
     }
@@ -114,6 +126,11 @@ impl Metrics {
     /// How many clusters are waiting or being reconciled.
     pub fn queue(&self, depth: usize) {
         self.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
+    }
+
+    /// The webhook was asked about a pod: what became of it, and why.
+    pub fn injection(&self, result: &str, reason: impl Display) {
+        self.injections.with_label_values(&[result, &reason.to_string()]).inc();
     }
 
     /// How a cluster is. It replaces all that was told of it before.
@@ -168,6 +185,7 @@ mod tests {
         metrics.leader(true);
         metrics.queue(3);
         metrics.reconciled(Outcome::Invalid, Duration::from_millis(70));
+        metrics.injection("refused", "PortTaken");
         let after = text(&metrics);
         let name = "grape_operator_reconcile_duration_seconds";
         for (text, line) in [
@@ -182,6 +200,11 @@ mod tests {
             ),
             (&after, "grape_operator_leader 1".to_owned()),
             (&after, "grape_operator_queue_depth 3".to_owned()),
+            (
+                &after,
+                "grape_operator_injections_total{reason=\"PortTaken\",result=\"refused\"} 1"
+                    .to_owned(),
+            ),
             (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.05\"}} 0")),
             (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.1\"}} 1")),
         ] {

@@ -1,7 +1,8 @@
 //! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads, runs
 //! the controller, and ends.
 //!
-//! What the leader does is a parameter, so that this knows nothing of clusters.
+//! What the leader does, and what every replica does beside the election, are parameters, so that
+//! this knows nothing of clusters.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -54,11 +55,13 @@ pub struct Settings {
     pub concurrency: usize,
 }
 
-/// What the controller works with.
+/// What the controller, and what is beside it, work with.
 #[derive(Clone)]
 pub struct Context {
     /// A client, whose API server has answered.
     pub client: Client,
+    /// Another one, which tries nothing again that is refused for now.
+    pub once: Client,
     /// Where the operator's own pods and its Lease are.
     pub namespace: String,
     /// What is told to Prometheus.
@@ -77,6 +80,7 @@ pub struct Context {
 /// Those of [`run_until`]; that no Kubernetes is configured, or that signals cannot be heard.
 pub async fn run(
     settings: Settings,
+    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Stop::listen().context("cannot listen for signals")?;
@@ -87,10 +91,25 @@ pub async fn run(
         heard.cancel();
     }));
     let config = Config::infer().await.context("no Kubernetes is configured")?;
-    run_until(settings, config, stop, control).await
+    run_until(settings, config, stop, beside, control).await
 }
 
-/// Runs until `stop`, and `control` while this process leads.
+/// What every replica does beside the election, where it has nothing to do: it is ready.
+///
+/// # Errors
+///
+/// None.
+pub async fn stand_by(context: Context, readiness: Readiness) -> anyhow::Result<()> {
+    readiness.ready();
+    context.stop.cancelled().await;
+    Ok(())
+}
+
+/// Runs until `stop`: `beside` from when the API server is reached, and `control` while this process
+/// leads.
+///
+/// `beside` tells when this process is ready. It is asked to end as `control` is, also when the
+/// leadership is lost, and waited for.
 ///
 /// `control` is only polled while it leads, and dropped when it leads no more: what it does has to
 /// be in its own future, or in tasks that end with that. It is asked to end by the token of its
@@ -104,6 +123,7 @@ pub async fn run_until(
     settings: Settings,
     config: Config,
     stop: CancellationToken,
+    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let url = config.cluster_url.clone();
@@ -120,7 +140,12 @@ pub async fn run_until(
         concurrency = settings.concurrency,
         "starting"
     );
-    let client = Client::try_from(config).context("the Kubernetes configuration cannot be used")?;
+    let client = |retries| {
+        let mut config = config.clone();
+        config.default_retry = retries;
+        Client::try_from(config).context("the Kubernetes configuration cannot be used")
+    };
+    let (client, once) = (client(true)?, client(false)?);
 
     let address = settings.admin;
     let listener = grape::http::bind(Some(address.ip()), address.port())
@@ -131,12 +156,12 @@ pub async fn run_until(
     let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
     let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
 
-    let context = Context { client, namespace, metrics, stop, settings: Arc::new(settings) };
+    let context = Context { client, once, namespace, metrics, stop, settings: Arc::new(settings) };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
         ended = AbortOnDropHandle::new(pages) => bail!("the admin pages ended: {ended:?}"),
-        worked = work(context, &url, &readiness, control) => worked?,
+        worked = work(context, &url, &readiness, beside, control) => worked?,
     }
     info!("stopped");
     Ok(())
@@ -147,13 +172,35 @@ async fn work(
     context: Context,
     url: &Uri,
     readiness: &Readiness,
+    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context.clone();
-    let Some(reached) = stop.run_until_cancelled(reach(&client, url)).await else { return Ok(()) };
+    let stop = context.stop.clone();
+    let reached = stop.run_until_cancelled(reach(&context.client, url)).await;
+    let Some(reached) = reached else { return Ok(()) };
     reached?;
-    readiness.ready();
+    // Whichever ends asks the other to.
+    let beside = async {
+        let ended = beside(context.clone(), readiness.clone()).await;
+        stop.cancel();
+        ended
+    };
+    let elected = async {
+        let ended = elect(context.clone(), readiness, control).await;
+        stop.cancel();
+        ended
+    };
+    let (beside, elected) = tokio::join!(beside, elected);
+    elected.and(beside)
+}
 
+/// Leads when it is this one's turn, and as long as it is.
+async fn elect(
+    context: Context,
+    readiness: &Readiness,
+    control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let Context { client, namespace, metrics, stop, settings, .. } = context.clone();
     let election = leader::Settings {
         namespace,
         lease: settings.lease.clone(),
@@ -176,10 +223,7 @@ async fn work(
         }
         // Ended rather than campaigning anew: requests may be on their way, and what is remembered
         // of clusters is somebody else's now. A new process begins with nothing of that.
-        Err(loss) => {
-            stop.cancel();
-            Err(anyhow::Error::new(loss).context("lost the leadership"))
-        }
+        Err(loss) => Err(anyhow::Error::new(loss).context("lost the leadership")),
     }
 }
 

@@ -6,6 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::services::{Declared, ReadyWhen};
+
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
 /// the Node.js Grape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +39,12 @@ pub struct Config {
     pub node_liveness: Duration,
     /// Largest body of a request in bytes; one byte more is refused with 413.
     pub max_payload_size: usize,
+    /// Services that the Grape announces by itself, while their ports answer.
+    pub announce: Vec<Declared>,
+    /// What has to say yes, beside their ports, for those to be announced.
+    pub ready_when: Vec<ReadyWhen>,
+    /// Whether services that announce themselves are withdrawn when their ports no longer answer.
+    pub check_announced: bool,
     /// How long a drain may take before what is left is cut off.
     pub drain_timeout: Duration,
 }
@@ -57,6 +65,9 @@ impl Default for Config {
             peer_max_age: Duration::from_secs(120),
             node_liveness: Duration::from_secs(300),
             max_payload_size: 8192,
+            announce: Vec::new(),
+            ready_when: Vec::new(),
+            check_announced: false,
             drain_timeout: Duration::from_secs(10),
         }
     }

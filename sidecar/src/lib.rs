@@ -9,6 +9,7 @@
 //! | [`krpc`] | messages, as bencode | the node |
 //! | [`engine`] | the node as a state machine: packets and time in, effects out | sockets, tokio, HTTP |
 //! | [`dht`] | the engine on UDP sockets, as an async handle | HTTP |
+//! | [`services`] | the services beside it: which are announced, and which are held back | HTTP's API, KRPC |
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
 //! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
@@ -27,3 +28,4 @@ pub mod http;
 pub mod krpc;
 pub mod lifecycle;
 pub mod metrics;
+pub mod services;

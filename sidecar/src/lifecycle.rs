@@ -17,12 +17,12 @@ use crate::discovery;
 use crate::engine::Status;
 use crate::http::{self, Addresses, Api, Door};
 use crate::metrics::Metrics;
+use crate::services::Services;
 
 /// A Grape that runs: a DHT node and its HTTP API. Dropping it stops everything at once, and
 /// frees its ports; [`Grape::drain`] takes leave first.
 pub struct Grape {
     api: Arc<Api>,
-    drain_timeout: Duration,
     /// Listeners with their connections: they end when the API is told to stop.
     servers: Tasks,
     /// What ends only when it fails.
@@ -109,11 +109,12 @@ impl Grape {
             info!("DHT at udp {address}");
         }
 
+        let services = Arc::new(Services::new(dht.clone(), &config));
         let api = Arc::new(Api::new(
-            dht.clone(),
+            Arc::clone(&services),
             Metrics::new()?,
             addresses,
-            config.max_payload_size,
+            &config,
             clock::now(),
         ));
         let mut servers = Tasks::default();
@@ -135,12 +136,18 @@ impl Grape {
                 "it ended".to_owned()
             }
         });
+        if services.are_watched() {
+            background.spawn("the watch over services", async move {
+                services.keep().await;
+                "it ended".to_owned()
+            });
+        }
         background.spawn("the watch over readiness", async move {
             dht.ready().await;
             info!(nodes = dht.stats().nodes, "ready");
             pending().await
         });
-        Ok(Self { api, drain_timeout: config.drain_timeout, servers, background })
+        Ok(Self { api, servers, background })
     }
 
     /// The address of the HTTP API, its port the one that was bound.
@@ -177,11 +184,11 @@ impl Grape {
     /// flight finish, and stops. Takes no longer than [`Config::drain_timeout`].
     pub async fn drain(mut self) -> Drained {
         let start = Instant::now();
-        let deadline = start + self.drain_timeout;
+        let deadline = start + self.api.drain_timeout;
         self.api.begin_drain();
         // Other Grapes that do not answer must not use up the time of our own clients.
-        let withdrawal = timeout_at(start + self.drain_timeout / 2, self.api.dht.withdraw_all());
-        let withdrawn = withdrawal.await.ok();
+        let withdrawal = self.api.services.drain(self.api.drain_timeout / 2).await;
+        let withdrawn = withdrawal.complete.then_some(withdrawal.withdrawn);
         self.api.stop.cancel();
         let ended = timeout_at(deadline, self.servers.all()).await.is_ok();
         let cut_off = if ended { 0 } else { self.api.metrics.connections_open() };

@@ -15,6 +15,7 @@ use prometheus::{
 
 use crate::engine::{QUERY_METHODS, Stats};
 use crate::http::Verb;
+use crate::services::{Counts, Reason};
 
 /// Upper bounds of the request durations' buckets in seconds: a hot lookup takes some 50 µs, a walk
 /// milliseconds, a walk past dead nodes up to seconds.
@@ -28,6 +29,8 @@ pub(crate) enum Asked {
     Verb(Verb),
     /// A watch.
     Watch,
+    /// A drain.
+    Drain,
     /// A page for operators.
     Admin,
     /// A path or frame that names nothing.
@@ -35,13 +38,14 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Verb(Verb::Lookup),
         Self::Verb(Verb::Announce),
         Self::Verb(Verb::Withdraw),
         Self::Verb(Verb::Put),
         Self::Verb(Verb::Get),
         Self::Watch,
+        Self::Drain,
         Self::Admin,
         Self::Unknown,
     ];
@@ -50,6 +54,7 @@ impl Asked {
         match self {
             Self::Verb(verb) => verb.name(),
             Self::Watch => "watch",
+            Self::Drain => "drain",
             Self::Admin => "admin",
             Self::Unknown => "unknown",
         }
@@ -59,8 +64,9 @@ impl Asked {
         match self {
             Self::Verb(verb) => verb as usize,
             Self::Watch => 5,
-            Self::Admin => 6,
-            Self::Unknown => 7,
+            Self::Drain => 6,
+            Self::Admin => 7,
+            Self::Unknown => 8,
         }
     }
 }
@@ -223,10 +229,12 @@ impl Metrics {
     pub(crate) fn exposition(
         &self,
         stats: &Stats,
+        services: &Counts,
         ready: bool,
     ) -> Result<Vec<u8>, prometheus::Error> {
         let mut families = self.registry.gather();
         families.extend(dht_families(stats, ready));
+        families.extend(services_families(services));
         families.extend(process::families());
         families.sort_by(|a, b| a.name().cmp(b.name()));
         let mut text = Vec::with_capacity(16 << 10);
@@ -289,6 +297,28 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
     counters.chain(gauges).collect()
 }
 
+/// What became of the services here. How many are announced is `grape_dht_announced`.
+fn services_families(counts: &Counts) -> [MetricFamily; 2] {
+    let samples = |counts: &[u64; Reason::LABELS.len()]| {
+        let counts = Reason::LABELS.iter().zip(counts);
+        counts.map(|(&reason, &n)| (Some(("reason", reason)), float(n))).collect()
+    };
+    [
+        family(
+            "grape_services_held_back",
+            "Services here that are not announced, or no longer, by the reason.",
+            MetricType::GAUGE,
+            samples(&counts.held_back),
+        ),
+        family(
+            "grape_services_withdrawals_total",
+            "Services that the Grape withdrew by itself, by the reason.",
+            MetricType::COUNTER,
+            samples(&counts.withdrawals),
+        ),
+    ]
+}
+
 /// Prometheus knows no numbers but floats; up to 2^53 they are exact.
 fn float(n: u64) -> f64 {
     n as f64
@@ -348,7 +378,10 @@ mod tests {
         let open = metrics.watch();
         let mut stats = Stats { packets_sent: 7, nodes: 3, ..Stats::default() };
         stats.queries_sent[2] = 5;
-        let text = exposition(&metrics, &stats);
+        let mut counts = Counts::default();
+        counts.withdrawals[Reason::PortRefuses.index()] = 4;
+        counts.held_back[Reason::NotReady(1).index()] = 6;
+        let text = String::from_utf8(metrics.exposition(&stats, &counts, true).unwrap()).unwrap();
         for line in [
             r#"grape_api_requests_total{code="2xx",verb="lookup"} 2"#,
             r#"grape_api_requests_total{code="5xx",verb="unknown"} 1"#,
@@ -359,6 +392,9 @@ mod tests {
             "grape_dht_packets_sent_total 7",
             "grape_dht_nodes 3",
             "grape_ready 1",
+            r#"grape_services_withdrawals_total{reason="port_refuses"} 4"#,
+            r#"grape_services_withdrawals_total{reason="drained"} 0"#,
+            r#"grape_services_held_back{reason="not_ready"} 6"#,
             "grape_watches 1",
             "# TYPE grape_dht_nodes gauge",
             "# TYPE grape_dht_packets_sent_total counter",
@@ -381,6 +417,6 @@ mod tests {
     }
 
     fn exposition(metrics: &Metrics, stats: &Stats) -> String {
-        String::from_utf8(metrics.exposition(stats, true).unwrap()).unwrap()
+        String::from_utf8(metrics.exposition(stats, &Counts::default(), true).unwrap()).unwrap()
     }
 }

@@ -40,6 +40,8 @@ pub struct Options {
     pub peer_max_age: Option<Duration>,
     /// Started without `--bind`: the API is on all addresses, not on 127.0.0.1 alone.
     pub unbound: bool,
+    /// More flags, of ours alone.
+    pub flags: Vec<String>,
 }
 
 /// The two ports of a Grape.

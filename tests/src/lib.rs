@@ -9,6 +9,7 @@
 //! | [`link`] | a connection that can be cut |
 //! | [`network`] | several Grapes that have joined each other |
 //! | [`programs`] | Grenache clients in Node.js, and what they tell |
+//! | [`scenarios`] | what several of them do together |
 //! | [`peers`] | the npm packages, installed once |
 //! | [`process`] | child processes |
 //! | [`http`] | requests as they are, byte by byte |
@@ -34,5 +35,6 @@ pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod scenarios;
 pub mod simulation;
 pub mod wait;

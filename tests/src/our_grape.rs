@@ -30,6 +30,7 @@ pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> 
     if let Some(age) = options.peer_max_age {
         command.args(["--dpa", &age.as_millis().to_string()]);
     }
+    command.args(&options.flags);
     let name = format!("our Grape at DHT port {}", seat.dht.number());
     let mut process = Process::start(&name, &mut command)?;
     let api = SocketAddr::from((Ipv4Addr::LOCALHOST, seat.api.number()));

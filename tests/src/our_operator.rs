@@ -39,7 +39,8 @@ pub struct Operator {
 impl Operator {
     /// Starts one, and waits until `/healthz` answers: it may not have reached the API server by
     /// then. `identity` is its name in the Lease, and in messages. It gets a free port for its
-    /// pages, and nothing of this process' environment that could be taken for a flag.
+    /// pages, no webhook unless a flag says where, and nothing of this process' environment that
+    /// could be taken for a flag.
     ///
     /// # Errors
     /// When it ends at once, or does not answer, with the end of its log.
@@ -48,6 +49,9 @@ impl Operator {
         let mut command = command(Some(kubeconfig))?;
         command.arg(format!("--identity={identity}"));
         command.arg(format!("--admin-bind=127.0.0.1:{}", admin.number())).args(flags);
+        if !flags.iter().any(|flag| flag.starts_with("--webhook-bind")) {
+            command.arg("--webhook-bind=");
+        }
         let process = Process::start(format!("operator {identity}"), &mut command)?;
         let mut operator = Self { process, admin };
         let healthy = wait::until("/healthz answers", async || {

@@ -7,6 +7,21 @@ use tokio::process::Command;
 use crate::peers;
 use crate::process::Process;
 
+/// A program of `tests/peers`, wherever it runs.
+pub trait Talks {
+    /// Tells it to do something.
+    ///
+    /// # Errors
+    /// When it no longer reads.
+    fn tell(&mut self, command: Value) -> impl Future<Output = Result<()>>;
+
+    /// The next event of a kind. Events of other kinds stay for who asks for them.
+    ///
+    /// # Errors
+    /// When it ends, or a minute passes, before.
+    fn event(&mut self, kind: &str) -> impl Future<Output = Result<Value>>;
+}
+
 /// Starts a program of `tests/peers` with its argument.
 ///
 /// # Errors

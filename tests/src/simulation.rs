@@ -8,6 +8,7 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use grape::engine::{Answer, Effect, Engine, Found, Item, Operation, Outcome, PutError, Settings};
+use grape::krpc::{self, Body, Method};
 use mainline::Id;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -44,11 +45,14 @@ pub struct Made {
     pub ip: IpAddr,
     /// A second address, of the other family.
     pub second_ip: Option<IpAddr>,
+    /// It knows no extensions, as the Node.js Grape.
+    pub plain: bool,
 }
 
 struct Node {
     engine: Engine,
     ips: Vec<IpAddr>,
+    plain: bool,
     alive: bool,
     ticks_at: Option<Instant>,
     /// What followers of names were told, in order.
@@ -111,7 +115,7 @@ impl Network {
     /// Adds a node on IPv4 that joins through the nodes `seeds`. Returns its number.
     pub fn add(&mut self, peer_max_age: Duration, seeds: &[usize]) -> usize {
         let ip = Self::ip(self.nodes.len());
-        self.add_made(Made { peer_max_age, ip, second_ip: None }, seeds)
+        self.add_made(Made { peer_max_age, ip, second_ip: None, plain: false }, seeds)
     }
 
     /// Adds a node that joins through the nodes `seeds`. Returns its number.
@@ -131,7 +135,8 @@ impl Network {
         let engine = Engine::new(settings, self.rng.random(), self.now);
         let ips: Vec<IpAddr> = std::iter::once(made.ip).chain(made.second_ip).collect();
         self.by_ip.extend(ips.iter().map(|ip| (*ip, number)));
-        self.nodes.push(Node { engine, ips, alive: true, ticks_at: None, told: Vec::new() });
+        let (plain, told) = (made.plain, Vec::new());
+        self.nodes.push(Node { engine, ips, plain, alive: true, ticks_at: None, told });
         self.join(number, seeds);
         number
     }
@@ -224,13 +229,25 @@ impl Network {
                 self.act(node, |engine, now| engine.tick(now));
             }
             Event::Arrives { from, to, datagram } => {
-                if let Some(node) = self.by_ip.get(&to.ip()).copied().filter(|_| to.port() == PORT)
-                {
+                let node = self.by_ip.get(&to.ip()).copied().filter(|_| to.port() == PORT);
+                let knows = |node: &usize| !self.nodes[*node].plain || is_plain(&datagram);
+                if let Some(node) = node.filter(knows) {
                     self.act(node, |engine, now| engine.handle(from, &datagram, now));
                 }
             }
         }
         true
+    }
+
+    /// Sends a datagram to a node as if it came from `from`.
+    pub fn forge(&mut self, from: SocketAddr, node: usize, datagram: Vec<u8>) {
+        let to = SocketAddr::new(self.nodes[node].ips[0], PORT);
+        self.at(self.now, Event::Arrives { from, to, datagram });
+    }
+
+    /// What an operation came to, once, if it is done.
+    pub fn outcome(&mut self, node: usize, operation: Operation) -> Option<Outcome> {
+        self.outcomes.remove(&(node, operation))
     }
 
     /// Does something with a node's engine, and all that it wants done for it.
@@ -277,6 +294,11 @@ impl Network {
     fn send(&mut self, node: usize, to: SocketAddr, datagram: Vec<u8>) {
         self.sent += 1;
         self.longest = self.longest.max(datagram.len());
+        let datagram = match self.nodes[node].plain {
+            true if !is_plain(&datagram) => return,
+            true => plain(&datagram),
+            false => datagram,
+        };
         let ips = &self.nodes[node].ips;
         let Some(ip) = ips.iter().find(|ip| ip.is_ipv4() == to.is_ipv4()) else { return };
         let from = SocketAddr::new(*ip, PORT);
@@ -379,4 +401,40 @@ impl Network {
             },
         }
     }
+}
+
+/// Whether a datagram is no query that only Grapes of our kind know.
+fn is_plain(datagram: &[u8]) -> bool {
+    let message = krpc::decode(datagram).map(|message| message.body);
+    !matches!(
+        message,
+        Ok(Body::Query(query)) if matches!(
+            query.method,
+            Method::Dead { .. }
+                | Method::Withdrawn { .. }
+                | Method::Forgotten
+                | Method::WithdrawPeer { .. }
+        )
+    )
+}
+
+/// A datagram without our extensions.
+fn plain(datagram: &[u8]) -> Vec<u8> {
+    let Ok(mut message) = krpc::decode(datagram) else { return Vec::new() };
+    message.version = None;
+    match &mut message.body {
+        Body::Response(response) => {
+            response.watch = false;
+            for peer in &mut response.peers {
+                (peer.ttl, peer.node_port) = (None, None);
+            }
+        }
+        Body::Query(query) => match &mut query.method {
+            Method::Ping { watch } => *watch = None,
+            Method::AnnouncePeer { ttl, .. } => *ttl = None,
+            _ => {}
+        },
+        Body::Error { .. } => {}
+    }
+    krpc::encode(&message).unwrap_or_default()
 }

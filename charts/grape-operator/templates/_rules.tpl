@@ -34,9 +34,22 @@
   verbs: [get, list, watch, create, patch, delete]
 # Where the Grapes are, to ask them how they are. One that does not start and that its StatefulSet
 # will not replace is deleted, so that a mended template reaches it.
+# Pods of services are counted, with or without their Grape. Create is for dry runs alone: whether a
+# pod would come back with its Grape is asked before one without is evicted. It adds nothing to what
+# the StatefulSets above allow.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch, delete]
+  verbs: [get, list, watch, create, delete]
+# Pods of services without their Grape are evicted where a cluster asks for it (spec.injection.repair):
+# by the API that PodDisruptionBudgets hold up, and never deleted.
+- apiGroups: [""]
+  resources: [pods/eviction]
+  verbs: [create]
+# By a namespace's label its pods are to have a Grape, or may have one. With watchNamespaces get alone
+# has an effect: of one namespace no Role allows the rest.
+- apiGroups: [""]
+  resources: [namespaces]
+  verbs: [get, list, watch]
 # What `kubectl describe grapecluster` shows of what happened.
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -1,6 +1,8 @@
 //! `grape-operator run`.
 
-use std::net::SocketAddr;
+use std::net::{AddrParseError, SocketAddr};
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,13 +12,20 @@ use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use tracing::error;
 
 use super::log;
+use crate::admin::Readiness;
 use crate::cluster::duration;
 use crate::controller;
 use crate::leader::Timings;
 use crate::process::{self, Context, Settings};
+use crate::webhook;
 
 /// Shortest `--observe-interval`: each Grape is asked this often.
 const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);
+
+/// Shortest `--webhook-certificate-lifetime`, in which several API servers hear of an authority, and
+/// the longest: ten years.
+const LIFETIMES: RangeInclusive<Duration> =
+    Duration::from_secs(5)..=Duration::from_secs(10 * 365 * 24 * 3600);
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -93,6 +102,38 @@ pub struct Args {
     #[arg(long, value_name = "IP:PORT", env = "ADMIN_BIND", default_value = "[::]:9090")]
     admin_bind: SocketAddr,
 
+    /// Where pods are changed that ask for a Grape as they are made; [::] is all addresses, IPv4
+    /// too. Nowhere if empty.
+    #[arg(long, value_name = "IP:PORT", env = "WEBHOOK_BIND", default_value = "[::]:9443")]
+    webhook_bind: Bind,
+
+    /// The Service by which API servers call the webhook. Its MutatingWebhookConfiguration is
+    /// called NAME.NAMESPACE, and the Secret of its certificate NAME-tls.
+    #[arg(
+        long,
+        value_name = "NAME",
+        env = "WEBHOOK_NAME",
+        default_value = "grape-operator-webhook",
+        value_parser = service_name
+    )]
+    webhook_name: String,
+
+    /// A folder with tls.crt and tls.key, which are read again when they change; without it the
+    /// operator makes the webhook's certificate, and tells API servers to believe it.
+    #[arg(long, value_name = "DIR", env = "WEBHOOK_CERTIFICATES")]
+    webhook_certificates: Option<PathBuf>,
+
+    /// How long a certificate of the webhook is valid that the operator makes, in whole seconds. A
+    /// new one is made after two thirds of that.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        env = "WEBHOOK_CERTIFICATE_LIFETIME",
+        default_value = "2160h",
+        value_parser = duration
+    )]
+    webhook_certificate_lifetime: Duration,
+
     /// How often the Grapes of a cluster are asked how they are.
     #[arg(
         long,
@@ -126,6 +167,19 @@ pub struct Args {
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "json")]
     log_format: log::Format,
+}
+
+/// An address to listen at; none in an empty text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Bind(Option<SocketAddr>);
+
+impl FromStr for Bind {
+    type Err = AddrParseError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.trim();
+        Ok(Self(if text.is_empty() { None } else { Some(text.parse()?) }))
+    }
 }
 
 /// Names of namespaces, parted by commas; none in an empty text.
@@ -168,12 +222,40 @@ fn object_name(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
+fn service_name(text: &str) -> Result<String, String> {
+    if !text.starts_with(|first: char| first.is_ascii_lowercase()) || !is_dns_label(text) {
+        return Err(format!(
+            "{text:?} is no name of a Service; expected lower-case letters, digits and '-', a letter \
+             first, 63 characters at most, as in grape-operator-webhook"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
 fn duration(text: &str) -> Result<Duration, String> {
     duration::parse(text)
         .map_err(|problem| format!("{problem}; expected a duration as in 15s, 500ms or 1m30s"))
 }
 
 impl Args {
+    /// What these flags ask for of the webhook; `None`: there is none.
+    fn webhook(&self) -> anyhow::Result<Option<webhook::Settings>> {
+        let Some(bind) = self.webhook_bind.0 else { return Ok(None) };
+        let lifetime = self.webhook_certificate_lifetime;
+        anyhow::ensure!(
+            LIFETIMES.contains(&lifetime) && lifetime.subsec_nanos() == 0,
+            "--webhook-certificate-lifetime is {lifetime:?}; expected whole seconds, from {}s to {}h",
+            LIFETIMES.start().as_secs(),
+            LIFETIMES.end().as_secs() / 3600,
+        );
+        Ok(Some(webhook::Settings {
+            bind,
+            name: self.webhook_name.clone(),
+            certificates: self.webhook_certificates.clone(),
+            lifetime,
+        }))
+    }
+
     /// What these flags ask for.
     fn settings(self) -> anyhow::Result<Settings> {
         let timings = Timings::new(self.lease_duration, self.renew_deadline, self.retry_period)?;
@@ -213,9 +295,14 @@ fn identity_of_host() -> anyhow::Result<String> {
 /// A flag that cannot be used. All that comes later is logged, as a line like any other.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (log, format) = (args.log.clone(), args.log_format);
+    let webhook = args.webhook()?;
     let settings = args.settings()?;
     log::to_stderr(&log, format)?;
-    match process::run(settings, control).await {
+    let beside = async move |context: Context, readiness: Readiness| match webhook {
+        Some(webhook) => serve(&webhook, context, &readiness).await,
+        None => process::stand_by(context, readiness).await,
+    };
+    match process::run(settings, beside, control).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             error!(error = format!("{error:#}"), "ended");
@@ -224,11 +311,31 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     }
 }
 
+/// What every replica does.
+async fn serve(
+    webhook: &webhook::Settings,
+    context: Context,
+    readiness: &Readiness,
+) -> anyhow::Result<()> {
+    let Context { client, namespace, metrics, stop, settings, .. } = context;
+    let setup = webhook::Setup {
+        client,
+        namespace,
+        metrics,
+        namespaces: settings.watch_namespaces.clone(),
+        grape_image: settings.grape_image.clone(),
+        identity: settings.identity.clone(),
+        stop,
+    };
+    webhook::run(webhook, setup, readiness).await
+}
+
 /// What the leader does.
 async fn control(context: Context) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings } = context;
+    let Context { client, once, namespace, metrics, stop, settings } = context;
     controller::run(controller::Setup {
         client,
+        once,
         metrics,
         namespaces: settings.watch_namespaces.clone(),
         concurrency: settings.concurrency.try_into().unwrap_or(u16::MAX),
@@ -259,10 +366,16 @@ mod tests {
         args: Args,
     }
 
-    fn settings(flags: &[&str]) -> Result<Settings, String> {
+    fn parse(flags: &[&str]) -> Result<(Option<webhook::Settings>, Settings), String> {
         let words = ["run"].into_iter().chain(flags.iter().copied()).map(OsString::from);
         let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
-        command.args.settings().map_err(|error| format!("{error:#}"))
+        let all =
+            command.args.webhook().and_then(|webhook| Ok((webhook, command.args.settings()?)));
+        all.map_err(|error| format!("{error:#}"))
+    }
+
+    fn settings(flags: &[&str]) -> Result<Settings, String> {
+        Ok(parse(flags)?.1)
     }
 
     #[test]
@@ -276,6 +389,16 @@ mod tests {
         assert_eq!(settings.timings, Timings::new(seconds(15), seconds(10), seconds(2)).unwrap());
         assert_eq!(settings.admin, "[::]:9090".parse().unwrap());
         assert_eq!((settings.observe_interval, settings.concurrency), (seconds(15), 16));
+    }
+
+    #[test]
+    fn the_webhook_is_served_unless_told_otherwise() {
+        let webhook = parse(&[]).unwrap().0.unwrap();
+        assert_eq!(webhook.bind, "[::]:9443".parse().unwrap());
+        assert_eq!(webhook.name, "grape-operator-webhook");
+        assert_eq!(webhook.certificates, None);
+        assert_eq!(webhook.lifetime, Duration::from_secs(90 * 24 * 3600));
+        assert_eq!(parse(&["--webhook-bind="]).unwrap().0, None);
     }
 
     #[test]
@@ -304,9 +427,13 @@ mod tests {
     #[case(&["--lease-name", "a..b"], "expected lower-case letters, digits, '-' and '.'")]
     #[case(&["--identity", ""], "--identity")]
     #[case(&["--admin-bind", "9090"], "invalid value '9090' for '--admin-bind <IP:PORT>'")]
+    #[case(&["--webhook-bind", "9443"], "invalid value '9443' for '--webhook-bind <IP:PORT>'")]
+    #[case(&["--webhook-name", "a.b"], "\"a.b\" is no name of a Service; expected lower-case")]
+    #[case(&["--webhook-certificate-lifetime", "4s"], "is 4s; expected whole seconds, from 5s to 876")]
+    #[case(&["--webhook-certificate-lifetime", "7500ms"], "is 7.5s; expected whole seconds")]
     #[case(&["--log-format", "xml"], "[possible values: text, json]")]
     fn bad_flags_are_told_with_what_would_be_right(#[case] flags: &[&str], #[case] part: &str) {
-        let error = settings(flags).unwrap_err();
+        let error = parse(flags).unwrap_err();
         assert!(error.contains(part), "{error}");
         assert!(error.contains(flags[0]) || error.contains("--renew-deadline"), "{error}");
     }

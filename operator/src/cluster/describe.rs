@@ -93,7 +93,7 @@ mod tests {
     #[rstest]
     #[case(
         "spec",
-        "a mapping with any of api, dht, image, monitoring, networkPolicy, paused, pools, replicas, template"
+        "a mapping with any of api, dht, image, injection, monitoring, networkPolicy, paused, pools, replicas, template"
     )]
     #[case("spec.replicas", "a whole number from 1 to 1000")]
     #[case("spec.dht.peerMaxAge", "a duration from 1s to 24h, as in 120s, 5m or 1h30m")]

@@ -148,6 +148,28 @@ pub const OWN_LABELS: [&str; 3] =
 pub const LABELS_EXPECTED: &str = "labels other than grenache.dev/…, app.kubernetes.io/name, \
      app.kubernetes.io/instance and app.kubernetes.io/managed-by, which the operator sets";
 
+/// Most labels, expressions, and values of one, in a selector of namespaces.
+pub const SELECTOR_LENGTH: usize = 16;
+/// Most characters of a label's key: a DNS name, '/' and a name. Values are shorter.
+pub const LABEL_KEY_LENGTH: usize = 317;
+/// What an expression of a selector may do.
+pub const SELECTOR_OPERATORS: [&str; 4] = ["In", "NotIn", "Exists", "DoesNotExist"];
+/// An expression has values if it compares with some, as CEL.
+pub fn expression_rule() -> Rule {
+    Rule::new("(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)")
+        .message(&*must_be(EXPRESSION_EXPECTED))
+}
+/// What would be right for it.
+pub const EXPRESSION_EXPECTED: &str =
+    "an expression with values for In and NotIn, and without for Exists and DoesNotExist";
+/// Namespaces have a selector if they are chosen by one, as CEL.
+pub fn selector_rule() -> Rule {
+    Rule::new("(self.from == 'Selector') == has(self.selector)")
+        .message(&*must_be(SELECTOR_EXPECTED))
+}
+/// What would be right for them.
+pub const SELECTOR_EXPECTED: &str = "with a selector if from is Selector, and else without";
+
 /// `priorityClassName` of a template.
 pub const PRIORITY_CLASS_PATTERN: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
 /// Most characters of it.

@@ -9,12 +9,14 @@
 //! | [`node`] | `spec.dht`, `spec.api` |
 //! | [`pods`] | `spec.pools`, `spec.template`, `spec.image` |
 //! | [`surroundings`] | `spec.networkPolicy`, `spec.monitoring` |
+//! | [`injection`] | `spec.injection` |
 //! | [`status`] | `status` |
 
 mod defaults;
 pub mod definition;
 pub mod describe;
 pub mod duration;
+pub mod injection;
 pub mod limits;
 pub mod node;
 pub mod pods;
@@ -26,6 +28,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use duration::DurationText;
+pub use injection::{InjectionNamespaces, InjectionSpec, NamespacesFrom};
 pub use node::{ApiSpec, DhtSpec};
 pub use pods::{ImageSpec, PodTemplate, PoolSpec};
 pub use status::GrapeClusterStatus;
@@ -90,6 +93,13 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
         json_path = ".status.endpoint"
     ),
     printcolumn(
+        name = "Sidecars",
+        type_ = "string",
+        priority = 1,
+        description = "Grapes in pods of services that run, of those that should.",
+        json_path = ".status.summary.sidecars"
+    ),
+    printcolumn(
         name = "Message",
         type_ = "string",
         priority = 1,
@@ -144,6 +154,10 @@ pub struct GrapeClusterSpec {
     #[serde(default)]
     pub monitoring: MonitoringSpec,
 
+    /// Services that get a Grape of this cluster into their pods, as a sidecar.
+    #[serde(default)]
+    pub injection: InjectionSpec,
+
     /// Leaves everything as it is: the operator changes no object of the cluster, and goes on
     /// observing it. Defaults to false.
     #[serde(default)]
@@ -161,6 +175,7 @@ impl Default for GrapeClusterSpec {
             template: PodTemplate::default(),
             network_policy: NetworkPolicySpec::default(),
             monitoring: MonitoringSpec::default(),
+            injection: InjectionSpec::default(),
             paused: false,
         }
     }

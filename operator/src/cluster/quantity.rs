@@ -47,6 +47,35 @@ impl fmt::Display for QuantityText {
     }
 }
 
+/// How much a quantity is, in its own unit, such as CPUs or bytes; to compare it with others. `None`
+/// for what does not look like [`PATTERN`].
+pub fn amount(text: &str) -> Option<f64> {
+    let text = text.strip_prefix('+').unwrap_or(text);
+    let suffixes = [
+        ("Ki", 1024_f64.powi(1)),
+        ("Mi", 1024_f64.powi(2)),
+        ("Gi", 1024_f64.powi(3)),
+        ("Ti", 1024_f64.powi(4)),
+        ("Pi", 1024_f64.powi(5)),
+        ("Ei", 1024_f64.powi(6)),
+        ("n", 1e-9),
+        ("u", 1e-6),
+        ("m", 1e-3),
+        ("k", 1e3),
+        ("M", 1e6),
+        ("G", 1e9),
+        ("T", 1e12),
+        ("P", 1e15),
+        ("E", 1e18),
+    ];
+    let found = suffixes
+        .iter()
+        .find_map(|(suffix, factor)| text.strip_suffix(suffix).map(|number| (number, *factor)));
+    let (number, factor) = found.unwrap_or((text, 1.0));
+    let digits = number.starts_with(|first: char| first.is_ascii_digit() || first == '.');
+    number.parse::<f64>().ok().filter(|_| digits).map(|number| number * factor)
+}
+
 impl JsonSchema for QuantityText {
     fn schema_name() -> Cow<'static, str> {
         "Quantity".into()
@@ -66,5 +95,32 @@ impl JsonSchema for QuantityText {
             "maxLength": MAX_LENGTH,
             "minimum": 0,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case("2", Some(2.0))]
+    #[case("100m", Some(0.1))]
+    #[case("0.1", Some(0.1))]
+    #[case("+1.5E-2", Some(0.015))]
+    #[case("1e3", Some(1000.0))]
+    #[case(".5Gi", Some(536_870_912.0))]
+    #[case("1Mi", Some(1_048_576.0))]
+    #[case("1M", Some(1e6))]
+    #[case("5E", Some(5e18))]
+    #[case("5n", Some(5e-9))]
+    #[case("", None)]
+    #[case("much", None)]
+    #[case("inf", None)]
+    #[case("NaN", None)]
+    #[case("-1", None)]
+    fn quantities_can_be_compared(#[case] text: &str, #[case] expected: Option<f64>) {
+        assert_eq!(amount(text), expected);
     }
 }

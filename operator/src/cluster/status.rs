@@ -51,7 +51,12 @@ pub struct GrapeClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
 
-    /// Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned.
+    /// The pods of services that are to have a Grape of the cluster. Without it there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injected: Option<InjectedStatus>,
+
+    /// Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned; and Injected, where pods of
+    /// services are to have a Grape.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,
@@ -69,10 +74,14 @@ pub struct Summary {
     #[serde(default)]
     pub pools: String,
 
-    /// Canary lookups that found their peer, and the bound that 95 of 100 stay under, as in
+    /// Canary lookups among the cluster's own Grapes that found their peer, and the bound that 95 of 100 stay under, as in
     /// 100% <10ms.
     #[serde(default)]
     pub lookups: String,
+
+    /// Grapes in pods of services that run, of those that should, as in 12/12.
+    #[serde(default)]
+    pub sidecars: String,
 }
 
 /// What there is of a pool.
@@ -145,4 +154,36 @@ pub struct Island {
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default)]
     pub grapes: Vec<String>,
+}
+
+/// The pods of services that are to have a Grape of the cluster, those on their way out left out.
+#[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
+#[serde(rename_all = "camelCase")]
+pub struct InjectedStatus {
+    /// How many there are.
+    #[serde(default)]
+    pub pods: i32,
+
+    /// In how many the Grape runs.
+    #[serde(default)]
+    pub ready: i32,
+
+    /// In how many it has another image than pods get that are made now.
+    #[serde(default)]
+    pub outdated: i32,
+
+    /// How many run without their Grape.
+    #[serde(default)]
+    pub missing: i32,
+
+    /// These, as NAMESPACE/NAME; 16 at most.
+    #[schemars(length(max = limits::NAMED_LENGTH))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_named: Vec<String>,
+
+    /// Controllers of which a pod was evicted and came back no better, as NAMESPACE/KIND NAME; 16 at
+    /// most. No pod of theirs is evicted while one of them runs without its Grape.
+    #[schemars(length(max = limits::NAMED_LENGTH))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repaired_in_vain: Vec<String>,
 }

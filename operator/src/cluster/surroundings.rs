@@ -10,9 +10,9 @@ use super::defaults;
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicySpec {
     /// Makes a NetworkPolicy: the DHT is open to the cluster's Grapes and to pods labelled
-    /// grenache.dev/cluster, the admin pages to the operator and Prometheus, the API to the
-    /// operator; with spec.dht.bootstrap the DHT is open to all. A NetworkPolicy of your own adds to
-    /// it. Defaults to true.
+    /// grenache.dev/cluster, of its namespace and of those in spec.injection.namespaces; the admin
+    /// pages to the operator and Prometheus; the API to the operator. With spec.dht.bootstrap the
+    /// DHT is open to all. A NetworkPolicy of your own adds to it. Defaults to true.
     #[serde(default = "defaults::enabled")]
     pub enabled: bool,
 }

@@ -10,7 +10,10 @@ use super::*;
 fn every_field_tells_its_default() {
     let fields = describe::Fields::new();
     let mut untold = Vec::new();
-    for folder in ["spec", "spec.dht", "spec.api", "spec.networkPolicy", "spec.monitoring"] {
+    let folders =
+        ["dht", "api", "networkPolicy", "monitoring", "injection", "injection.namespaces"];
+    let folders = folders.map(|folder| format!("spec.{folder}"));
+    for folder in folders.iter().map(String::as_str).chain(["spec"]) {
         for name in fields.inside(folder) {
             let path = format!("{folder}.{name}");
             let field = fields.schema(&path).unwrap();
@@ -20,7 +23,8 @@ fn every_field_tells_its_default() {
                 Value::Bool(value) => value.to_string(),
                 Value::Number(number) => number.to_string(),
                 Value::Array(items) if items.is_empty() => "none".to_owned(),
-                Value::Object(_) => continue,
+                // Its own fields have theirs; and what may be missing has none.
+                Value::Object(_) | Value::Null => continue,
                 other => panic!("{path} has the default {other}"),
             };
             if !told.contains(&format!("Defaults to {default}")) {

@@ -11,7 +11,8 @@ use tracing::{info, warn};
 
 use super::apply::MANAGER;
 use super::objects::Applied;
-use super::report::reasons;
+use super::report::{self, reasons};
+use super::sidecars::pod::Maker;
 use super::stores::Stored;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
@@ -78,6 +79,35 @@ impl Events {
         self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
     }
 
+    /// Tells of pods that newly run without their Grape, each as `NAMESPACE/NAME`.
+    pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String]) {
+        let Some(first) = pods.first() else { return };
+        let (runs, were) = match pods.len() {
+            1 => ("runs without its", "it was"),
+            _ => ("run without their", "they were"),
+        };
+        let some = report::few(pods);
+        let note = format!("{some} {runs} Grape: the webhook did not answer when {were} made.");
+        let told = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
+        self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
+    }
+
+    /// Tells that a pod, `NAMESPACE/NAME`, was evicted, for its controller to make it anew.
+    pub async fn repaired(&self, cluster: &GrapeCluster, pod: &str) {
+        let note = format!("Evicted {pod}, to be made anew with its Grape.");
+        let told = (EventType::Normal, reasons::REPAIRED, "Evict");
+        self.publish_with(cluster, Some(pod_reference(pod)), told, note).await;
+    }
+
+    /// Tells that pods of a controller are no more evicted.
+    pub async fn repaired_in_vain(&self, cluster: &GrapeCluster, maker: &Maker) {
+        let note = format!(
+            "A pod of {maker} was evicted, and came back no better: no more of its pods are."
+        );
+        let told = (EventType::Warning, reasons::REPAIRED_IN_VAIN, "Evict");
+        self.publish_with(cluster, Some(maker.reference()), told, note).await;
+    }
+
     /// Tells that a cluster cannot be read at all.
     pub async fn unreadable(&self, stored: &Stored, why: &str) {
         let note = format!("It cannot be read: {why}. Apply it again.");
@@ -105,6 +135,20 @@ impl Events {
     ) where
         K: Resource<DynamicType = ()>,
     {
+        self.publish_with(about, None, (type_, reason, action), note).await;
+    }
+
+    /// With what else it is about: to Kubernetes two events are one where nothing but their notes
+    /// differs, and the second note is lost.
+    async fn publish_with<K>(
+        &self,
+        about: &K,
+        secondary: Option<ObjectReference>,
+        (type_, reason, action): (EventType, &str, &str),
+        note: String,
+    ) where
+        K: Resource<DynamicType = ()>,
+    {
         let reference: ObjectReference = about.object_ref(&());
         let (name, namespace) = (about.name_any(), about.namespace());
         match type_ {
@@ -116,11 +160,22 @@ impl Events {
             reason: reason.to_owned(),
             note: Some(note),
             action: action.to_owned(),
-            secondary: None,
+            secondary,
         };
         // Nothing depends on an event: the log has it, too.
         if let Err(error) = self.recorder.publish(&event, &reference).await {
             warn!(name, namespace, %error, "cannot write an event");
         }
+    }
+}
+
+/// A pod that is told as `NAMESPACE/NAME`.
+fn pod_reference(title: &str) -> ObjectReference {
+    let (namespace, name) = title.split_once('/').unwrap_or_default();
+    ObjectReference {
+        kind: Some("Pod".to_owned()),
+        namespace: Some(namespace.to_owned()),
+        name: Some(name.to_owned()),
+        ..ObjectReference::default()
     }
 }

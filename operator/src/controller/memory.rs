@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::seen::Seen;
+use super::sidecars::repair::Repair;
+use super::sidecars::tally::Told;
 
 /// The memory of all clusters, by the uid of each.
 #[derive(Clone, Default)]
@@ -21,6 +23,10 @@ pub struct Remembered {
     pub failures: usize,
     /// What was seen of its Grapes.
     pub seen: Seen,
+    /// Which pods of services were told of.
+    pub told: Told,
+    /// How pods of services are repaired.
+    pub repair: Repair,
 }
 
 /// An object as it was when it was applied.

@@ -10,6 +10,7 @@
 //! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
 //! | [`mod@write`], [`events`] | status and events written | I/O |
+//! | [`sidecars`] | the Grapes in pods of services: who lacks one, and its repair | |
 //! | [`memory`] | what is known from one reconciliation to the next | |
 //! | [`seen`] | what was seen of Grapes, and when to look again | pure |
 //! | [`queue`] | who waits | |
@@ -28,6 +29,7 @@ pub mod reconcile;
 pub mod report;
 pub mod roll;
 pub mod seen;
+pub mod sidecars;
 pub mod stores;
 pub mod write;
 
@@ -44,6 +46,7 @@ use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, watcher};
 use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
@@ -54,11 +57,15 @@ use events::Events;
 use memory::Memory;
 use queue::Queue;
 use reconcile::{Reconciler, Settings, reconcile};
+use sidecars::Sidecars;
 use stores::{Stored, Stores};
 
 /// How long signals of one cluster are gathered before it is reconciled: a StatefulSet changes
 /// several objects at once.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// How long reconciliations wait for the pods of services to be known, at the start.
+const SERVICES: Duration = Duration::from_secs(10);
 
 /// Longest pause between two tries of a cluster that cannot be reconciled.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -68,6 +75,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 pub struct Setup {
     /// The way to the API server.
     pub client: Client,
+    /// The same, but that nothing is tried again: a refusal may be an answer.
+    pub once: Client,
     /// Where figures go.
     pub metrics: Arc<Metrics>,
     /// The namespaces to watch; none for all.
@@ -85,23 +94,37 @@ pub struct Setup {
 /// Reconciles clusters until it is told to stop.
 pub async fn run(setup: Setup) {
     let observer = Observer::default();
-    if setup.namespaces.is_empty() {
-        control(&setup, None, observer).await;
-    } else {
-        let each = setup.namespaces.iter().map(|it| control(&setup, Some(it), observer.clone()));
-        join_all(each).await;
+    // Of all namespaces together: a pod may wish a cluster of another one.
+    let sidecars = Sidecars::new(&setup.namespaces);
+    let control = |namespace| control(&setup, namespace, observer.clone(), sidecars.clone());
+    let controls: Vec<_> = match &setup.namespaces[..] {
+        [] => vec![control(None)],
+        some => some.iter().map(|it| control(Some(it))).collect(),
+    };
+    tokio::select! {
+        _ = join_all(controls) => {}
+        () = sidecars.watch(&setup.client) => {}
     }
 }
 
-async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
-    let Setup { client, metrics, concurrency, identity, settings, stop, .. } = setup;
-    let (stores, signals) = Stores::watch(client, namespace);
+async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sidecars: Sidecars) {
+    let Setup { client, once, metrics, concurrency, identity, settings, stop, .. } = setup;
+    let (stores, mut signals) = Stores::watch(client, namespace);
     let watched = stores.clone();
-    let whole = async move { watched.are_whole().await }.boxed().shared();
+    let services = sidecars.clone();
+    let whole = async move {
+        let whole = watched.are_whole().await;
+        // Grapes are run all the same where services may not be watched.
+        let _ = timeout(SERVICES, services.known()).await;
+        whole
+    };
+    let whole = whole.boxed().shared();
     let (looked, looks) = mpsc::unbounded_channel();
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
+        once: once.clone(),
         stores,
+        sidecars: sidecars.clone(),
         whole,
         memory: Memory::default(),
         census: Mutex::default(),
@@ -116,7 +139,8 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer) {
     let looks = stream::unfold(looks, |mut looks: mpsc::UnboundedReceiver<_>| async move {
         Some((looks.recv().await?, looks))
     });
-    let signals = stream::select(signals, looks);
+    signals.push(looks.boxed());
+    signals.push(sidecars.changes(namespace).boxed());
     let queued = Arc::clone(&reconciler);
     let signals = signals.inspect(move |cluster| queued.queue.join(cluster.clone()));
 

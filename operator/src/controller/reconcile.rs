@@ -25,14 +25,20 @@ use super::live::Live;
 use super::memory::Memory;
 use super::objects::{Applied, Place};
 use super::queue::Queue;
-use super::report::{self, Facts};
+use super::report::{self, Facts, Services};
 use super::roll::{self, Lookups, Phase, Plan};
 use super::seen::Due;
+use super::sidecars::Sidecars;
+use super::sidecars::evict::try_evict;
+use super::sidecars::member::Member;
+use super::sidecars::repair::{Course, Repair, Step, Tried};
+use super::sidecars::tally::Tally;
 use super::stores::{Stored, Stores};
 use super::write;
-use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use crate::cluster::{GrapeCluster, GrapeClusterStatus, limits};
 use crate::desired::{Desired, Surroundings, desired, image};
 use crate::metrics::{Health, Metrics, Outcome};
+use crate::observe::guests::{self, Guest};
 use crate::observe::{Observer, Seat};
 use crate::validate::{ValidatedCluster, validate};
 
@@ -52,8 +58,12 @@ const STARTING: Duration = Duration::from_secs(30);
 pub struct Reconciler {
     /// The way to the API server.
     pub client: Client,
+    /// The same, but that nothing is tried again.
+    pub once: Client,
     /// What is watched.
     pub stores: Stores,
+    /// The pods of services, of all namespaces that are watched.
+    pub sidecars: Sidecars,
     /// Completes when the copies of that are whole. It is one future for all reconciliations: of
     /// several that wait for a copy by themselves only the last is woken.
     pub whole: Shared<BoxFuture<'static, bool>>,
@@ -122,7 +132,7 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
 /// A cluster that can run, and all that says which one it is.
 struct Subject<'a> {
     cluster: &'a GrapeCluster,
-    valid: ValidatedCluster,
+    valid: Arc<ValidatedCluster>,
     namespace: String,
     owner: OwnerReference,
     image: String,
@@ -172,7 +182,7 @@ impl Reconciler {
             return Ok(rest);
         };
         let valid = match validate(cluster) {
-            Ok(valid) => valid,
+            Ok(valid) => Arc::new(valid),
             Err(invalid) => {
                 let before = cluster.status.as_ref();
                 let generation = cluster.metadata.generation;
@@ -223,12 +233,24 @@ impl Reconciler {
         };
         self.events.applied(cluster, &applied).await;
 
+        let members = self.sidecars.of(namespace, valid, &self.settings.grape_image);
+        let (course, repair_in) = match &members {
+            Some(members) => self.repair(subject, members, now).await,
+            None => (None, None),
+        };
+        let guests = self.guests(subject, members.as_deref().unwrap_or_default());
+
         let unseen = !seats.is_empty();
         let told = self.memory.of(&owner.uid, |memory| {
             if unseen && memory.seen.is_new() && trouble.is_none() {
                 // What was seen before this process began stands until it has looked itself.
                 return None;
             }
+            let services = members.as_deref().map(|members| Services {
+                tally: Tally::of(members, image),
+                strays: memory.seen.strays(),
+                repair: course,
+            });
             let facts = Facts {
                 cluster: valid,
                 namespace,
@@ -239,15 +261,20 @@ impl Reconciler {
                 phase: &plan.phase,
                 sight: memory.seen.sight(),
                 trouble: trouble.as_ref(),
+                services: services.as_ref(),
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
             let health = report::health(&facts, &status, &memory.seen.window);
-            Some((status, health))
+            let missing = services.map(|services| services.tally.missing).unwrap_or_default();
+            Some((status, health, missing))
         });
-        let well = told.as_ref().is_some_and(|(status, _)| report::is_ready(status));
-        if let Some((status, health)) = told {
+        let well = told.as_ref().is_some_and(|(status, ..)| report::is_ready(status));
+        if let Some((status, health, missing)) = told {
             self.show(subject, &health);
             self.report(cluster, status).await?;
+            if members.is_some() {
+                self.tell(subject, &missing).await;
+            }
         }
 
         let interval = match plan.phase {
@@ -255,7 +282,8 @@ impl Reconciler {
             _ if well => self.settings.observe_interval,
             _ => UNWELL.min(self.settings.observe_interval),
         };
-        let next = self.look(subject, seats, interval);
+        let next = self.look(subject, seats, guests, interval);
+        let next = next.into_iter().chain(repair_in).min();
         match trouble {
             Some(_) => Ok((Action::requeue(REFUSED), Outcome::Invalid)),
             None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
@@ -318,12 +346,87 @@ impl Reconciler {
         Ok(())
     }
 
+    /// Tells of pods that newly run without their Grape.
+    async fn tell(&self, subject: &Subject<'_>, missing: &[String]) {
+        let before = subject.cluster.status.as_ref().and_then(|status| status.injected.as_ref());
+        let news = self.memory.of(&subject.owner.uid, |memory| memory.told.news(missing, before));
+        if !news.is_empty() {
+            self.events.without_grape(subject.cluster, &news).await;
+        }
+    }
+
+    /// Evicts a pod without its Grape where that is asked for, and it is time for one. How it goes,
+    /// and in how long to see again.
+    async fn repair(
+        &self,
+        subject: &Subject<'_>,
+        members: &[Member],
+        now: Timestamp,
+    ) -> (Option<Course>, Option<Duration>) {
+        let Subject { cluster, valid, owner, .. } = subject;
+        if !valid.injection.repair {
+            // Asked for again, it begins anew.
+            self.memory.of(&owner.uid, |memory| memory.repair = Repair::default());
+            return (None, None);
+        }
+        if valid.paused {
+            return (Some(Course::default()), None);
+        }
+        let before = cluster.status.as_ref().and_then(|status| status.injected.as_ref());
+        let in_vain = before.map(|before| &before.repaired_in_vain[..]).unwrap_or_default();
+        let (step, news) = self.memory.of(&owner.uid, |memory| {
+            memory.repair.resume(in_vain);
+            memory.repair.next(members, now)
+        });
+        for controller in news {
+            self.events.repaired_in_vain(cluster, &controller).await;
+        }
+        let wait = match step {
+            Step::Rest => None,
+            Step::Wait(time) => Some(time),
+            Step::Evict(pod) => {
+                let tried = try_evict(&self.once, &pod).await;
+                if tried == Tried::Evicted {
+                    self.events.repaired(cluster, &pod.title()).await;
+                }
+                self.memory.of(&owner.uid, |memory| {
+                    memory.repair.tried(&pod, tried, members, now);
+                    // Another one may be next.
+                    match memory.repair.next(members, now).0 {
+                        Step::Rest => None,
+                        Step::Wait(time) => Some(time),
+                        Step::Evict(_) => Some(Duration::ZERO),
+                    }
+                })
+            }
+        };
+        let course = self.memory.of(&owner.uid, |memory| memory.repair.course(members));
+        (Some(course), wait)
+    }
+
+    /// The Grapes of services to ask in the next look.
+    fn guests(&self, subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
+        let dht_port = subject.valid.dht.port;
+        let guest = |Member { pod, .. }: &Member| {
+            let ready = pod.sidecar().is_some_and(|grape| grape.ready);
+            let ip = pod.ip.filter(|_| ready)?;
+            Some(Guest { name: pod.title(), ip, admin_port: limits::ADMIN_PORT, dht_port })
+        };
+        let all: Vec<_> = members.iter().filter_map(guest).collect();
+        let present = all.iter().map(|guest| &*guest.name).collect();
+        let (again, round) = self.memory.of(&subject.owner.uid, |memory| {
+            (memory.seen.odd_guests(&present), memory.seen.rounds())
+        });
+        guests::sample(all, &again, round)
+    }
+
     /// Begins a look at the Grapes when it is time for one; in how long it will be, else. None
     /// while one goes on, whose end is told.
     fn look(
         &self,
         subject: &Subject<'_>,
         seats: Vec<Seat>,
+        guests: Vec<Guest>,
         interval: Duration,
     ) -> Option<Duration> {
         if seats.is_empty() {
@@ -340,7 +443,7 @@ impl Reconciler {
         let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
         let memory = self.memory.clone();
         tokio::spawn(async move {
-            let observation = observer.observe(&seats, round).await;
+            let observation = observer.observe(&seats, &guests, round).await;
             memory.known(&uid, |memory| memory.seen.take(observation, clock::now()));
             // Nobody listens when the operator ends.
             let _ = looked.send(cluster);

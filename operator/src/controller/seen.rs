@@ -1,11 +1,13 @@
 //! What was seen of a cluster's Grapes, and when to look again. Pure.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use super::report::Sight;
 use super::roll::Lookups;
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
+use crate::observe::guests::Place;
 use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 
@@ -48,6 +50,19 @@ pub struct Seen {
     pub window: Window,
     /// The band of latencies that is shown.
     band: Option<P95Band>,
+    /// Grapes of services that were not where they should be when they were last asked, by their pods'
+    /// names, and how many times in a row.
+    guests: BTreeMap<String, (Place, usize)>,
+}
+
+/// Grapes of services that are not where they should be: it shows after a second look that is so, as
+/// that of a cluster's own.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// Pods whose Grapes are not connected with the cluster's own.
+    pub apart: Vec<String>,
+    /// Pods whose Grapes nobody sees.
+    pub silent: Vec<String>,
 }
 
 impl Seen {
@@ -65,7 +80,18 @@ impl Seen {
         // Of few, the slowest would tell alone.
         let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
         self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
+        for (name, place) in &look.guests {
+            let before = self.guests.remove(name).map_or(0, |(_, times)| times);
+            if *place != Place::Joined {
+                self.guests.insert(name.clone(), (place.clone(), before + 1));
+            }
+        }
         self.last = Some(look);
+    }
+
+    /// How many looks were begun.
+    pub fn rounds(&self) -> u64 {
+        self.rounds
     }
 
     /// Whether no look has ended yet.
@@ -126,6 +152,29 @@ impl Seen {
         }
     }
 
+    /// Forgets the Grapes of services that are not among `present` any more; those of the others that
+    /// are to be asked again.
+    pub fn odd_guests(&mut self, present: &BTreeSet<&str>) -> BTreeSet<String> {
+        self.guests.retain(|name, _| present.contains(&**name));
+        self.guests.keys().cloned().collect()
+    }
+
+    /// Grapes of services that are not where they should be.
+    pub fn strays(&self) -> Strays {
+        let mut strays = Strays::default();
+        for (name, (place, times)) in &self.guests {
+            let list = match place {
+                Place::Apart => &mut strays.apart,
+                Place::Silent(_) => &mut strays.silent,
+                Place::Joined => continue,
+            };
+            if *times > 1 {
+                list.push(name.clone());
+            }
+        }
+        strays
+    }
+
     /// Forgets what was seen: it was of Grapes that are no more.
     pub fn forget(&mut self) {
         let Self { rounds, looking, mark, .. } = *self;
@@ -141,8 +190,6 @@ fn is_odd(topology: &Topology) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::observe::canary::{Outcome, Probe};
     use crate::observe::topology::View;
@@ -160,7 +207,33 @@ mod tests {
             topology: Topology::of(&[view(0), view(1)]),
             answers: BTreeMap::new(),
             probes: Vec::new(),
+            guests: BTreeMap::new(),
         }
+    }
+
+    #[test]
+    fn a_grape_of_a_service_is_told_of_when_it_is_odd_twice_in_a_row() {
+        let now = grape::clock::now();
+        let mut seen = Seen::default();
+        let gone = || Place::Silent(crate::observe::call::CallError::Refused);
+        let mut told = |guests: [Option<Place>; 2]| {
+            let named = ["web/a", "web/b"].into_iter().zip(guests);
+            let guests = named.filter_map(|(name, place)| Some((name.to_owned(), place?)));
+            seen.take(Observation { guests: guests.collect(), ..look(true) }, now);
+            let Strays { apart, silent } = seen.strays();
+            (apart.join(" "), silent.join(" "))
+        };
+        let is = |apart: &str, silent: &str| (apart.to_owned(), silent.to_owned());
+        assert_eq!(told([Some(Place::Apart), Some(gone())]), is("", ""));
+        assert_eq!(told([None, Some(gone())]), is("", "web/b"), "the other was not asked");
+        assert_eq!(told([Some(Place::Apart), None]), is("web/a", "web/b"));
+        assert_eq!(told([None, Some(Place::Apart)]), is("web/a web/b", ""));
+        assert_eq!(told([Some(Place::Joined), None]), is("web/b", ""));
+        assert_eq!(told([Some(Place::Apart), None]), is("web/b", ""));
+
+        let present = BTreeSet::from(["web/a", "web/c"]);
+        assert_eq!(seen.odd_guests(&present), BTreeSet::from(["web/a".to_owned()]));
+        assert_eq!(seen.strays(), Strays::default());
     }
 
     #[test]

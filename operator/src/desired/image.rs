@@ -1,7 +1,9 @@
 //! Which image a Grape runs, and when nodes fetch it.
 
-use crate::cluster::ImageSpec;
+use regex::Regex;
+
 use crate::cluster::pods::PullPolicy;
+use crate::cluster::{ImageSpec, limits};
 
 /// The image of a cluster, as `REPOSITORY[:TAG][@DIGEST]`. What the spec leaves out is as in
 /// `default`: the repository; and the version, that is the tag and the digest together.
@@ -28,6 +30,24 @@ pub fn pull_policy(spec: &ImageSpec, image: &str) -> &'static str {
         None if version.is_empty() || version == ":latest" => "Always",
         None => "IfNotPresent",
     }
+}
+
+/// Whether `image` is `REPOSITORY[:TAG][@DIGEST]`.
+pub fn is_one(image: &str) -> bool {
+    let alike = |text: &str, pattern: &str, most: usize| {
+        text.len() <= most && Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+    };
+    let (repository, version) = split(image);
+    let (tag, digest) = match version.split_once('@') {
+        Some((tag, digest)) => (tag, Some(digest)),
+        None => (version, None),
+    };
+    alike(repository, limits::REPOSITORY_PATTERN, limits::REPOSITORY_LENGTH)
+        && (tag.is_empty()
+            || tag
+                .strip_prefix(':')
+                .is_some_and(|tag| alike(tag, limits::TAG_PATTERN, limits::TAG_LENGTH)))
+        && digest.is_none_or(|digest| alike(digest, limits::DIGEST_PATTERN, limits::DIGEST_LENGTH))
 }
 
 /// A repository, and what follows it: `:TAG`, `@DIGEST`, both or nothing.
@@ -87,6 +107,21 @@ mod tests {
         let mirror = image(Some("mirror/grape"), None, None);
         assert_eq!(resolve(&mirror, &default), format!("mirror/grape:0.1.0@{DIGEST}"));
         assert_eq!(resolve(&image(None, Some("2"), None), &default), "a.b:5000/grape:2");
+    }
+
+    #[rstest]
+    #[case("grape", true)]
+    #[case("images.example:5000/team/grape:0.1.0", true)]
+    #[case("grape:", false)]
+    #[case("grape:a b", false)]
+    #[case("/grape", false)]
+    #[case("grape@", false)]
+    #[case("grape@sha256:12", false)]
+    #[case("", false)]
+    fn an_image_is_told_from_other_text(#[case] image: &str, #[case] expected: bool) {
+        assert_eq!(is_one(image), expected);
+        let with_digest = format!("{image}@{DIGEST}");
+        assert_eq!(is_one(&with_digest), expected, "{with_digest}");
     }
 
     #[rstest]

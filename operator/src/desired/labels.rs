@@ -12,8 +12,13 @@ pub const INSTANCE: &str = "app.kubernetes.io/instance";
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 /// Of which pool, on StatefulSets and pods.
 pub const POOL: &str = "grenache.dev/pool";
-/// On pods of services that have a Grape of their own in this cluster's DHT.
+/// On pods of services that have a Grape of their own in this cluster's DHT, and on namespaces whose
+/// pods have: `CLUSTER` or `NAMESPACE.CLUSTER`.
 pub const CLUSTER: &str = "grenache.dev/cluster";
+/// On pods of services, with the value [`INJECTED`]: their Grape is one that the operator put in.
+pub const SIDECAR: &str = "grenache.dev/grape";
+/// See [`SIDECAR`].
+pub const INJECTED: &str = "injected";
 
 /// [`NAME`] of Grapes.
 pub const GRAPE: &str = "grape";

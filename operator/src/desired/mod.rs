@@ -4,7 +4,8 @@
 //! |---|---|
 //! | [`statefulset`] | the StatefulSet of each pool |
 //! | [`pod`] | the pods in it: their placement and their one container |
-//! | [`container`] | that container: a Grape, its flags, ports and probes |
+//! | [`container`] | that container |
+//! | `grape` | what every Grape has: its flags, ports and probes; those beside services too |
 //! | [`service`] | the headless Service under whose name Grapes find each other |
 //! | [`account`] | the ServiceAccount of the pods |
 //! | [`disruption`] | the PodDisruptionBudget |
@@ -19,6 +20,7 @@
 pub mod account;
 pub mod container;
 pub mod disruption;
+pub(crate) mod grape;
 pub mod image;
 pub mod labels;
 pub mod monitoring;

@@ -4,17 +4,19 @@ use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
 };
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{Surroundings, labels, metadata};
 use crate::cluster::limits;
-use crate::validate::ValidatedCluster;
+use crate::validate::{self, ValidatedCluster};
 
 /// The label that Kubernetes gives each namespace, with its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 /// [`labels::NAME`] of Prometheus, as the Prometheus operator sets it.
 const PROMETHEUS: &str = "prometheus";
+/// Most characters of a label's value.
+const LABEL_LENGTH: usize = 63;
 /// The port of name servers.
 const DNS: u16 = 53;
 
@@ -26,7 +28,7 @@ pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option
             pod_selector: Some(labels::having(labels::selector(&cluster.name))),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
             ingress: Some(ingress(cluster, around)),
-            egress: Some(egress(cluster)),
+            egress: Some(egress(cluster, around)),
         }),
     })
 }
@@ -50,16 +52,16 @@ fn ingress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPoli
     };
     vec![
         // The Grapes outside find this cluster's, and ask any of them.
-        rule(is_closed(cluster).then(|| members(cluster)), port("UDP", cluster.dht.port)),
+        rule(is_closed(cluster).then(|| members(cluster, around)), port("UDP", cluster.dht.port)),
         rule(Some(vec![operator(), prometheus]), port("TCP", limits::ADMIN_PORT)),
         rule(Some(vec![operator()]), port("TCP", cluster.api.port)),
     ]
 }
 
-fn egress(cluster: &ValidatedCluster) -> Vec<NetworkPolicyEgressRule> {
+fn egress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyEgressRule> {
     let dht = if is_closed(cluster) {
         NetworkPolicyEgressRule {
-            to: Some(members(cluster)),
+            to: Some(members(cluster, around)),
             ports: Some(vec![port("UDP", cluster.dht.port)]),
         }
     } else {
@@ -74,19 +76,57 @@ fn egress(cluster: &ValidatedCluster) -> Vec<NetworkPolicyEgressRule> {
     vec![dht, names]
 }
 
-/// Whether all nodes of the DHT are in this namespace.
+/// Whether all nodes of the DHT are Grapes of the cluster, and of services.
 fn is_closed(cluster: &ValidatedCluster) -> bool {
     cluster.dht.bootstrap.is_empty()
 }
 
-/// The pods of this namespace that are in the DHT: Grapes, and services with one of their own.
-fn members(cluster: &ValidatedCluster) -> Vec<NetworkPolicyPeer> {
-    let services = labels::map([(labels::CLUSTER, &cluster.name)]);
-    let peer = |pods| NetworkPolicyPeer {
-        pod_selector: Some(labels::having(pods)),
+/// The pods that are in the DHT: Grapes, and services with one of their own, in the namespaces that
+/// may have one.
+fn members(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyPeer> {
+    let own = NetworkPolicyPeer {
+        pod_selector: Some(labels::having(labels::selector(&cluster.name))),
         ..NetworkPolicyPeer::default()
     };
-    vec![peer(labels::selector(&cluster.name)), peer(services)]
+    let short = cluster.name.clone();
+    let long = format!("{}.{short}", around.namespace);
+    // What is longer than a label can be is wished by none, and no policy takes it.
+    let long = Some(long).filter(|text| text.len() <= LABEL_LENGTH);
+    // The name alone is a cluster of the pod's own namespace.
+    let here = |namespaces| services(namespaces, [short].into_iter().chain(long.clone()).collect());
+    let there = |namespaces| Some(services(Some(namespaces), vec![long.clone()?]));
+    let (here, there) = match &cluster.injection.namespaces {
+        validate::From::Same => (here(None), None),
+        validate::From::All => (here(None), there(LabelSelector::default())),
+        validate::From::Selector(selector) => {
+            let selected = LabelSelector::from(selector.clone());
+            let mut own = selected.clone();
+            let is_own = among(NAMESPACE_NAME, vec![around.namespace.clone()]);
+            own.match_expressions.get_or_insert_default().push(is_own);
+            (here(Some(own)), there(selected))
+        }
+    };
+    [Some(own), Some(here), there].into_iter().flatten().collect()
+}
+
+/// Pods of these namespaces, or of the cluster's own, whose label is one of `wishes`.
+fn services(namespaces: Option<LabelSelector>, wishes: Vec<String>) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
+        namespace_selector: namespaces,
+        pod_selector: Some(LabelSelector {
+            match_expressions: Some(vec![among(labels::CLUSTER, wishes)]),
+            ..LabelSelector::default()
+        }),
+        ..NetworkPolicyPeer::default()
+    }
+}
+
+fn among(label: &str, values: Vec<String>) -> LabelSelectorRequirement {
+    LabelSelectorRequirement {
+        key: label.to_owned(),
+        operator: "In".to_owned(),
+        values: Some(values),
+    }
 }
 
 fn port(protocol: &str, number: u16) -> NetworkPolicyPort {

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Surroundings, container, labels, metadata};
+use super::{Surroundings, grape, labels, metadata};
 use crate::validate::ValidatedCluster;
 
 /// The Service of a cluster.
@@ -15,7 +15,7 @@ use crate::validate::ValidatedCluster;
 /// to others, and what is announced at it would be found twice, once at an address that services
 /// for IPv4 do not listen on.
 pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Service {
-    let ports = container::ports(cluster).map(|port| ServicePort {
+    let ports = grape::ports(cluster).map(|port| ServicePort {
         name: Some(port.name.to_owned()),
         port: port.number.into(),
         protocol: Some(port.protocol.to_owned()),

@@ -7,7 +7,9 @@ use rstest::rstest;
 
 use super::*;
 use crate::cluster::pods::{PullPolicy, Resources};
-use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
+use crate::cluster::{
+    GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
+};
 use crate::manifest;
 use crate::validate::validate;
 
@@ -77,6 +79,39 @@ fn a_single_grape_has_no_budget() {
 fn a_network_policy_can_be_left_out() {
     let expected = Desired { network: None, ..read(BARE) };
     assert_eq!(changed(|spec| spec.network_policy.enabled = false), expected);
+}
+
+/// Who may reach the DHT, where services of other namespaces may be in it.
+#[rstest]
+#[case("all", NamespacesFrom::All, None)]
+#[case("selector", NamespacesFrom::Selector, Some("team"))]
+fn services_of_other_namespaces(
+    #[case] name: &str,
+    #[case] from: NamespacesFrom,
+    #[case] label: Option<&str>,
+) {
+    let selector = label.map(|label| labels::having(one(label, "trade")));
+    let network =
+        changed(|spec| spec.injection.namespaces = InjectionNamespaces { from, selector });
+    let spec = network.network.unwrap().spec.unwrap();
+    let dht = &spec.ingress.as_ref().unwrap()[0];
+    assert_eq!(dht.from, spec.egress.unwrap()[0].to, "they answer whom they hear");
+    insta::assert_yaml_snapshot!(format!("services-from-{name}"), dht);
+}
+
+#[test]
+fn a_wish_that_is_too_long_for_a_label_is_in_no_policy() {
+    let name = "m".repeat(44);
+    let mut spec = GrapeClusterSpec::default();
+    spec.injection.namespaces.from = NamespacesFrom::All;
+    let cluster = validate(&GrapeCluster::new(&name, spec)).unwrap();
+    for (namespace, peers, wishes) in [("n".repeat(18), 3, 2), ("n".repeat(19), 2, 1)] {
+        let desired = desired(&cluster, &Surroundings { namespace, ..around() });
+        let rules = desired.network.unwrap().spec.unwrap().ingress.unwrap();
+        let from = rules[0].from.as_ref().unwrap();
+        let pods = from[1].pod_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
+        assert_eq!((from.len(), pods[0].values.as_ref().unwrap().len()), (peers, wishes));
+    }
 }
 
 fn hash(desired: &Desired) -> &str {

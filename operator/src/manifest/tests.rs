@@ -41,6 +41,7 @@ fn a_whole_spec_is_read() {
   template: {labels: {team: one}, resources: {requests: {cpu: 1, memory: 64Mi}}}
   networkPolicy: {enabled: false}
   monitoring: {serviceMonitor: true}
+  injection: {namespaces: {from: Selector, selector: {matchLabels: {team: one}}}, repair: true}
   paused: true
 ",
     ))
@@ -88,6 +89,13 @@ fn a_whole_spec_is_read() {
       enabled: false
     monitoring:
       serviceMonitor: true
+    injection:
+      namespaces:
+        from: Selector
+        selector:
+          matchLabels:
+            team: one
+      repair: true
     paused: true
     "#);
 }
@@ -135,7 +143,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::unknown_far(
     "spec:\n  colour: red\n",
-    "line 6: spec.colour: there is no such field; expected one of api, dht, image, monitoring, networkPolicy, paused, pools, replicas, template"
+    "line 6: spec.colour: there is no such field; expected one of api, dht, image, injection, monitoring, networkPolicy, paused, pools, replicas, template"
 )]
 #[case::unknown_in_flow_style(
     "spec: {api: {prot: 1}}\n",
@@ -200,7 +208,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::list_for_spec(
     "spec: []\n",
-    "line 5: spec: is a list; expected a mapping with any of api, dht, image, monitoring, networkPolicy, paused, pools, replicas, template"
+    "line 5: spec: is a list; expected a mapping with any of api, dht, image, injection, monitoring, networkPolicy, paused, pools, replicas, template"
 )]
 #[case::unknown_and_wrong_type(
     "spec:\n  apis: {}\n  replicas: no\n",

@@ -29,6 +29,14 @@ pub struct Health {
     pub lookup_p50: Option<Duration>,
     /// What 95 % of the last lookups took at most.
     pub lookup_p95: Option<Duration>,
+    /// Pods of services that are to have a Grape.
+    pub sidecars: usize,
+    /// Those in which it runs.
+    pub sidecars_ready: usize,
+    /// Those in which it has another image than the cluster's.
+    pub sidecars_outdated: usize,
+    /// Those that run without.
+    pub pods_without_grape: usize,
 }
 
 /// A cluster's namespace and name.
@@ -40,7 +48,7 @@ type Series = Vec<(Option<&'static str>, f64)>;
 /// A metric's name and help, its further label, and how it is read.
 type Metric = (&'static str, &'static str, Option<&'static str>, fn(&Health) -> Series);
 
-const METRICS: [Metric; 9] = [
+const METRICS: [Metric; 13] = [
     ("grapes_desired", "Grapes that the cluster is to have.", None, |h| count(Some(h.desired))),
     ("grapes_ready", "Grapes that are ready.", None, |h| count(Some(h.ready))),
     ("grapes_updated", "Grapes that run as the spec is now.", None, |h| count(Some(h.updated))),
@@ -63,6 +71,16 @@ const METRICS: [Metric; 9] = [
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         let quantiles = [("0.5", seconds(h.lookup_p50)), ("0.95", seconds(h.lookup_p95))];
         quantiles.into_iter().filter_map(|(quantile, time)| Some((Some(quantile), time?))).collect()
+    }),
+    ("sidecars", "Pods of services that are to have a Grape.", None, |h| count(Some(h.sidecars))),
+    ("sidecars_ready", "Pods of services in which a Grape runs.", None, |h| {
+        count(Some(h.sidecars_ready))
+    }),
+    ("sidecars_outdated", "Pods of services whose Grape is of another image.", None, |h| {
+        count(Some(h.sidecars_outdated))
+    }),
+    ("pods_without_grape", "Pods of services that run without their Grape.", None, |h| {
+        count(Some(h.pods_without_grape))
     }),
 ];
 
@@ -129,6 +147,10 @@ mod tests {
             lookup_success_ratio: Some(0.75),
             lookup_p50: Some(Duration::from_micros(1500)),
             lookup_p95: Some(Duration::from_secs(2)),
+            sidecars: 12,
+            sidecars_ready: 10,
+            sidecars_outdated: 9,
+            pods_without_grape: 2,
         };
         metrics.cluster("prod", "market", &health);
         let of = |name: &str, further: &str, value: &str| {
@@ -149,6 +171,10 @@ mod tests {
                 of("lookup_duration_seconds", ",quantile=\"0.5\"", "0.0015"),
                 of("lookup_duration_seconds", ",quantile=\"0.95\"", "2"),
                 of("lookup_success_ratio", "", "0.75"),
+                of("pods_without_grape", "", "2"),
+                of("sidecars", "", "12"),
+                of("sidecars_outdated", "", "9"),
+                of("sidecars_ready", "", "10"),
             ]
         );
     }
@@ -163,10 +189,12 @@ mod tests {
             ..Health::default()
         };
         metrics.cluster("prod", "market", &known);
-        assert_eq!(series(&metrics).len(), 7);
+        assert_eq!(series(&metrics).len(), 11);
         metrics.cluster("prod", "market", &Health::default());
-        assert_eq!(series(&metrics).len(), 4);
-        assert!(series(&metrics).iter().all(|line| line.contains("_grapes_")));
+        assert_eq!(series(&metrics).len(), 8);
+        let always =
+            |line: &String| ["_grapes_", "_sidecars", "_pods_"].iter().any(|it| line.contains(it));
+        assert!(series(&metrics).iter().all(always));
     }
 
     #[test]
@@ -175,7 +203,7 @@ mod tests {
         metrics.cluster("prod", "market", &Health::default());
         metrics.cluster("test", "market", &Health::default());
         metrics.forget("prod", "market");
-        assert_eq!(series(&metrics).len(), 4);
+        assert_eq!(series(&metrics).len(), 8);
         assert!(series(&metrics).iter().all(|line| line.contains("namespace=\"test\"")));
         metrics.forget("test", "market");
         metrics.forget("test", "never was");

@@ -4,7 +4,6 @@ use std::net::SocketAddr;
 
 use grape::http::StatusPage;
 
-use super::Seat;
 use super::call::{CallError, Caller, excerpt};
 
 /// Most characters of a version.
@@ -33,13 +32,13 @@ pub(super) struct Told {
     pub(super) live: Vec<SocketAddr>,
 }
 
-/// Asks the Grape at `seat`.
+/// Asks the Grape whose admin pages are at `admin`.
 ///
 /// # Errors
 ///
 /// It cannot be reached, or what it answers is not a Grape's status.
-pub(super) async fn ask(caller: &Caller, seat: &Seat) -> Result<Told, CallError> {
-    let reply = caller.get(seat.admin(), "/status?brief").await?;
+pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<Told, CallError> {
+    let reply = caller.get(admin, "/status?brief").await?;
     let page = serde_json::from_slice(&reply.body).map_err(|error| foreign(&error.to_string()))?;
     told(page)
 }
@@ -92,6 +91,7 @@ mod tests {
             api_address: address,
             admin_address: Some(address),
             dht_address: address,
+            held_back: Vec::new(),
             node: Status {
                 id: "a".repeat(40),
                 ready: true,

@@ -3,12 +3,14 @@
 //!
 //! [`ask`] (their status pages) → [`topology`] (pure: who sees whom), and [`canary`] (a name
 //! announced here is found there) → [`window`] (pure: the canaries of late) → [`band`] (pure: their
-//! latency, coarse). [`call`] is the HTTP under both.
+//! latency, coarse). [`call`] is the HTTP under both. [`guests`] (pure) are the Grapes of services,
+//! of which less can be seen.
 
 pub mod ask;
 pub mod band;
 pub mod call;
 pub mod canary;
+pub mod guests;
 pub mod topology;
 pub mod window;
 
@@ -24,6 +26,7 @@ use grape::clock;
 use ask::Answer;
 use call::{Caller, Limits};
 use canary::Probe;
+use guests::{Guest, Place};
 use topology::{Topology, View};
 
 /// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
@@ -75,6 +78,8 @@ pub struct Observation {
     pub answers: BTreeMap<String, Answer>,
     /// The canaries of this round.
     pub probes: Vec<Probe>,
+    /// Where the Grapes of services are that were asked, by their pods' names.
+    pub guests: BTreeMap<String, Place>,
 }
 
 /// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
@@ -90,26 +95,28 @@ impl Observer {
         Self { caller: Caller::new(limits) }
     }
 
-    /// Asks the Grapes at `seats` of what they see, and then sends the canaries of this round among
-    /// those that answered and are ready: whoever cannot be reached is told of as such, and would
-    /// only hold up the look, and fill the canaries of late with failures that are none of the
-    /// others' lookups. `round` counts the looks at this cluster; see [`canary::pairs`].
+    /// Asks the Grapes at `seats` and those of services, `guests`, of what they see, and then sends the
+    /// canaries of this round among those at `seats` that answered and are ready: whoever cannot be
+    /// reached is told of as such, and would only hold up the look, and fill the canaries of late with
+    /// failures that are none of the others' lookups. `round` counts the looks at this cluster; see
+    /// [`canary::pairs`].
     ///
-    /// With Grapes that hang it takes a time-out for each 32 of them, and three more where their
-    /// APIs alone do.
+    /// With Grapes that hang it takes a time-out for each 32 of them, another for the guests, and three
+    /// more where their APIs alone do.
     /// Dropped before its end, it leaves canaries to lapse.
-    pub async fn observe(&self, seats: &[Seat], round: u64) -> Observation {
+    pub async fn observe(&self, seats: &[Seat], guests: &[Guest], round: u64) -> Observation {
         let at = clock::now();
         let (views, answers) = self.ask_all(seats).await;
+        let guests = guests::places(&views, self.ask_guests(guests).await);
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
         let answering = seats.iter().filter(|seat| answers.contains_key(&seat.name));
         let probes = self.probe(answering, round).await;
-        Observation { at, topology: Topology::of(&views), answers, probes }
+        Observation { at, topology: Topology::of(&views), answers, probes, guests }
     }
 
     async fn ask_all(&self, seats: &[Seat]) -> (Vec<View>, BTreeMap<String, Answer>) {
         let asking = seats.iter().cloned().map(|seat| async move {
-            let told = ask::ask(&self.caller, &seat).await;
+            let told = ask::ask(&self.caller, seat.admin()).await;
             (seat, told)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
@@ -123,6 +130,15 @@ impl Observer {
             views.push(View { name: seat.name, address, live });
         }
         (views, answers)
+    }
+
+    async fn ask_guests(&self, guests: &[Guest]) -> Vec<View> {
+        let asking = guests.iter().cloned().map(|guest| async move {
+            let told = ask::ask(&self.caller, guest.admin()).await;
+            let address = guest.dht();
+            View { name: guest.name, address, live: told.map(|told| told.live) }
+        });
+        iter(asking).buffer_unordered(ASKED_AT_ONCE).collect().await
     }
 
     async fn probe(&self, seats: impl Iterator<Item = &Seat>, round: u64) -> Vec<Probe> {

@@ -5,15 +5,19 @@
 //! is checked here: [`ValidatedCluster`] is the only input to what runs.
 
 mod check;
+mod injection;
 mod node;
 mod pools;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
 use grape::config::HostPort;
+use kube::core::{Selector, SelectorExt};
 
 use crate::cluster::limits;
+use crate::cluster::pods::Resources;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, ImageSpec, PodTemplate};
 use check::Check;
 
@@ -36,6 +40,8 @@ pub struct ValidatedCluster {
     pub network_policy: bool,
     /// Whether it has a ServiceMonitor.
     pub service_monitor: bool,
+    /// Which pods of services have a Grape of it.
+    pub injection: Injection,
     /// Whether the operator leaves it as it is.
     pub paused: bool,
 }
@@ -79,6 +85,40 @@ pub struct Api {
     pub max_payload_size: usize,
 }
 
+/// See [`InjectionSpec`](crate::cluster::InjectionSpec).
+#[derive(Debug, Clone, PartialEq)]
+pub struct Injection {
+    /// The namespaces whose pods may have a Grape.
+    pub namespaces: From,
+    /// What such a Grape has of a node, where the spec says so.
+    pub resources: Option<Resources>,
+    /// Whether pods that lack their Grape are evicted.
+    pub repair: bool,
+}
+
+/// Namespaces whose pods may have a Grape of a cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum From {
+    /// The cluster's own.
+    Same,
+    /// Every one.
+    All,
+    /// Those whose labels it finds.
+    Selector(Selector),
+}
+
+impl From {
+    /// Whether pods of `namespace`, which has these labels, may have a Grape of a cluster in the
+    /// namespace `own`.
+    pub fn allows(&self, namespace: &str, labels: &BTreeMap<String, String>, own: &str) -> bool {
+        match self {
+            Self::Same => namespace == own,
+            Self::All => true,
+            Self::Selector(selector) => selector.matches(labels),
+        }
+    }
+}
+
 /// A field whose value cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Invalid {
@@ -112,6 +152,7 @@ pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>
         template,
         network_policy,
         monitoring,
+        injection,
         paused,
     } = &cluster.spec;
     let mut check = Check::default();
@@ -127,6 +168,7 @@ pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>
         api: check.api(api),
         network_policy: network_policy.enabled,
         service_monitor: monitoring.service_monitor,
+        injection: check.injection(injection),
         paused: *paused,
     };
     check.finish(validated)

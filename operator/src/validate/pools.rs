@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Pool;
 use super::check::Check;
+use crate::cluster::pods::Resources;
 use crate::cluster::quantity::{self, QuantityText};
 use crate::cluster::{ImageSpec, PodTemplate, PoolSpec, limits};
 
@@ -106,9 +107,14 @@ impl Check {
             self.text(&format!("{field}.priorityClassName"), name, shape, expected);
         }
         if let Some(resources) = resources {
-            self.quantities(&format!("{field}.resources.requests"), &resources.requests);
-            self.quantities(&format!("{field}.resources.limits"), &resources.limits);
+            self.resources(&format!("{field}.resources"), resources);
         }
+    }
+
+    pub(super) fn resources(&mut self, field: &str, resources: &Resources) {
+        let Resources { requests, limits } = resources;
+        self.quantities(&format!("{field}.requests"), requests);
+        self.quantities(&format!("{field}.limits"), limits);
     }
 
     fn quantities(&mut self, field: &str, quantities: &BTreeMap<String, QuantityText>) {

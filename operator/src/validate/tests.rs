@@ -1,10 +1,11 @@
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use rstest::rstest;
 
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::cluster::PoolSpec;
 use crate::cluster::pods::Resources;
+use crate::cluster::{InjectionNamespaces, NamespacesFrom, PoolSpec};
 
 fn cluster(change: impl FnOnce(&mut GrapeClusterSpec)) -> GrapeCluster {
     let mut spec = GrapeClusterSpec::default();
@@ -139,6 +140,49 @@ fn the_default_spec_is_a_good_cluster_of_three() {
     "spec.template.resources.requests.cpu: \"much\" cannot be used; expected a quantity, as in 100m, \
      0.5, 64Mi or 1Gi"
 )]
+#[case::selector_missing(
+    cluster(|spec| spec.injection.namespaces.from = NamespacesFrom::Selector),
+    "spec.injection.namespaces: has no selector; expected with a selector if from is Selector, and \
+     else without"
+)]
+#[case::selector_in_vain(
+    cluster(|spec| spec.injection.namespaces.selector = Some(LabelSelector::default())),
+    "spec.injection.namespaces: has a selector; expected with a selector if from is Selector, and \
+     else without"
+)]
+#[case::selector_expressions(
+    cluster(|spec| {
+        let expression = |key: &str, operator: &str, values: &[&str]| LabelSelectorRequirement {
+            key: key.to_owned(),
+            operator: operator.to_owned(),
+            values: Some(values.iter().map(|value| (*value).to_owned()).collect()),
+        };
+        let match_expressions = Some(vec![
+            expression("a", "Is", &[]),
+            expression("a", "NotIn", &[]),
+            expression("", "Exists", &["b"]),
+        ]);
+        let selector = LabelSelector { match_expressions, ..LabelSelector::default() };
+        spec.injection.namespaces =
+            InjectionNamespaces { from: NamespacesFrom::Selector, selector: Some(selector) };
+    }),
+    "spec.injection.namespaces.selector.matchExpressions[0].operator: \"Is\" is none; expected one \
+     of In, NotIn, Exists, DoesNotExist\n\
+     spec.injection.namespaces.selector.matchExpressions[1]: NotIn with 0 values; expected an \
+     expression with values for In and NotIn, and without for Exists and DoesNotExist\n\
+     spec.injection.namespaces.selector.matchExpressions[2].key: is missing; expected the key of a \
+     label\n\
+     spec.injection.namespaces.selector.matchExpressions[2]: Exists with 1 values; expected an \
+     expression with values for In and NotIn, and without for Exists and DoesNotExist"
+)]
+#[case::injection_quantity(
+    cluster(|spec| {
+        let limits = BTreeMap::from([("memory".to_owned(), "much".into())]);
+        spec.injection.resources = Some(Resources { limits, ..Default::default() });
+    }),
+    "spec.injection.resources.limits.memory: \"much\" cannot be used; expected a quantity, as in \
+     100m, 0.5, 64Mi or 1Gi"
+)]
 #[case::all_at_once(
     cluster(|spec| {
         spec.replicas = -1;
@@ -164,4 +208,38 @@ fn a_name_that_is_no_dns_label_is_refused(#[case] name: &str, #[case] problem: &
     let invalid = validate(&cluster).unwrap_err();
     assert_eq!(invalid[0].field, "metadata.name");
     assert_eq!(invalid[0].problem, problem);
+}
+
+#[rstest]
+#[case::same("{}", "trading", true)]
+#[case::same_is_no_other("{}", "shop", false)]
+#[case::all("{from: All}", "shop", true)]
+#[case::selected("{from: Selector, selector: {matchLabels: {team: shop}}}", "shop", true)]
+#[case::its_own_is_no_exception(
+    "{from: Selector, selector: {matchLabels: {team: shop}}}",
+    "trading",
+    false
+)]
+#[case::expressions(
+    "{from: Selector, selector: {matchExpressions: [{key: team, operator: In, values: [a, shop]}, \
+     {key: secret, operator: DoesNotExist}]}}",
+    "shop",
+    true
+)]
+#[case::lacking(
+    "{from: Selector, selector: {matchExpressions: [{key: secret, operator: Exists}]}}",
+    "shop",
+    false
+)]
+#[case::empty("{from: Selector, selector: {}}", "shop", true)]
+fn a_cluster_lets_namespaces_in(
+    #[case] namespaces: &str,
+    #[case] namespace: &str,
+    #[case] expected: bool,
+) {
+    let cluster =
+        cluster(|spec| spec.injection.namespaces = serde_yaml::from_str(namespaces).unwrap());
+    let from = validate(&cluster).unwrap().injection.namespaces;
+    let labels = BTreeMap::from([("team".to_owned(), namespace.to_owned())]);
+    assert_eq!(from.allows(namespace, &labels, "trading"), expected);
 }

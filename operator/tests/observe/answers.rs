@@ -44,7 +44,7 @@ async fn what_answers_otherwise_than_a_grape_is_told(
 ) {
     let seats = quiet_seats(1);
     let _parrot = Parrot::start(seats[0].admin(), answer, Duration::ZERO).await;
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     assert_eq!(reasons(&seen), [why]);
     assert_eq!(seen.topology.unreachable[0].why.is_unreachable(), unreachable);
     assert!(seen.answers.is_empty() && seen.probes.is_empty());
@@ -61,7 +61,7 @@ async fn those_that_hang_are_given_up_together() {
     let _halting =
         join_all(seats[10..].iter().map(|seat| Parrot::hanging(seat.admin(), begun))).await;
     let started = grape::clock::now();
-    let seen = Observer::new(Limits { timeout, ..Limits::default() }).observe(&seats, 0).await;
+    let seen = Observer::new(Limits { timeout, ..Limits::default() }).observe(&seats, &[], 0).await;
     let took = started.elapsed();
     assert_eq!(reasons(&seen), vec!["no answer in 300ms"; 20]);
     assert!(took >= timeout && took < 10 * timeout, "{took:?}");
@@ -76,7 +76,7 @@ async fn calls_of_all_clusters_together_are_bounded() {
     let same: Vec<Seat> = (0..8).map(|_| seats[0].clone()).collect();
     let looks = (0..3).map(|round| {
         let (observer, same) = (observer.clone(), &same);
-        async move { observer.observe(same, round).await }
+        async move { observer.observe(same, &[], round).await }
     });
     let all = join_all(looks).await;
     assert!(all.iter().all(|seen| seen.topology.unreachable.len() == 8));

@@ -13,7 +13,7 @@ use crate::places::{Parrot, join, ok, seats, silence};
 async fn a_single_grape_finds_itself() {
     let seats = seats(1);
     let _grape = join(&seats).await;
-    let seen = Observer::default().observe(&seats, 7).await;
+    let seen = Observer::default().observe(&seats, &[], 7).await;
     assert_eq!(seen.topology.islands, [[seats[0].name.clone()]]);
     assert_eq!(seen.probes.len(), 1);
     let Probe { announcer, looker, outcome, .. } = &seen.probes[0];
@@ -27,7 +27,8 @@ async fn what_was_announced_on_another_island_is_not_found() {
     let _grapes = (join(&seats[..2]).await, join(&seats[2..]).await);
     let observer = Observer::default();
     for round in 0..3 {
-        for Probe { announcer, looker, outcome, .. } in observer.observe(&seats, round).await.probes
+        for Probe { announcer, looker, outcome, .. } in
+            observer.observe(&seats, &[], round).await.probes
         {
             let is_first = |name: &str| seats[..2].iter().any(|seat| seat.name == *name);
             match outcome {
@@ -43,7 +44,7 @@ async fn what_was_announced_on_another_island_is_not_found() {
 async fn nothing_of_a_canary_is_left() {
     let seats = seats(3);
     let grapes = join(&seats).await;
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     assert!(seen.probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_))));
     for grape in &grapes {
         let status = grape.status();
@@ -61,7 +62,7 @@ async fn a_canary_is_withdrawn_after_a_failed_lookup_too() {
     let elsewhere = Seat { api_port: seats[1].api_port + 1, ..seats[1].clone() };
     let _parrot = Parrot::start(elsewhere.api(), page, Duration::ZERO).await;
     seats[1] = elsewhere;
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     assert_eq!(
         failures(&seen.probes),
         [
@@ -77,7 +78,7 @@ async fn what_is_no_api_fails_the_probe() {
     let mut seats = seats(2);
     let _grapes = join(&seats).await;
     seats[0].api_port = seats[0].admin_port;
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     for probe in &seen.probes {
         let why = CallError::Status(StatusCode::NOT_FOUND);
         assert_eq!(probe.outcome, Outcome::Failed { at: seats[0].name.clone(), why });
@@ -92,7 +93,7 @@ async fn a_grape_that_hangs_fails_its_probes_within_the_time_out() {
     seats[2].api_port += 1;
     let _listener = silence(seats[2].ip, seats[2].api_port);
     let started = grape::clock::now();
-    let seen = Observer::new(Limits { timeout, ..Limits::default() }).observe(&seats, 0).await;
+    let seen = Observer::new(Limits { timeout, ..Limits::default() }).observe(&seats, &[], 0).await;
     let took = started.elapsed();
     let hangs = format!("no answer in {timeout:?}");
     let failed = failures(&seen.probes);
@@ -106,7 +107,7 @@ async fn seats_that_are_not_ready_are_asked_and_send_no_canaries() {
     let mut seats = seats(3);
     let _grapes = join(&seats).await;
     seats[0].ready = false;
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     assert_eq!(seen.topology.answered, 3);
     let pairs: Vec<_> =
         seen.probes.iter().map(|probe| (&*probe.announcer, &*probe.looker)).collect();

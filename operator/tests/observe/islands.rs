@@ -17,7 +17,7 @@ async fn three_joined_grapes_are_one_island_and_find_each_other() {
     // A controller observes in tasks of its own.
     let seen = tokio::spawn({
         let seats = seats.clone();
-        async move { observer.observe(&seats, 0).await }
+        async move { observer.observe(&seats, &[], 0).await }
     });
     let seen = seen.await.unwrap();
 
@@ -43,7 +43,7 @@ async fn three_joined_grapes_are_one_island_and_find_each_other() {
 async fn two_pairs_that_do_not_know_each_other_are_two_islands() {
     let seats = seats(4);
     let _grapes = (join(&seats[..2]).await, join(&seats[2..]).await);
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     let [a, b, c, d] = [0, 1, 2, 3].map(|index: usize| seats[index].name.clone());
     assert_eq!(seen.topology.islands, [[a, b], [c, d]]);
     assert!(seen.topology.is_partitioned());
@@ -56,7 +56,7 @@ async fn a_grape_that_is_gone_is_unreachable_and_sends_no_canaries() {
     let mut grapes = join(&seats).await;
     kill(grapes.remove(1)).await;
     let gone = &seats[1].name;
-    let seen = Observer::default().observe(&seats, 0).await;
+    let seen = Observer::default().observe(&seats, &[], 0).await;
     let unreachable = &seen.topology.unreachable;
     assert_eq!(unreachable.len(), 1);
     assert_eq!((&unreachable[0].name, &unreachable[0].why), (gone, &CallError::Refused));
@@ -83,7 +83,7 @@ async fn a_grape_that_started_again_counts_once() {
         until("the others have met it", met).await;
     }
     until("it has met the others", || grapes[2].status().neighbours.len() >= 2).await;
-    let seen = Observer::default().observe(&seats, 1).await;
+    let seen = Observer::default().observe(&seats, &[], 1).await;
     assert_eq!((seen.topology.nodes, seen.topology.least_known), (2, 2));
     assert_eq!(seen.topology.islands.len(), 1);
     assert_eq!(seen.answers[&seats[2].name].id, after);
@@ -99,7 +99,7 @@ async fn fifty_grapes_come_to_be_one_island_that_finds_all() {
     let mut round = 0;
     let well = async {
         loop {
-            let Observation { topology, probes, .. } = observer.observe(&seats, round).await;
+            let Observation { topology, probes, .. } = observer.observe(&seats, &[], round).await;
             round += 1;
             let found = probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_)));
             let whole = (topology.answered, topology.islands.len()) == (50, 1);

@@ -5,5 +5,6 @@
 
 mod answers;
 mod canaries;
+mod guests;
 mod islands;
 mod places;

@@ -4,10 +4,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use clap::builder::BoolishValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::config::{Config, HostPort, InvalidHostPort};
+use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;
 
@@ -32,7 +34,10 @@ Examples:
   What they know:
     grape announce rpc_test 7001
     grape lookup rpc_test --grape http://127.0.0.1:40001
-    grape status"
+    grape status
+
+  A service that knows nothing of Grapes, announced while it is ready:
+    grape --announce rpc_test:7001 --ready-when http://127.0.0.1:8080/healthz"
 )]
 pub(crate) struct Cli {
     /// What to ask; a Grape runs when there is nothing.
@@ -147,6 +152,20 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "IP", env = "GRAPE_ADVERTISE_IP", value_parser = ip)]
     advertise_ip: Option<IpAddr>,
 
+    /// Announce this service while its port answers; the last colon parts name and port. Again for
+    /// more, or separated by commas
+    #[arg(long, value_name = "NAME:PORT", env = "GRAPE_ANNOUNCE")]
+    announce: Vec<DeclaredList>,
+
+    /// Announce those of --announce only while this URL says yes: http://… answers 200 to 399,
+    /// tcp://HOST:PORT and https://… take a connection. Again for more: all have to
+    #[arg(long, value_name = "URL", env = "GRAPE_READY_WHEN")]
+    ready_when: Vec<ReadyWhenList>,
+
+    /// Withdraw services that announced themselves when their ports no longer answer
+    #[arg(long, env = "GRAPE_CHECK_ANNOUNCED", value_parser = BoolishValueParser::new())]
+    check_announced: bool,
+
     /// How long a stopped Grape may take to withdraw and finish, in milliseconds
     #[arg(
         long, value_name = "MS", env = "GRAPE_DRAIN_TIMEOUT", default_value = "10000",
@@ -184,6 +203,9 @@ impl NodeArgs {
             peer_max_age: Duration::from_millis(self.dht_peer_max_age),
             node_liveness: Duration::from_millis(self.dht_node_liveness),
             max_payload_size: size(self.check_max_payload_size),
+            announce: self.announce.iter().flat_map(|list| list.0.clone()).collect(),
+            ready_when: self.ready_when.iter().flat_map(|list| list.0.clone()).collect(),
+            check_announced: self.check_announced,
             drain_timeout: Duration::from_millis(self.drain_timeout),
         }
     }
@@ -207,12 +229,32 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct To {
     /// The Grape to ask
-    #[arg(long, value_name = "URL", env = "GRAPE_URL", default_value = "http://127.0.0.1:30001")]
-    pub(crate) grape: Url,
+    #[arg(
+        long,
+        value_name = "URL",
+        env = "GRAPE_URL",
+        help = "The Grape to ask [default: http://127.0.0.1 at the port of --api_port]"
+    )]
+    grape: Option<Url>,
+
+    /// The port of a Grape on this host
+    #[arg(
+        long = "api_port", visible_alias = "aph", alias = "api-port", value_name = "PORT",
+        env = "GRAPE_API_PORT", default_value = "30001",
+        value_parser = |text: &str| port_or(text, 30001)
+    )]
+    api_port: u16,
 
     /// How the answer is shown
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Format,
+}
+
+impl To {
+    /// Where the Grape to ask is: where it is said to be, else on this host.
+    pub(crate) fn url(&self) -> Url {
+        self.grape.clone().unwrap_or_else(|| Url::of_this_host(self.api_port))
+    }
 }
 
 /// What a Grape that runs can be asked.
@@ -274,6 +316,12 @@ pub(crate) enum Command {
     Watch {
         /// Name of the service
         name: String,
+        #[command(flatten)]
+        to: To,
+    },
+    /// Withdraw all that was announced at the Grape of this host, and hold back what is announced
+    /// there from now on, until the Grape is started again; lookups go on
+    Drain {
         #[command(flatten)]
         to: To,
     },
@@ -362,7 +410,9 @@ mod tests {
     fn every_flag_reaches_the_configuration() {
         let args = "--dht_maxTables 1 --dht_maxValues 2 --dpa 200 --dnl 4000 --cache_maxAge 5 \
                     --check_maxPayloadSize 6 --admin-bind [::1]:9 --dht-bind 127.0.0.2 \
-                    --advertise-ip 10.0.0.1 --drain-timeout 0 --bn= --log warn --log-format json";
+                    --advertise-ip 10.0.0.1 --announce a:1,b:c:2 --announce d:3 --check-announced \
+                    --ready-when http://a/x,y,tcp://b:1 --ready-when https://c/ \
+                    --drain-timeout 0 --bn= --log warn --log-format json";
         let args: Vec<&str> = args.split_whitespace().collect();
         let expected = Config {
             dht_max_tables: 1,
@@ -373,6 +423,11 @@ mod tests {
             admin_bind: Some("[::1]:9".parse().unwrap()),
             dht_bind: Some("127.0.0.2".parse().unwrap()),
             advertise_ip: Some("10.0.0.1".parse().unwrap()),
+            announce: ["a:1", "b:c:2", "d:3"].map(|text| text.parse().unwrap()).to_vec(),
+            ready_when: ["http://a/x,y", "tcp://b:1", "https://c/"]
+                .map(|text| text.parse().unwrap())
+                .to_vec(),
+            check_announced: true,
             drain_timeout: Duration::ZERO,
             ..Config::default()
         };
@@ -384,6 +439,10 @@ mod tests {
     #[case(&["--bn", "grape"], "a port is missing")]
     #[case(&["--bind", "grape.local"], "an IP address is wanted")]
     #[case(&["--dc", "0"], "1..=1024")]
+    #[case(&["--announce", "rpc_test"], "for '--announce <NAME:PORT>': \"rpc_test\" is not NAME:PORT")]
+    #[case(&["--announce", "rpc_test:0"], "the port, after the last colon, is a number")]
+    #[case(&["--ready-when", "/healthz"], "for '--ready-when <URL>': \"/healthz\" cannot be asked")]
+    #[case(&["--check-announced=maybe"], "--check-announced")]
     #[case(&["get", "abc"], "40 hex digits")]
     #[case(&["announce", "a"], "<PORT>")]
     #[case(&["put"], "<VALUE>")]
@@ -405,6 +464,17 @@ mod tests {
         #[case] port: Result<u16, String>,
     ) {
         assert_eq!(port_or(text, 1), port);
+    }
+
+    #[rstest]
+    #[case(&["status"], "http://127.0.0.1:30001")]
+    #[case(&["status", "--aph", "40001"], "http://127.0.0.1:40001")]
+    #[case(&["status", "--aph", "40001", "--grape", "http://grape:1"], "http://grape:1")]
+    fn the_grape_to_ask_is_on_this_host_unless_named(#[case] args: &[&str], #[case] url: &str) {
+        let Some(Command::Status { to, .. }) = parse(args).unwrap().command else {
+            panic!("{args:?} is no status")
+        };
+        assert_eq!(to.url().to_string(), url);
     }
 
     #[test]

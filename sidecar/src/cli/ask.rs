@@ -1,6 +1,9 @@
 //! The subcommands that ask a verb once.
 
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
+
+use crate::services::Withdrawal;
 
 use super::args::{Format, To};
 use super::client::{self, Said};
@@ -14,7 +17,7 @@ pub(crate) async fn lookup(
 ) -> Result<bool, Failure> {
     let mut found = Map::new();
     for name in names {
-        let said = client::ask(&to.grape, "lookup", &json!(name)).await?;
+        let said = client::ask(&to.url(), "lookup", &json!(name)).await?;
         let peers = match said.body {
             Some(Value::Array(peers)) => peers,
             _ => return Err(refused(said)),
@@ -46,7 +49,7 @@ pub(crate) async fn announce(
     to: &To,
     output: &mut Output,
 ) -> Result<bool, Failure> {
-    let count = count(client::ask(&to.grape, "announce", &json!([name, port])).await?)?;
+    let count = count(client::ask(&to.url(), "announce", &json!([name, port])).await?)?;
     match to.output {
         Format::Json => output.line(&count.to_string())?,
         Format::Text => output.line(&format!(
@@ -65,7 +68,7 @@ pub(crate) async fn withdraw(
     to: &To,
     output: &mut Output,
 ) -> Result<bool, Failure> {
-    let count = count(client::ask(&to.grape, "withdraw", &json!([name, port])).await?)?;
+    let count = count(client::ask(&to.url(), "withdraw", &json!([name, port])).await?)?;
     match to.output {
         Format::Json => output.line(&count.to_string())?,
         Format::Text => output.line(&format!(
@@ -73,6 +76,30 @@ pub(crate) async fn withdraw(
             printable(name),
             others(count)
         ))?,
+    }
+    Ok(true)
+}
+
+/// Withdraws all that was announced at a Grape of this host.
+pub(crate) async fn drain(to: &To, output: &mut Output) -> Result<bool, Failure> {
+    let said = client::ask(&to.url(), "drain", &Value::Null).await?;
+    let Some(withdrawal) = said.body.as_ref().and_then(|body| Withdrawal::deserialize(body).ok())
+    else {
+        return Err(refused(said));
+    };
+    match to.output {
+        Format::Json => output.line(&json!(withdrawal).to_string())?,
+        Format::Text => {
+            let withdrawn = match withdrawal.withdrawn {
+                0 => "nothing was announced here".to_owned(),
+                1 => "withdrew 1 service".to_owned(),
+                count => format!("withdrew {count} services"),
+            };
+            output.line(&format!("{withdrawn}; what is announced from now on is held back"))?;
+        }
+    }
+    if !withdrawal.complete {
+        output.complain("not every other Grape has confirmed within the Grape's --drain-timeout");
     }
     Ok(true)
 }
@@ -90,7 +117,7 @@ pub(crate) async fn put(
         (None, Some(value)) if is_json => json!({ "v": parse("the value", value)? }),
         (None, value) => json!({ "v": value }),
     };
-    let said = client::ask(&to.grape, "put", &data).await?;
+    let said = client::ask(&to.url(), "put", &data).await?;
     match &said.body {
         Some(Value::String(id)) if said.status.is_success() && is_hash(id) => {
             match to.output {
@@ -114,7 +141,7 @@ pub(crate) async fn get(
         Some(salt) => json!({ "hash": hash, "salt": salt }),
         None => json!(hash),
     };
-    let said = client::ask(&to.grape, "get", &data).await?;
+    let said = client::ask(&to.url(), "get", &data).await?;
     match &said.body {
         None => {
             output.complain(&format!("nothing is stored under {hash}"));

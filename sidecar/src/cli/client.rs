@@ -1,19 +1,19 @@
 //! Asks a Grape over HTTP.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper::client::conn::http1;
 use hyper::header::HOST;
 use hyper::{Method, Request, Response, StatusCode, Uri};
-use hyper_util::rt::TokioIo;
 use serde_json::Value;
-use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use crate::http::outgoing;
 
 /// How long a connection may take, and how long an answer: a walk past dead nodes takes seconds.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -24,6 +24,13 @@ const ANSWER: Duration = Duration::from_secs(30);
 pub(crate) struct Url {
     host: String,
     port: u16,
+}
+
+impl Url {
+    /// Where a Grape of this host has its API at `port`.
+    pub(crate) fn of_this_host(port: u16) -> Self {
+        Self { host: Ipv4Addr::LOCALHOST.to_string(), port }
+    }
 }
 
 impl FromStr for Url {
@@ -55,7 +62,7 @@ pub(crate) enum ClientError {
     /// Nothing answers there.
     #[error(
         "no Grape answers at {url}: {reason}. Start one with `grape`, or name another with \
-         --grape URL"
+         --grape URL or GRAPE_URL"
     )]
     Unreachable {
         /// Where.
@@ -122,12 +129,10 @@ async fn send(
 ) -> Result<Response<Incoming>, ClientError> {
     let unreachable = |reason: &dyn fmt::Display| unreachable(url, reason);
     let host = url.host.trim_start_matches('[').trim_end_matches(']');
-    let socket = timeout(CONNECT, TcpStream::connect((host, url.port)))
+    let (mut sender, connection) = timeout(CONNECT, outgoing::open(host, url.port))
         .await
         .map_err(|_| unreachable(&"it took too long to connect"))?
         .map_err(|error| unreachable(&error))?;
-    let (mut sender, connection) =
-        http1::handshake(TokioIo::new(socket)).await.map_err(|error| unreachable(&error))?;
     // It ends with the connection; what goes wrong on it shows in the answer.
     tokio::spawn(async { drop(connection.await) });
     let request = Request::builder()

@@ -61,6 +61,7 @@ async fn ask_grape(command: Command) -> Result<bool, Failure> {
         }
         Command::Get { hash, salt, to } => ask::get(&hash, salt.as_deref(), &to, stdout).await,
         Command::Watch { name, to } => watch::watch(&name, &to, stdout).await,
+        Command::Drain { to } => ask::drain(&to, stdout).await,
         Command::Status { names, to } => status::status(&names, &to, stdout).await,
     }
 }

@@ -15,7 +15,7 @@ const MAX_LINE: usize = 1 << 20;
 /// Shows a name's peers as they come and go, until the Grape ends it.
 pub(crate) async fn watch(name: &str, to: &To, output: &mut Output) -> Result<bool, Failure> {
     let path = format!("/watch?name={}", utf8_percent_encode(name, NON_ALPHANUMERIC));
-    let mut body = client::stream(&to.grape, &path).await?.into_body();
+    let mut body = client::stream(&to.url(), &path).await?.into_body();
     let mut buffer = Vec::new();
     let mut known = BTreeSet::new();
     while let Some(frame) = body.frame().await {

@@ -1,13 +1,12 @@
 //! What services announced through this node: which nodes hold it, and when to store it again.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use lru::LruCache;
-use mainline::Id;
 
-use super::distance::point;
+use super::holders::Holders;
 use super::peers::Name;
-use super::routing::K;
 use super::walk::Closest;
 use crate::krpc::Contact;
 
@@ -16,6 +15,9 @@ pub(super) type Service = (Name, u16);
 
 /// Joins come in bursts; one more store, this long after the last of them, is enough.
 pub(super) const SETTLE: Duration = Duration::from_millis(200);
+/// Who says that it took us for dead has everything stored again, but not more often than this:
+/// anybody can say so in the name of a holder.
+const BELIEVED_DEAD: Duration = Duration::from_secs(2);
 
 /// A service that was announced, and is believed until `expires`.
 #[derive(Debug)]
@@ -23,15 +25,14 @@ struct Announce {
     expires: Instant,
     /// Until when the nodes that hold it believe it; none before the first store.
     stored_until: Option<Instant>,
-    holders: Vec<Closest>,
-    holders_since: Instant,
+    holders: Holders,
     /// When the closest nodes changed, so that it must be stored again, this is when.
     store_again: Option<Instant>,
     storing: bool,
 }
 
 /// What an announce calls for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Due {
     /// Other nodes that hold it.
     pub(super) held_by: usize,
@@ -39,6 +40,8 @@ pub(super) struct Due {
     pub(super) store: bool,
     /// Whether the service must wait for that, since nobody holds it yet.
     pub(super) wait: bool,
+    /// The nodes to store it at, where they are known; none where a walk has to find them.
+    pub(super) at: Option<Vec<Closest>>,
 }
 
 /// The announces that are alive, in the order in which they were last announced: the oldest makes
@@ -48,11 +51,18 @@ pub(super) struct Announces {
     services: LruCache<Service, Announce>,
     max_age: Duration,
     max_services: usize,
+    /// When somebody last said that it took us for dead.
+    believed_dead: Option<Instant>,
 }
 
 impl Announces {
     pub(super) fn new(max_services: usize, max_age: Duration) -> Self {
-        Self { services: LruCache::unbounded(), max_age, max_services: max_services.max(1) }
+        Self {
+            services: LruCache::unbounded(),
+            max_age,
+            max_services: max_services.max(1),
+            believed_dead: None,
+        }
     }
 
     /// A service announced itself (again). Returns what to do, and a service that had to make room.
@@ -60,21 +70,21 @@ impl Announces {
         let announce = self.services.get_or_insert_mut_ref(service, || Announce {
             expires: now,
             stored_until: None,
-            holders: Vec::new(),
-            holders_since: now,
+            holders: Holders::default(),
             store_again: None,
             storing: false,
         });
         announce.expires = now + self.max_age;
         let left = announce.stored_until.map(|until| until.saturating_duration_since(now));
         let wait = left.is_none_or(|left| left.is_zero());
-        let store = wait
-            || !announce.storing && left.is_some_and(|left| left < self.max_age * 2 / 3)
-            || !announce.storing && announce.store_again.is_some_and(|at| at <= now);
-        let held_by = held_by(&announce.holders);
+        let moved = announce.store_again.is_some_and(|at| at <= now);
+        let ages = left.is_some_and(|left| left < self.max_age * 2 / 3);
+        let store = wait || !announce.storing && (ages || moved);
+        let at = if !store || wait || moved { None } else { announce.holders.to_store(now) };
+        let held_by = announce.holders.count();
         let crowded = self.services.len() > self.max_services;
         let dropped = crowded.then(|| self.services.pop_lru()).flatten();
-        (Due { held_by, store, wait }, dropped.map(|(service, _)| service))
+        (Due { held_by, store, wait, at }, dropped.map(|(service, _)| service))
     }
 
     /// A store began.
@@ -90,37 +100,57 @@ impl Announces {
         Some(self.services.peek(service)?.expires).filter(|expires| *expires > now)
     }
 
-    /// A store ended: these nodes hold it until the time that they were told when it began. Tells
+    /// A store ended: these nodes were told to believe it until then, and some confirmed. Tells
     /// whether the closest nodes changed meanwhile, so that it is due again.
     pub(super) fn stored(
         &mut self,
         service: &Service,
-        holders: Vec<Closest>,
-        alone: bool,
+        nodes: &[Closest],
+        confirmed: &[SocketAddr],
         until: Instant,
         now: Instant,
     ) -> bool {
         let Some(announce) = self.services.peek_mut(service) else { return false };
-        announce.storing = false;
-        if alone || !holders.is_empty() {
-            announce.stored_until = Some(until);
-            announce.holders = holders;
-            announce.holders_since = now;
+        if announce.stored_until.is_some_and(|known| known > until) {
+            // Late news of an earlier store.
+            return false;
         }
+        announce.storing = false;
+        if nodes.is_empty() || !confirmed.is_empty() {
+            announce.stored_until = Some(until);
+        }
+        announce.holders.stored(nodes, confirmed, until, now);
         announce.store_again.is_some()
     }
 
-    /// Forgets a service. Returns the nodes that hold it, and since when their tokens are known.
-    pub(super) fn remove(&mut self, service: &Service) -> Option<(Vec<Closest>, Instant)> {
-        let announce = self.services.pop(service)?;
-        Some((announce.holders, announce.holders_since))
+    /// Not all of the nodes that held it confirmed: others are to be looked for.
+    pub(super) fn holders_silent(&mut self, service: &Service, now: Instant) {
+        if let Some(announce) = self.services.peek_mut(service) {
+            announce.store_again = Some(now + SETTLE);
+        }
+    }
+
+    /// Forgets a service. Returns the nodes to be told, where they are known.
+    pub(super) fn remove(&mut self, service: &Service, now: Instant) -> Option<Vec<Closest>> {
+        self.services.pop(service)?.holders.to_withdraw(now)
     }
 
     /// A node joined the table: what should be stored there, is due. Returns whether anything is.
     pub(super) fn joined(&mut self, node: &Contact, now: Instant) -> bool {
+        self.moved(now, |name, holders| holders.lack(node, name))
+    }
+
+    /// A node left the table: what it held has a place to fill. Returns whether anything has.
+    pub(super) fn left(&mut self, node: &Contact, now: Instant) -> bool {
+        self.moved(now, |_, holders| holders.left(node))
+    }
+
+    /// The closest nodes changed of those services for which this holds. Returns whether there are
+    /// any.
+    fn moved(&mut self, now: Instant, mut holds: impl FnMut(&Name, &mut Holders) -> bool) -> bool {
         let mut any = false;
         for ((name, _), announce) in self.services.iter_mut() {
-            if belongs(&announce.holders, node, name) {
+            if holds(name, &mut announce.holders) {
                 announce.store_again = Some(now + SETTLE);
                 any = true;
             }
@@ -128,19 +158,25 @@ impl Announces {
         any
     }
 
-    /// A node left the table: what it held has a place to fill. Returns whether anything has.
-    pub(super) fn left(&mut self, node: &Contact, now: Instant) -> bool {
+    /// A node says that it dropped what we announced. Returns when it is to be stored again, where
+    /// it was told of anything.
+    pub(super) fn dropped_by(&mut self, node: &Contact, now: Instant) -> Option<Instant> {
+        let at = match self.believed_dead {
+            // It is going to be stored anyway.
+            Some(last) if last > now => last,
+            last => last.map_or(now, |last| last + BELIEVED_DEAD).max(now + SETTLE),
+        };
         let mut any = false;
         for (_, announce) in self.services.iter_mut() {
-            let before = announce.holders.len();
-            announce.holders.retain(|holder| holder.contact != *node);
-            // Below k holders everybody holds it who can: there is no other place.
-            if before > announce.holders.len() && before >= K {
-                announce.store_again = Some(now + SETTLE);
+            if announce.holders.has(node) {
+                announce.store_again = Some(announce.store_again.map_or(at, |due| due.min(at)));
                 any = true;
             }
         }
-        any
+        if any {
+            self.believed_dead = Some(at);
+        }
+        any.then_some(at)
     }
 
     /// The services that are to be stored again by now.
@@ -165,34 +201,15 @@ impl Announces {
 
     /// Each service with the end of its time and the number of nodes that hold it.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Service, Instant, usize)> {
-        self.services.iter().map(|(s, a)| (s, a.expires, held_by(&a.holders)))
+        self.services.iter().map(|(s, a)| (s, a.expires, a.holders.count()))
     }
-}
-
-/// How many nodes these are: one with an IPv4 and an IPv6 address is one node.
-pub(super) fn held_by(holders: &[Closest]) -> usize {
-    let mut ids: Vec<Id> = holders.iter().map(|holder| holder.contact.id).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    ids.len()
-}
-
-/// Whether a node is among the k closest to a name, and holds it not.
-fn belongs(holders: &[Closest], node: &Contact, name: &[u8]) -> bool {
-    if holders.iter().any(|holder| holder.contact == *node) {
-        // It came back, perhaps with nothing in its memory.
-        return true;
-    }
-    let family = holders.iter().filter(|h| h.contact.addr.is_ipv6() == node.addr.is_ipv6());
-    let distances: Vec<Id> = family.map(|h| h.contact.id.xor(&point(name))).collect();
-    distances.len() < K
-        || distances.iter().max().is_some_and(|far| node.id.xor(&point(name)) < *far)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::SocketAddr;
+    use mainline::Id;
 
+    use super::super::distance::point;
     use super::*;
 
     const AGE: Duration = Duration::from_secs(120);
@@ -206,15 +223,20 @@ mod tests {
         Closest { contact, token: Box::from(b"t".as_slice()) }
     }
 
+    fn stored(announces: &mut Announces, holders: &[Closest], now: Instant) -> bool {
+        let addrs: Vec<_> = holders.iter().map(|holder| holder.contact.addr).collect();
+        announces.stored(&service(), holders, &addrs, now + AGE, now)
+    }
+
     #[test]
     fn only_the_first_announce_waits_and_few_of_the_others_store() {
         let start = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
         let (due, _) = announces.announced(&service(), start);
-        assert_eq!(due, Due { held_by: 0, store: true, wait: true });
+        assert_eq!(due, Due { held_by: 0, store: true, wait: true, at: None });
         announces.storing(&service());
-        announces.stored(&service(), vec![holder(1), holder(2)], false, start + AGE, start);
-        let mut stores = 0;
+        stored(&mut announces, &[holder(1), holder(2)], start);
+        let (mut stores, mut walks) = (0, 0);
         for second in 1..=600 {
             let now = start + Duration::from_secs(second);
             let (due, _) = announces.announced(&service(), now);
@@ -222,11 +244,15 @@ mod tests {
             assert_eq!(due.held_by, 2);
             if due.store {
                 stores += 1;
+                walks += u32::from(due.at.is_none());
                 announces.storing(&service());
-                announces.stored(&service(), vec![holder(1), holder(2)], false, now + AGE, now);
+                let token = if due.at.is_none() { second } else { u64::from(walks) };
+                let holders =
+                    [1, 2].map(|n| Closest { token: Box::from(token.to_be_bytes()), ..holder(n) });
+                stored(&mut announces, &holders, now);
             }
         }
-        assert_eq!(stores, 600 / 41);
+        assert_eq!((stores, walks), (600 / 41, 2));
     }
 
     #[test]
@@ -234,16 +260,37 @@ mod tests {
         let now = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
         announces.announced(&service(), now);
-        announces.stored(&service(), vec![holder(1)], false, now + AGE, now);
+        stored(&mut announces, &[holder(1)], now);
         assert!(announces.joined(&holder(2).contact, now));
         assert_eq!(announces.due(now), []);
         assert_eq!(announces.due(now + SETTLE), [service()]);
         announces.storing(&service());
         assert_eq!(announces.due(now + SETTLE), []);
-        assert!(!announces.stored(&service(), vec![holder(1), holder(2)], false, now + AGE, now));
+        assert!(!stored(&mut announces, &[holder(1), holder(2)], now));
         announces.storing(&service());
         assert!(announces.joined(&holder(1).contact, now), "it restarted");
-        assert!(announces.stored(&service(), vec![holder(1), holder(2)], false, now + AGE, now));
+        assert!(stored(&mut announces, &[holder(1), holder(2)], now));
+    }
+
+    #[test]
+    fn who_took_us_for_dead_has_it_stored_again_but_not_by_the_dozen() {
+        let start = crate::clock::now();
+        let mut announces = Announces::new(10, AGE);
+        announces.announced(&service(), start);
+        stored(&mut announces, &[holder(1)], start);
+        let stranger = holder(9).contact;
+        assert_eq!(announces.dropped_by(&stranger, start), None, "it was told of nothing");
+        let mut stores = 0;
+        for tenth in 0..100 {
+            let now = start + Duration::from_millis(100) * tenth;
+            assert!(announces.dropped_by(&holder(1).contact, now).is_some());
+            if announces.due(now) == [service()] {
+                stores += 1;
+                announces.storing(&service());
+                stored(&mut announces, &[holder(1)], now);
+            }
+        }
+        assert_eq!(stores, 5, "in ten seconds");
     }
 
     #[test]
@@ -257,7 +304,7 @@ mod tests {
             let addr = SocketAddr::from(([10, 0, 1, n], 1));
             Closest { contact: Contact { id: Id::from(id), addr }, token: Box::from([1]) }
         };
-        announces.stored(&service(), (1..=20).map(name_like).collect(), false, now + AGE, now);
+        stored(&mut announces, &(1..=20).map(name_like).collect::<Vec<_>>(), now);
         assert!(!announces.joined(&holder(200).contact, now));
         assert!(announces.joined(&name_like(0).contact, now));
         assert!(announces.left(&name_like(3).contact, now), "a place is free");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indexmap::IndexMap;
 use lru::LruCache;
 
-use super::peers::Name;
+use super::peers::{Belief, Name};
 
 /// A lookup is answered from memory for this long after its walk, or for [`SHARE`] of what a peer
 /// can live, if that is less. Half of it later, a name in use is walked for again, in the
@@ -16,8 +16,8 @@ use super::peers::Name;
 const FRESH: Duration = Duration::from_secs(5);
 const SHARE: u32 = 8;
 
-/// Peers with the time until which each is believed.
-pub(super) type Found = IndexMap<SocketAddr, Instant>;
+/// Peers with what is known of each.
+pub(super) type Found = IndexMap<SocketAddr, Belief>;
 
 #[derive(Debug)]
 struct Lookup {
@@ -73,10 +73,9 @@ impl Lookups {
     }
 
     /// A late answer adds to what its walk found.
-    pub(super) fn add(&mut self, name: &[u8], addr: SocketAddr, expires: Instant) {
+    pub(super) fn add(&mut self, name: &[u8], addr: SocketAddr, belief: Belief) {
         if let Some(lookup) = self.kept.peek_mut(name) {
-            let believed = lookup.peers.entry(addr).or_insert(expires);
-            *believed = expires.max(*believed);
+            lookup.peers.entry(addr).or_insert(belief).merge(belief);
         }
     }
 
@@ -87,10 +86,36 @@ impl Lookups {
         }
     }
 
+    /// Drops the peers of which this holds; returns the names of them.
+    pub(super) fn remove_where(
+        &mut self,
+        gone: impl Fn(&SocketAddr, &Belief) -> bool,
+    ) -> Vec<Name> {
+        let mut names = Vec::new();
+        for (name, lookup) in self.kept.iter_mut() {
+            let before = lookup.peers.len();
+            lookup.peers.retain(|addr, belief| !gone(addr, belief));
+            if lookup.peers.len() < before {
+                names.push(name.clone());
+            }
+        }
+        names
+    }
+
+    /// Whether this holds for any peer.
+    pub(super) fn any(&self, holds: impl Fn(&SocketAddr, &Belief) -> bool) -> bool {
+        self.kept.iter().any(|(_, lookup)| lookup.peers.iter().any(|(addr, b)| holds(addr, b)))
+    }
+
+    /// Whether the last walk for a name found this peer.
+    pub(super) fn has(&self, name: &[u8], addr: &SocketAddr) -> bool {
+        self.kept.peek(name).is_some_and(|lookup| lookup.peers.contains_key(addr))
+    }
+
     /// What the last walk for a name found that is alive now.
     pub(super) fn peers(&self, name: &[u8], now: Instant) -> impl Iterator<Item = SocketAddr> {
         let peers = self.kept.peek(name).map(|lookup| lookup.peers.iter());
-        peers.into_iter().flatten().filter(move |(_, expires)| **expires > now).map(|(a, _)| *a)
+        peers.into_iter().flatten().filter(move |(_, belief)| belief.until > now).map(|(a, _)| *a)
     }
 
     /// Drops what was neither used nor walked for in the longest time that a peer can live.
@@ -139,7 +164,11 @@ mod tests {
         assert_eq!(lookups.expiry(Some(ms(9000)), now), now + ms(200));
         assert_eq!(lookups.expiry(None, now), now + ms(25));
         let name: Name = b"n".as_slice().into();
-        lookups.replace(&name, Found::from([(addr, now + ms(70))]), now);
+        lookups.replace(
+            &name,
+            Found::from([(addr, Belief { until: now + ms(70), node_port: None })]),
+            now,
+        );
         assert_eq!(lookups.peers(b"n", now + ms(69)).count(), 1);
         assert_eq!(lookups.peers(b"n", now + ms(70)).count(), 0);
     }

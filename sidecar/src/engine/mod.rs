@@ -13,19 +13,30 @@
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
 //! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
+//! | `heartbeats.rs` | nodes that we ask to watch us while we have announces |
+//! | `watching.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
+//! | `notices.rs`, `allowance.rs` | news of deaths and withdrawals, to every node, and how many |
+//! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
+//! | `tombstones.rs`, `dated.rs` | the dead: what they announced goes; and what happens when they come back |
 //! | `report.rs`, `status.rs` | what the node tells of itself |
 //! | `watches.rs` | names that somebody follows |
 //! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
-//! | `peers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs` | what is held |
+//! | `peers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
 
+mod allowance;
 mod announces;
+mod dated;
 mod distance;
+mod heartbeats;
+mod holders;
 mod item;
 mod items;
 mod lookups;
 mod node;
+mod notices;
 mod operations;
 mod peers;
+mod probes;
 mod report;
 mod routing;
 mod rtt;
@@ -35,10 +46,13 @@ mod steps;
 mod store;
 mod suspects;
 mod tokens;
+mod tombstones;
 mod transactions;
 mod upkeep;
 mod walk;
 mod watches;
+mod watching;
+mod withdrawals;
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;

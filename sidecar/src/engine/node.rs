@@ -10,9 +10,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::announces::Announces;
+use super::dated::Dated;
+use super::heartbeats::Heartbeats;
 use super::items::ItemStore;
 use super::lookups::Lookups;
+use super::notices::Notices;
 use super::peers::PeerStore;
+use super::probes::{Probes, Tell};
 use super::routing::{Heard, Table};
 use super::rtt::{self, RoundTrip};
 use super::status::{QUERY_METHODS, Stats};
@@ -20,9 +24,12 @@ use super::steps::{Running, Subject, Then};
 use super::store::Store;
 use super::suspects::{Suspects, Verdict};
 use super::tokens::Tokens;
+use super::tombstones::Tombstones;
 use super::transactions::{Pending, Purpose, Transactions};
 use super::upkeep::{self, Upkeep};
 use super::watches::Watches;
+use super::watching::Watching;
+use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
 use crate::krpc::{self, Body, Contact, Message, Method, Query, Response, Want};
 
@@ -30,6 +37,9 @@ use crate::krpc::{self, Body, Contact, Message, Method, Query, Response, Want};
 const LOST: Duration = Duration::from_secs(2);
 /// Patience where haste could lose something: a walk that has found nothing yet, a store.
 pub(super) const CAREFUL: Duration = Duration::from_millis(500);
+/// How often a node that answers no query is asked in the end before what it announced goes: it is
+/// not known to say anything of itself.
+const TRIES: u8 = 4;
 /// Errors that are remembered for the status.
 const ERRORS: usize = 10;
 
@@ -45,6 +55,12 @@ pub(super) enum Timer {
     StoreAgain,
     /// See `upkeep.rs`.
     Upkeep,
+    /// A node that we watch may have been silent too long.
+    Watching,
+    /// A node that may be dead had time to answer.
+    Probe(SocketAddr),
+    /// News of withdrawals are to be told.
+    Withdrawals,
 }
 
 /// A node of the DHT, without I/O.
@@ -57,7 +73,7 @@ pub struct Engine {
     pub(super) suspects: Suspects,
     pub(super) transactions: Transactions,
     /// Of all nodes together: what is expected of one that was never asked.
-    round_trip: Option<RoundTrip>,
+    pub(super) round_trip: Option<RoundTrip>,
     pub(super) walks: HashMap<u64, Running>,
     pub(super) subjects: HashMap<Subject, u64>,
     pub(super) stores: HashMap<u64, Store>,
@@ -68,6 +84,13 @@ pub struct Engine {
     pub(super) announces: Announces,
     pub(super) watches: Watches,
     pub(super) upkeep: Upkeep,
+    pub(super) heartbeats: Heartbeats,
+    pub(super) watching: Watching,
+    pub(super) probes: Probes,
+    pub(super) notices: Notices,
+    pub(super) tombstones: Tombstones,
+    pub(super) rumours: Dated,
+    pub(super) withdrawals: Withdrawals,
     /// Bootstrap addresses, but for our own.
     pub(super) seeds: Vec<SocketAddr>,
     /// There are no other bootstrap addresses.
@@ -113,6 +136,13 @@ impl Engine {
             announces: Announces::new(settings.max_names, settings.peer_max_age),
             watches: Watches::default(),
             upkeep: Upkeep::new(now),
+            heartbeats: Heartbeats::default(),
+            watching: Watching::default(),
+            probes: Probes::default(),
+            notices: Notices::new(now),
+            tombstones: Tombstones::new(settings.peer_max_age),
+            rumours: Dated::default(),
+            withdrawals: Withdrawals::default(),
             seeds: Vec::new(),
             seeds_complete: !joining,
             own_addrs: Vec::new(),
@@ -151,15 +181,14 @@ impl Engine {
                 self.stats.malformed += 1;
                 self.note_error(format_args!("datagram from {from}: {malformed}"));
             }
-            Ok(Message { transaction_id, body }) => match body {
-                Body::Query(query) => self.on_query(from, &transaction_id, query, now),
-                Body::Response(response) => {
-                    self.on_response(from, &transaction_id, &response, now);
+            Ok(message) => {
+                let (id, ours) = (&*message.transaction_id, message.is_ours());
+                match message.body {
+                    Body::Query(query) => self.on_query(from, id, query, ours, now),
+                    Body::Response(response) => self.on_response(from, id, &response, ours, now),
+                    Body::Error { code, message } => self.on_error(from, id, code, &message, now),
                 }
-                Body::Error { code, message } => {
-                    self.on_error(from, &transaction_id, code, &message, now);
-                }
-            },
+            }
         }
         self.tell_watchers(now);
     }
@@ -175,6 +204,9 @@ impl Engine {
                 Timer::Patience(id) => self.on_patience(id, now),
                 Timer::Lost(id) => self.on_lost(id, now),
                 Timer::WalkEnds(walk) => self.end_walk(walk, now),
+                Timer::Watching => self.look_at_watched(now),
+                Timer::Probe(addr) => self.on_probe(addr, now),
+                Timer::Withdrawals => self.tell_of_withdrawals(now),
                 Timer::StoreAgain => self.store_again(now),
                 Timer::Upkeep => {
                     self.upkeep(now);
@@ -243,22 +275,41 @@ impl Engine {
         SocketAddr::new(self.advertised(), port)
     }
 
+    /// Whether this is an address of our own.
+    pub(super) fn is_own(&self, addr: &SocketAddr) -> bool {
+        self.own_addrs.contains(addr) || *addr == self.own_addr(self.settings.port)
+    }
+
     // --- datagrams in
 
-    fn on_query(&mut self, from: SocketAddr, id: &[u8], query: Query<'_>, now: Instant) {
+    fn on_query(
+        &mut self,
+        from: SocketAddr,
+        id: &[u8],
+        query: Query<'_>,
+        ours: bool,
+        now: Instant,
+    ) {
         self.stats.queries_received[method_index(&query.method)] += 1;
         if let Some(sender) = query.sender.filter(|_| !query.read_only) {
             let contact = Contact { id: sender, addr: from };
-            self.heard(contact, now);
+            self.heard(contact, ours, now);
             if self.joining {
                 self.join_through(contact, now);
             }
         }
         let body = self.answer(from, id, &query, now);
-        self.send(from, &Message { transaction_id: id.into(), body });
+        self.send(from, id, body);
     }
 
-    fn on_response(&mut self, from: SocketAddr, id: &[u8], response: &Response<'_>, now: Instant) {
+    fn on_response(
+        &mut self,
+        from: SocketAddr,
+        id: &[u8],
+        response: &Response<'_>,
+        ours: bool,
+        now: Instant,
+    ) {
         let Some(pending) = self.transactions.answered(id, from) else { return };
         let contact = Contact { id: response.id, addr: from };
         if contact.id == self.settings.id {
@@ -268,12 +319,13 @@ impl Engine {
         if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
             self.remove(&Contact { id: expected, addr: from }, now);
         }
-        self.heard(contact, now);
+        self.heard(contact, ours, now);
         let round_trip = now.duration_since(pending.sent);
         self.table(&from).measured(&contact.id, round_trip);
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
-            Purpose::Ping => {}
+            Purpose::Ping | Purpose::News { .. } => {}
+            Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
             Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_answered(store, &pending, now);
@@ -285,26 +337,28 @@ impl Engine {
         let Some(pending) = self.transactions.answered(id, from) else { return };
         self.stats.errors_received += 1;
         self.note_error(format_args!("{from} refused: {code} {text}"));
-        self.suspects.heard(&from);
+        self.lives(&from, now);
         self.failed(&pending, Some((code, text)), now);
     }
 
     fn on_patience(&mut self, id: u32, now: Instant) {
-        let Some(pending) = self.transactions.get(id).copied() else { return };
+        let Some(pending) = self.transactions.get(id).cloned() else { return };
         let careful = match pending.purpose {
-            Purpose::Ping | Purpose::Store(_) => true,
-            Purpose::Extension(_) => false,
+            Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
+            Purpose::Extension(_) | Purpose::News { .. } => false,
             Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
         };
         if careful && now < pending.sent + CAREFUL {
             return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
         }
         self.missed(&pending, now);
-        match pending.purpose {
+        match &pending.purpose {
             Purpose::Ping => {}
-            Purpose::Walk(walk) => self.walk_slow(walk, &pending, now),
+            Purpose::Heartbeat => self.beat_missed(pending.to, now),
+            Purpose::News { news, tried } => self.news_missed(&pending, news, *tried, now),
+            Purpose::Walk(walk) => self.walk_slow(*walk, &pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
-                self.store_slow(store, id, now);
+                self.store_slow(*store, id, &pending, now);
             }
         }
     }
@@ -318,7 +372,7 @@ impl Engine {
 
     fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
         match pending.purpose {
-            Purpose::Ping => {}
+            Purpose::Ping | Purpose::Heartbeat | Purpose::News { .. } => {}
             Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_failed(store, refusal, now);
@@ -328,13 +382,21 @@ impl Engine {
 
     // --- who is there
 
-    /// A datagram came from a node.
-    fn heard(&mut self, contact: Contact, now: Instant) {
+    /// A datagram came from this address.
+    fn lives(&mut self, addr: &SocketAddr, now: Instant) {
+        self.suspects.heard(addr);
+        self.probes.heard(addr);
+        self.watching.heard(addr, now);
+    }
+
+    /// A datagram came from a node. `ours` says that it is a Grape of our kind.
+    fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
         if contact.id == self.settings.id {
             return self.heard_ourselves(contact.addr);
         }
-        self.suspects.heard(&contact.addr);
-        match self.table(&contact.addr).heard(contact, now) {
+        self.lives(&contact.addr, now);
+        self.risen(contact, ours, now);
+        match self.table(&contact.addr).heard(contact, ours, now) {
             Heard::Known => {}
             Heard::Added => {
                 let local = |ip: &IpAddr| ip.is_loopback();
@@ -361,6 +423,7 @@ impl Engine {
             self.own_addrs.push(addr);
         }
         self.seeds.retain(|seed| *seed != addr);
+        self.probes.heard(&addr);
         self.settle_readiness();
     }
 
@@ -372,14 +435,17 @@ impl Engine {
             return;
         }
         if self.suspects.missed(pending.to, now) == Verdict::Dead {
-            let known = self.table(&pending.to).node_at(&pending.to).map(|node| node.contact);
-            if let Some(contact) = known {
+            let known = self.table(&pending.to).node_at(&pending.to);
+            if let Some((contact, ours)) = known.map(|node| (node.contact, node.ours)) {
                 self.remove(&contact, now);
+                if ours {
+                    self.probe(contact.addr, TRIES, Tell::IfItAnnounced, now);
+                }
             }
         }
     }
 
-    fn remove(&mut self, contact: &Contact, now: Instant) {
+    pub(super) fn remove(&mut self, contact: &Contact, now: Instant) {
         let removed = self.table(&contact.addr).remove(contact);
         if let Some(spare) = removed.spare {
             self.ping(spare, now);
@@ -397,7 +463,8 @@ impl Engine {
     // --- datagrams out
 
     pub(super) fn ping(&mut self, contact: Contact, now: Instant) {
-        self.query(contact.addr, Some(contact.id), Method::Ping, Purpose::Ping, true, now);
+        let method = Method::Ping { watch: None };
+        self.query(contact.addr, Some(contact.id), method, Purpose::Ping, true, now);
     }
 
     /// Sends a query. `waited_for` says whether somebody waits for its answer, with patience.
@@ -422,8 +489,7 @@ impl Engine {
         self.set_timer(now + LOST, Timer::Lost(transaction));
         let query =
             Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
-        let body = Body::Query(query);
-        self.send(to, &Message { transaction_id: transaction.to_be_bytes().to_vec().into(), body });
+        self.send(to, &transaction.to_be_bytes(), Body::Query(query));
         transaction
     }
 
@@ -433,8 +499,10 @@ impl Engine {
         Want { n4: both, n6: both }
     }
 
-    fn send(&mut self, to: SocketAddr, message: &Message<'_>) {
-        match krpc::encode(message) {
+    fn send(&mut self, to: SocketAddr, transaction: &[u8], body: Body<'_>) {
+        let message =
+            Message { transaction_id: transaction.into(), version: Some(krpc::VERSION), body };
+        match krpc::encode(&message) {
             Ok(datagram) => {
                 self.stats.packets_sent += 1;
                 self.stats.bytes_sent += datagram.len() as u64;

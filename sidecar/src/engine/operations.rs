@@ -1,7 +1,7 @@
 //! What services ask of the node.
 
 use std::net::{IpAddr, SocketAddr};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainline::Id;
 
@@ -9,11 +9,9 @@ use super::announces::Service;
 use super::item::Item;
 use super::lookups::Age;
 use super::node::Engine;
+use super::peers::Belief;
 use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
-
-/// Tokens are believed for five minutes at least; this leaves a margin.
-const TOKENS_LAST: Duration = Duration::from_secs(240);
 
 impl Engine {
     /// Joins the DHT through these addresses. `complete` says that there are no others: with no
@@ -66,15 +64,23 @@ impl Engine {
             self.peers.remove(&name, &addr);
         }
         let addr = self.own_addr(service.1);
-        let expires = now + self.settings.peer_max_age;
-        self.peers.insert(name, addr, expires, &mut self.rng);
+        let belief = self.own_belief(now + self.settings.peer_max_age);
+        self.peers.insert(name, addr, belief, &mut self.rng);
         self.watches.touch(name);
         if !due.store {
             self.stats.announces_from_memory += 1;
             return Answer::Now(due.held_by);
         }
-        self.stats.announces_walked += 1;
         self.announces.storing(&service);
+        if let Some(holders) = due.at {
+            self.stats.announces_from_memory += 1;
+            self.store_announce(service, holders, false, None, now);
+            return Answer::Now(due.held_by);
+        }
+        self.stats.announces_walked += 1;
+        if due.wait {
+            self.heartbeat(now);
+        }
         let operation = due.wait.then(|| self.operation());
         let (name, port) = service;
         self.walk(Subject::Peers(name), Then::Announce { port, operation }, now);
@@ -86,17 +92,20 @@ impl Engine {
         let service = self.service(name, port);
         let addr = self.own_addr(service.1);
         self.forget_peer(name, &addr);
-        let holders = self.announces.remove(&service);
+        let holders = self.announces.remove(&service, now);
+        // A walk under way may still find it at those who are told only now.
+        self.doubt(service.0.clone(), addr, now);
+        if self.announces.len() == 0 {
+            self.release_watchers(now);
+        }
         if self.nodes() == 0 {
             return Answer::Now(0);
         }
         let operation = self.operation();
         match holders {
-            Some((holders, since)) if now.duration_since(since) < TOKENS_LAST => {
-                self.store_withdrawal(service, holders, Some(operation), now);
-            }
+            Some(holders) => self.store_withdrawal(service, holders, Some(operation), now),
             // Tokens too old, or another process announced it: ask the closest nodes for new ones.
-            _ => {
+            None => {
                 let (name, port) = service;
                 let then = Then::Withdraw { port, operation: Some(operation) };
                 self.walk(Subject::Peers(name), then, now);
@@ -160,20 +169,26 @@ impl Engine {
             self.announces.iter().map(|(s, expires, _)| (s.clone(), expires)).collect();
         for ((name, port), expires) in services.into_iter().filter(|(_, at)| *at > now) {
             self.peers.remove(&name, &SocketAddr::new(before, port));
-            self.peers.insert(&name, SocketAddr::new(ip, port), expires, &mut self.rng);
+            let belief = self.own_belief(expires);
+            self.peers.insert(&name, SocketAddr::new(ip, port), belief, &mut self.rng);
             self.watches.touch(&name);
         }
+    }
+
+    fn own_belief(&self, until: Instant) -> Belief {
+        Belief { until, node_port: Some(self.settings.port) }
     }
 
     fn service(&self, name: &[u8], port: u16) -> Service {
         (name.into(), if port == 0 { self.settings.port } else { port })
     }
 
-    /// A peer withdrew, or was withdrawn.
-    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
-        self.peers.remove(name, addr);
+    /// A peer withdrew, or was withdrawn. Returns whether we held it.
+    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) -> bool {
         self.lookups.remove(name, addr);
+        self.forget_on_walks(name, addr);
         self.watches.touch(name);
+        self.peers.remove(name, addr)
     }
 
     /// What is known of a name's peers: those stored here, and those that the last walk found. At

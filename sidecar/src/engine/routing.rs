@@ -19,6 +19,8 @@ pub(super) struct Node {
     pub(super) contact: Contact,
     pub(super) heard: Instant,
     pub(super) round_trip: Option<RoundTrip>,
+    /// It is a Grape of our kind, and knows our extensions.
+    pub(super) ours: bool,
 }
 
 #[derive(Debug, Default)]
@@ -62,8 +64,8 @@ impl Table {
         usize::from(self.own.xor(id).leading_zeros())
     }
 
-    /// A datagram came from this node.
-    pub(super) fn heard(&mut self, contact: Contact, now: Instant) -> Heard {
+    /// A datagram came from this node. `ours` says that it is a Grape of our kind.
+    pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) -> Heard {
         let index = self.index(&contact.id);
         if self.buckets.len() <= index {
             self.buckets.resize_with(index + 1, Bucket::default);
@@ -74,12 +76,13 @@ impl Table {
             // An id stays with its address, lest a stranger's claim moves it away.
             if node.contact.addr == contact.addr {
                 node.heard = now;
+                node.ours = ours;
             }
             bucket.nodes.push(node);
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
-            bucket.nodes.push(Node { contact, heard: now, round_trip: None });
+            bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours });
             self.len += 1;
             return Heard::Added;
         }
@@ -119,6 +122,16 @@ impl Table {
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
         self.buckets.iter().flat_map(|bucket| &bucket.nodes)
+    }
+
+    /// How many buckets there are.
+    pub(super) fn buckets(&self) -> usize {
+        self.buckets.len()
+    }
+
+    /// The nodes that share just `index` leading bits with our own id.
+    pub(super) fn bucket(&self, index: usize) -> impl Iterator<Item = &Node> {
+        self.buckets.get(index).into_iter().flat_map(|bucket| &bucket.nodes)
     }
 
     pub(super) fn node_at(&self, addr: &SocketAddr) -> Option<&Node> {
@@ -177,7 +190,7 @@ mod tests {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
         for i in 30..50 {
-            table.heard(contact(i, i), now);
+            table.heard(contact(i, i), false, now);
         }
         let point = contact(33, 0).id;
         let closest: Vec<_> =
@@ -193,10 +206,10 @@ mod tests {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
         for i in 0..20 {
-            assert_eq!(table.heard(contact(0, i), now), Heard::Added);
+            assert_eq!(table.heard(contact(0, i), false, now), Heard::Added);
         }
         let later = now + Duration::from_secs(9);
-        let full = table.heard(contact(0, 99), later);
+        let full = table.heard(contact(0, 99), false, later);
         let oldest = contact(0, 0);
         assert_eq!(full, Heard::Full { oldest, silent: Duration::from_secs(9) });
         assert_eq!(table.len(), 20);
@@ -209,9 +222,9 @@ mod tests {
     fn an_id_does_not_move_to_a_stranger() {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
-        table.heard(contact(1, 1), now);
+        table.heard(contact(1, 1), false, now);
         let stranger = Contact { addr: SocketAddr::from(([6, 6, 6, 6], 6)), ..contact(1, 1) };
-        assert_eq!(table.heard(stranger, now), Heard::Known);
+        assert_eq!(table.heard(stranger, false, now), Heard::Known);
         assert_eq!(table.get(&stranger.id).unwrap().contact, contact(1, 1));
         assert!(!table.remove(&stranger).removed);
     }

@@ -6,25 +6,29 @@ use std::time::Instant;
 
 use super::distance::point;
 use super::item::{Item, Signed};
-use super::node::Engine;
-use super::peers::time_left;
+use super::node::{Engine, Timer};
+use super::peers::{Belief, time_left};
 use super::routing::K;
 use crate::krpc::{
-    Body, Contact, Method, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Put, Query, Response, SignedFields,
-    Want, code,
+    Body, Contact, Method, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Peer, Put, Query, Response,
+    SignedFields, Want, code,
 };
 
 /// Bytes that fit a datagram on any path that we may meet.
 const MTU: usize = 1200;
 /// Bytes of an answer around its peers and nodes, but for the transaction id: the dictionaries,
-/// our id, a token, and the heads of the lists.
-const FRAME: usize = 86;
+/// our id and version, a token, the heads of the lists, and one DHT port for all peers.
+const FRAME: usize = 96;
 /// Bytes of the heads of `nodes` and `nodes6`.
 const NODES_FRAME: usize = 25;
 /// Bytes of an IPv4 peer in an answer: its address as a string of 6, and its time to live.
 const EACH_V4: usize = 2 + PEER_V4 + 3;
 /// Bytes of an IPv6 peer in an answer.
 const EACH_V6: usize = 3 + PEER_V6 + 3;
+
+/// Bytes of a peer's DHT port in an answer where they differ, and more of the head of the list.
+const NODE_PORT: usize = 2;
+const NODE_PORTS_FRAME: usize = 2;
 
 /// A refusal's code and message.
 type Refusal = (i64, &'static str);
@@ -38,10 +42,33 @@ impl Engine {
         query: &Query<'_>,
         now: Instant,
     ) -> Body<'static> {
-        let room = MTU.saturating_sub(FRAME + transaction_id.len());
+        let length = transaction_id.len();
+        let room = MTU.saturating_sub(FRAME + length + usize::from(length > 9));
         let want = family_or(query.want, from);
         let answered = match &query.method {
-            Method::Ping => Ok(Response::new(self.settings.id)),
+            Method::Ping { watch } => {
+                let asks = watch.zip(query.sender).filter(|_| !query.read_only);
+                let watch = asks.is_some_and(|(watch, id)| {
+                    self.on_watch(Contact { id, addr: from }, watch, now)
+                });
+                Ok(Response { watch, ..Response::new(self.settings.id) })
+            }
+            Method::Dead { addr, depth } => {
+                self.on_dead(*addr, *depth, now);
+                Ok(Response::new(self.settings.id))
+            }
+            Method::Withdrawn { info_hash, addr, depth } => {
+                self.on_withdrawn(info_hash, *addr, *depth, now);
+                Ok(Response::new(self.settings.id))
+            }
+            Method::Forgotten => {
+                let sender = query.sender.map(|id| Contact { id, addr: from });
+                let due = sender.and_then(|sender| self.announces.dropped_by(&sender, now));
+                if let Some(at) = due {
+                    self.set_timer(at, Timer::StoreAgain);
+                }
+                Ok(Response::new(self.settings.id))
+            }
             Method::FindNode { target } => Ok(self.on_find_node(from, target, want, room)),
             Method::GetPeers { info_hash } => {
                 Ok(self.on_get_peers(from, info_hash, want, room, now))
@@ -50,8 +77,9 @@ impl Engine {
                 let addr = SocketAddr::new(from.ip(), port.unwrap_or(from.port()));
                 self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
                     let age = engine.settings.peer_max_age;
-                    let expires = now + ttl.unwrap_or(age).min(age);
-                    engine.peers.insert(info_hash, addr, expires, &mut engine.rng);
+                    let until = now + ttl.unwrap_or(age).min(age);
+                    let belief = Belief { until, node_port: Some(from.port()) };
+                    engine.peers.insert(info_hash, addr, belief, &mut engine.rng);
                     engine.watches.touch(info_hash);
                     Ok(())
                 })
@@ -59,7 +87,7 @@ impl Engine {
             Method::WithdrawPeer { info_hash, port, token } => {
                 let addr = SocketAddr::new(from.ip(), *port);
                 self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
-                    engine.forget_peer(info_hash, &addr);
+                    engine.peer_withdrawn(from, info_hash, addr, now);
                     Ok(())
                 })
             }
@@ -119,14 +147,23 @@ impl Engine {
         now: Instant,
     ) -> Response<'static> {
         let each = if from.is_ipv6() { EACH_V6 } else { EACH_V4 };
-        let peers: Vec<_> = match self.peers.get(name, now) {
+        let mut peers: Vec<_> = match self.peers.get(name, now) {
             None => Vec::new(),
             Some(peers) => peers
                 .sample(room / each, from.ip(), &mut self.rng)
                 .into_iter()
-                .map(|(addr, expires)| (addr, Some(time_left(expires, now))))
+                .map(|(addr, Belief { until, node_port })| Peer {
+                    addr,
+                    ttl: Some(time_left(until, now)),
+                    node_port,
+                })
                 .collect(),
         };
+        let (mut room, mut each) = (room, each);
+        if peers.windows(2).any(|pair| pair[0].node_port != pair[1].node_port) {
+            (room, each) = (room.saturating_sub(NODE_PORTS_FRAME), each + NODE_PORT);
+            peers.truncate(room / each);
+        }
         let nodes = self.closest_nodes(from, name, want, room.saturating_sub(peers.len() * each));
         Response { nodes, peers, token: self.token(from), ..Response::new(self.settings.id) }
     }

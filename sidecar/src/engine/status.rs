@@ -106,5 +106,16 @@ pub struct Stats {
 }
 
 /// The methods that queries are counted by; the last stands for all others.
-pub const QUERY_METHODS: [&str; 8] =
-    ["ping", "find_node", "get_peers", "announce_peer", "get", "put", "withdraw_peer", "other"];
+pub const QUERY_METHODS: [&str; 11] = [
+    "ping",
+    "find_node",
+    "get_peers",
+    "announce_peer",
+    "get",
+    "put",
+    "withdraw_peer",
+    "dead",
+    "withdrawn",
+    "forgotten",
+    "other",
+];

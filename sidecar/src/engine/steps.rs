@@ -1,5 +1,6 @@
 //! Walks under way, and what follows when they settle.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mainline::Id;
@@ -8,6 +9,7 @@ use super::distance::point;
 use super::item::Item;
 use super::lookups;
 use super::node::{Engine, Timer};
+use super::peers::Belief;
 use super::routing::K;
 use super::serve::signed_item;
 use super::transactions::{Pending, Purpose};
@@ -68,6 +70,11 @@ pub(super) enum Then {
         port: u16,
         operation: Option<Operation>,
     },
+    /// Somebody says that this peer is no more. `again` says that the walk was under way before.
+    Doubt {
+        peer: SocketAddr,
+        again: bool,
+    },
     /// `held` is our own copy of a mutable item, which may be out of date.
     Get {
         operation: Operation,
@@ -88,7 +95,7 @@ pub(super) struct Running {
     then: Vec<Then>,
     settled: bool,
     out_of_time: bool,
-    peers: lookups::Found,
+    pub(super) peers: lookups::Found,
     item: Option<Box<Found>>,
 }
 
@@ -149,6 +156,21 @@ impl Engine {
         self.advance(number, now);
     }
 
+    /// Whether a walk for the peers of a name is under way.
+    pub(super) fn is_walked_for(&self, name: &Name) -> bool {
+        let number = self.subjects.get(&Subject::Peers(name.clone()));
+        number.and_then(|number| self.walks.get(number)).is_some_and(|running| !running.settled)
+    }
+
+    /// A peer is no more: what walks under way found of it is of no account.
+    pub(super) fn forget_on_walks(&mut self, name: &[u8], peer: &SocketAddr) {
+        for running in self.walks.values_mut() {
+            if matches!(&running.subject, Subject::Peers(walked) if **walked == *name) {
+                running.peers.swap_remove(peer);
+            }
+        }
+    }
+
     pub(super) fn end_walk(&mut self, number: u64, now: Instant) {
         if let Some(running) = self.walks.get_mut(&number) {
             running.out_of_time = true;
@@ -198,24 +220,34 @@ impl Engine {
         response: &Response<'_>,
         now: Instant,
     ) {
-        let Some(running) = self.walks.get_mut(&number) else { return };
+        let Some(mut running) = self.walks.remove(&number) else { return };
         running.walk.answered(pending.id, from, response.token.as_deref());
         for node in &response.nodes {
-            if !self.own_addrs.contains(&node.addr) {
+            if !self.own_addrs.contains(&node.addr) && !self.tombstones.contains(&node.addr) {
                 running.walk.add(*node);
             }
         }
         match &running.subject {
             Subject::Node(_) => {}
             Subject::Peers(name) => {
-                for (addr, ttl) in &response.peers {
-                    let expires = self.lookups.expiry(*ttl, now);
-                    let believed = running.peers.entry(*addr).or_insert(expires);
-                    *believed = expires.max(*believed);
+                let mut dead = None;
+                for peer in &response.peers {
+                    let until = self.lookups.expiry(peer.ttl, now);
+                    let belief = Belief { until, node_port: peer.node_port };
+                    let announcer = self.dead_announcer(&peer.addr, &belief, now);
+                    if announcer.is_some() {
+                        dead = announcer.filter(|_| peer.node_port.is_some()).or(dead);
+                        continue;
+                    }
+                    self.ask_after_announcer(&peer.addr, &belief, now);
+                    running.peers.entry(peer.addr).or_insert(belief).merge(belief);
                     if running.settled {
-                        self.lookups.add(name, *addr, expires);
+                        self.lookups.add(name, peer.addr, belief);
                         self.watches.touch(name);
                     }
+                }
+                if let Some(dead) = dead {
+                    self.remind(from, dead, now);
                 }
             }
             Subject::Item { target, salt } => {
@@ -226,6 +258,7 @@ impl Engine {
                 }
             }
         }
+        self.walks.insert(number, running);
         self.advance(number, now);
     }
 
@@ -270,11 +303,21 @@ impl Engine {
             }
             (Then::Announce { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
-                self.store_announce(service, running.walk.closest(), operation, now);
+                self.store_announce(service, running.walk.closest(), true, operation, now);
             }
             (Then::Withdraw { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
                 self.store_withdrawal(service, running.walk.closest(), operation, now);
+            }
+            (Then::Doubt { peer, again: true }, Subject::Peers(name)) => {
+                let then = Then::Doubt { peer, again: false };
+                self.walk(Subject::Peers(name.clone()), then, now);
+            }
+            (Then::Doubt { peer, again: false }, Subject::Peers(name)) => {
+                if running.walk.answers() > 0 {
+                    let found = running.peers.contains_key(&peer);
+                    self.doubt_settled(name, peer, found, running.peers.len());
+                }
             }
             (Then::Get { operation, held }, _) => {
                 let ours = held.as_ref().map(|held| held.item.seq());
@@ -286,7 +329,11 @@ impl Engine {
                 self.store_item(item, cas, running.walk.closest(), operation, now);
             }
             (
-                Then::Refresh | Then::Lookup(_) | Then::Announce { .. } | Then::Withdraw { .. },
+                Then::Refresh
+                | Then::Lookup(_)
+                | Then::Announce { .. }
+                | Then::Withdraw { .. }
+                | Then::Doubt { .. },
                 _,
             ) => {}
         }

@@ -3,21 +3,38 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::announces::{SETTLE, Service, held_by};
+use mainline::Id;
+
+use super::announces::{SETTLE, Service};
+use super::holders;
 use super::item::Item;
 use super::node::{Engine, Timer};
 use super::steps::{Subject, Then};
 use super::transactions::{Pending, Purpose};
 use super::walk::Closest;
 use super::{Operation, Outcome, PutError};
-use crate::krpc::{Method, Put, SignedFields};
+use crate::krpc::{Contact, Method, Put, SignedFields};
+
+/// How often a node is told of an announce, or of its end, when it does not answer.
+const TRIES: u8 = 4;
 
 /// What is to be stored, or taken back.
 #[derive(Debug)]
 enum Cargo {
-    Announce { service: Service, until: Instant, ttl: Duration },
-    Withdrawal { service: Service },
-    Item { item: Box<Item>, cas: Option<i64> },
+    /// `walked` says that the nodes were found by a walk just now.
+    Announce {
+        service: Service,
+        until: Instant,
+        ttl: Duration,
+        walked: bool,
+    },
+    Withdrawal {
+        service: Service,
+    },
+    Item {
+        item: Box<Item>,
+        cas: Option<i64>,
+    },
 }
 
 impl Cargo {
@@ -55,6 +72,8 @@ pub(super) struct Store {
     cargo: Cargo,
     operation: Option<Operation>,
     nodes: Vec<Closest>,
+    /// How often each node was told.
+    tries: Vec<u8>,
     /// Transactions that somebody waits for.
     waited_for: Vec<u32>,
     /// Queries that are out, waited for or not.
@@ -65,17 +84,20 @@ pub(super) struct Store {
 }
 
 impl Store {
-    fn holders(&self) -> Vec<Closest> {
+    /// How many different nodes confirmed.
+    fn held_by(&self) -> usize {
         let confirmed = |node: &&Closest| self.confirmed.contains(&node.contact.addr);
-        self.nodes.iter().filter(confirmed).cloned().collect()
+        holders::count(self.nodes.iter().filter(confirmed).map(|node| node.contact.id))
     }
 }
 
 impl Engine {
+    /// `walked` says that the nodes were found by a walk just now.
     pub(super) fn store_announce(
         &mut self,
         service: Service,
         nodes: Vec<Closest>,
+        walked: bool,
         operation: Option<Operation>,
         now: Instant,
     ) {
@@ -87,7 +109,7 @@ impl Engine {
             return;
         };
         let ttl = until.saturating_duration_since(now);
-        self.send_store(Cargo::Announce { service, until, ttl }, nodes, operation, now);
+        self.send_store(Cargo::Announce { service, until, ttl, walked }, nodes, operation, now);
     }
 
     pub(super) fn store_withdrawal(
@@ -136,7 +158,8 @@ impl Engine {
             let (addr, id) = (node.contact.addr, Some(node.contact.id));
             let good = !self.suspects.contains(&addr);
             let method = cargo.method(&node.token);
-            let transaction = self.query(addr, id, method, purpose, good, now);
+            let watched = good || matches!(cargo, Cargo::Withdrawal { .. });
+            let transaction = self.query(addr, id, method, purpose.clone(), watched, now);
             if good {
                 waited_for.push(transaction);
             }
@@ -145,6 +168,7 @@ impl Engine {
             cargo,
             operation,
             out: nodes.len(),
+            tries: vec![1; nodes.len()],
             nodes,
             waited_for,
             confirmed: Vec::new(),
@@ -163,10 +187,57 @@ impl Engine {
         }
     }
 
-    pub(super) fn store_slow(&mut self, number: u64, transaction: u32, now: Instant) {
-        if let Some(store) = self.stores.get_mut(&number) {
-            store.waited_for.retain(|waited_for| *waited_for != transaction);
-            self.advance_store(number, now);
+    pub(super) fn store_slow(
+        &mut self,
+        number: u64,
+        transaction: u32,
+        pending: &Pending,
+        now: Instant,
+    ) {
+        let Some(mut store) = self.stores.remove(&number) else { return };
+        let waited_for = store.waited_for.contains(&transaction);
+        store.waited_for.retain(|waited_for| *waited_for != transaction);
+        self.store_once_more(&mut store, pending, waited_for, now);
+        self.stores.insert(number, store);
+        self.advance_store(number, now);
+    }
+
+    /// The packet, or its answer, may have been lost. A withdrawal is waited for as long as it is
+    /// repeated: who takes leave is not there any more to do so later.
+    fn store_once_more(
+        &mut self,
+        store: &mut Store,
+        pending: &Pending,
+        waited_for: bool,
+        now: Instant,
+    ) {
+        let Some(at) = store.nodes.iter().position(|node| node.contact.addr == pending.to) else {
+            return;
+        };
+        let Contact { id, addr } = store.nodes[at].contact;
+        let withdraws = match &store.cargo {
+            // Stored twice, a compare-and-set would not match.
+            Cargo::Item { .. } => return,
+            Cargo::Announce { service, .. } | Cargo::Withdrawal { service } => {
+                let withdraws = matches!(store.cargo, Cargo::Withdrawal { .. });
+                // It may be the other way round by now.
+                if withdraws == self.announces.believed_until(service, now).is_some() {
+                    return;
+                }
+                withdraws
+            }
+        };
+        // The Node.js Grape knows no withdrawal.
+        let deaf = withdraws && self.table(&addr).get(&id).is_some_and(|node| !node.ours);
+        if deaf || store.tries[at] >= TRIES || store.confirmed.contains(&addr) {
+            return;
+        }
+        store.tries[at] += 1;
+        store.out += 1;
+        let method = store.cargo.method(&store.nodes[at].token);
+        let transaction = self.query(addr, Some(id), method, pending.purpose.clone(), true, now);
+        if withdraws && waited_for {
+            store.waited_for.push(transaction);
         }
     }
 
@@ -204,7 +275,7 @@ impl Engine {
         self.note_holders(store, now);
         let outcome = match &store.cargo {
             Cargo::Announce { .. } | Cargo::Withdrawal { .. } => {
-                Outcome::Confirmed(held_by(&store.holders()))
+                Outcome::Confirmed(store.held_by())
             }
             Cargo::Item { item, .. } => {
                 let stored = match (&store.refusal, store.confirmed.is_empty()) {
@@ -228,11 +299,15 @@ impl Engine {
 
     /// Tells the announces who holds what.
     fn note_holders(&mut self, store: &Store, now: Instant) {
-        if let Cargo::Announce { service, until, .. } = &store.cargo {
-            let alone = store.nodes.is_empty();
-            if self.announces.stored(service, store.holders(), alone, *until, now) {
-                self.store_again_soon(now);
-            }
+        let Cargo::Announce { service, until, walked, .. } = &store.cargo else { return };
+        let confirmed = &store.confirmed;
+        let mut again = self.announces.stored(service, &store.nodes, confirmed, *until, now);
+        if !walked && store.out == 0 && store.held_by() < holders::count(ids(&store.nodes)) {
+            self.announces.holders_silent(service, now);
+            again = true;
+        }
+        if again {
+            self.store_again_soon(now);
         }
     }
 
@@ -248,4 +323,8 @@ impl Engine {
             self.walk(Subject::Peers(name), Then::Announce { port, operation: None }, now);
         }
     }
+}
+
+fn ids(nodes: &[Closest]) -> impl Iterator<Item = Id> {
+    nodes.iter().map(|node| node.contact.id)
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rand::{Rng, RngExt};
 
 /// Bytes of a token. Short, so that a full answer to `get_peers` fits its datagram.
-pub(super) const LENGTH: usize = 8;
+pub(super) const LENGTH: usize = 6;
 
 /// A secret is used this long, and believed as long again (BEP 5).
 const ROTATION: Duration = Duration::from_secs(300);

@@ -6,11 +6,17 @@ use std::time::Instant;
 
 use mainline::Id;
 
+use super::notices::News;
+
 /// Why a query was sent: what its answer is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// To know whether the node is there.
     Ping,
+    /// To tell a watcher that we are there.
+    Heartbeat,
+    /// To tell a node something, after so many times in vain.
+    News { news: News, tried: u8 },
     /// A step of this walk.
     Walk(u64),
     /// A part of this store.
@@ -20,7 +26,7 @@ pub(super) enum Purpose {
 }
 
 /// A query that is out.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Pending {
     pub(super) to: SocketAddr,
     /// Whom we expect there; none for a bootstrap address.
@@ -81,7 +87,7 @@ mod tests {
         let to = SocketAddr::from(([10, 0, 0, 1], 1));
         let mut open = Transactions::new(u32::MAX);
         let query = Pending { to, id: None, sent: now, purpose: Purpose::Ping };
-        assert_eq!((open.open(query), open.open(query)), (u32::MAX, 0));
+        assert_eq!((open.open(query.clone()), open.open(query)), (u32::MAX, 0));
         let id = u32::MAX.to_be_bytes();
         assert!(open.answered(&id, SocketAddr::from(([10, 0, 0, 2], 1))).is_none());
         assert!(open.answered(b"aa", to).is_none());

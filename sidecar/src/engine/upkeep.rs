@@ -14,7 +14,7 @@ pub(super) const DOUBT: Duration = Duration::from_secs(10);
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// … and each further node adds this, so that the rate of questions is the same however many
 /// nodes there are.
-const KEEP_ALIVE_EACH: Duration = Duration::from_millis(200);
+const KEEP_ALIVE_EACH: Duration = Duration::from_millis(500);
 
 /// What upkeep remembers.
 #[derive(Debug)]
@@ -34,6 +34,11 @@ impl Engine {
         self.peers.expire(now);
         self.lookups.expire(now);
         self.announces.expire(now);
+        self.tombstones.expire(now);
+        self.rumours.expire(self.settings.peer_max_age, now);
+        self.look_again(now);
+        self.heartbeat(now);
+        self.ask_for_the_dead(1, now);
         self.keep_alive(now);
         self.refresh(now);
         self.refresh_watched(now);

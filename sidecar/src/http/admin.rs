@@ -1,7 +1,8 @@
 //! The pages for operators: `/healthz`, `/readyz`, `/status` and `/metrics`. They only read.
 //!
 //! `/status?brief` is for programs that ask often: the same page as `/status`, on one line, with
-//! its `announced`, `peers` and `errors` empty. What is left is bounded by the routing table, not by
+//! its `announced`, `heldBack`, `peers` and
+//! `errors` empty. What is left is bounded by the routing table, not by
 //! what services announce: 20 KB among 1000 Grapes, 256 KiB at most.
 
 use std::net::SocketAddr;
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::engine::Status;
+use crate::services::HeldBack;
 
 use super::Api;
 use super::handler::{Answer, page as answer, text};
@@ -30,6 +32,10 @@ pub struct StatusPage {
     pub admin_address: Option<SocketAddr>,
     /// Address of the DHT's UDP socket.
     pub dht_address: SocketAddr,
+    /// Services of this host that are not announced, or no longer, with the reason; none in a
+    /// brief status.
+    #[serde(default)]
+    pub held_back: Vec<HeldBack>,
     /// The DHT node.
     #[serde(flatten)]
     pub node: Status,
@@ -62,8 +68,9 @@ pub(crate) fn status(api: &Api) -> Status {
 }
 
 fn seen_here(api: &Api, mut status: Status) -> Status {
+    // A Grape whose announces alone are drained goes on answering, and stays ready.
     status.draining |= api.is_draining();
-    status.ready &= !status.draining;
+    status.ready &= !api.is_draining();
     status
 }
 
@@ -80,6 +87,7 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
         api_address: api.addresses.api,
         admin_address: api.addresses.admin,
         dht_address: api.addresses.dht,
+        held_back: if brief { Vec::new() } else { api.services.held_back() },
         node: if brief { seen_here(api, api.dht.brief_status()) } else { status(api) },
     };
     let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };
@@ -93,7 +101,7 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
 }
 
 fn metrics(api: &Api) -> Response<Answer> {
-    match api.metrics.exposition(&api.dht.stats(), api.is_ready()) {
+    match api.metrics.exposition(&api.dht.stats(), &api.services.counts(), api.is_ready()) {
         Ok(exposition) => answer(
             StatusCode::OK,
             HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),

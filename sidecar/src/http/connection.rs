@@ -1,6 +1,7 @@
 //! One connection: how it is kept alive, when it is given up, and how it is closed.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -72,11 +73,11 @@ impl Drop for Busy {
 }
 
 /// Serves a connection until either side closes it.
-pub(crate) async fn serve(stream: TcpStream, api: Arc<Api>, door: Door) {
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, door: Door) {
     let _open = api.metrics.connection();
     let activity = Arc::new(Activity::default());
     let socket = TokioIo::new(Socket { stream, activity: Arc::clone(&activity), linger: None });
-    let service = service_fn(|request| handler::answer(&api, door, &activity, request));
+    let service = service_fn(|request| handler::answer(&api, door, peer, &activity, request));
     // Not `pipeline_flush`: with it hyper keeps an answer while half of the next request is read.
     let connection = http1::Builder::new()
         .half_close(true)

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -20,7 +21,7 @@ use super::connection::Activity;
 use super::reply::Reply;
 use super::routes::Verb;
 use super::watch::Events;
-use super::{Api, Door, admin, json, verbs, watch, websocket};
+use super::{Api, Door, admin, drain, json, verbs, watch, websocket};
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -59,10 +60,11 @@ impl Body for Answer {
     }
 }
 
-/// Answers a request that came in at `door`.
+/// Answers a request that came in at `door` from `peer`.
 pub(crate) async fn answer(
     api: &Api,
     door: Door,
+    peer: SocketAddr,
     connection: &Arc<Activity>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
@@ -85,6 +87,17 @@ pub(crate) async fn answer(
             api.metrics.answered(Asked::Watch, answer.status());
             return Ok(answer);
         }
+    }
+    if door == Door::Api && drain::is_asked_for(&request) {
+        let response = match body::read(request.into_body(), api.max_payload_size).await {
+            Ok(_) => {
+                let _busy = connection.busy();
+                json_response(drain::call(api, peer).await)
+            }
+            Err(unread) => not_read(connection, unread),
+        };
+        api.metrics.answered(Asked::Drain, response.status());
+        return Ok(response);
     }
     Ok(match door {
         Door::Api => ask(api, connection, request).await,
@@ -117,7 +130,7 @@ async fn ask(
             match json::envelope_data(&body) {
                 Ok(data) => {
                     let reply = match verb {
-                        Some(verb) => verbs::call(&api.dht, verb, data).await,
+                        Some(verb) => verbs::call(&api.services, verb, data).await,
                         None => Reply::error("ERR_REQ_NOTFOUND"),
                     };
                     if reply.refused {
@@ -130,17 +143,24 @@ async fn ask(
                 }
             }
         }
-        Err(Unread::TooLarge) => {
-            connection.rejects_input();
-            closing(text(StatusCode::PAYLOAD_TOO_LARGE, "ERR_GRAPE_PAYLOAD_SIZE"))
-        }
-        Err(Unread::Broken) => closing(text(StatusCode::BAD_REQUEST, "request aborted")),
+        Err(unread) => not_read(connection, unread),
     };
     api.metrics.answered(asked, response.status());
     if let Some(verb) = verb {
         api.metrics.took(verb, clock::now().saturating_duration_since(started));
     }
     response
+}
+
+/// The answer to a request whose body was not read.
+fn not_read(connection: &Activity, unread: Unread) -> Response<Answer> {
+    match unread {
+        Unread::TooLarge => {
+            connection.rejects_input();
+            closing(text(StatusCode::PAYLOAD_TOO_LARGE, "ERR_GRAPE_PAYLOAD_SIZE"))
+        }
+        Unread::Broken => closing(text(StatusCode::BAD_REQUEST, "request aborted")),
+    }
 }
 
 /// Text in which bytes that are no UTF-8 are replaced, as Node.js reads a body.

@@ -9,13 +9,17 @@
 //! | `websocket.rs` | the verbs in text frames |
 //! | `watch.rs` | a name's peers as server-sent events |
 //! | `admin.rs` | `/healthz`, `/readyz`, `/status`, `/metrics` |
+//! | `drain.rs` | `/drain`, for who is on this host |
+//! | `outgoing.rs` | connections to others, for the command and for [`crate::services`] |
 
 mod admin;
 mod body;
 mod connection;
+mod drain;
 mod handler;
 mod items;
 mod json;
+pub(crate) mod outgoing;
 mod reply;
 mod routes;
 mod server;
@@ -27,13 +31,15 @@ mod websocket;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::config::Config;
 use crate::dht::Dht;
 use crate::metrics::Metrics;
+use crate::services::Services;
 
 pub use admin::StatusPage;
 pub(crate) use admin::status;
@@ -52,10 +58,14 @@ pub(crate) struct Addresses {
 /// What all connections of a Grape share.
 pub(crate) struct Api {
     pub(crate) dht: Dht,
+    /// What is announced and withdrawn goes through these.
+    pub(crate) services: Arc<Services>,
     pub(crate) metrics: Metrics,
     pub(crate) addresses: Addresses,
     /// Largest body and largest WebSocket message, in bytes.
     pub(crate) max_payload_size: usize,
+    /// How long a drain may take.
+    pub(crate) drain_timeout: Duration,
     pub(crate) started: Instant,
     /// Cancelled when the Grape takes no more requests: connections finish what they do and close.
     pub(crate) stop: CancellationToken,
@@ -65,17 +75,19 @@ pub(crate) struct Api {
 
 impl Api {
     pub(crate) fn new(
-        dht: Dht,
+        services: Arc<Services>,
         metrics: Metrics,
         addresses: Addresses,
-        max_payload_size: usize,
+        config: &Config,
         started: Instant,
     ) -> Self {
         Self {
-            dht,
+            dht: services.dht().clone(),
+            services,
             metrics,
             addresses,
-            max_payload_size,
+            max_payload_size: config.max_payload_size,
+            drain_timeout: config.drain_timeout,
             started,
             stop: CancellationToken::new(),
             draining: AtomicBool::new(false),

@@ -60,11 +60,11 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, door: Door) {
             biased;
             () = api.stop.cancelled() => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     failing = false;
                     // Answers are small and whole: waiting for more to send only delays them.
                     if stream.set_nodelay(true).is_ok() {
-                        connections.spawn(connection::serve(stream, Arc::clone(&api), door));
+                        connections.spawn(connection::serve(stream, peer, Arc::clone(&api), door));
                     }
                 }
                 Err(error) => {

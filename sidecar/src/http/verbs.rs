@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use crate::dht::Dht;
 use crate::engine::{Found, PutError};
+use crate::services::Services;
 
 use super::items;
 use super::json::{self, Json};
@@ -18,7 +19,8 @@ use super::routes::Verb;
 use super::values;
 
 /// Carries `verb` out.
-pub(crate) async fn call(dht: &Dht, verb: Verb, data: Option<&RawValue>) -> Reply {
+pub(crate) async fn call(services: &Services, verb: Verb, data: Option<&RawValue>) -> Reply {
+    let dht = services.dht();
     let data = Json::of_option(data);
     match verb {
         Verb::Lookup => match &data {
@@ -28,11 +30,11 @@ pub(crate) async fn call(dht: &Dht, verb: Verb, data: Option<&RawValue>) -> Repl
             _ => Reply::error("ERR_GRAPE_LOOKUP"),
         },
         Verb::Announce => match name_and_port(&data) {
-            Ok((name, port)) => Reply::count(dht.announce(name.as_bytes(), port).await),
+            Ok((name, port)) => Reply::count(services.announce(name.as_bytes(), port).await),
             Err(refusal) => Reply::error(refusal),
         },
         Verb::Withdraw => match name_and_port(&data) {
-            Ok((name, port)) => Reply::count(dht.withdraw(name.as_bytes(), port).await),
+            Ok((name, port)) => Reply::count(services.withdraw(name.as_bytes(), port).await),
             Err(refusal) => Reply::error(refusal),
         },
         Verb::Put => put(dht, &data).await,

@@ -130,7 +130,7 @@ async fn answer(api: &Api, frame: Bytes) -> String {
     let frame = String::from_utf8_lossy(&frame);
     let request = Frame::of(&frame);
     let (label, reply) = match request.verb {
-        Some(Ok(verb)) => (Asked::Verb(verb), verbs::call(&api.dht, verb, request.data).await),
+        Some(Ok(verb)) => (Asked::Verb(verb), verbs::call(&api.services, verb, request.data).await),
         Some(Err(Unknown)) => (Asked::Unknown, Reply::error("ERR_REQ_NOTFOUND")),
         None => (Asked::Unknown, Reply::error("ERR_GRAPE_PAYLOAD_INVALID")),
     };

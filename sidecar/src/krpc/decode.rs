@@ -1,6 +1,7 @@
 //! From a datagram to a message. Never panics, whatever the bytes.
 
 use std::borrow::Cow;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bendy::decoding::{Decoder, Error, ListDecoder, Object};
@@ -8,7 +9,7 @@ use mainline::Id;
 
 use super::compact::{NODE_V4, NODE_V6, read_nodes, read_peer};
 use super::fields::{Fields, Ttl};
-use super::{Body, Message, Method, Put, Query, Response, SignedFields, Want};
+use super::{Body, Message, Method, Peer, Put, Query, Response, SignedFields, Want};
 
 /// Deepest nesting that is read: a BEP 44 value of 32 levels, in `a` or `r`, in the message.
 const MAX_DEPTH: usize = 40;
@@ -47,7 +48,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     };
     let (mut arguments, mut answer, mut error) = (None, None, None);
     let (mut method, mut kind, mut transaction_id) = (None, None, None);
-    let mut read_only = false;
+    let (mut read_only, mut version) = (false, None);
     while let Some((key, object)) = dict.next_pair()? {
         match (key, object) {
             (b"a", Object::Dict(fields)) => arguments = Some(Fields::read(fields)?),
@@ -56,6 +57,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
             (b"q", Object::Bytes(name)) => method = Some(name),
             (b"ro", Object::Integer(text)) => read_only = text == "1",
             (b"t", Object::Bytes(id)) => transaction_id = Some(id),
+            (b"v", Object::Bytes(program)) => version = program.try_into().ok(),
             (b"y", Object::Bytes(name)) => kind = Some(name),
             _ => {}
         }
@@ -73,7 +75,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
         }
         _ => return Err(Malformed::Kind),
     };
-    Ok(Message { transaction_id, body })
+    Ok(Message { transaction_id, version, body })
 }
 
 fn read_error<'a>(mut list: ListDecoder<'_, 'a>) -> Result<(i64, Cow<'a, str>), Error> {
@@ -96,13 +98,16 @@ fn query<'a>(name: &'a [u8], fields: Fields<'a>, read_only: bool) -> Query<'a> {
         n6: fields.want.contains(&b"n6".as_slice()),
     };
     let method = match name {
-        b"ping" => Ok(Method::Ping),
+        b"ping" => Ok(Method::Ping { watch: fields.watch.map(|watch| watch != 0) }),
         b"find_node" => find_node(&fields),
         b"get_peers" => get_peers(&fields),
         b"announce_peer" => announce_peer(&fields),
         b"withdraw_peer" => withdraw_peer(&fields),
         b"get" => get(&fields),
         b"put" => put(fields),
+        b"dead" => dead(&fields),
+        b"withdrawn" => withdrawn(&fields),
+        b"forgotten" => Ok(Method::Forgotten),
         name => Ok(Method::Unknown { name: name.into() }),
     };
     Query { sender, read_only, want, method: method.unwrap_or_else(|invalid| invalid) }
@@ -165,6 +170,24 @@ fn withdraw_peer<'a>(fields: &Fields<'a>) -> Read<'a> {
     })
 }
 
+fn dead<'a>(fields: &Fields<'a>) -> Read<'a> {
+    let (addr, depth) = notice(fields, "dead")?;
+    Ok(Method::Dead { addr, depth })
+}
+
+fn withdrawn<'a>(fields: &Fields<'a>) -> Read<'a> {
+    const NAME: &str = "withdrawn";
+    let (addr, depth) = notice(fields, NAME)?;
+    Ok(Method::Withdrawn { info_hash: info_hash(fields, NAME)?, addr, depth })
+}
+
+/// Whom a notice is about, and from which depth on it is to be told.
+fn notice(fields: &Fields<'_>, method: &'static str) -> Result<(SocketAddr, u8), Method<'static>> {
+    let addr = need(fields.addr.and_then(read_peer), method, "addr")?;
+    let depth = need(fields.depth.and_then(|depth| depth.try_into().ok()), method, "depth")?;
+    Ok((addr, depth))
+}
+
 fn get<'a>(fields: &Fields<'a>) -> Read<'a> {
     let target = need(fields.target, "get", "target")?.into();
     Ok(Method::Get { target, seq: fields.seq })
@@ -198,10 +221,15 @@ fn response(fields: Fields<'_>) -> Result<Response<'_>, Malformed> {
         _ => &[],
     };
     let mut ttls = ttls.chunks_exact(3);
-    let peers = fields.values.iter().filter_map(|value| {
-        // A peer that cannot be read still has its place in the list of times.
+    let node_ports = fields.dp.unwrap_or_default();
+    let peers = fields.values.iter().enumerate().filter_map(|(index, value)| {
+        // A peer that cannot be read still has its place in the lists.
         let ttl = ttls.next().map(|ms| u32::from_be_bytes([0, ms[0], ms[1], ms[2]]));
-        Some((read_peer(value)?, ttl.map(|ms| Duration::from_millis(ms.into()))))
+        Some(Peer {
+            addr: read_peer(value)?,
+            ttl: ttl.map(|ms| Duration::from_millis(ms.into())),
+            node_port: read_port(node_ports, index),
+        })
     });
     let signed = match (fields.k, fields.sig, fields.seq) {
         (Some(key), Some(signature), Some(seq)) => Some(SignedFields {
@@ -219,5 +247,13 @@ fn response(fields: Fields<'_>) -> Result<Response<'_>, Malformed> {
         token: fields.token.map(Cow::Borrowed),
         value: fields.v,
         signed,
+        watch: fields.watch.is_some_and(|watch| watch != 0),
     })
+}
+
+/// The port at a place of a list of one for each, or the one for all.
+fn read_port(ports: &[u8], index: usize) -> Option<u16> {
+    let at = if ports.len() == 2 { 0 } else { 2 * index };
+    let port = u16::from_be_bytes(ports.get(at..at + 2)?.try_into().ok()?);
+    (port != 0).then_some(port)
 }

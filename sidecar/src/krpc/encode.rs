@@ -1,5 +1,7 @@
 //! From a message to a datagram.
 
+use std::net::SocketAddr;
+
 use bendy::encoding::{AsString, Encoder, Error, SingleItemEncoder, SortedDictEncoder, ToBencode};
 use bendy::value::Value;
 
@@ -51,6 +53,9 @@ fn envelope(message: &Message<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(
         }
     };
     dict.emit_pair(b"t", AsString(&message.transaction_id))?;
+    if let Some(version) = &message.version {
+        dict.emit_pair(b"v", AsString(version))?;
+    }
     dict.emit_pair(b"y", AsString(kind))
 }
 
@@ -61,7 +66,19 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
     };
     encoder.emit_dict(|mut a| {
         match &query.method {
-            Method::Ping | Method::Unknown { .. } | Method::Invalid { .. } => id(&mut a)?,
+            Method::Ping { .. }
+            | Method::Forgotten
+            | Method::Unknown { .. }
+            | Method::Invalid { .. } => id(&mut a)?,
+            Method::Dead { addr, depth } => {
+                notice(addr, *depth, &mut a)?;
+                id(&mut a)?;
+            }
+            Method::Withdrawn { info_hash, addr, depth } => {
+                notice(addr, *depth, &mut a)?;
+                id(&mut a)?;
+                a.emit_pair(b"info_hash", AsString(info_hash))?;
+            }
             Method::FindNode { target } => {
                 id(&mut a)?;
                 a.emit_pair(b"target", AsString(target))?;
@@ -96,11 +113,22 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
             }
             Method::Put(put) => return put_arguments(put, &mut a, id),
         }
-        want(query, &mut a)
+        want(query, &mut a)?;
+        match query.method {
+            Method::Ping { watch: Some(watch) } => a.emit_pair(b"watch", i64::from(watch)),
+            _ => Ok(()),
+        }
     })
 }
 
-/// `want` sorts after every other argument but `v`, which no query has beside it.
+fn notice(addr: &SocketAddr, depth: u8, a: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    let mut compact = Vec::with_capacity(18);
+    write_addr(addr, &mut compact);
+    a.emit_pair(b"addr", AsString(compact))?;
+    a.emit_pair(b"depth", depth)
+}
+
+/// `want` sorts after every other argument but `watch`, and `v`, which no query has beside it.
 fn want(query: &Query<'_>, a: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
     if !query.want.n4 && !query.want.n6 {
         return Ok(());
@@ -149,6 +177,10 @@ fn value(value: &Value<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Erro
 
 fn answer(response: &Response<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
     encoder.emit_dict(|mut r| {
+        let node_ports = node_ports(response);
+        if !node_ports.is_empty() {
+            r.emit_pair(b"dp", AsString(node_ports))?;
+        }
         r.emit_pair(b"id", AsString(response.id.as_bytes()))?;
         if let Some(signed) = &response.signed {
             r.emit_pair(b"k", AsString(&signed.key))?;
@@ -172,30 +204,41 @@ fn answer(response: &Response<'_>, encoder: SingleItemEncoder<'_>) -> Result<(),
         if let Some(v) = &response.value {
             value(v, &mut r)?;
         }
-        if response.peers.is_empty() {
-            return Ok(());
+        if !response.peers.is_empty() {
+            r.emit_pair_with(b"values", |values| {
+                values.emit_list(|list| {
+                    let mut bytes = Vec::with_capacity(18);
+                    for peer in &response.peers {
+                        bytes.clear();
+                        write_addr(&peer.addr, &mut bytes);
+                        list.emit_bytes(&bytes)?;
+                    }
+                    Ok(())
+                })
+            })?;
         }
-        r.emit_pair_with(b"values", |values| {
-            values.emit_list(|list| {
-                let mut bytes = Vec::with_capacity(18);
-                for (addr, _) in &response.peers {
-                    bytes.clear();
-                    write_addr(addr, &mut bytes);
-                    list.emit_bytes(&bytes)?;
-                }
-                Ok(())
-            })
-        })
+        if response.watch { r.emit_pair(b"watch", 1) } else { Ok(()) }
     })
 }
 
 /// Three bytes of milliseconds for each peer, when every peer has a time.
 fn ttls(response: &Response<'_>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(response.peers.len() * 3);
-    for (_, ttl) in &response.peers {
-        let Some(ttl) = ttl else { return Vec::new() };
+    for peer in &response.peers {
+        let Some(ttl) = &peer.ttl else { return Vec::new() };
         let ms = u32::try_from(ttl.min(&MAX_TTL).as_millis()).unwrap_or(u32::MAX);
         bytes.extend_from_slice(&ms.to_be_bytes()[1..]);
     }
     bytes
+}
+
+/// Two bytes for all peers when their nodes have one port, else two for each; nothing when the port
+/// of any is not known.
+fn node_ports(response: &Response<'_>) -> Vec<u8> {
+    let ports: Option<Vec<u16>> = response.peers.iter().map(|peer| peer.node_port).collect();
+    let mut ports = ports.unwrap_or_default();
+    if ports.windows(2).all(|pair| pair[0] == pair[1]) {
+        ports.truncate(1);
+    }
+    ports.into_iter().flat_map(u16::to_be_bytes).collect()
 }

@@ -8,7 +8,10 @@ use bendy::value::Value;
 /// `invalid`.
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
+    pub(super) addr: Option<&'a [u8]>,
     pub(super) cas: Option<i64>,
+    pub(super) depth: Option<i64>,
+    pub(super) dp: Option<&'a [u8]>,
     pub(super) id: Option<&'a [u8]>,
     pub(super) implied_port: Option<i64>,
     pub(super) info_hash: Option<&'a [u8]>,
@@ -25,6 +28,7 @@ pub(super) struct Fields<'a> {
     pub(super) v: Option<Value<'static>>,
     pub(super) values: Vec<&'a [u8]>,
     pub(super) want: Vec<&'a [u8]>,
+    pub(super) watch: Option<i64>,
     pub(super) invalid: Option<&'static str>,
 }
 
@@ -40,7 +44,10 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         while let Some((key, object)) = dict.next_pair()? {
             match key {
+                b"addr" => fields.addr = fields.bytes("addr", object),
                 b"cas" => fields.cas = fields.integer("cas", object),
+                b"depth" => fields.depth = fields.integer("depth", object),
+                b"dp" => fields.dp = fields.bytes("dp", object),
                 b"id" => fields.id = fields.bytes("id", object),
                 b"implied_port" => fields.implied_port = fields.integer("implied_port", object),
                 b"info_hash" => fields.info_hash = fields.bytes("info_hash", object),
@@ -66,6 +73,7 @@ impl<'a> Fields<'a> {
                 },
                 b"values" => fields.values = fields.list("values", object)?,
                 b"want" => fields.want = fields.list("want", object)?,
+                b"watch" => fields.watch = fields.integer("watch", object),
                 _ => {}
             }
         }

@@ -3,8 +3,21 @@
 //! Grapes put the raw service name into `info_hash`, so that names and targets are byte strings of
 //! any length here, and so are transaction ids.
 //!
-//! Three extensions, which other implementations ignore: `ttl` in answers to `get_peers` and in
-//! `announce_peer` (how long a peer is to be believed), and the query `withdraw_peer`.
+//! Extensions, which other implementations ignore:
+//!
+//! | where | what | says |
+//! |---|---|---|
+//! | answer to `get_peers` | `ttl` | for each peer how long it is to be believed, 3 bytes of milliseconds |
+//! | | `dp` | the DHT port of the node that announced it: 2 bytes for all peers, or for each |
+//! | `announce_peer` | `ttl` | how long the peer is to be believed, in milliseconds |
+//! | `withdraw_peer` | a query | the peer is no more |
+//! | `ping` | `watch` | 1: tell the others if I fall silent; 0: no more |
+//! | answer to `ping` | `watch` | 1: I will |
+//! | `dead` | a query | the node at `addr` is silent; tell it to the `depth`-th subtree and deeper |
+//! | `withdrawn` | a query | the peer `addr` of `info_hash` is no more; tell it as above |
+//! | `forgotten` | a query | I took you for dead, and dropped what you announced |
+//!
+//! Who knows them says so by BEP 5's `v`, which is [`VERSION`].
 
 mod compact;
 mod decode;
@@ -34,6 +47,10 @@ pub mod code {
     pub const SEQ_TOO_LOW: i64 = 302;
 }
 
+/// What we say in `v` (BEP 5): a Grape of this kind, and the version of its extensions. Nobody has
+/// registered the first two bytes in BEP 20.
+pub const VERSION: [u8; 4] = *b"Gp01";
+
 /// Longest time to live that `ttl` in an answer can say: 24 bits of milliseconds.
 pub const MAX_TTL: Duration = Duration::from_millis(0x00ff_ffff);
 
@@ -51,8 +68,17 @@ pub struct Contact {
 pub struct Message<'a> {
     /// Chosen by the asker, any length, echoed by the answerer.
     pub transaction_id: Cow<'a, [u8]>,
+    /// The sender's program, where it says so in four bytes.
+    pub version: Option<[u8; 4]>,
     /// What the datagram says.
     pub body: Body<'a>,
+}
+
+impl Message<'_> {
+    /// Whether a Grape of our kind sent it, of whatever version.
+    pub fn is_ours(&self) -> bool {
+        self.version.is_some_and(|version| version[..2] == VERSION[..2])
+    }
 }
 
 /// What a message says.
@@ -98,7 +124,10 @@ pub struct Want {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Method<'a> {
     /// Are you there?
-    Ping,
+    Ping {
+        /// Tell the others if I fall silent, or do so no more (extension).
+        watch: Option<bool>,
+    },
     /// Which nodes do you know that are closest to `target`?
     FindNode {
         /// A node id, as a rule.
@@ -138,6 +167,24 @@ pub enum Method<'a> {
     },
     /// Store this. (BEP 44)
     Put(Box<Put<'a>>),
+    /// A node is silent (extension).
+    Dead {
+        /// Its address.
+        addr: SocketAddr,
+        /// Tell it to those nodes that share this many leading bits with your id, or more.
+        depth: u8,
+    },
+    /// A peer was withdrawn (extension).
+    Withdrawn {
+        /// The name.
+        info_hash: Cow<'a, [u8]>,
+        /// The peer.
+        addr: SocketAddr,
+        /// As that of [`Method::Dead`].
+        depth: u8,
+    },
+    /// I took you for dead, and dropped what you announced (extension).
+    Forgotten,
     /// A method that we do not know.
     Unknown {
         /// Its name.
@@ -156,13 +203,16 @@ impl Method<'_> {
     /// The method's name on the wire.
     pub fn name(&self) -> &[u8] {
         match self {
-            Self::Ping => b"ping",
+            Self::Ping { .. } => b"ping",
             Self::FindNode { .. } => b"find_node",
             Self::GetPeers { .. } => b"get_peers",
             Self::AnnouncePeer { .. } => b"announce_peer",
             Self::WithdrawPeer { .. } => b"withdraw_peer",
             Self::Get { .. } => b"get",
             Self::Put(_) => b"put",
+            Self::Dead { .. } => b"dead",
+            Self::Withdrawn { .. } => b"withdrawn",
+            Self::Forgotten => b"forgotten",
             Self::Unknown { name } => name,
             Self::Invalid { name, .. } => name.as_bytes(),
         }
@@ -202,20 +252,42 @@ pub struct Response<'a> {
     pub id: Id,
     /// Nodes closest to what was asked for.
     pub nodes: Vec<Contact>,
-    /// Peers of the name, each with how long it is to be believed, where the answerer says so.
-    pub peers: Vec<(SocketAddr, Option<Duration>)>,
+    /// Peers of the name.
+    pub peers: Vec<Peer>,
     /// Lets the asker announce or put.
     pub token: Option<Cow<'a, [u8]>>,
     /// The stored value.
     pub value: Option<Value<'static>>,
     /// Who signed it.
     pub signed: Option<SignedFields<'a>>,
+    /// The answerer will tell the others if the asker falls silent (extension).
+    pub watch: bool,
+}
+
+/// A peer in an answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer {
+    /// Where the service is.
+    pub addr: SocketAddr,
+    /// How long it is to be believed, where the answerer says so.
+    pub ttl: Option<Duration>,
+    /// The DHT port of the node that announced it, whose IP is the peer's, where the answerer says
+    /// so; never 0.
+    pub node_port: Option<u16>,
 }
 
 impl Response<'_> {
     /// An answer that says only who answers.
     pub fn new(id: Id) -> Self {
-        Self { id, nodes: Vec::new(), peers: Vec::new(), token: None, value: None, signed: None }
+        Self {
+            id,
+            nodes: Vec::new(),
+            peers: Vec::new(),
+            token: None,
+            value: None,
+            signed: None,
+            watch: false,
+        }
     }
 }
 

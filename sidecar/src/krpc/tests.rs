@@ -6,6 +6,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const PORT: u16 = 20001;
+
 fn bytes(max: usize) -> impl Strategy<Value = Cow<'static, [u8]>> {
     vec(any::<u8>(), 1..max).prop_map(Cow::Owned)
 }
@@ -49,7 +51,14 @@ fn signed(salted: bool) -> impl Strategy<Value = SignedFields<'static>> {
 fn method() -> impl Strategy<Value = Method<'static>> {
     let ttl = option::of((0u64..1 << 40).prop_map(Duration::from_millis));
     prop_oneof![
-        Just(Method::Ping),
+        option::of(any::<bool>()).prop_map(|watch| Method::Ping { watch }),
+        (addr(), any::<u8>()).prop_map(|(addr, depth)| Method::Dead { addr, depth }),
+        (bytes(400), addr(), any::<u8>()).prop_map(|(info_hash, addr, depth)| Method::Withdrawn {
+            info_hash,
+            addr,
+            depth
+        }),
+        Just(Method::Forgotten),
         bytes(40).prop_map(|target| Method::FindNode { target }),
         bytes(400).prop_map(|info_hash| Method::GetPeers { info_hash }),
         (bytes(400), option::of(1u16..), bytes(20), ttl).prop_map(
@@ -80,26 +89,35 @@ fn query() -> impl Strategy<Value = Body<'static>> {
 }
 
 fn response() -> impl Strategy<Value = Body<'static>> {
+    let ttl = (0u64..1 << 24).prop_map(|ms| Some(Duration::from_millis(ms)));
     let peers = prop_oneof![
-        vec((addr(), Just(None)), 0..8),
-        vec((addr(), (0u64..1 << 24).prop_map(|ms| Some(Duration::from_millis(ms)))), 0..8),
-    ];
+        vec((addr(), Just(None), Just(None)), 0..8),
+        vec((addr(), ttl.clone(), (1u16..).prop_map(Some)), 0..8),
+        vec((addr(), ttl, Just(Some(PORT))), 0..8),
+    ]
+    .prop_map(|peers| {
+        let peer = |(addr, ttl, node_port)| Peer { addr, ttl, node_port };
+        peers.into_iter().map(peer).collect()
+    });
     let nodes = vec((id(), addr()), 0..10).prop_map(|nodes| {
         let mut nodes: Vec<_> = nodes.into_iter().map(|(id, addr)| Contact { id, addr }).collect();
         nodes.sort_by_key(|node| node.addr.is_ipv6());
         nodes
     });
-    (id(), nodes, peers, option::of(bytes(20)), option::of(value()), option::of(signed(false)))
-        .prop_map(|(id, nodes, peers, token, value, signed)| {
-            Body::Response(Box::new(Response { id, nodes, peers, token, value, signed }))
-        })
+    let optional = (option::of(bytes(20)), option::of(value()), option::of(signed(false)));
+    (id(), nodes, peers, optional, any::<bool>()).prop_map(
+        |(id, nodes, peers, (token, value, signed), watch)| {
+            Body::Response(Box::new(Response { id, nodes, peers, token, value, signed, watch }))
+        },
+    )
 }
 
 fn message() -> impl Strategy<Value = Message<'static>> {
     let error = (any::<i64>(), ".{0,30}")
         .prop_map(|(code, message)| Body::Error { code, message: message.into() });
-    (vec(any::<u8>(), 0..40), prop_oneof![query(), response(), error])
-        .prop_map(|(tid, body)| Message { transaction_id: tid.into(), body })
+    let version = option::of(any::<[u8; 4]>());
+    (vec(any::<u8>(), 0..40), version, prop_oneof![query(), response(), error])
+        .prop_map(|(tid, version, body)| Message { transaction_id: tid.into(), version, body })
 }
 
 proptest! {
@@ -145,6 +163,8 @@ fn a_query_with_unfit_arguments_is_named() {
         ("9:info_hash1:n4:porti65536e5:token1:t", "announce_peer", "port"),
         ("9:info_hash1:n4:porti-1e5:token1:t", "withdraw_peer", "port"),
         ("9:info_hash1:n4:porti7e", "announce_peer", "token"),
+        ("4:addr3:abc5:depthi1e", "dead", "addr"),
+        ("4:addr6:abcdef5:depthi256e", "dead", "depth"),
         ("6:targeti5e", "find_node", "target"),
         ("1:k1:k5:token1:t1:v1:v", "put", "sig"),
         ("5:token1:t", "put", "v"),
@@ -161,13 +181,20 @@ fn a_query_with_unfit_arguments_is_named() {
 }
 
 #[test]
-fn a_hundred_ipv4_peers_with_their_times_fit_the_path_mtu() {
+fn a_hundred_ipv4_peers_with_their_times_and_one_port_fit_the_path_mtu() {
     let mut response = Response::new(Id::from([7; 20]));
-    response.token = Some(vec![1; 8].into());
+    response.token = Some(vec![1; 6].into());
     response.peers = (1..=100u16)
-        .map(|port| (SocketAddr::from(([10, 0, 0, 1], port)), Some(Duration::from_secs(90))))
+        .map(|port| Peer {
+            addr: SocketAddr::from(([10, 0, 0, 1], port)),
+            ttl: Some(Duration::from_secs(90)),
+            node_port: Some(PORT),
+        })
         .collect();
-    let message =
-        Message { transaction_id: vec![1; 4].into(), body: Body::Response(Box::new(response)) };
-    assert!(encode(&message).unwrap().len() <= 1200);
+    let message = Message {
+        transaction_id: vec![1; 4].into(),
+        version: Some(VERSION),
+        body: Body::Response(Box::new(response)),
+    };
+    assert_eq!(encode(&message).unwrap().len(), 1200);
 }

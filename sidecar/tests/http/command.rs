@@ -25,6 +25,9 @@ use crate::raw::Raw;
 #[case(&["status"], 0, "is ready", "")]
 #[case(&["status", "nobody"], 1, "", "no peers of nobody are held here")]
 #[case(&["lookup", "a", "--grape", "http://127.0.0.1:1"], 2, "", "no Grape answers at http://127.0.0.1:1")]
+#[case(&["drain"], 0, "nothing was announced here; what is announced from now on is held back", "")]
+#[case(&["drain", "-o", "json"], 0, r#"{"complete":true,"withdrawn":0}"#, "")]
+#[case(&["drain", "--grape", "http://127.0.0.1:1"], 2, "", "no Grape answers at http://127.0.0.1:1")]
 #[case(&["frobnicate"], 2, "", "Usage")]
 #[tokio::test]
 async fn what_is_asked_is_shown(
@@ -56,6 +59,60 @@ async fn what_is_there_is_found() {
     assert_eq!(shown(ask(&grape, &["status", "a"]).await), "a\t127.0.0.1:7001\n");
     let hash = shown(ask(&grape, &["put", "--json", "[1,{\"x\":\"y\"}]"]).await);
     assert_eq!(shown(ask(&grape, &["get", hash.trim()]).await), "[1,{\"x\":\"y\"}]\n");
+}
+
+#[tokio::test]
+async fn a_drain_tells_how_many_it_withdrew() {
+    let grape = alone().await;
+    for (port, told) in [(7001, "withdrew 1 service;"), (7002, "nothing was announced here;")] {
+        grape.dht().announce(b"a", port).await;
+        let (stdout, stderr) = texts(&ask(&grape, &["drain"]).await);
+        assert!(stdout.starts_with(told) && stderr.is_empty(), "{stdout}{stderr}");
+    }
+    assert_eq!(texts(&ask(&grape, &["lookup", "a"]).await).1, "grape: nobody announces a\n");
+}
+
+/// Within a pod the environment tells where the Grape is, one way or the other.
+#[rstest]
+#[case::by_its_url(&[("GRAPE_URL", "http://127.0.0.1:{}"), ("GRAPE_API_PORT", "1")])]
+#[case::by_its_port(&[("GRAPE_API_PORT", "{}")])]
+#[tokio::test]
+async fn the_grape_of_the_host_is_found(#[case] variables: &[(&str, &str)]) {
+    let grape = alone().await;
+    let port = grape.api_addr().port().to_string();
+    let variables = variables.iter().map(|(name, value)| (name, value.replace("{}", &port)));
+    let child = command(&["status"]).envs(variables).spawn().unwrap();
+    let output = tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap();
+    let (stdout, stderr) = texts(&output);
+    assert!(stdout.contains(&grape.status().id), "{stdout}{stderr}");
+}
+
+#[test]
+fn a_grape_that_runs_minds_no_address_of_another() {
+    let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --bn=";
+    let mut node = command(&args.split(' ').collect::<Vec<_>>());
+    let mut child = node.env("GRAPE_URL", "no address at all").spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stderr.take().unwrap()).read_line(&mut line).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(line.contains("API at http://127.0.0.1:"), "{line}");
+}
+
+#[rstest]
+#[case("GRAPE_ANNOUNCE", "rpc_test", "--announce <NAME:PORT>")]
+#[case("GRAPE_READY_WHEN", "healthz", "--ready-when <URL>")]
+#[case("GRAPE_CHECK_ANNOUNCED", "perhaps", "--check-announced")]
+fn a_variable_that_makes_no_sense_is_named_by_its_flag(
+    #[case] variable: &str,
+    #[case] value: &str,
+    #[case] flag: &str,
+) {
+    let child = command(&["--bind", "127.0.0.1"]).env(variable, value).spawn().unwrap();
+    let output = child.wait_with_output().unwrap();
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains(value) && stderr.contains(flag), "{stderr}");
 }
 
 #[tokio::test]

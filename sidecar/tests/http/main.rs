@@ -8,6 +8,7 @@ mod drain;
 mod framing;
 mod grapes;
 mod raw;
+mod services;
 mod verbs;
 mod watch;
 mod websocket;

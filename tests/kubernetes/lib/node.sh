@@ -39,7 +39,9 @@ start_kubelet() {
     --root-dir "$place/n$1/kubelet" --hostname-override "n$1" \
     --node-ip "$(machine_address "n$1")" \
     --node-labels "topology.kubernetes.io/zone=zone-$1,topology.kubernetes.io/region=here"
-  start_in "n$1" "proxy-n$1" "$bin/kube-proxy" \
+  # What the API server asks of a Service comes through n1, and the answer of a pod on n2 has to come
+  # back that way.
+  start_in "n$1" "proxy-n$1" "$bin/kube-proxy" --masquerade-all \
     --kubeconfig "$pki/proxy.kubeconfig" --hostname-override "n$1" \
     --proxy-mode iptables --cluster-cidr "$net.0.0/17" \
     --conntrack-max-per-core 0 --conntrack-tcp-timeout-established 0s \

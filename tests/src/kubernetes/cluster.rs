@@ -146,6 +146,17 @@ impl Cluster {
         Ok(())
     }
 
+    /// Its kubectl.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn its_kubectl(&self) -> Result<Kubectl> {
+        match self.name {
+            Some(_) => Kubectl::ours(&self.kubeconfig),
+            None => Ok(Kubectl::theirs(&self.kubeconfig)),
+        }
+    }
+
     /// What kubectl prints.
     ///
     /// # Errors
@@ -154,11 +165,7 @@ impl Cluster {
         &self,
         arguments: impl IntoIterator<Item = S>,
     ) -> Result<String> {
-        let kubectl = match self.name {
-            Some(_) => Kubectl::ours(&self.kubeconfig)?,
-            None => Kubectl::theirs(&self.kubeconfig),
-        };
-        kubectl.run(arguments)
+        self.its_kubectl()?.run(arguments)
     }
 }
 

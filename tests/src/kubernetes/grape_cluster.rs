@@ -139,7 +139,8 @@ impl<'a> GrapeCluster<'a> {
     /// # Errors
     /// When it fails; why has been shown.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String> {
-        self.operator.kubectl(arguments.iter().chain(&["--namespace", self.namespace()]))
+        // First: what follows `--` is for a pod.
+        self.operator.kubectl(["--namespace", self.namespace()].iter().chain(arguments))
     }
 
     /// Waits until its status, of the spec as it is now, satisfies `ask`.

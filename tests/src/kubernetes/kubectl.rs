@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, ensure};
 
 use super::{script, tools};
+use crate::process::Process;
 
 /// A kubectl that talks to one API server.
 #[derive(Debug, Clone)]
@@ -59,6 +60,18 @@ impl Kubectl {
         let printed = String::from_utf8_lossy(&output.stdout).into_owned();
         ensure!(!output.status.success(), "{command:?} was to fail, and printed {printed}");
         Ok(String::from_utf8(output.stderr)?.trim_end().to_owned())
+    }
+
+    /// Starts one that goes on, such as `logs --follow`. `name` is what it is called in messages.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start<S: AsRef<OsStr>>(
+        &self,
+        name: &str,
+        arguments: impl IntoIterator<Item = S>,
+    ) -> Result<Process> {
+        Process::start(name, &mut self.command(arguments).into())
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {

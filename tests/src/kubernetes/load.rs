@@ -71,7 +71,10 @@ impl<'a> Load<'a> {
             let mut wanted = None;
             let what = format!("{name} tells of its lookups");
             let lines = wait::until(&what, async || {
-                let log = LogParams { container: Some("node".to_owned()), ..LogParams::default() };
+                let log = LogParams {
+                    container: Some(service_pod::CONTAINER.to_owned()),
+                    ..LogParams::default()
+                };
                 let log = self.pods.logs(name, &log).await?;
                 let lines: Vec<_> = log.lines().map(str::to_owned).collect();
                 let wanted = *wanted.get_or_insert(lines.len().max(*read) + 2);

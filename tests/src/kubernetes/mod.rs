@@ -13,6 +13,7 @@
 //! | [`grape_cluster`] | a GrapeCluster, and what becomes of it |
 //! | [`load`] | services on nodes that never cease to announce and look up |
 //! | [`service_pod`] | pods of Node.js services, and of Grapes beside them |
+//! | [`pod_program`] | such a service, told and heard |
 //! | [`pod_processes`] | processes of pods, killed |
 //! | [`helm`] | helm, as people run it |
 //! | [`kubectl`] | kubectl, as people run it |
@@ -36,6 +37,7 @@ pub mod load;
 pub mod namespace;
 pub mod operator;
 pub mod pod_processes;
+pub mod pod_program;
 pub mod proxy;
 pub mod script;
 pub mod service_pod;
@@ -48,4 +50,5 @@ pub use kubectl::Kubectl;
 pub use load::Load;
 pub use namespace::Namespace;
 pub use operator::Operator;
+pub use pod_program::PodProgram;
 pub use proxy::Proxy;

@@ -1,5 +1,6 @@
 //! Processes of pods: those of a cluster of ours are this machine's.
 
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::process::Command;
 
@@ -9,24 +10,34 @@ use kube::ResourceExt;
 
 use super::script;
 
-/// Kills (SIGKILL) a program that runs in a pod, as the system does when memory is short. The pod
-/// stays, and its container is started again.
+/// Kills (SIGKILL) programs that run in a pod, all at once, as the system does when memory is short.
+/// The pod stays, and its containers are started again.
 ///
 /// # Errors
-/// When it does not run, or not on this machine.
-pub fn kill(pod: &Pod, program: &str) -> Result<()> {
+/// When one of them does not run, or not on this machine.
+pub fn kill(pod: &Pod, programs: &[&str]) -> Result<()> {
+    script::run(Command::new("kill").arg("-KILL").args(running(pod, programs)?))?;
+    Ok(())
+}
+
+/// The ids of programs that run in a pod.
+///
+/// # Errors
+/// When one of them does not run, or not on this machine.
+pub fn running(pod: &Pod, programs: &[&str]) -> Result<Vec<OsString>> {
     let uid = pod.uid().context("a pod that is not stored")?;
-    let mut killed = 0;
+    let mut ids = Vec::new();
     for entry in fs::read_dir("/proc")? {
         let path = entry?.path();
         // One that has ended meanwhile has neither.
-        let of = |file: &str| fs::read_to_string(path.join(file)).unwrap_or_default();
-        if of("comm").trim_end() == program && of("cgroup").contains(&uid) {
-            let id = path.file_name().context("no id")?;
-            script::run(Command::new("kill").arg("-KILL").arg(id))?;
-            killed += 1;
+        let program = fs::read_link(path.join("exe")).unwrap_or_default();
+        let program = program.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let cgroup = fs::read_to_string(path.join("cgroup")).unwrap_or_default();
+        if programs.contains(&program) && cgroup.contains(&uid) {
+            ids.push(path.file_name().context("no id")?.to_owned());
         }
     }
-    ensure!(killed == 1, "{killed} processes {program} of the pod {}", pod.name_any());
-    Ok(())
+    let (found, wanted) = (ids.len(), programs.len());
+    ensure!(found == wanted, "{found} processes {programs:?} of the pod {}", pod.name_any());
+    Ok(ids)
 }

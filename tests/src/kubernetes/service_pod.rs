@@ -2,6 +2,9 @@
 
 use serde_json::{Value, json};
 
+/// The name of the container that the program of a service is in.
+pub const CONTAINER: &str = "node";
+
 /// A pod that runs a program of `tests/peers` in a zone; it is found by the label `app=NAME`. The
 /// program ends when its standard input does.
 pub fn node_js(name: &str, zone: &str, program: &str, argument: &Value) -> Value {
@@ -14,7 +17,7 @@ pub fn node_js(name: &str, zone: &str, program: &str, argument: &Value) -> Value
             "nodeSelector": {"topology.kubernetes.io/zone": zone},
             "securityContext": pod_security(),
             "containers": [{
-                "name": "node",
+                "name": CONTAINER,
                 "image": "localhost/peers:test",
                 "imagePullPolicy": "Never",
                 "args": [program, argument.to_string()],

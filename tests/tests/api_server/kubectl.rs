@@ -72,6 +72,9 @@ async fn explain_tells_what_each_field_is() {
         The image that Grapes run. What is left out is as the operator was
         installed.
 
+      injection  <Object>
+        Services that get a Grape of this cluster into their pods, as a sidecar.
+
       monitoring  <Object>
         How Prometheus finds the Grapes.
 
@@ -138,13 +141,18 @@ async fn explain_tells_what_each_field_is() {
 
     FIELDS:
       conditions  <[]Object>
-        Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned.
+        Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned; and
+        Injected, where pods of services are to have a Grape.
 
       endpoint  <string>
         Where other Grapes join the cluster, as HOST:PORT with a UDP port.
 
       image  <string>
         The image that the Grapes are to run.
+
+      injected  <Object>
+        The pods of services that are to have a Grape of the cluster. Without it
+        there is none.
 
       observedGeneration  <integer>
         The metadata.generation of the spec that all else here is about.
@@ -208,7 +216,8 @@ async fn get_and_describe_tell_how_it_is() {
         "selector": "app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown",
         "endpoint": "shown.default.svc:20001",
         "image": "grenache/grape:0.1.0",
-        "summary": {"grapes": "5/6", "pools": "zone-1 4/4, zone-2 1/2", "lookups": "100% <10ms"},
+        "summary": {"grapes": "5/6", "pools": "zone-1 4/4, zone-2 1/2", "lookups": "100% <10ms", "sidecars": "11/12"},
+        "injected": {"pods": 12, "ready": 11, "outdated": 3, "missing": 0},
         "pools": [
             {"name": "zone-1", "desired": 4, "replicas": 4, "readyReplicas": 4, "updatedReplicas": 4},
             {"name": "zone-2", "desired": 2, "replicas": 2, "readyReplicas": 1, "updatedReplicas": 2},
@@ -229,8 +238,8 @@ async fn get_and_describe_tell_how_it_is() {
     shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <10ms | GrapesNotReady | …s
     ");
     insta::assert_snapshot!(get(&["--output=wide"]), @"
-    NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE | ENDPOINT | MESSAGE
-    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <10ms | GrapesNotReady | …s | shown.default.svc:20001 | 1 of 6 Grapes is not ready.
+    NAME | READY | GRAPES | POOLS | LOOKUPS | STATUS | AGE | ENDPOINT | SIDECARS | MESSAGE
+    shown | False | 5/6 | zone-1 4/4, zone-2 1/2 | 100% <10ms | GrapesNotReady | …s | shown.default.svc:20001 | 11/12 | 1 of 6 Grapes is not ready.
     ");
     let all = kubectl.run(["get", "grenache", "--output=name"]).unwrap();
     assert!(all.contains("grapecluster.grenache.dev/shown"), "{all}");
@@ -250,6 +259,10 @@ async fn get_and_describe_tell_how_it_is() {
         Peer Max Age:   120s
         Port:           20001
       Image:
+      Injection:
+        Namespaces:
+          From:  Same
+        Repair:  false
       Monitoring:
         Service Monitor:  false
       Network Policy:
@@ -279,7 +292,12 @@ async fn get_and_describe_tell_how_it_is() {
         Type:                  Partitioned
       Endpoint:                shown.default.svc:20001
       Image:                   grenache/grape:0.1.0
-      Observed Generation:     1
+      Injected:
+        Missing:            0
+        Outdated:           3
+        Pods:               12
+        Ready:              11
+      Observed Generation:  1
       Pools:
         Desired:           4
         Name:              zone-1
@@ -295,9 +313,10 @@ async fn get_and_describe_tell_how_it_is() {
       Replicas:            6
       Selector:            app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown
       Summary:
-        Grapes:   5/6
-        Lookups:  100% <10ms
-        Pools:    zone-1 4/4, zone-2 1/2
+        Grapes:    5/6
+        Lookups:   100% <10ms
+        Pools:     zone-1 4/4, zone-2 1/2
+        Sidecars:  11/12
       Topology:
         Answered:     5
         Islands:      1

@@ -57,7 +57,8 @@ impl Scene {
     /// Runs it, and tells how it ended.
     async fn run(&self, control: impl AsyncFnOnce(Context) -> Result<()>) -> Result<(), String> {
         let (settings, config) = (self.settings.clone(), self.config.clone());
-        let run = process::run_until(settings, config, self.stop.clone(), control);
+        let (stop, beside) = (self.stop.clone(), process::stand_by);
+        let run = process::run_until(settings, config, stop, beside, control);
         let ended = tokio::time::timeout(wait::DEADLINE, run).await.unwrap();
         ended.map_err(|error| format!("{error:#}"))
     }

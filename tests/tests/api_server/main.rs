@@ -5,6 +5,7 @@
 mod controller;
 mod definition;
 mod desired;
+mod injected;
 mod kubectl;
 mod kubernetes_controllers;
 mod leader;
@@ -12,3 +13,4 @@ mod leadership;
 mod lifetime;
 mod process;
 mod proxy;
+mod webhook;

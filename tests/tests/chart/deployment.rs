@@ -34,7 +34,10 @@ fn assert_restricted(pod: &PodSpec) {
         assert_eq!(capabilities.drop, Some(vec!["ALL".to_owned()]));
         assert_eq!(capabilities.add, None);
     }
-    assert!(pod.volumes.is_none() && pod.host_network.is_none() && pod.host_pid.is_none());
+    for volume in pod.volumes.iter().flatten() {
+        assert_eq!(volume.secret.as_ref().unwrap().secret_name.as_deref(), Some("certificate"));
+    }
+    assert!(pod.host_network.is_none() && pod.host_pid.is_none());
 }
 
 #[test]
@@ -54,6 +57,9 @@ fn the_flags_are_those_of_the_values() {
         "--lease-duration=15s",
         "--renew-deadline=10s",
         "--retry-period=2s",
+        "--webhook-bind=[::]:9443",
+        "--webhook-name=grape-operator-webhook",
+        "--webhook-certificate-lifetime=2160h",
         "--observe-interval=15s",
         "--concurrency=16",
         "--log=info",
@@ -70,13 +76,19 @@ fn the_flags_are_those_of_the_values() {
         "--lease-duration=14s",
         "--renew-deadline=9s",
         "--retry-period=3s",
+        "--webhook-bind=[::]:10250",
+        "--webhook-name=grapes-webhook",
+        "--webhook-certificate-lifetime=24h",
+        "--webhook-certificates=/certificates",
         "--observe-interval=1m30s",
         "--concurrency=4",
         "--log=info,kube=debug",
         "--log-format=text",
     ];
-    let container = container(&["--values", &helm::values("everything.yaml")]);
-    assert_eq!(container.args.unwrap(), everything);
+    let all = container(&["--values", &helm::values("everything.yaml")]);
+    assert_eq!(all.args.unwrap(), everything);
+    let none = container(&["--set=webhook.enabled=false"]).args.unwrap();
+    assert!(none.contains(&"--webhook-bind=".to_owned()), "{none:?}");
 }
 
 #[test]
@@ -102,6 +114,11 @@ fn the_image_is_that_of_the_release_unless_told(#[case] values: &[&str], #[case]
     assert_eq!(tested.spec.unwrap().containers[0].image.as_deref(), Some(image));
 }
 
+fn service(rendered: &Rendered, name: &str) -> Service {
+    let all: Vec<Service> = rendered.all();
+    all.into_iter().find(|each| each.metadata.name.as_deref() == Some(name)).unwrap()
+}
+
 #[test]
 fn kubelets_ask_the_admin_port_and_so_does_the_service() {
     let rendered = Rendered::of(&["--values", &helm::values("monitored.yaml")]);
@@ -114,17 +131,23 @@ fn kubelets_ask_the_admin_port_and_so_does_the_service() {
     let admin = IntOrString::String("admin".to_owned());
     assert_eq!([&live.port, &ready.port], [&admin, &admin]);
     let ports = container.ports.unwrap();
-    assert_eq!(ports.len(), 1);
-    assert_eq!((ports[0].name.as_deref(), ports[0].container_port), (Some("admin"), 9090));
+    let ports: Vec<_> =
+        ports.iter().map(|port| (port.name.as_deref().unwrap(), port.container_port)).collect();
+    assert_eq!(ports, [("admin", 9090), ("webhook", 9443)]);
 
-    let service = rendered.one::<Service>().spec.unwrap().ports.unwrap();
-    assert_eq!((service[0].port, service[0].target_port.as_ref()), (9090, Some(&admin)));
+    let webhook = IntOrString::String("webhook".to_owned());
+    for (name, port, target) in
+        [("grape-operator", 9090, &admin), ("grape-operator-webhook", 443, &webhook)]
+    {
+        let service = service(&rendered, name).spec.unwrap().ports.unwrap();
+        assert_eq!((service[0].port, service[0].target_port.as_ref()), (port, Some(target)));
+    }
     let policy = rendered.one::<NetworkPolicy>().spec.unwrap();
     assert_eq!(policy.policy_types, Some(vec!["Ingress".to_owned()]));
     let ingress = policy.ingress.unwrap();
-    let open: Vec<_> = ingress.iter().flat_map(|rule| rule.ports.as_ref().unwrap()).collect();
-    assert_eq!(open.len(), 1);
-    assert_eq!(open[0].port.as_ref(), Some(&admin));
+    let open = ingress.iter().flat_map(|rule| rule.ports.as_ref().unwrap());
+    let open: Vec<_> = open.map(|each| each.port.as_ref().unwrap()).collect();
+    assert_eq!(open, [&admin, &webhook]);
     let monitor = &rendered.one_of_kind("ServiceMonitor")["spec"]["endpoints"][0];
     assert_eq!(monitor["port"], "admin");
     assert_eq!(monitor["honorLabels"], true, "else grape_cluster_…'s namespace is overwritten");
@@ -141,13 +164,15 @@ fn all_that_selects_pods_selects_the_operators_and_no_others() {
     let selector = deployment.selector.match_labels.unwrap();
     let budget = rendered.one::<PodDisruptionBudget>().spec.unwrap().selector.unwrap();
     let policy = rendered.one::<NetworkPolicy>().spec.unwrap().pod_selector.unwrap();
-    let service = rendered.one::<Service>();
+    let service = service(&rendered, "grape-operator");
+    let webhook = self::service(&rendered, "grape-operator-webhook");
     let monitor = &rendered.one_of_kind("ServiceMonitor")["spec"]["selector"]["matchLabels"];
     let monitor = serde_yaml::from_value(monitor.clone()).unwrap();
     let all = [
         budget.match_labels.unwrap(),
         policy.match_labels.unwrap(),
         service.spec.unwrap().selector.unwrap(),
+        webhook.spec.unwrap().selector.unwrap(),
     ];
     for each in &all {
         assert_eq!(each, &selector);
@@ -158,6 +183,7 @@ fn all_that_selects_pods_selects_the_operators_and_no_others() {
     };
     assert!(selects(&labels, &selector));
     assert!(selects(&service.metadata.labels.unwrap(), &monitor));
+    assert!(!selects(&webhook.metadata.labels.unwrap(), &monitor), "it has no metrics");
     let tested: Pod = Rendered::tests_of(&arguments).one();
     assert!(!selects(&tested.metadata.labels.unwrap(), &selector));
 }
@@ -168,6 +194,9 @@ fn two_pods_on_two_nodes_as_far_as_there_are_two() {
     assert_eq!(deployment.replicas, Some(2));
     let rolling = deployment.strategy.unwrap().rolling_update.unwrap();
     assert_eq!(rolling.max_unavailable, Some(IntOrString::Int(1)));
+    let alone = Rendered::of(&["--set=replicas=1"]).one::<Deployment>().spec.unwrap();
+    let rolling = alone.strategy.unwrap().rolling_update.unwrap();
+    assert_eq!(rolling.max_unavailable, Some(IntOrString::Int(0)), "pods are made meanwhile");
     let spread = pod(&[]).topology_spread_constraints.unwrap();
     let keys: Vec<_> = spread.iter().map(|each| each.topology_key.as_str()).collect();
     assert_eq!(keys, ["kubernetes.io/hostname", "topology.kubernetes.io/zone"]);

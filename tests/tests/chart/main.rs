@@ -13,3 +13,4 @@ mod rights;
 mod server;
 mod switches;
 mod values;
+mod webhook;

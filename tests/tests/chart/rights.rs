@@ -24,13 +24,29 @@ const OPERATOR: &[(&str, &str, &[&str])] = &[
     ("policy", "poddisruptionbudgets", OWN),
     ("networking.k8s.io", "networkpolicies", OWN),
     ("monitoring.coreos.com", "servicemonitors", OWN),
-    ("", "pods", &["get", "list", "watch", "delete"]),
+    ("", "pods", &["get", "list", "watch", "create", "delete"]),
+    ("", "pods/eviction", &["create"]),
+    ("", "namespaces", READ),
     ("events.k8s.io", "events", &["create", "patch"]),
 ];
 
 /// All that it may do in its own namespace beside that.
 const LEASES: &[(&str, &str, &[&str])] =
     &[("coordination.k8s.io", "leases", &["get", "list", "watch", "create", "update", "patch"])];
+
+/// All that the webhook takes for the whole cluster, its own configuration by its name.
+const WEBHOOK: &[(&str, &str, &[&str])] = &[
+    ("", "namespaces", READ),
+    (
+        "admissionregistration.k8s.io",
+        "mutatingwebhookconfigurations",
+        &["get", "list", "watch", "patch"],
+    ),
+];
+
+/// All that it takes in the operator's namespace, by its name.
+const CERTIFICATE: &[(&str, &str, &[&str])] =
+    &[("", "secrets", &["get", "list", "watch", "update"])];
 
 type Right = (String, String, String);
 
@@ -66,9 +82,13 @@ fn assert_binds(role: &RoleRef, kind: &str, name: &str, subjects: Option<Vec<Sub
     assert_eq!(subjects[0].namespace.as_deref(), Some("ops"));
 }
 
+fn named<K: ResourceExt>(all: Vec<K>, name: &str) -> K {
+    all.into_iter().find(|each| each.name_any() == name).unwrap()
+}
+
 #[test]
 fn over_the_whole_cluster_it_may_do_what_it_does_and_nothing_else() {
-    let rendered = Rendered::of(&["--set=userRoles.enabled=false"]);
+    let rendered = Rendered::of(&["--set=userRoles.enabled=false,webhook.enabled=false"]);
     let role: ClusterRole = rendered.one();
     assert_eq!(rights(role.rules), expected(OPERATOR));
     let binding: ClusterRoleBinding = rendered.one();
@@ -79,6 +99,39 @@ fn over_the_whole_cluster_it_may_do_what_it_does_and_nothing_else() {
     let binding: RoleBinding = rendered.one();
     assert_eq!(binding.metadata.namespace.as_deref(), Some("ops"));
     assert_binds(&binding.role_ref, "Role", "grape-operator-leases", binding.subjects);
+}
+
+#[test]
+fn the_webhook_adds_the_rights_to_its_own_objects() {
+    let rendered = Rendered::of(&["--set=userRoles.enabled=false"]);
+    let name = "grape-operator-webhook.ops";
+    let role: ClusterRole = named(rendered.all(), name);
+    let names: Vec<_> = role.rules.iter().flatten().map(|it| it.resource_names.clone()).collect();
+    assert_eq!(names, [None, Some(vec![name.to_owned()])]);
+    assert_eq!(rights(role.rules), expected(WEBHOOK));
+    let binding: ClusterRoleBinding = named(rendered.all(), name);
+    assert_binds(&binding.role_ref, "ClusterRole", name, binding.subjects);
+    let role: Role = named(rendered.all(), "grape-operator-webhook");
+    assert_eq!(role.metadata.namespace.as_deref(), Some("ops"));
+    let names: Vec<_> = role.rules.iter().flatten().map(|it| it.resource_names.clone()).collect();
+    assert_eq!(names, [Some(vec!["grape-operator-webhook-tls".to_owned()])]);
+    assert_eq!(rights(role.rules), expected(CERTIFICATE));
+    let binding: RoleBinding = named(rendered.all(), "grape-operator-webhook");
+    assert_eq!(binding.metadata.namespace.as_deref(), Some("ops"));
+    assert_binds(&binding.role_ref, "Role", "grape-operator-webhook", binding.subjects);
+}
+
+#[test]
+fn where_somebody_else_keeps_the_certificate_the_webhook_only_reads() {
+    let certificate = "--set=userRoles.enabled=false,webhook.certificates.secret=certificate";
+    let rendered = Rendered::of(&[certificate]);
+    let role: ClusterRole = named(rendered.all(), "grape-operator-webhook.ops");
+    assert_eq!(rights(role.rules), expected(&WEBHOOK[..1]));
+    let roles: Vec<Role> = rendered.all();
+    assert_eq!(
+        roles.iter().map(ResourceExt::name_any).collect::<Vec<_>>(),
+        ["grape-operator-leases"]
+    );
 }
 
 #[test]

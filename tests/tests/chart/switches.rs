@@ -4,18 +4,36 @@ use rstest::rstest;
 
 use crate::helm::Rendered;
 
-const DEFAULT: [&str; 11] = [
+const DEFAULT: [&str; 18] = [
     "ClusterRole grape-operator",
     "ClusterRole grape-operator-edit",
     "ClusterRole grape-operator-view",
+    "ClusterRole grape-operator-webhook.ops",
     "ClusterRoleBinding grape-operator",
+    "ClusterRoleBinding grape-operator-webhook.ops",
     "CustomResourceDefinition grapeclusters.grenache.dev",
     "Deployment ops/grape-operator",
+    "MutatingWebhookConfiguration grape-operator-webhook.ops",
     "PodDisruptionBudget ops/grape-operator",
     "Role ops/grape-operator-leases",
+    "Role ops/grape-operator-webhook",
     "RoleBinding ops/grape-operator-leases",
+    "RoleBinding ops/grape-operator-webhook",
+    "Secret ops/grape-operator-webhook-tls",
     "Service ops/grape-operator",
+    "Service ops/grape-operator-webhook",
     "ServiceAccount ops/grape-operator",
+];
+
+/// All that there is for the webhook.
+const WEBHOOK: [&str; 7] = [
+    "ClusterRole grape-operator-webhook.ops",
+    "ClusterRoleBinding grape-operator-webhook.ops",
+    "MutatingWebhookConfiguration grape-operator-webhook.ops",
+    "Role ops/grape-operator-webhook",
+    "RoleBinding ops/grape-operator-webhook",
+    "Secret ops/grape-operator-webhook-tls",
+    "Service ops/grape-operator-webhook",
 ];
 
 #[test]
@@ -40,12 +58,29 @@ fn by_default_there_is_what_every_cluster_takes() {
 #[case("serviceAccount.create=false", &[], &["ServiceAccount ops/grape-operator"])]
 #[case("podDisruptionBudget.enabled=false", &[], &["PodDisruptionBudget ops/grape-operator"])]
 #[case("replicas=1", &[], &["PodDisruptionBudget ops/grape-operator"])]
-#[case("replicas=0", &[], &["PodDisruptionBudget ops/grape-operator"])]
+#[case(
+    "replicas=0",
+    &[],
+    &[
+        "MutatingWebhookConfiguration grape-operator-webhook.ops",
+        "PodDisruptionBudget ops/grape-operator"
+    ]
+)]
 #[case("serviceMonitor.enabled=true", &["ServiceMonitor ops/grape-operator"], &[])]
 #[case("prometheusRule.enabled=true", &["PrometheusRule ops/grape-operator"], &[])]
 #[case("networkPolicy.enabled=true", &["NetworkPolicy ops/grape-operator"], &[])]
+#[case("webhook.enabled=false", &[], &WEBHOOK)]
 #[case(
-    "watchNamespaces={market}",
+    "webhook.certificates.secret=certificate",
+    &[],
+    &[
+        "Role ops/grape-operator-webhook",
+        "RoleBinding ops/grape-operator-webhook",
+        "Secret ops/grape-operator-webhook-tls",
+    ]
+)]
+#[case(
+    "webhook.enabled=true,watchNamespaces={market}",
     &["Role market/grape-operator", "RoleBinding market/grape-operator"],
     &["ClusterRole grape-operator", "ClusterRoleBinding grape-operator"]
 )]
@@ -59,6 +94,14 @@ fn a_switch_adds_or_takes_away_its_objects_alone(
     expected.sort_unstable();
     assert_eq!(expected.len() + taken.len(), DEFAULT.len() + added.len());
     assert_eq!(Rendered::of(&[&format!("--set={set}")]).names(), expected);
+}
+
+/// It would take rights that somebody who names namespaces does not give unasked.
+#[test]
+fn with_namespaces_there_is_no_webhook_unless_asked_for() {
+    let names = Rendered::of(&["--set=watchNamespaces={market}"]).names();
+    assert!(WEBHOOK.iter().all(|each| !names.contains(&(*each).to_owned())), "{names:?}");
+    assert_eq!(names.len(), DEFAULT.len() - WEBHOOK.len());
 }
 
 #[rstest]

@@ -40,6 +40,14 @@ use crate::helm::{self, Rendered};
     "leaderElection.retryPeriod=10s",
     "renewDeadline (10s) has to be longer than leaderElection.retryPeriod (10s)"
 )]
+#[case("webhook.enabled=maybe", "at '/webhook/enabled': value must be one of 'auto', true, false")]
+#[case("webhook.port=443", "at '/webhook/port': minimum: got 443, want 1,024")]
+#[case("webhook.port=9090", "at '/webhook/port'")]
+#[case("webhook.failurePolicy=Fail", "at '/webhook/failurePolicy': got string, want object")]
+#[case("webhook.failurePolicy.pods=Warn", "value must be one of 'Fail', 'Ignore'")]
+#[case("webhook.timeoutSeconds=31", "at '/webhook/timeoutSeconds': maximum: got 31, want 30")]
+#[case("webhook.objectSelector.app=x", "additional properties 'app' not allowed")]
+#[case("webhook.certificates.caBundle=----", "at '/webhook/certificates/caBundle'")]
 #[case("observeInterval=15", "at '/observeInterval': got number, want string")]
 #[case("observeInterval=0s", "'0s' does not match pattern")]
 #[case("observeInterval=15 s", "'15 s' does not match pattern")]

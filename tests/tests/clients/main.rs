@@ -11,11 +11,11 @@ mod websocket;
 
 use std::collections::BTreeSet;
 
-use anyhow::ensure;
+use anyhow::{Result, ensure};
 use grape_tests::grape::Grape;
 use grape_tests::ports::Port;
 use grape_tests::process::Process;
-use grape_tests::programs;
+use grape_tests::programs::{self, Talks};
 use grape_tests::wait;
 use serde_json::{Value, json};
 
@@ -42,15 +42,15 @@ impl Service {
     fn peer(&self) -> String {
         format!("127.0.0.1:{}", self.port.number())
     }
+}
 
-    /// Tells it to do something.
-    async fn tell(&mut self, command: Value) {
-        self.process.say(&command.to_string()).await.unwrap();
+impl Talks for Service {
+    async fn tell(&mut self, command: Value) -> Result<()> {
+        self.process.say(&command.to_string()).await
     }
 
-    /// The next event of a kind.
-    async fn event(&mut self, kind: &str) -> Value {
-        programs::event(&mut self.process, kind).await.unwrap()
+    async fn event(&mut self, kind: &str) -> Result<Value> {
+        programs::event(&mut self.process, kind).await
     }
 }
 

@@ -2,7 +2,7 @@
 
 use grape_tests::grape::{Grape, Kind};
 use grape_tests::network::{Network, Shape};
-use grape_tests::programs;
+use grape_tests::programs::{self, Talks};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -33,7 +33,7 @@ async fn hello_world(
     for grape in [first, second] {
         let names = json!({ "names": ["rpc:hello"], "payload": { "hello": "world" } });
         let replies = call(grape, transport, names).await;
-        let asked = service.event("request").await;
+        let asked = service.event("request").await.unwrap();
         assert_eq!(asked["key"], "rpc:hello");
         assert_eq!(asked["payload"], json!({ "hello": "world" }));
         let result = json!({ "service": "rpc:hello", "payload": { "hello": "world" } });
@@ -77,7 +77,7 @@ async fn compressed_and_to_all(#[values(Kind::Npm, Kind::Ours)] kind: Kind) {
     let result = json!({ "service": "rpc:many", "payload": payload });
     assert_eq!(replies[0]["result"], json!(vec![result; 3]));
     for service in &mut services {
-        service.event("request").await;
+        service.event("request").await.unwrap();
     }
 }
 
@@ -104,6 +104,6 @@ async fn two_services_and_a_client_on_three_grapes(
     let replies = call(client, transport, json!({ "names": names, "payload": payload })).await;
     for (service, (name, reply)) in services.iter_mut().zip(names.iter().zip(&replies)) {
         assert_eq!(reply["result"], json!({ "service": name, "payload": payload }), "{replies:#?}");
-        assert_eq!(service.event("request").await["key"], *name);
+        assert_eq!(service.event("request").await.unwrap()["key"], *name);
     }
 }

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::reasons::*;
-use super::{Facts, HEALTHY as HEALTHY_SHARE, few};
+use super::{Facts, HEALTHY as HEALTHY_SHARE, few, injected};
 use crate::controller::error::Error;
 use crate::controller::roll::{Phase, Wait};
 
@@ -55,14 +55,16 @@ impl Finding {
     }
 }
 
-/// All conditions of a cluster, in the order of [`TYPES`].
-pub fn findings(facts: &Facts<'_>) -> [Finding; 5] {
+/// All conditions of a cluster, in the order of [`TYPES`], and then [`INJECTED`] where it is known and
+/// has something to tell.
+pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let progressing = progressing(facts);
     let bootstrapped = bootstrapped(facts);
     let lookups = lookup_healthy(facts);
     let partitioned = partitioned(facts);
     let ready = ready(facts, [&progressing, &partitioned, &bootstrapped, &lookups]);
-    [ready, progressing, bootstrapped, lookups, partitioned]
+    let always = [ready, progressing, bootstrapped, lookups, partitioned];
+    always.into_iter().chain(injected::finding(facts)).collect()
 }
 
 fn ready(
@@ -99,6 +101,10 @@ fn ready(
         _ => format!("All {wanted} Grapes are"),
     };
     let message = format!("{grapes} ready, see each other, and find what is announced.");
+    let message = match facts.injected().and_then(injected::missing) {
+        Some(missing) => format!("{message} But {missing}: see {INJECTED}."),
+        None => message,
+    };
     Finding::new(READY, true, HEALTHY, message)
 }
 
@@ -175,6 +181,9 @@ fn bootstrapped(facts: &Facts<'_>) -> Finding {
     if topology.is_partitioned() {
         return not(SEVERAL_ISLANDS, islands(facts, &topology.islands));
     }
+    if let Some(message) = apart(facts) {
+        return not(SIDECARS_APART, message);
+    }
     let few_known = topology.sees_too_few.iter().filter(|name| ready.contains(&***name));
     let few_known: Vec<_> = few_known.cloned().collect();
     if !few_known.is_empty() {
@@ -208,6 +217,9 @@ fn partitioned(facts: &Facts<'_>) -> Finding {
             let message = islands(facts, &topology.islands);
             Finding::new(PARTITIONED, true, SEVERAL_ISLANDS, message)
         }
+        Some(_) if let Some(message) = apart(facts) => {
+            Finding::new(PARTITIONED, true, SIDECARS_APART, message)
+        }
         Some(_) => {
             let message = "All Grapes that answer are connected.";
             Finding::new(PARTITIONED, false, ONE_ISLAND, message)
@@ -224,6 +236,19 @@ fn islands(facts: &Facts<'_>, islands: &[Vec<String>]) -> String {
         few(&named),
         facts.cluster.dht.port
     )
+}
+
+/// That Grapes of services are connected with none of the cluster's own, if some are not.
+fn apart(facts: &Facts<'_>) -> Option<String> {
+    let apart = &facts.injected()?.strays.apart;
+    (!apart.is_empty()).then(|| {
+        format!(
+            "No Grape of the cluster is seen by those of services in these pods: {}. Look at \
+             NetworkPolicies in their namespaces and the network between their nodes for UDP port {}.",
+            few(apart),
+            facts.cluster.dht.port
+        )
+    })
 }
 
 fn unknown(kind: &'static str) -> Finding {

@@ -3,6 +3,7 @@
 //! Its words do not change while what they tell of does not: a cluster at rest costs no write.
 
 mod conditions;
+mod injected;
 pub mod reasons;
 mod status;
 
@@ -17,6 +18,9 @@ use crate::validate::{Invalid, ValidatedCluster};
 
 use super::error::Error;
 use super::roll::{Phase, Pool};
+use super::seen::Strays;
+use super::sidecars::repair::Course;
+use super::sidecars::tally::Tally;
 
 pub use status::{band, invalid, status};
 
@@ -41,6 +45,19 @@ pub struct Facts<'a> {
     pub sight: Sight<'a>,
     /// Why the objects are not as they should be, if that lasts.
     pub trouble: Option<&'a Error>,
+    /// The pods of services; none while they are not known.
+    pub services: Option<&'a Services>,
+}
+
+/// The pods of services of a cluster.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Services {
+    /// How many there are.
+    pub tally: Tally,
+    /// Those whose Grapes are not where they should be.
+    pub strays: Strays,
+    /// How their repair goes; none where it is not asked for.
+    pub repair: Option<Course>,
 }
 
 /// What was seen of a cluster's Grapes.
@@ -132,17 +149,26 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
             _ => None,
         }
     };
+    let there = |kind: &&str| status.conditions.iter().any(|it| it.type_ == **kind);
+    let injected = [reasons::INJECTED].into_iter().filter(there);
+    let conditions = reasons::TYPES.into_iter().chain(injected).map(|kind| (kind, is(kind)));
+    let injected = status.injected.clone().unwrap_or_default();
+    let count = |number| usize::try_from(number).unwrap_or_default();
     Health {
         desired: facts.wanted(),
         ready: facts.ready(),
         updated: facts.updated(),
         unreachable: facts.sight.topology.map_or(0, |topology| topology.unreachable.len()),
-        conditions: reasons::TYPES.map(|kind| (kind, is(kind))).into(),
+        conditions: conditions.collect(),
         islands: topology.map(|topology| topology.islands.len()),
         known_neighbours_min: topology.map(|topology| topology.least_known),
         lookup_success_ratio: window.success_ratio(),
         lookup_p50: window.p50(),
         lookup_p95: window.p95(),
+        sidecars: count(injected.pods),
+        sidecars_ready: count(injected.ready),
+        sidecars_outdated: count(injected.outdated),
+        pods_without_grape: count(injected.missing),
     }
 }
 
@@ -152,7 +178,7 @@ fn told(invalid: &[Invalid]) -> String {
 }
 
 /// A few of many names, and how many more there are.
-fn few(names: &[String]) -> String {
+pub(super) fn few(names: &[String]) -> String {
     const FEW: usize = 4;
     let more = names.len().saturating_sub(FEW);
     let shown = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");

@@ -7,11 +7,14 @@ pub const READY: &str = "Ready";
 pub const PROGRESSING: &str = "Progressing";
 /// Every Grape sees the others.
 pub const BOOTSTRAPPED: &str = "Bootstrapped";
-/// What is announced at one Grape is found at another.
+/// What is announced at one Grape is found at another, of the cluster's own: those in pods of services
+/// answer their pod alone.
 pub const LOOKUP_HEALTHY: &str = "LookupHealthy";
 /// There are groups of Grapes that do not see each other. True is bad.
 pub const PARTITIONED: &str = "Partitioned";
-/// All types.
+/// Pods of services have their Grape. It is only there where pods are to have one.
+pub const INJECTED: &str = "Injected";
+/// All types that are always there.
 pub const TYPES: [&str; 5] = [READY, PROGRESSING, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
 
 /// `Ready`: it is.
@@ -54,3 +57,13 @@ pub const CANARIES_LOST: &str = "CanariesLost";
 pub const ONE_ISLAND: &str = "OneIsland";
 /// They are in several.
 pub const SEVERAL_ISLANDS: &str = "SeveralIslands";
+/// Grapes of services are in no group with the cluster's own.
+pub const SIDECARS_APART: &str = "SidecarsApart";
+/// Each pod that is to have a Grape has it.
+pub const ALL_INJECTED: &str = "AllInjected";
+/// Pods run without their Grape.
+pub const PODS_WITHOUT_GRAPE: &str = "PodsWithoutGrape";
+/// An evicted pod came back no better: an event.
+pub const REPAIRED_IN_VAIN: &str = "RepairedInVain";
+/// A pod was evicted to come back with its Grape: an event.
+pub const REPAIRED: &str = "Repaired";

@@ -6,8 +6,8 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{Finding, findings, percent};
-use super::reasons::{INVALID, PROGRESSING, READY};
-use super::{Facts, ready, told, updated};
+use super::reasons::{INJECTED, INVALID, PROGRESSING, READY};
+use super::{Facts, injected, ready, told, updated};
 use crate::cluster::limits;
 use crate::cluster::status::{GrapeClusterStatus, Island, PoolStatus, Summary, Topology};
 use crate::controller::roll::Pool;
@@ -27,6 +27,13 @@ pub fn status(
     let pools = facts.pools.iter().map(pool_status).collect::<Vec<_>>();
     let shown = pools.iter().map(|it| format!("{} {}/{}", it.name, it.ready_replicas, it.desired));
     let name = &facts.cluster.name;
+    // What was known of services stands until it is known anew.
+    let stands = |it: &&Condition| facts.services.is_none() && it.type_ == INJECTED;
+    let standing = known.iter().filter(stands).cloned();
+    let injected = match facts.services {
+        Some(_) => facts.injected().map(injected::counts),
+        None => before.and_then(|before| before.injected.clone()),
+    };
     GrapeClusterStatus {
         observed_generation: facts.generation,
         replicas: number(facts.there()),
@@ -39,10 +46,14 @@ pub fn status(
             grapes: format!("{}/{}", facts.ready(), facts.wanted()),
             pools: shown.collect::<Vec<_>>().join(", "),
             lookups: lookups(facts),
+            sidecars: injected
+                .as_ref()
+                .map_or_else(|| "-".to_owned(), |it| format!("{}/{}", it.ready, it.pods)),
         },
         pools: pools.into_iter().chain(facts.leaving.iter().map(pool_status)).collect(),
         topology: facts.sight.topology.map(topology),
-        conditions: findings(facts).map(dated).into(),
+        injected,
+        conditions: findings(facts).into_iter().map(dated).chain(standing).collect(),
     }
 }
 
@@ -110,6 +121,6 @@ fn topology(seen: &Seen) -> Topology {
     }
 }
 
-fn number(count: usize) -> i32 {
+pub(super) fn number(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }

@@ -87,6 +87,7 @@ fn facts<'a>(
         phase,
         sight,
         trouble: None,
+        services: None,
     }
 }
 
@@ -164,6 +165,87 @@ fn the_band_of_a_status_is_found_again() {
         status(&facts(&cluster, &pools, &Phase::Settled, sight), None, Timestamp::UNIX_EPOCH);
     assert_eq!(band(&shown), sight.band);
     assert_eq!(band(&GrapeClusterStatus::default()), None);
+}
+
+fn services(tally: Tally) -> Services {
+    Services { tally, ..Services::default() }
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn pods_of_services_that_have_their_grapes() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let some = services(Tally { pods: 12, ready: 11, outdated: 3, ..Tally::default() });
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+    let first = status(&facts, None, Timestamp::UNIX_EPOCH);
+    assert_eq!(first.summary.sidecars, "11/12");
+    insta::assert_yaml_snapshot!(first.injected);
+
+    let unknown = Facts { services: None, ..facts };
+    assert_eq!(status(&unknown, Some(&first), Timestamp::now()), first, "what was known stands");
+    let none = Services::default();
+    let gone = status(&Facts { services: Some(&none), ..unknown }, Some(&first), Timestamp::now());
+    assert_eq!((gone.injected, gone.conditions.len()), (None, 5));
+    assert_eq!(gone.summary.sidecars, "-");
+}
+
+#[test]
+fn pods_of_services_that_lack_their_grapes() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let some = services(Tally {
+        pods: 12,
+        ready: 6,
+        missing: names("trading/a-1 trading/a-2 web/b-1 web/b-2 web/b-3 web/b-4"),
+        refused: vec!["web/b-1: a container is called \"grape\"".to_owned()],
+        ..Tally::default()
+    });
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+    insta::assert_yaml_snapshot!(status(&facts, None, Timestamp::UNIX_EPOCH).injected);
+}
+
+#[test]
+fn pods_of_services_that_are_repaired() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let missing = names("web/a-1 web/b-1 web/c-1");
+    let some = Services {
+        repair: Some(Course {
+            under_way: Some("web/a-0".to_owned()),
+            aside: vec!["web/b-1 has no controller that would make it anew".to_owned()],
+            in_vain: vec!["web/ReplicaSet c".to_owned()],
+        }),
+        ..services(Tally { pods: 4, ready: 1, missing, ..Tally::default() })
+    };
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+    insta::assert_yaml_snapshot!(status(&facts, None, Timestamp::UNIX_EPOCH).injected);
+}
+
+#[test]
+fn grapes_of_services_that_are_elsewhere() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let some = Services {
+        strays: Strays { apart: names("web/a-1 web/a-2"), silent: names("web/c-1") },
+        ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
+    };
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
 }
 
 #[test]

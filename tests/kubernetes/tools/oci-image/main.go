@@ -2,6 +2,7 @@
 //
 //	oci-image -name NAME -out FILE -entrypoint PATH [-user UID:GID] [-env K=V]... [-workdir DIR] SOURCE:TARGET...
 //
+// The folder of the entry point is the PATH, so that a shell's word for it is known in a container.
 // A SOURCE is a file or a folder, which is taken whole. Nothing of the machine that builds it goes
 // into the image: no times, no owners, no order of a folder's entries, no permissions but the
 // executable bit.
@@ -80,7 +81,7 @@ func main() {
 			"Entrypoint": []string{*entrypoint},
 			"User":       *user,
 			"WorkingDir": *workdir,
-			"Env":        append([]string{"PATH=/usr/bin:/bin"}, env...),
+			"Env":        append([]string{"PATH=" + path.Dir(*entrypoint)}, env...),
 			"Labels":     pairs(labels),
 		},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},

@@ -16,6 +16,7 @@
 //! | [`paused`] | clusters that are left as they are |
 //! | [`several`] | several operators, and several namespaces |
 //! | [`events`] | what is told, and how often |
+//! | [`sidecars`] | pods of services: counted, found without their Grape, evicted |
 
 mod drift;
 mod ends;
@@ -29,4 +30,5 @@ mod remade;
 mod rest;
 mod scene;
 mod several;
+mod sidecars;
 mod unusable;

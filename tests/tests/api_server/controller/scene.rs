@@ -26,6 +26,7 @@ pub fn resource(kind: &str) -> ApiResource {
         "GrapeCluster" => ("grenache.dev", "v1alpha1"),
         "StatefulSet" => ("apps", "v1"),
         "PodDisruptionBudget" => ("policy", "v1"),
+        "ReplicaSet" => ("apps", "v1"),
         "NetworkPolicy" => return plural("networking.k8s.io", kind, "networkpolicies"),
         "ServiceMonitor" => ("monitoring.coreos.com", "v1"),
         "Event" => ("events.k8s.io", "v1"),

@@ -47,6 +47,19 @@ const SPECS: &[&str] = &[
       topologyKey: '', whenUnsatisfiable: Never, labelSelector: {}}]}}",
     "{template: {affinity: {nodeAffinity: {}, podAffinity: {}, podAntiAffinity: {}}}}",
     "{template: {annotations: {a: ''}, nodeSelector: {a: ''}, priorityClassName: a.b-c}}",
+    // Services that get a Grape.
+    "{injection: {namespaces: {from: All}, repair: true}}",
+    "{injection: {namespaces: {from: Selector, selector: {}}}}",
+    "{injection: {namespaces: {from: Selector, selector: {matchLabels: {team: ''}}}}}",
+    "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [\
+      {key: team, operator: In, values: [a, b]}, {key: a.b/c, operator: Exists, values: []}, \
+      {key: team, operator: NotIn, values: ['']}, {key: d, operator: DoesNotExist}]}}}}",
+    "{injection: {namespaces: {from: Selector, selector: {matchLabels: null, matchExpressions: null}}}}",
+    "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [\
+      {key: a, operator: Exists, values: null}]}}}}",
+    "{injection: {namespaces: {selector: null}, resources: {limits: {cpu: 1}}}}",
+    "{injection: {namespaces: null, resources: null, repair: null}}",
+    "{injection: {resources: {requests: {}}}}",
 ];
 
 /// Names that are good; the longest has room for the pool `default`.
@@ -168,6 +181,10 @@ async fn fields_have_their_defaults_or_what_was_written() {
       peerMaxAge: 120s
       port: 20001
     image: {}
+    injection:
+      namespaces:
+        from: Same
+      repair: false
     monitoring:
       serviceMonitor: false
     networkPolicy:
@@ -227,5 +244,13 @@ const EVERYTHING: &str = "{
   },
   networkPolicy: {enabled: false},
   monitoring: {serviceMonitor: true},
+  injection: {
+    namespaces: {from: Selector, selector: {
+      matchLabels: {team: market},
+      matchExpressions: [{key: stage, operator: In, values: [live]}],
+    }},
+    resources: {requests: {cpu: 5m}, limits: {memory: 32Mi}},
+    repair: true,
+  },
   paused: true,
 }";

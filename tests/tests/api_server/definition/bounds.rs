@@ -16,6 +16,11 @@ const RANGES: &[(&str, &str, i64, i64)] = &[
 /// A spec with a number of entries.
 type SpecWith = fn(usize) -> String;
 
+/// A spec with such a selector of namespaces.
+fn selecting(selector: &str) -> String {
+    format!("{{injection: {{namespaces: {{from: Selector, selector: {{{selector}}}}}}}}}")
+}
+
 /// Lists and mappings with a number of entries, and the most of each.
 fn lengths() -> Vec<(&'static str, usize, SpecWith)> {
     fn list(count: usize, entry: impl Fn(usize) -> String) -> String {
@@ -57,6 +62,17 @@ fn lengths() -> Vec<(&'static str, usize, SpecWith)> {
         }),
         ("spec.template.resources.limits", 64, |count| {
             format!("{{template: {{resources: {{limits: {{{}}}}}}}}}", map(count))
+        }),
+        ("spec.injection.namespaces.selector.matchLabels", 16, |count| {
+            selecting(&format!("matchLabels: {{{}}}", map(count)))
+        }),
+        ("spec.injection.namespaces.selector.matchExpressions", 16, |count| {
+            let entries = list(count, |index| format!("{{key: k{index}, operator: Exists}}"));
+            selecting(&format!("matchExpressions: [{entries}]"))
+        }),
+        ("spec.injection.namespaces.selector.matchExpressions[0].values", 16, |count| {
+            let values = list(count, |index| format!("v{index}"));
+            selecting(&format!("matchExpressions: [{{key: a, operator: In, values: [{values}]}}]"))
         }),
         ("spec.template.tolerations", 32, |count| {
             let entries = list(count, |index| format!("{{key: k{index}}}"));

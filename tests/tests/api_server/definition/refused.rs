@@ -253,6 +253,47 @@ const SPECS: &[(&str, &str)] = &[
         "{template: {resources: {limits: {memory: '000000000000000000000000000000064'}}}}",
         "spec.template.resources.limits.memory: Too long: may not be more than 32 bytes",
     ),
+    // Services that get a Grape.
+    (
+        "{injection: {namespaces: {from: Some}}}",
+        "spec.injection.namespaces.from: Unsupported value: \"Some\": supported values: \"Same\", \"All\", \"Selector\"",
+    ),
+    (
+        "{injection: {namespaces: {from: Selector}}}",
+        "spec.injection.namespaces: Invalid value: must be with a selector if from is Selector, and else without",
+    ),
+    (
+        "{injection: {namespaces: {selector: {}}}}",
+        "spec.injection.namespaces: Invalid value: must be with a selector if from is Selector, and else without",
+    ),
+    (
+        "{injection: {namespaces: {from: All, selector: {matchLabels: {a: b}}}}}",
+        "spec.injection.namespaces: Invalid value: must be with a selector if from is Selector, and else without",
+    ),
+    (
+        "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is}]}}}}",
+        "spec.injection.namespaces.selector.matchExpressions[0].operator: Unsupported value: \"Is\": supported values: \"In\", \"NotIn\", \"Exists\", \"DoesNotExist\"",
+    ),
+    (
+        "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: In}]}}}}",
+        "spec.injection.namespaces.selector.matchExpressions[0]: Invalid value: must be an expression with values for In and NotIn, and without for Exists and DoesNotExist",
+    ),
+    (
+        "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Exists, values: [b]}]}}}}",
+        "spec.injection.namespaces.selector.matchExpressions[0]: Invalid value: must be an expression with values for In and NotIn, and without for Exists and DoesNotExist",
+    ),
+    (
+        "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: '', operator: Exists}]}}}}",
+        "spec.injection.namespaces.selector.matchExpressions[0].key: Invalid value: \"\": spec.injection.namespaces.selector.matchExpressions[0].key in body should be at least 1 chars long",
+    ),
+    (
+        "{injection: {resources: {limits: {memory: much}}}}",
+        "spec.injection.resources.limits.memory: Invalid value: \"much\": spec.injection.resources.limits.memory in body should match '^\\+?([0-9]+|[0-9]+\\.[0-9]*|\\.[0-9]+)([eE][+-]?[0-9]{1,2}|[KMGTPE]i|[numkMGTPE])?$'",
+    ),
+    (
+        "{injection: {repair: 'yes'}}",
+        "spec.injection.repair: Invalid value: \"string\": spec.injection.repair in body must be of type boolean: \"string\"",
+    ),
     // Several at once.
     (
         "{replicas: 0, api: {port: 0}}",

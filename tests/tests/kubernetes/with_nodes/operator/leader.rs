@@ -37,7 +37,7 @@ async fn when_the_leader_is_killed_the_other_one_leads() {
     let leader = operator.leader().await.unwrap().expect("one leads");
     let operators: Api<Pod> = Api::namespaced(operator.cluster().client(), NAMESPACE);
     let begun = Instant::now();
-    pod_processes::kill(&operators.get(&leader).await.unwrap(), "grape-operator").unwrap();
+    pod_processes::kill(&operators.get(&leader).await.unwrap(), &["grape-operator"]).unwrap();
     cluster.change(json!({"replicas": 3})).await.unwrap();
     cluster.until_ready().await.unwrap();
     figure::took("the leader's process killed, a change is made", begun.elapsed());

@@ -67,7 +67,7 @@ async fn kill(cluster: &GrapeCluster<'_>, names: &[&str]) {
     let before = cluster.grapes().await.unwrap();
     let chosen = |pod: &&Pod| names.contains(&&*pod.name_any());
     for pod in before.iter().filter(chosen) {
-        pod_processes::kill(pod, "grape").unwrap();
+        pod_processes::kill(pod, &["grape"]).unwrap();
     }
     wait::until("they have been started again", async || {
         let now = cluster.grapes().await.map_err(|error| format!("{error:#}"))?;

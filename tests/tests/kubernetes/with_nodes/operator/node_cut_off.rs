@@ -3,13 +3,14 @@
 use grape_tests::figure;
 use grape_tests::kubernetes::grape_cluster::GRAPES;
 use grape_tests::kubernetes::operator::{NAMESPACE, is_somebody_elses};
-use grape_tests::kubernetes::{Cluster, GrapeCluster, Load, Operator};
+use grape_tests::kubernetes::{GrapeCluster, Load, Operator};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::Api;
 use serde_json::json;
 use tokio::time::Instant;
 
+use super::super::cut_off::CutOff;
 use super::super::pods;
 
 #[tokio::test]
@@ -61,25 +62,4 @@ async fn cut_off_and_back(cluster: &GrapeCluster<'_>, node: u8, what: &str) {
     let uids = |grapes: &[Pod]| grapes.iter().map(ResourceExt::uid).collect::<Vec<_>>();
     assert_eq!(uids(&again), uids(&grapes), "they are the same that were cut off");
     load.flawless(&format!("{what} is back, on the other one"), mended.elapsed()).await.unwrap();
-}
-
-/// A node for as long as it is cut off.
-struct CutOff<'a> {
-    cluster: &'a Cluster,
-    node: u8,
-}
-
-impl<'a> CutOff<'a> {
-    fn begin(cluster: &'a Cluster, node: u8) -> Self {
-        cluster.node_down(node).unwrap();
-        Self { cluster, node }
-    }
-}
-
-impl Drop for CutOff<'_> {
-    fn drop(&mut self) {
-        if let Err(error) = self.cluster.node_up(self.node) {
-            eprintln!("the node n{} is still cut off: {error:#}", self.node);
-        }
-    }
 }

@@ -1,0 +1,89 @@
+{{/* Whether there is a webhook; empty if not. */}}
+{{- define "grape-operator.webhook" -}}
+{{- if eq (toString .Values.webhook.enabled) "auto" -}}
+{{- if not .Values.watchNamespaces }}true{{ end -}}
+{{- else if .Values.webhook.enabled -}}
+true
+{{- end -}}
+{{- end -}}
+
+{{/* The name of its Service. The operator adds -tls to it for the Secret, and .NAMESPACE for the rest. */}}
+{{- define "grape-operator.webhookName" -}}
+{{- include "grape-operator.fullname" . }}-webhook
+{{- end -}}
+
+{{/*
+The name of what there is of it for the whole cluster. With the namespace in it, so that releases of
+one name in two namespaces have one each.
+*/}}
+{{- define "grape-operator.webhookConfigurationName" -}}
+{{- include "grape-operator.webhookName" . }}.{{ .Release.Namespace }}
+{{- end -}}
+
+{{/*
+One webhook of the configuration: takes (dict "name" NAME "failurePolicy" POLICY "namespaces"
+EXPRESSIONS "pods" EXPRESSIONS "context" $).
+*/}}
+{{- define "grape-operator.webhookEntry" -}}
+{{- $values := .context.Values.webhook -}}
+{{- $namespaces := $values.namespaceSelector | default dict -}}
+{{- $pods := $values.objectSelector | default dict -}}
+- name: {{ .name }}.inject.grenache.dev
+  clientConfig:
+    # Without a caBundle, which the operator writes: so an upgrade leaves the one that is there.
+    {{- if $values.certificates.secret }}
+    {{- with $values.certificates.caBundle }}
+    caBundle: {{ . }}
+    {{- end }}
+    {{- end }}
+    service:
+      name: {{ include "grape-operator.webhookName" .context }}
+      namespace: {{ .context.Release.Namespace }}
+      path: /inject
+      port: 443
+  rules:
+    - apiGroups: [""]
+      apiVersions: [v1]
+      operations: [CREATE]
+      resources: [pods]
+      scope: Namespaced
+  # Also where pods are made by a version of the API that comes later.
+  matchPolicy: Equivalent
+  namespaceSelector:
+    {{- with $namespaces.matchLabels }}
+    matchLabels:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    matchExpressions:
+      # What Kubernetes and the operator itself need to come up does not wait for the operator.
+      - key: kubernetes.io/metadata.name
+        operator: NotIn
+        values: [kube-system, {{ .context.Release.Namespace }}]
+      {{- with .context.Values.watchNamespaces }}
+      - key: kubernetes.io/metadata.name
+        operator: In
+        values: {{ toJson . }}
+      {{- end }}
+      {{- with concat .namespaces ($namespaces.matchExpressions | default list) }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+  objectSelector:
+    {{- with $pods.matchLabels }}
+    matchLabels:
+      {{- toYaml . | nindent 6 }}
+    {{- end }}
+    matchExpressions:
+      - key: grenache.dev/inject
+        operator: NotIn
+        values: [disabled]
+      {{- with concat .pods ($pods.matchExpressions | default list) }}
+      {{- toYaml . | nindent 6 }}
+      {{- end }}
+  # A webhook that comes later may add containers, which have to find the Grape, too.
+  reinvocationPolicy: IfNeeded
+  failurePolicy: {{ .failurePolicy }}
+  timeoutSeconds: {{ $values.timeoutSeconds }}
+  # Events, which a dry run has none of.
+  sideEffects: NoneOnDryRun
+  admissionReviewVersions: [v1]
+{{- end -}}

@@ -1,0 +1,109 @@
+//! One pod without its Grape: tried, and evicted.
+//!
+//! It is evicted only while the webhook answers for pods, and for this one: the API server is asked
+//! to make one like it, as a dry run. That goes the whole way, through the webhook and whatever else
+//! has a say, and tells whether the pod would come back with its Grape, without it, or not at all.
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::policy::v1::Eviction;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{DeleteOptions, Preconditions};
+use kube::api::PostParams;
+use kube::core::{ObjectMeta, Status};
+use kube::{Api, Client, ResourceExt};
+use tracing::{info, warn};
+
+use super::pod::ServicePod;
+use super::repair::Tried;
+use crate::controller::apply::MANAGER;
+use crate::inject;
+
+/// Most characters of what the API server says.
+const MOST: usize = 200;
+
+/// Evicts a pod, if another one in its place would have its Grape. `client` tries nothing again: that
+/// a PodDisruptionBudget forbids it is an answer.
+pub async fn try_evict(client: &Client, pod: &ServicePod) -> Tried {
+    let title = pod.title();
+    let tried = evict(client, pod).await.unwrap_or_else(|error| match error {
+        kube::Error::Api(refusal) if matches!(refusal.code, 404 | 409) => Tried::Gone,
+        kube::Error::Api(refusal) if refusal.code == 429 => Tried::Forbidden,
+        error => Tried::Aside(format!("cannot be evicted: {}", excerpt(&error))),
+    });
+    match &tried {
+        Tried::Evicted => info!(pod = title, "evicted, to be made anew with its Grape"),
+        Tried::Gone => {}
+        Tried::Forbidden => info!(pod = title, "its PodDisruptionBudget forbids its eviction"),
+        Tried::Aside(why) => warn!(pod = title, why, "not evicted"),
+    }
+    tried
+}
+
+async fn evict(client: &Client, pod: &ServicePod) -> kube::Result<Tried> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
+    let there = api.get(&pod.name).await?;
+    if there.uid().as_deref() != Some(&pod.uid) || there.metadata.deletion_timestamp.is_some() {
+        return Ok(Tried::Gone);
+    }
+    let dry = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
+    match api.create(&dry, &like(there)).await {
+        Ok(made) if inject::is_injected(&made) => {}
+        Ok(_) => {
+            let why = "would come back without its Grape: the webhook does not answer for it";
+            return Ok(Tried::Aside(why.to_owned()));
+        }
+        Err(error) => {
+            let why = format!("would not be made anew: {}", excerpt(&error));
+            return Ok(Tried::Aside(why));
+        }
+    }
+    let eviction = Eviction {
+        metadata: ObjectMeta {
+            name: Some(pod.name.clone()),
+            namespace: Some(pod.namespace.clone()),
+            ..ObjectMeta::default()
+        },
+        delete_options: Some(DeleteOptions {
+            preconditions: Some(Preconditions {
+                uid: Some(pod.uid.clone()),
+                resource_version: None,
+            }),
+            ..DeleteOptions::default()
+        }),
+    };
+    let params = PostParams::default();
+    let _: Status = api.create_subresource("eviction", &pod.name, &params, &eviction).await?;
+    Ok(Tried::Evicted)
+}
+
+/// A pod as its controller would make it in its place, as far as the pod itself tells: without what it
+/// got when it was made, and of another name.
+fn like(pod: Pod) -> Pod {
+    let mut metadata = ObjectMeta {
+        // Always the same: it is in what the API server says against it, and that in the status.
+        name: Some(format!("{}-dry-run", pod.name_any())),
+        namespace: pod.metadata.namespace,
+        labels: pod.metadata.labels,
+        annotations: pod.metadata.annotations,
+        owner_references: pod.metadata.owner_references,
+        ..ObjectMeta::default()
+    };
+    for owner in metadata.owner_references.iter_mut().flatten() {
+        // It takes a right to hold up the owner's deletion.
+        owner.block_owner_deletion = None;
+    }
+    let spec = pod.spec.map(|mut spec| {
+        spec.node_name = None;
+        spec.ephemeral_containers = None;
+        spec
+    });
+    Pod { metadata, spec, status: None }
+}
+
+/// What the API server says, in bounds.
+fn excerpt(error: &kube::Error) -> String {
+    let text = match error {
+        kube::Error::Api(refusal) => refusal.message.clone(),
+        other => other.to_string(),
+    };
+    text.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(MOST).collect()
+}

@@ -1,0 +1,212 @@
+//! What is kept of a service's pod: who it is, who made it, and how the Grape in it is. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec, Probe};
+use kube::ResourceExt;
+use kube::core::ObjectMeta;
+
+use crate::controller::grapes;
+use crate::desired::container::CONTAINER;
+use crate::inject;
+use crate::inject::annotations::IMAGE;
+use crate::inject::wish::{self, Wish, Wished};
+
+/// A pod that is to have a Grape of a cluster. There may be tens of thousands of them, and all else
+/// would only take memory.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServicePod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Which one of that name.
+    pub uid: String,
+    /// The cluster whose Grape it is to have.
+    pub wished: Wished,
+    /// What makes it anew when it goes; none of a pod that somebody made by hand.
+    pub maker: Option<Maker>,
+    /// When it was made.
+    pub made: Option<Timestamp>,
+    /// On its way out.
+    pub leaving: bool,
+    /// Ready, and not on its way out.
+    pub ready: bool,
+    /// Its address, once it has one.
+    pub ip: Option<IpAddr>,
+    /// What it has for it.
+    pub grape: Grape,
+}
+
+/// What a pod has for a Grape.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Grape {
+    /// The one that the webhook put into it.
+    Sidecar(Sidecar),
+    /// None, and never will have: a pod gets it when it is made. Of the pod, what the webhook would
+    /// decide by.
+    None(Box<Pod>),
+}
+
+/// The Grape in a service's pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sidecar {
+    /// Its image, as it was asked for.
+    pub image: String,
+    /// Whether the pod itself names that image, whatever its cluster's is.
+    pub is_own_image: bool,
+    /// Whether it runs.
+    pub ready: bool,
+}
+
+/// What makes a pod anew: its controller. It is told as `NAMESPACE/KIND NAME`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Maker {
+    namespace: String,
+    kind: String,
+    name: String,
+}
+
+impl fmt::Display for Maker {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(to, "{}/{} {}", self.namespace, self.kind, self.name)
+    }
+}
+
+impl Maker {
+    /// Whether it makes another pod for one that is evicted. A Job would count that as a failure, and
+    /// its pod ends by itself; the pods of a node itself are not the API server's.
+    pub fn replaces(&self) -> bool {
+        !matches!(&*self.kind, "Job" | "Node")
+    }
+
+    /// It, for an event.
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            kind: Some(self.kind.clone()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+impl ServicePod {
+    /// What is kept of a pod in a namespace with these labels; none of one that is to have no Grape.
+    pub fn of(mut pod: Pod, namespace_labels: &BTreeMap<String, String>) -> Option<Self> {
+        let namespace = pod.namespace()?;
+        // A label that cannot be read was refused, or names no cluster that could be told of it.
+        let Ok(Wish::Cluster(wished)) = wish::of(&pod.metadata, &namespace, namespace_labels)
+        else {
+            return None;
+        };
+        let maker = pod.owner_references().iter().find(|by| by.controller == Some(true));
+        let maker = maker.map(|by| Maker {
+            namespace: namespace.clone(),
+            kind: by.kind.clone(),
+            name: by.name.clone(),
+        });
+        let status = pod.status.as_ref();
+        Some(Self {
+            maker,
+            name: pod.name_any(),
+            uid: pod.uid().unwrap_or_default(),
+            wished,
+            made: pod.creation_timestamp().map(|time| time.0),
+            leaving: pod.metadata.deletion_timestamp.is_some(),
+            ready: grapes::is_ready(&pod),
+            ip: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
+            grape: match sidecar(&pod) {
+                Some(sidecar) => Grape::Sidecar(sidecar),
+                None => {
+                    trim(&mut pod);
+                    Grape::None(Box::new(pod))
+                }
+            },
+            namespace,
+        })
+    }
+
+    /// Its name with its namespace, as it is told.
+    pub fn title(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+
+    /// The Grape in it.
+    pub fn sidecar(&self) -> Option<&Sidecar> {
+        match &self.grape {
+            Grape::Sidecar(sidecar) => Some(sidecar),
+            Grape::None(_) => None,
+        }
+    }
+}
+
+/// The Grape in a pod that the webhook has put one into.
+fn sidecar(pod: &Pod) -> Option<Sidecar> {
+    if !inject::is_injected(pod) {
+        return None;
+    }
+    let mut containers = pod.spec.as_ref()?.init_containers.iter().flatten();
+    let grape = containers.find(|it| it.name == CONTAINER)?;
+    let mut statuses =
+        pod.status.iter().filter_map(|it| it.init_container_statuses.as_ref()).flatten();
+    let status = statuses.find(|it| it.name == CONTAINER);
+    Some(Sidecar {
+        image: grape.image.clone().unwrap_or_default(),
+        is_own_image: pod.annotations().contains_key(IMAGE),
+        ready: status.is_some_and(|status| status.ready)
+            && pod.metadata.deletion_timestamp.is_none(),
+    })
+}
+
+/// Leaves of a pod what [`inject`](inject::inject) looks at.
+fn trim(pod: &mut Pod) {
+    let metadata = std::mem::take(&mut pod.metadata);
+    pod.metadata = ObjectMeta {
+        name: metadata.name,
+        namespace: metadata.namespace,
+        labels: metadata.labels,
+        annotations: metadata.annotations,
+        ..ObjectMeta::default()
+    };
+    // What kubectl keeps there may be as long as the pod.
+    if let Some(annotations) = &mut pod.metadata.annotations {
+        annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
+    }
+    pod.status = None;
+    pod.spec = pod.spec.take().map(|spec| {
+        let trimmed = |all: Vec<Container>| all.into_iter().map(trim_container).collect();
+        PodSpec {
+            containers: trimmed(spec.containers),
+            init_containers: spec.init_containers.map(trimmed),
+            host_network: spec.host_network,
+            node_selector: spec.node_selector,
+            os: spec.os,
+            restart_policy: spec.restart_policy,
+            resources: spec.resources,
+            ..PodSpec::default()
+        }
+    });
+}
+
+fn trim_container(container: Container) -> Container {
+    let probe = container.readiness_probe.map(|probe| Probe {
+        http_get: probe.http_get,
+        tcp_socket: probe.tcp_socket,
+        ..Probe::default()
+    });
+    Container {
+        name: container.name,
+        ports: container.ports,
+        resources: container.resources,
+        restart_policy: container.restart_policy,
+        readiness_probe: probe,
+        ..Container::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! What is kept of pods.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn pod(metadata: Value, spec: Value, status: Value) -> Pod {
+    let mut pod = json!({"metadata": metadata, "spec": spec, "status": status});
+    pod["metadata"]["namespace"] = "web".into();
+    pod["metadata"]["name"] = "a-1".into();
+    serde_json::from_value(pod).unwrap()
+}
+
+fn kept(metadata: Value, spec: Value, status: Value) -> ServicePod {
+    ServicePod::of(pod(metadata, spec, status), &BTreeMap::new()).unwrap()
+}
+
+fn injected(annotations: Value, image: &str, ready: bool) -> ServicePod {
+    kept(
+        json!({
+            "labels": {"grenache.dev/cluster": "trading.market", "grenache.dev/grape": "injected"},
+            "annotations": annotations,
+        }),
+        json!({
+            "containers": [{"name": "service"}],
+            "initContainers": [
+                {"name": "grape", "image": image, "restartPolicy": "Always"}, {"name": "other"},
+            ],
+        }),
+        json!({
+            "podIP": "10.1.2.3",
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "initContainerStatuses": [{
+                "name": "grape", "image": "sha", "imageID": "", "ready": ready, "restartCount": 0,
+            }],
+        }),
+    )
+}
+
+#[test]
+fn of_an_injected_pod_its_grape_is_kept() {
+    let pod = injected(json!({}), "grape:1", true);
+    assert_eq!((&*pod.title(), pod.ready, pod.leaving), ("web/a-1", true, false));
+    assert_eq!((&*pod.wished.namespace, &*pod.wished.name), ("trading", "market"));
+    assert_eq!(pod.ip, Some("10.1.2.3".parse().unwrap()));
+    let grape = |is_own_image, ready| Sidecar { image: "grape:1".to_owned(), is_own_image, ready };
+    assert_eq!(pod.sidecar(), Some(&grape(false, true)));
+    let own = injected(json!({"grenache.dev/image": "grape:1"}), "grape:1", false);
+    assert_eq!(own.sidecar(), Some(&grape(true, false)));
+}
+
+#[test]
+fn a_label_that_was_copied_is_no_grape() {
+    let labels = json!({"labels": {
+        "grenache.dev/cluster": "market", "grenache.dev/grape": "injected",
+    }});
+    let pod = kept(labels, json!({"containers": [{"name": "service"}]}), json!({}));
+    assert_eq!(pod.sidecar(), None);
+}
+
+#[test]
+fn of_one_without_its_grape_what_the_webhook_looks_at_is_kept() {
+    let pod = kept(
+        json!({
+            "uid": "u",
+            "labels": {"grenache.dev/cluster": "market"},
+            "annotations": {
+                "grenache.dev/announce": "a:1",
+                "kubectl.kubernetes.io/last-applied-configuration": "long",
+            },
+            "creationTimestamp": "2026-01-01T00:00:00Z",
+            "ownerReferences": [
+                {"apiVersion": "v1", "kind": "Other", "name": "o", "uid": "o"},
+                {
+                    "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "a", "uid": "r",
+                    "controller": true,
+                },
+            ],
+        }),
+        json!({
+            "hostNetwork": true,
+            "containers": [{
+                "name": "service",
+                "image": "long",
+                "env": [{"name": "LONG", "value": "long"}],
+                "ports": [{"containerPort": 9091}],
+                "readinessProbe": {"tcpSocket": {"port": 80}, "periodSeconds": 3},
+            }],
+            "volumes": [{"name": "long"}],
+        }),
+        json!({"phase": "Running"}),
+    );
+    assert_eq!(pod.maker.as_ref().unwrap().to_string(), "web/ReplicaSet a");
+    assert_eq!((&*pod.uid, pod.made.unwrap().as_second()), ("u", 1_767_225_600));
+    let Grape::None(bare) = &pod.grape else { panic!("{pod:?}") };
+    let expected = json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "name": "a-1",
+            "namespace": "web",
+            "labels": {"grenache.dev/cluster": "market"},
+            "annotations": {"grenache.dev/announce": "a:1"},
+        },
+        "spec": {
+            "hostNetwork": true,
+            "containers": [{
+                "name": "service",
+                "ports": [{"containerPort": 9091}],
+                "readinessProbe": {"tcpSocket": {"port": 80}},
+            }],
+        },
+    });
+    assert_eq!(serde_json::to_value(bare).unwrap(), expected);
+}
+
+#[test]
+fn the_label_of_a_namespace_goes_for_pods_without_one() {
+    let of_namespace = BTreeMap::from([("grenache.dev/cluster".to_owned(), "market".to_owned())]);
+    let wished = |labels: Value| {
+        let pod = pod(json!({"labels": labels}), json!({"containers": []}), json!({}));
+        let kept = ServicePod::of(pod, &of_namespace)?;
+        Some(format!("{}/{}", kept.wished.namespace, kept.wished.name))
+    };
+    assert_eq!(wished(json!({})).as_deref(), Some("web/market"));
+    assert_eq!(wished(json!({"grenache.dev/cluster": "b.c"})).as_deref(), Some("b/c"));
+    assert_eq!(wished(json!({"grenache.dev/inject": "disabled"})), None);
+    assert_eq!(wished(json!({"grenache.dev/cluster": "a.b.c"})), None);
+    assert_eq!(wished(json!({"app.kubernetes.io/managed-by": "grape-operator"})), None);
+}
+
+#[test]
+fn a_job_and_a_node_make_no_pod_for_an_evicted_one() {
+    let replaces = |kind: &str| {
+        Maker { namespace: "web".to_owned(), kind: kind.to_owned(), name: "a".to_owned() }
+            .replaces()
+    };
+    assert!(["ReplicaSet", "StatefulSet", "DaemonSet", "Other"].into_iter().all(replaces));
+    assert!(!["Job", "Node"].into_iter().any(replaces));
+}

@@ -1,0 +1,280 @@
+//! Which pod without its Grape is evicted next, so that its controller makes it anew. Pure.
+//!
+//! Services are not to suffer from it: one pod at a time, the next when the one that came for it is
+//! ready with its Grape; of a controller all of whose other pods are well; and none that a dry run
+//! has not shown to come back with its Grape (see [`evict`](super::evict)).
+//!
+//! It ends. Each pod is evicted once at most, and what comes of it decides: a controller whose new pod
+//! came without its Grape all the same, or did not come or become ready in ten minutes, was repaired
+//! in vain. No pod of it is evicted any more, until none of it is without its Grape. The status keeps
+//! the names of these controllers, so that an operator that starts does not try them again; and with
+//! as many as it can name, nothing is evicted at all.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::member::Member;
+use super::pod::{Maker, ServicePod};
+use crate::cluster::limits;
+
+/// How old a pod has to be: one that comes while the webhook restarts may have company, and a
+/// controller that makes pods one after the other is let finish.
+const AGE: SignedDuration = SignedDuration::from_secs(30);
+/// How long the pod that came for an evicted one may take to be ready.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+/// How soon an eviction that a PodDisruptionBudget forbids is tried again: somebody else's budget is
+/// not watched.
+const FORBIDDEN: SignedDuration = SignedDuration::from_secs(10);
+/// How soon another pod is tried after one that would not come back with its Grape.
+const ASIDE: SignedDuration = SignedDuration::from_secs(60);
+
+/// How soon another pod is tried after one that was gone: its watch will have told.
+const UNTOLD: SignedDuration = SignedDuration::from_secs(1);
+
+/// What was repaired of one cluster, and what came of it.
+#[derive(Debug, Default)]
+pub struct Repair {
+    /// Whether the status before was read.
+    resumed: bool,
+    under_way: Option<UnderWay>,
+    /// Controllers that were repaired in vain, as they are told.
+    in_vain: BTreeSet<String>,
+    /// Pods that were tried, by uid, and are still without their Grape.
+    tried: BTreeMap<String, Trial>,
+    /// When anything may be tried again.
+    not_before: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+struct UnderWay {
+    pod: String,
+    title: String,
+    maker: Maker,
+    /// All pods of that controller, by uid, as of the eviction: another one came since.
+    known: BTreeSet<String>,
+    since: Timestamp,
+}
+
+#[derive(Debug)]
+struct Trial {
+    title: String,
+    at: Timestamp,
+    result: Tried,
+}
+
+/// What came of trying to evict a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tried {
+    /// It goes.
+    Evicted,
+    /// It is gone, or another one of its name is there.
+    Gone,
+    /// A PodDisruptionBudget does not allow it now.
+    Forbidden,
+    /// It would come back without its Grape, or not at all; or the API server cannot tell. A phrase,
+    /// to stand after the pod's name.
+    Aside(String),
+}
+
+/// What to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Nothing, until something changes.
+    Rest,
+    /// Nothing for so long, unless something changes.
+    Wait(Duration),
+    /// Try to evict this one.
+    Evict(Arc<ServicePod>),
+}
+
+/// What is told of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Course {
+    /// The pod that has gone, or is going, and whose successor is waited for.
+    pub under_way: Option<String>,
+    /// Pods that are left alone, and why.
+    pub aside: Vec<String>,
+    /// Controllers that were repaired in vain.
+    pub in_vain: Vec<String>,
+}
+
+impl Repair {
+    /// Goes on from what an operator before this one has found to be in vain.
+    pub fn resume(&mut self, in_vain: &[String]) {
+        if !self.resumed {
+            self.resumed = true;
+            self.in_vain.extend(in_vain.iter().cloned());
+        }
+    }
+
+    /// What to do next for the `pods` of the cluster, those on their way out among them. Also the
+    /// controllers that have newly proved to be repaired in vain.
+    pub fn next(&mut self, pods: &[Member], now: Timestamp) -> (Step, Vec<Maker>) {
+        let mut news = Vec::new();
+        if let Some(under_way) = self.under_way.take() {
+            match under_way.stands(pods, now) {
+                Stands::Waits(time) => {
+                    self.under_way = Some(under_way);
+                    return (time.map_or(Step::Rest, Step::Wait), news);
+                }
+                Stands::Well => {}
+                Stands::InVain => news.push(under_way.maker),
+            }
+        }
+        self.in_vain.extend(news.iter().map(Maker::to_string));
+        let bare = || pods.iter().filter(|it| it.is_without_grape()).map(|it| &it.pod);
+        let makers: BTreeSet<_> =
+            bare().filter_map(|pod| Some(pod.maker.as_ref()?.to_string())).collect();
+        self.in_vain.retain(|maker| makers.contains(maker));
+        let uids: BTreeSet<_> = bare().map(|pod| &*pod.uid).collect();
+        self.tried.retain(|uid, _| uids.contains(&**uid));
+        (self.choose(pods, now), news)
+    }
+
+    /// Takes note of what came of trying to evict a pod, one of `pods`.
+    pub fn tried(&mut self, pod: &ServicePod, result: Tried, pods: &[Member], now: Timestamp) {
+        let pause = match &result {
+            Tried::Forbidden => FORBIDDEN,
+            Tried::Aside(_) => ASIDE,
+            Tried::Gone => UNTOLD,
+            Tried::Evicted => SignedDuration::ZERO,
+        };
+        self.not_before = now.checked_add(pause).ok();
+        match (&result, &pod.maker) {
+            (Tried::Evicted, Some(maker)) => {
+                let own = made_by(pods, maker);
+                self.under_way = Some(UnderWay {
+                    pod: pod.uid.clone(),
+                    title: pod.title(),
+                    maker: maker.clone(),
+                    known: own.map(|it| it.uid.clone()).collect(),
+                    since: now,
+                });
+            }
+            _ => {
+                let trial = Trial { title: pod.title(), at: now, result };
+                self.tried.insert(pod.uid.clone(), trial);
+            }
+        }
+    }
+
+    /// What is told of it, of `pods`.
+    pub fn course(&self, pods: &[Member]) -> Course {
+        let tried = self.tried.values().filter_map(|trial| {
+            let why = match &trial.result {
+                Tried::Evicted | Tried::Gone => return None,
+                Tried::Forbidden => "waits for its PodDisruptionBudget to allow its eviction",
+                Tried::Aside(why) => why,
+            };
+            Some(format!("{} {why}", trial.title))
+        });
+        let alone = pods.iter().filter(|it| it.is_without_grape()).filter_map(|it| {
+            let why = match &it.pod.maker {
+                None => "has no controller that would make it anew",
+                Some(maker) if !maker.replaces() => "ends by itself",
+                Some(_) => return None,
+            };
+            Some(format!("{} {why}", it.pod.title()))
+        });
+        let mut aside: Vec<_> = tried.chain(alone).collect();
+        aside.sort_unstable();
+        Course {
+            under_way: self.under_way.as_ref().map(|it| it.title.clone()),
+            aside,
+            in_vain: self.in_vain.iter().cloned().collect(),
+        }
+    }
+
+    fn choose(&self, pods: &[Member], now: Timestamp) -> Step {
+        if self.in_vain.len() >= limits::NAMED_LENGTH {
+            return Step::Rest;
+        }
+        let mut soonest: Option<SignedDuration> = None;
+        let mut candidates = Vec::new();
+        for Member { pod, .. } in pods.iter().filter(|it| self.is_open(it, pods)) {
+            let age = pod.made.map_or(AGE, |made| now.duration_since(made));
+            if age >= AGE {
+                candidates.push(pod);
+            } else {
+                let wait = AGE.saturating_sub(age);
+                soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait)));
+            }
+        }
+        // Those that were never tried first, then the one whose trial is longest ago.
+        let last = |pod: &ServicePod| self.tried.get(&pod.uid).map(|trial| trial.at);
+        candidates.sort_by_cached_key(|pod| (last(pod), pod.title()));
+        match (candidates.first(), self.not_before.filter(|time| now < *time)) {
+            (Some(_), Some(time)) => Step::Wait(positive(time.duration_since(now))),
+            (Some(pod), None) => Step::Evict(Arc::clone(pod)),
+            (None, _) => soonest.map_or(Step::Rest, |wait| Step::Wait(positive(wait))),
+        }
+    }
+
+    /// Whether a pod is one to be evicted: it would be made anew, nothing else of its controller is
+    /// under way, and that was not repaired in vain.
+    fn is_open(&self, member: &Member, pods: &[Member]) -> bool {
+        let maker = member.pod.maker.as_ref().filter(|maker| maker.replaces());
+        let Some(maker) = maker.filter(|_| member.is_without_grape() && member.refused.is_none())
+        else {
+            return false;
+        };
+        let well = |pod: &ServicePod| !pod.leaving && (pod.sidecar().is_none() || pod.ready);
+        !self.in_vain.contains(&maker.to_string()) && made_by(pods, maker).all(well)
+    }
+}
+
+/// The pods of a controller.
+fn made_by<'a>(pods: &'a [Member], maker: &'a Maker) -> impl Iterator<Item = &'a ServicePod> {
+    pods.iter().map(|member| &*member.pod).filter(|pod| pod.maker.as_ref() == Some(maker))
+}
+
+/// Where an eviction stands.
+enum Stands {
+    /// Something is waited for; for so long at most.
+    Waits(Option<Duration>),
+    /// The pod that came has its Grape, and is ready.
+    Well,
+    InVain,
+}
+
+impl UnderWay {
+    fn stands(&self, pods: &[Member], now: Timestamp) -> Stands {
+        let left = PATIENCE.saturating_sub(now.duration_since(self.since));
+        let is_late = left <= SignedDuration::ZERO;
+        let waits = Stands::Waits(Some(positive(left)));
+        let mut own = made_by(pods, &self.maker).peekable();
+        if own.peek().is_none() && is_late {
+            // Nobody wants pods of it any more.
+            return Stands::Well;
+        }
+        let (known, new): (Vec<_>, Vec<_>) = own.partition(|pod| self.known.contains(&pod.uid));
+        match known.into_iter().find(|pod| pod.uid == self.pod) {
+            // However long it may take to end.
+            Some(old) if old.leaving => return Stands::Waits(None),
+            // It did not go, and can be tried again.
+            Some(_) if is_late => return Stands::Well,
+            Some(_) => return waits,
+            None => {}
+        }
+        let has_come = !new.is_empty() && new.iter().all(|pod| pod.ready);
+        if new.iter().any(|pod| pod.sidecar().is_none() && !pod.leaving) {
+            Stands::InVain
+        } else if has_come {
+            Stands::Well
+        } else if is_late {
+            Stands::InVain
+        } else {
+            waits
+        }
+    }
+}
+
+fn positive(time: SignedDuration) -> Duration {
+    Duration::try_from(time).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests;

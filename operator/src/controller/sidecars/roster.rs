@@ -1,0 +1,156 @@
+//! The pods that are to have a Grape, by the clusters that they wish it of; and which watches that
+//! takes. Pure.
+//!
+//! Pods with a label of their own are told by one watch, those that the webhook injected among them:
+//! it labels them. In a namespace whose label asks for a Grape, pods without one may have been missed,
+//! so each such namespace takes a watch of those, which goes with its label.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kube::runtime::watcher::Event;
+
+use super::mirror::{Change, Mirror};
+use super::pod::ServicePod;
+use crate::desired::labels;
+
+/// Labels of a namespace.
+pub type Labels = BTreeMap<String, String>;
+
+/// A cluster's namespace and name.
+pub type ClusterName = (String, String);
+
+/// A watch of pods.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Source {
+    /// Pods with a label of their own, in one namespace or in all.
+    Labelled(Option<String>),
+    /// Pods without one, in a namespace whose label has this value.
+    Inherited {
+        /// The namespace.
+        namespace: String,
+        /// The value of its label.
+        value: String,
+    },
+}
+
+/// What a watch told.
+#[derive(Debug)]
+pub enum Told {
+    /// Of namespaces, by name.
+    Namespaces(Event<(String, Option<Arc<Labels>>)>),
+    /// Of pods, by `NAMESPACE/NAME`.
+    Pods(Source, Event<(String, Option<Arc<ServicePod>>)>),
+}
+
+/// What comes of it.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct News {
+    /// Clusters whose pods are others now.
+    pub touched: BTreeSet<ClusterName>,
+    /// Watches to begin.
+    pub begin: Vec<Source>,
+    /// Watches to end.
+    pub end: Vec<Source>,
+}
+
+/// All pods that are to have a Grape, as far as watches have told.
+#[derive(Debug, Default)]
+pub struct Roster {
+    namespaces: Mirror<String, Arc<Labels>>,
+    pods: BTreeMap<Source, Mirror<String, Arc<ServicePod>>>,
+    whole: bool,
+}
+
+impl Roster {
+    /// One that these watches begin to tell.
+    pub fn new(sources: impl IntoIterator<Item = Source>) -> Self {
+        let pods = sources.into_iter().map(|source| (source, Mirror::default())).collect();
+        Self { pods, ..Self::default() }
+    }
+
+    /// The watches that tell it.
+    pub fn sources(&self) -> impl Iterator<Item = &Source> {
+        self.pods.keys()
+    }
+
+    /// Whether all that was there at the beginning is known.
+    pub fn is_whole(&self) -> bool {
+        self.whole
+    }
+
+    /// The pods that wish a Grape of a cluster, in no order, each with the labels of its namespace;
+    /// none before all that were there at the beginning are known.
+    pub fn pods_of(
+        &self,
+        namespace: &str,
+        name: &str,
+    ) -> Option<Vec<(Arc<ServicePod>, Arc<Labels>)>> {
+        let is =
+            |pod: &&Arc<ServicePod>| pod.wished.name == name && pod.wished.namespace == namespace;
+        let labelled = |pod: &Arc<ServicePod>| {
+            let labels = self.namespaces.get(&pod.namespace).cloned().unwrap_or_default();
+            (Arc::clone(pod), labels)
+        };
+        self.whole.then(|| self.all().filter(is).map(labelled).collect())
+    }
+
+    /// Takes note of what a watch told.
+    pub fn note(&mut self, told: Told) -> News {
+        let mut news = News::default();
+        match told {
+            Told::Namespaces(event) => {
+                for change in self.namespaces.note(event) {
+                    self.follow(&change, &mut news);
+                }
+            }
+            Told::Pods(source, event) => {
+                // One that has ended may have had something to tell yet.
+                let changes = self.pods.get_mut(&source).map(|pods| pods.note(event));
+                for Change { before, after, .. } in changes.into_iter().flatten() {
+                    news.touched.extend(before.into_iter().chain(after).map(|pod| wished(&pod)));
+                }
+            }
+        }
+        // Only of the beginning: a watch that comes later tells when it knows.
+        if !self.whole && self.namespaces.is_whole() && self.pods.values().all(Mirror::is_whole) {
+            self.whole = true;
+            news.touched.extend(self.all().map(|pod| wished(pod)));
+        }
+        news
+    }
+
+    fn follow(&mut self, change: &Change<String, Arc<Labels>>, news: &mut News) {
+        let Change { key: namespace, before, after } = change;
+        let source = |labels: &Option<Arc<Labels>>| {
+            let value = labels.as_ref()?.get(labels::CLUSTER)?.clone();
+            Some(Source::Inherited { namespace: namespace.clone(), value })
+        };
+        // By its labels a cluster takes its pods, or does not.
+        let pods = self.all().filter(|pod| pod.namespace == *namespace);
+        news.touched.extend(pods.map(|pod| wished(pod)));
+        let (before, after) = (source(before), source(after));
+        if before == after {
+            return;
+        }
+        if let Some(before) = before {
+            self.pods.remove(&before);
+            news.end.push(before);
+        }
+        if let Some(after) = after {
+            self.pods.insert(after.clone(), Mirror::default());
+            news.begin.push(after);
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Arc<ServicePod>> {
+        self.pods.values().flat_map(Mirror::values)
+    }
+}
+
+fn wished(pod: &ServicePod) -> ClusterName {
+    (pod.wished.namespace.clone(), pod.wished.name.clone())
+}
+
+#[cfg(test)]
+mod tests;

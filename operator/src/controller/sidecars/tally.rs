@@ -1,0 +1,105 @@
+//! How many pods of services a cluster has, and how the Grapes in them are. Pure.
+
+use std::collections::BTreeSet;
+
+use super::member::Member;
+use crate::cluster::status::InjectedStatus;
+
+/// The pods of services of one cluster. Those on their way out do not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// How many there are.
+    pub pods: usize,
+    /// In how many the Grape runs.
+    pub ready: usize,
+    /// In how many it has another image than one that is made now would get.
+    pub outdated: usize,
+    /// Those without their Grape, as `NAMESPACE/NAME`, in order.
+    pub missing: Vec<String>,
+    /// Those of them that would not be made now, each with why.
+    pub refused: Vec<String>,
+}
+
+impl Tally {
+    /// Counts pods, where the Grape of one that is made now would run `image`.
+    pub fn of(members: &[Member], image: &str) -> Self {
+        let mut tally = Self::default();
+        for Member { pod, refused } in members.iter().filter(|member| !member.pod.leaving) {
+            tally.pods += 1;
+            match pod.sidecar() {
+                Some(grape) => {
+                    tally.ready += usize::from(grape.ready);
+                    tally.outdated += usize::from(!grape.is_own_image && grape.image != image);
+                }
+                None => {
+                    let title = pod.title();
+                    tally.refused.extend(refused.as_ref().map(|why| format!("{title}: {why}")));
+                    tally.missing.push(title);
+                }
+            }
+        }
+        tally.missing.sort_unstable();
+        tally.refused.sort_unstable();
+        tally
+    }
+}
+
+/// Which pods without their Grape were told of.
+#[derive(Debug, Default)]
+pub struct Told(Option<BTreeSet<String>>);
+
+impl Told {
+    /// Takes note of those that are `missing`; which of them to tell of. An operator that starts takes
+    /// those as told that the status before it names; and where that cannot name all, any as long as
+    /// they are no more than there were.
+    pub fn news(&mut self, missing: &[String], before: Option<&InjectedStatus>) -> Vec<String> {
+        let told = self.0.take().unwrap_or_else(|| {
+            let Some(before) = before else { return BTreeSet::new() };
+            let count = usize::try_from(before.missing).unwrap_or_default();
+            let is_cut = before.missing_named.len() < count && missing.len() <= count;
+            let told = if is_cut { missing } else { &before.missing_named };
+            told.iter().cloned().collect()
+        });
+        let news = missing.iter().filter(|name| !told.contains(*name)).cloned().collect();
+        // One of the same name that comes later without its Grape is another pod.
+        self.0 = Some(missing.iter().cloned().collect());
+        news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn each_pod_is_told_of_once() {
+        let mut told = Told::default();
+        for (missing, news) in
+            [("a b", "a b"), ("a b", ""), ("b c", "c"), ("", ""), ("b", "b"), ("b", "")]
+        {
+            assert_eq!(told.news(&names(missing), None), names(news), "{missing}");
+        }
+    }
+
+    #[rstest]
+    #[case::nobody_was_told_of(0, "", "a b", "a b")]
+    #[case::all_were_named(2, "a b", "a b c", "c")]
+    #[case::more_than_were_named(3, "a b", "a b c", "")]
+    #[case::and_still_more(3, "a b", "a b c d", "c d")]
+    fn an_operator_that_starts_goes_on(
+        #[case] missing: i32,
+        #[case] named: &str,
+        #[case] now: &str,
+        #[case] news: &str,
+    ) {
+        let before =
+            InjectedStatus { missing, missing_named: names(named), ..InjectedStatus::default() };
+        assert_eq!(Told::default().news(&names(now), Some(&before)), names(news));
+    }
+}

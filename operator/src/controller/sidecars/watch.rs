@@ -1,0 +1,137 @@
+//! The watches of pods of services, and of namespaces.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
+use k8s_openapi::api::core::v1::{Namespace, Pod};
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, Event, watcher};
+use kube::{Api, Client, ResourceExt};
+use tokio::time::sleep;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::{debug, warn};
+
+use super::pod::ServicePod;
+use super::roster::{Labels, News, Source, Told};
+use crate::controller::stores;
+use crate::desired::labels;
+use crate::inject::wish;
+
+/// How often the labels of a namespace are read that may not be watched: of one namespace alone no
+/// right to do so can be given.
+const READ: Duration = Duration::from_secs(30);
+
+/// Watches until it is dropped; `note` is told of everything, and says what else to watch.
+pub(super) async fn watch(
+    client: &Client,
+    namespaces: &[String],
+    sources: Vec<Source>,
+    mut note: impl FnMut(Told) -> News,
+) {
+    let mut all = SelectAll::new();
+    // What tells one to end, when it is dropped.
+    let mut ends: BTreeMap<Source, DropGuard> = BTreeMap::new();
+    all.push(match namespaces {
+        [] => watched(client),
+        _ => read(client.clone(), namespaces.to_vec()),
+    });
+    all.extend(sources.into_iter().map(|source| pods(client, source)));
+    while let Some(told) = all.next().await {
+        let News { begin, end, .. } = note(told);
+        for source in end {
+            debug!(?source, "no more watched");
+            ends.remove(&source);
+        }
+        for source in begin {
+            debug!(?source, "watching");
+            let end = CancellationToken::new();
+            all.push(
+                pods(client, source.clone()).take_until(end.clone().cancelled_owned()).boxed(),
+            );
+            ends.insert(source, end.drop_guard());
+        }
+    }
+}
+
+/// Of all namespaces, for a cluster may take pods by any label of theirs. Their metadata alone is
+/// sent, and is little.
+fn watched(client: &Client) -> BoxStream<'static, Told> {
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+    let events = watcher(api, watcher::Config::default()).default_backoff();
+    let told = |event| Told::Namespaces(each(event, labelled));
+    events.filter_map(move |event| std::future::ready(well(event, "namespaces").map(told))).boxed()
+}
+
+/// A namespace's name and labels.
+fn labelled(namespace: PartialObjectMeta<Namespace>) -> (String, Option<Arc<Labels>>) {
+    let labels = namespace.metadata.labels.unwrap_or_default();
+    (namespace.metadata.name.unwrap_or_default(), Some(Arc::new(labels)))
+}
+
+fn read(client: Client, names: Vec<String>) -> BoxStream<'static, Told> {
+    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
+    let lists = stream::unfold(Duration::ZERO, move |pause| {
+        let (api, names) = (api.clone(), names.clone());
+        async move {
+            sleep(pause).await;
+            let all = names.iter().map(|name| api.get_opt(name));
+            let list = match try_join_all(all).await {
+                Ok(found) => {
+                    let found = found.into_iter().flatten();
+                    let known = found.map(|it| Event::InitApply(labelled(it)));
+                    let list = [Event::Init].into_iter().chain(known).chain([Event::InitDone]);
+                    list.map(Told::Namespaces).collect()
+                }
+                Err(error) => {
+                    warn!(%error, "cannot read namespaces; trying again");
+                    Vec::new()
+                }
+            };
+            Some((stream::iter(list), READ))
+        }
+    });
+    lists.flatten().boxed()
+}
+
+fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
+    let [cluster, inject] = [labels::CLUSTER, wish::INJECT];
+    let (namespace, of_namespace, selector) = match &source {
+        Source::Labelled(namespace) => (namespace.as_deref(), Labels::new(), cluster.to_owned()),
+        Source::Inherited { namespace, value } => {
+            let labels = BTreeMap::from([(cluster.to_owned(), value.clone())]);
+            let made = format!("{}!={}", labels::MANAGED_BY, labels::OPERATOR);
+            (Some(&**namespace), labels, format!("!{cluster},{made}"))
+        }
+    };
+    let config = watcher::Config::default()
+        .labels(&format!("{selector},{inject}!={}", wish::DISABLED))
+        // Those that have ended need none.
+        .fields("status.phase!=Succeeded,status.phase!=Failed");
+    let events = watcher(stores::api::<Pod>(client, namespace), config).default_backoff();
+    let told = move |event| {
+        let kept = |pod: Pod| {
+            let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
+            (key, ServicePod::of(pod, &of_namespace).map(Arc::new))
+        };
+        Told::Pods(source.clone(), each(event, kept))
+    };
+    events.filter_map(move |event| std::future::ready(well(event, "pods").map(&told))).boxed()
+}
+
+fn well<T>(event: watcher::Result<Event<T>>, what: &str) -> Option<Event<T>> {
+    event.inspect_err(|error| warn!(%error, "cannot watch {what} of services; trying again")).ok()
+}
+
+fn each<T, U>(event: Event<T>, change: impl FnOnce(T) -> U) -> Event<U> {
+    match event {
+        Event::Apply(object) => Event::Apply(change(object)),
+        Event::Delete(object) => Event::Delete(change(object)),
+        Event::InitApply(object) => Event::InitApply(change(object)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
+}

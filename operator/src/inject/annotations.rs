@@ -1,0 +1,320 @@
+//! What a pod says of its Grape, in its annotations.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use regex::Regex;
+use tracing_subscriber::filter::Targets;
+
+use super::{Objection, Reason, wish};
+use crate::cluster::DurationText;
+use crate::cluster::quantity::{self, QuantityText};
+use crate::desired::{image, labels};
+
+/// What begins the operator's annotations.
+const PREFIX: &str = "grenache.dev/";
+/// What the Grape announces, as `NAME:PORT`, separated by commas.
+pub const ANNOUNCE: &str = "grenache.dev/announce";
+/// The CPU that is kept free for the Grape.
+pub const CPU_REQUEST: &str = "grenache.dev/cpu-request";
+/// The memory that is kept free for the Grape.
+pub const MEMORY_REQUEST: &str = "grenache.dev/memory-request";
+/// The most CPU that the Grape gets.
+pub const CPU_LIMIT: &str = "grenache.dev/cpu-limit";
+/// The most memory that the Grape gets.
+pub const MEMORY_LIMIT: &str = "grenache.dev/memory-limit";
+/// The image of the Grape.
+pub const IMAGE: &str = "grenache.dev/image";
+/// What the Grape logs, as a filter.
+pub const LOG: &str = "grenache.dev/log";
+/// How long containers wait before they are stopped.
+pub const DRAIN: &str = "grenache.dev/drain";
+/// Who put the Grape in: set, not read.
+pub const INJECTED_BY: &str = "grenache.dev/injected-by";
+
+/// All that are read.
+const READ: [&str; 8] =
+    [ANNOUNCE, CPU_REQUEST, MEMORY_REQUEST, CPU_LIMIT, MEMORY_LIMIT, IMAGE, LOG, DRAIN];
+
+/// Most services that one pod announces.
+const SERVICES_LENGTH: usize = 64;
+/// Most seconds that containers wait.
+const DRAIN_SECONDS: u64 = 300;
+
+/// The annotations of a pod, each as it may be used.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Annotations {
+    /// What its Grape announces.
+    pub announce: Vec<Service>,
+    /// Quantities that go before the cluster's.
+    pub resources: Asking,
+    /// Another image than the cluster's.
+    pub image: Option<String>,
+    /// A filter of the Grape's log.
+    pub log: Option<String>,
+    /// How long containers wait before they are stopped, in whole seconds, 0 to 300.
+    pub drain: Option<i64>,
+}
+
+/// A service that a Grape announces.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Its name, not empty and without commas.
+    pub name: String,
+    /// Its TCP port, 1 to 65535.
+    pub port: u16,
+}
+
+impl fmt::Display for Service {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, self.port)
+    }
+}
+
+/// What is asked of the node, by the name of the resource: `cpu`, `memory`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Asking {
+    /// What is kept free.
+    pub requests: BTreeMap<String, QuantityText>,
+    /// The most there is.
+    pub limits: BTreeMap<String, QuantityText>,
+}
+
+/// What was read of a pod.
+pub(super) struct Read {
+    pub(super) own: Annotations,
+    /// About annotations that nobody reads.
+    pub(super) warnings: Vec<String>,
+}
+
+/// Reads a pod's annotations.
+pub(super) fn read(pod: &ObjectMeta) -> Result<Read, Objection> {
+    let none = BTreeMap::new();
+    let all = pod.annotations.as_ref().unwrap_or(&none);
+    let text = |key: &str| all.get(key).map(|text| text.trim());
+    let quantities = |cpu: &'static str, memory: &'static str| {
+        let mut read = BTreeMap::new();
+        for (name, key) in [("cpu", cpu), ("memory", memory)] {
+            if let Some(text) = text(key) {
+                read.insert(name.to_owned(), quantity(key, text)?);
+            }
+        }
+        Ok(read)
+    };
+    let own = Annotations {
+        announce: text(ANNOUNCE).map(services).transpose()?.unwrap_or_default(),
+        resources: Asking {
+            requests: quantities(CPU_REQUEST, MEMORY_REQUEST)?,
+            limits: quantities(CPU_LIMIT, MEMORY_LIMIT)?,
+        },
+        image: text(IMAGE).map(an_image).transpose()?,
+        log: text(LOG).map(filter).transpose()?,
+        drain: text(DRAIN).map(seconds).transpose()?,
+    };
+    Ok(Read { own, warnings: all.keys().filter_map(|key| misspelt(key)).collect() })
+}
+
+/// What is said of a value that cannot be used.
+pub(super) fn invalid(key: &str, problem: impl fmt::Display, expected: &str) -> Objection {
+    let problem = format!("annotation {key}: {problem}");
+    Objection::new(Reason::InvalidAnnotation, problem, format!("expected {expected}"))
+}
+
+fn services(text: &str) -> Result<Vec<Service>, Objection> {
+    const EXPECTED: &str = "NAME:PORT with a port from 1 to 65535, separated by commas, as in \
+         rpc_test:1337,rpc_other:1338";
+    let mut services = Vec::new();
+    for entry in text.split(',').map(str::trim) {
+        let service = entry.rsplit_once(':').and_then(|(name, port)| {
+            let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
+            // To the rest of a Grape's life a name is any text; a line break in one is a slip.
+            let plain = !name.is_empty() && !name.chars().any(char::is_control);
+            plain.then(|| Service { name: name.to_owned(), port })
+        });
+        let Some(service) = service else {
+            return Err(invalid(ANNOUNCE, format!("{entry:?} is no service"), EXPECTED));
+        };
+        if services.contains(&service) {
+            return Err(invalid(ANNOUNCE, format!("{entry:?} is there twice"), "each once"));
+        }
+        services.push(service);
+    }
+    if services.len() > SERVICES_LENGTH {
+        let problem = format!("has {} services", services.len());
+        return Err(invalid(ANNOUNCE, problem, &format!("{SERVICES_LENGTH} at most")));
+    }
+    Ok(services)
+}
+
+fn quantity(key: &str, text: &str) -> Result<QuantityText, Objection> {
+    let alike = Regex::new(quantity::PATTERN).is_ok_and(|pattern| pattern.is_match(text));
+    if !alike || text.len() > quantity::MAX_LENGTH {
+        return Err(invalid(key, format!("{text:?} cannot be used"), quantity::EXPECTED));
+    }
+    Ok(text.into())
+}
+
+fn an_image(text: &str) -> Result<String, Objection> {
+    if image::is_one(text) {
+        return Ok(text.to_owned());
+    }
+    let problem = format!("{text:?} is no image");
+    Err(invalid(IMAGE, problem, "REPOSITORY[:TAG][@DIGEST], as in grenache/grape:0.1.0"))
+}
+
+/// As a Grape reads it.
+fn filter(text: &str) -> Result<String, Objection> {
+    // An empty one would silence the Grape, and is what a template without a value makes.
+    if !text.is_empty() && text.parse::<Targets>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    let problem = format!("{text:?} is no filter");
+    let expected = "a level, or levels of modules, as in debug or info,grape::dht=debug";
+    Err(invalid(LOG, problem, expected))
+}
+
+fn seconds(text: &str) -> Result<i64, Objection> {
+    let bad = |problem: String| {
+        let expected = format!("whole seconds from 0s to {DRAIN_SECONDS}s, as in 3s");
+        invalid(DRAIN, problem, &expected)
+    };
+    let duration = DurationText::from(text).parse();
+    let duration = duration.map_err(|why| bad(format!("{text:?} {why}")))?;
+    let whole = duration.subsec_nanos() == 0 && duration.as_secs() <= DRAIN_SECONDS;
+    match i64::try_from(duration.as_secs()) {
+        Ok(seconds) if whole => Ok(seconds),
+        _ => Err(bad(format!("{text:?} is out of bounds"))),
+    }
+}
+
+/// What is said of an annotation that nobody reads, if it looks like one that is read.
+fn misspelt(key: &str) -> Option<String> {
+    if key == wish::INJECT || key == labels::CLUSTER {
+        return Some(format!("annotation {key} has no effect: it is a label"));
+    }
+    let name = key.strip_prefix(PREFIX)?;
+    let known = READ.iter().filter_map(|known| known.strip_prefix(PREFIX));
+    let (distance, close) =
+        known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min()?;
+    // The distance of the manifests' fields; a name that is read has none.
+    let misspelt = distance > 0 && distance <= 1 + close.len() / 4 && key != INJECTED_BY;
+    misspelt.then(|| format!("annotation {key} has no effect; did you mean {PREFIX}{close}?"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn read(annotations: &[(&str, &str)]) -> Result<Read, String> {
+        let all = annotations.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+        let metadata = ObjectMeta { annotations: Some(all.collect()), ..ObjectMeta::default() };
+        super::read(&metadata).map_err(|Objection { reason, problem, remedy }| {
+            assert_eq!(reason, Reason::InvalidAnnotation);
+            format!("{problem}; {remedy}")
+        })
+    }
+
+    #[test]
+    fn annotations_are_read() {
+        let read = read(&[
+            (ANNOUNCE, "rpc_test:1337, common:1337 ,urn:a:b:80"),
+            (CPU_REQUEST, "50m"),
+            (MEMORY_LIMIT, " 128Mi "),
+            (IMAGE, "images.example:5000/grape:0.2.0"),
+            (LOG, "info,grape::dht=debug"),
+            (DRAIN, "1m30s"),
+            ("grenache.dev/injected-by", "grape-operator 0.1.0"),
+            ("example.com/announced", "a"),
+        ]);
+        let Read { own, warnings } = read.unwrap();
+        let service = |name: &str, port| Service { name: name.to_owned(), port };
+        let one = |key: &str, value: &str| BTreeMap::from([(key.to_owned(), value.into())]);
+        let expected = Annotations {
+            announce: vec![
+                service("rpc_test", 1337),
+                service("common", 1337),
+                service("urn:a:b", 80),
+            ],
+            resources: Asking { requests: one("cpu", "50m"), limits: one("memory", "128Mi") },
+            image: Some("images.example:5000/grape:0.2.0".to_owned()),
+            log: Some("info,grape::dht=debug".to_owned()),
+            drain: Some(90),
+        };
+        assert_eq!(own, expected);
+        assert_eq!(warnings, Vec::<String>::new());
+    }
+
+    const SERVICE: &str = "expected NAME:PORT with a port from 1 to 65535, separated by commas, as \
+         in rpc_test:1337,rpc_other:1338";
+    const QUANTITY: &str = "expected a quantity, as in 100m, 0.5, 64Mi or 1Gi";
+    const OF_IMAGE: &str = "expected REPOSITORY[:TAG][@DIGEST], as in grenache/grape:0.1.0";
+    const FILTER: &str =
+        "expected a level, or levels of modules, as in debug or info,grape::dht=debug";
+    const SECONDS: &str = "expected whole seconds from 0s to 300s, as in 3s";
+
+    #[rstest]
+    #[case(ANNOUNCE, "", "\"\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "rpc_test", "\"rpc_test\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a:1,", "\"\" is no service", SERVICE)]
+    #[case(ANNOUNCE, ":1337", "\":1337\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a:0", "\"a:0\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a:65536", "\"a:65536\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a:-1", "\"a:-1\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a:http", "\"a:http\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a\nb:1", "\"a\\nb:1\" is no service", SERVICE)]
+    #[case(ANNOUNCE, "a:1,b:1,a:1", "\"a:1\" is there twice", "expected each once")]
+    #[case(CPU_REQUEST, "much", "\"much\" cannot be used", QUANTITY)]
+    #[case(MEMORY_REQUEST, "-1Mi", "\"-1Mi\" cannot be used", QUANTITY)]
+    #[case(CPU_LIMIT, "", "\"\" cannot be used", QUANTITY)]
+    #[case(MEMORY_LIMIT, "64 Mi", "\"64 Mi\" cannot be used", QUANTITY)]
+    #[case(IMAGE, "", "\"\" is no image", OF_IMAGE)]
+    #[case(IMAGE, "a b", "\"a b\" is no image", OF_IMAGE)]
+    #[case(IMAGE, "grape:", "\"grape:\" is no image", OF_IMAGE)]
+    #[case(IMAGE, "grape@sha256:12", "\"grape@sha256:12\" is no image", OF_IMAGE)]
+    #[case(LOG, "", "\"\" is no filter", FILTER)]
+    #[case(LOG, "grape=loud", "\"grape=loud\" is no filter", FILTER)]
+    #[case(DRAIN, "3", "\"3\" has no unit", SECONDS)]
+    #[case(DRAIN, "-3s", "\"-3s\" is not a duration", SECONDS)]
+    #[case(DRAIN, "1500ms", "\"1500ms\" is out of bounds", SECONDS)]
+    #[case(DRAIN, "301s", "\"301s\" is out of bounds", SECONDS)]
+    #[case(DRAIN, "9999999999999h", "\"9999999999999h\" is out of bounds", SECONDS)]
+    fn what_cannot_be_read_is_told_what_would_be_right(
+        #[case] key: &str,
+        #[case] value: &str,
+        #[case] problem: &str,
+        #[case] expected: &str,
+    ) {
+        let told = read(&[(key, value)]).err().unwrap();
+        assert_eq!(told, format!("annotation {key}: {problem}; {expected}"));
+    }
+
+    #[test]
+    fn a_pod_announces_so_many_services() {
+        let services = |count: u16| {
+            let all: Vec<_> = (1..=count).map(|port| format!("rpc:{port}")).collect();
+            read(&[(ANNOUNCE, &all.join(","))]).map(|read| read.own.announce.len())
+        };
+        assert_eq!(services(64).unwrap(), 64);
+        let told = services(65).unwrap_err();
+        assert_eq!(told, "annotation grenache.dev/announce: has 65 services; expected 64 at most");
+    }
+
+    #[rstest]
+    #[case("grenache.dev/anounce", Some("; did you mean grenache.dev/announce?"))]
+    #[case("grenache.dev/Announce", Some("; did you mean grenache.dev/announce?"))]
+    #[case("grenache.dev/cpu-requests", Some("; did you mean grenache.dev/cpu-request?"))]
+    #[case("grenache.dev/memory-limits", Some("; did you mean grenache.dev/memory-limit?"))]
+    #[case("grenache.dev/inject", Some(": it is a label"))]
+    #[case("grenache.dev/cluster", Some(": it is a label"))]
+    #[case("grenache.dev/injected-by", None)]
+    #[case("grenache.dev/template-hash", None)]
+    #[case("example.com/anounce", None)]
+    fn a_misspelt_annotation_is_told(#[case] key: &str, #[case] told: Option<&str>) {
+        let expected: Vec<_> =
+            told.iter().map(|told| format!("annotation {key} has no effect{told}")).collect();
+        assert_eq!(read(&[(key, "a:1")]).unwrap().warnings, expected);
+    }
+}

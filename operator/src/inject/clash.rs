@@ -1,0 +1,114 @@
+//! What of a pod is against a Grape in it.
+
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+
+use super::annotations::{ANNOUNCE, Annotations};
+use super::{Objection, Reason};
+use crate::desired::grape::{self, Port};
+use crate::desired::{container, labels};
+use crate::validate::ValidatedCluster;
+
+/// By this annotation a node says that it made the pod from a file.
+const MIRROR: &str = "kubernetes.io/config.mirror";
+/// The label of nodes that tells their operating system.
+const OS: &str = "kubernetes.io/os";
+const WINDOWS: &str = "windows";
+
+/// Whether a pod is there already, on a node, and the object only shows it.
+pub(super) fn is_mirror(pod: &Pod) -> bool {
+    pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
+}
+
+/// Whether there is room for a Grape of the cluster in `namespace`.
+pub(super) fn check(
+    spec: &PodSpec,
+    cluster: &ValidatedCluster,
+    namespace: &str,
+    own: &Annotations,
+) -> Result<(), Objection> {
+    if spec.host_network == Some(true) {
+        let problem = "spec.hostNetwork: a Grape would have its ports on the node, where another \
+             pod's Grape may be";
+        let remedy = "leave it out, or give the service the address of a Grape of its own";
+        return Err(Objection::new(Reason::HostNetwork, problem, remedy));
+    }
+    let os = spec.os.as_ref().map(|os| os.name.as_str());
+    let selected = spec.node_selector.as_ref().and_then(|labels| labels.get(OS));
+    for (field, value) in
+        [("spec.os.name", os), ("spec.nodeSelector", selected.map(String::as_str))]
+    {
+        if value == Some(WINDOWS) {
+            let problem = format!("{field}: the pod is for Windows, and a Grape runs on Linux");
+            let remedy = "give the service the address of a Grape of its own";
+            return Err(Objection::new(Reason::Windows, problem, remedy));
+        }
+    }
+    names(spec)?;
+    ports(spec, cluster, namespace, own)
+}
+
+fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
+    spec.init_containers.iter().flatten().chain(&spec.containers)
+}
+
+fn names(spec: &PodSpec) -> Result<(), Objection> {
+    let name = container::CONTAINER;
+    if containers(spec).any(|container| container.name == name) {
+        let problem = format!("a container is called {name:?}, as its Grape is to be");
+        let remedy =
+            format!("rename it, or drop it if it is a Grape: {} makes one", labels::CLUSTER);
+        return Err(Objection::new(Reason::NameTaken, problem, remedy));
+    }
+    Ok(())
+}
+
+/// A container's ports may be left out, so that this finds only what is said.
+///
+/// A hostPort alone is none of the pod's: the node passes on what comes to its own address, and the
+/// port within the pod is the containerPort.
+fn ports(
+    spec: &PodSpec,
+    cluster: &ValidatedCluster,
+    namespace: &str,
+    own: &Annotations,
+) -> Result<(), Objection> {
+    let taken = |who: String, port: &Port| {
+        let Port { name, number, protocol } = port;
+        let problem =
+            format!("{who} is at port {number}/{protocol}, where its Grape has its {name}");
+        let mut remedy = "let it have another port".to_owned();
+        if *name == container::API {
+            let of = format!("{namespace}/{}", cluster.name);
+            remedy = format!("{remedy}, or set spec.api.port of the GrapeCluster {of}");
+        }
+        Objection::new(Reason::PortTaken, problem, remedy)
+    };
+    let grape = grape::ports(cluster);
+    for container in containers(spec) {
+        for port in container.ports.iter().flatten() {
+            let protocol = port.protocol.as_deref().unwrap_or("TCP");
+            let same = |own: &&Port| {
+                i32::from(own.number) == port.container_port && own.protocol == protocol
+            };
+            if let Some(own) = grape.iter().find(same) {
+                return Err(taken(format!("the container {:?}", container.name), own));
+            }
+        }
+    }
+    for service in &own.announce {
+        let same = |own: &&Port| own.number == service.port && own.protocol == "TCP";
+        if let Some(own) = grape.iter().find(same) {
+            return Err(taken(format!("annotation {ANNOUNCE}: {:?}", service.name), own));
+        }
+    }
+    Ok(())
+}
+
+/// What does not keep a Grape from running, but perhaps from finding others.
+pub(super) fn warning(spec: &PodSpec) -> Option<String> {
+    (spec.dns_policy.as_deref() == Some("Default")).then(|| {
+        "spec.dnsPolicy is Default: the pod's Grape finds the others by the name of a Service; \
+         expected ClusterFirst"
+            .to_owned()
+    })
+}

@@ -1,0 +1,259 @@
+//! What the pod of a service gets when it is made: a Grape of its own. Pure.
+//!
+//! | module | concern |
+//! |---|---|
+//! | [`wish`] | which cluster a pod asks for |
+//! | [`annotations`] | what a pod says of its Grape |
+//! | `clash` | what of a pod is against a Grape in it |
+//! | `sidecar` | the Grape's container |
+//! | `readiness` | when the services of a pod are ready |
+//! | `resources` | what the Grape has of the node |
+//! | `shape` | what else changes in the pod |
+//!
+//! A pod is changed by a patch of single operations, and not by a comparison of what was with what
+//! is to be: the API server may know fields of pods that the types here do not, and they stay as
+//! they are.
+
+pub mod annotations;
+mod clash;
+mod readiness;
+mod resources;
+mod shape;
+mod sidecar;
+pub mod wish;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use json_patch::Patch;
+use k8s_openapi::api::core::v1::{Pod, PodSpec};
+
+use crate::validate::ValidatedCluster;
+use shape::Edit;
+use wish::{Wish, Wished};
+
+pub use shape::GRAPE_URL;
+pub use sidecar::is_injected;
+
+/// What is known beside the pod.
+#[derive(Clone, Copy)]
+pub struct Asked<'a> {
+    /// The namespace of the pod, which its own metadata may leave out.
+    pub namespace: &'a str,
+    /// The labels of that namespace.
+    pub namespace_labels: &'a BTreeMap<String, String>,
+    /// The cluster of a namespace and a name, if it is there and its spec can be used.
+    pub clusters: &'a dyn Fn(&str, &str) -> Option<Arc<ValidatedCluster>>,
+    /// The image of Grapes where a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
+    pub grape_image: &'a str,
+}
+
+/// What becomes of a pod.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// It is changed.
+    Inject {
+        /// How; it has at least one operation.
+        patch: Patch,
+        /// What its author should know.
+        warnings: Vec<String>,
+        /// [`Reason::Injected`] or [`Reason::Completed`].
+        reason: Reason,
+    },
+    /// It is as it should be.
+    Unchanged {
+        /// [`Reason::NotAsked`], [`Reason::OptedOut`] or [`Reason::AlreadyInjected`].
+        reason: Reason,
+    },
+    /// It runs without a Grape, which its namespace asked for and it cannot have.
+    Skip {
+        /// Why.
+        reason: Reason,
+        /// The same as a sentence, and what to do.
+        message: String,
+    },
+    /// It is not made: it asked for a Grape itself and cannot have it.
+    Refuse {
+        /// Why.
+        reason: Reason,
+        /// The same as a sentence, and what to do.
+        message: String,
+    },
+}
+
+impl Verdict {
+    /// What became of the pod, in a word for metrics.
+    pub fn result(&self) -> &'static str {
+        match self {
+            Self::Inject { .. } => "injected",
+            Self::Unchanged { .. } => "unchanged",
+            Self::Skip { .. } => "skipped",
+            Self::Refuse { .. } => "refused",
+        }
+    }
+
+    /// Why.
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Inject { reason, .. }
+            | Self::Unchanged { reason }
+            | Self::Skip { reason, .. }
+            | Self::Refuse { reason, .. } => *reason,
+        }
+    }
+}
+
+/// Why a pod became what it became. Part of the API: alerts look for them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// It has its Grape.
+    Injected,
+    /// It had its Grape, and containers that others added since then know of it now.
+    Completed,
+    /// It had its Grape before.
+    AlreadyInjected,
+    /// Neither it nor its namespace asks for one.
+    NotAsked,
+    /// It wants none.
+    OptedOut,
+    /// It is a mirror of a pod that a node runs from a file, and nothing can be changed of that one.
+    MirrorPod,
+    /// There is no such cluster, or its spec cannot be used.
+    ClusterNotFound,
+    /// The cluster is not for pods of this namespace.
+    NamespaceNotAllowed,
+    /// It has the network of its node.
+    HostNetwork,
+    /// It is for nodes with Windows.
+    Windows,
+    /// One of its containers has a port that its Grape needs.
+    PortTaken,
+    /// One of its containers is called as its Grape is.
+    NameTaken,
+    /// A label cannot be read.
+    InvalidLabel,
+    /// An annotation cannot be read.
+    InvalidAnnotation,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+/// Why a pod cannot have its Grape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Objection {
+    reason: Reason,
+    /// What is wrong, after its place in the pod.
+    problem: String,
+    /// What to do.
+    remedy: String,
+}
+
+impl Objection {
+    fn new(reason: Reason, problem: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { reason, problem: problem.into(), remedy: remedy.into() }
+    }
+
+    /// What a pod asks for itself and cannot have is refused: who makes it is told, and a
+    /// ReplicaSet tries again. What it has of its namespace is left out: else one label would keep
+    /// all pods of a namespace from being made.
+    fn verdict(self, inherited: bool) -> Verdict {
+        let Self { reason, problem, remedy } = self;
+        if inherited {
+            let message = format!(
+                "the pod runs without a Grape: {problem}; {remedy}, or label the pod {}={}",
+                wish::INJECT,
+                wish::DISABLED,
+            );
+            Verdict::Skip { reason, message }
+        } else {
+            Verdict::Refuse { reason, message: format!("{problem}; {remedy}") }
+        }
+    }
+}
+
+/// Decides about a pod that is to be made.
+pub fn inject(pod: &Pod, asked: &Asked<'_>) -> Verdict {
+    let wished = match wish::of(&pod.metadata, asked.namespace, asked.namespace_labels) {
+        Ok(Wish::Cluster(wished)) => wished,
+        Ok(Wish::Nothing) => return Verdict::Unchanged { reason: Reason::NotAsked },
+        Ok(Wish::OptedOut) => return Verdict::Unchanged { reason: Reason::OptedOut },
+        Err(invalid) => {
+            let wish::InvalidLabel { problem, remedy, inherited } = invalid;
+            return Objection::new(Reason::InvalidLabel, problem, remedy).verdict(inherited);
+        }
+    };
+    let Some(spec) = &pod.spec else {
+        return Verdict::Unchanged { reason: Reason::NotAsked };
+    };
+    if is_injected(pod) {
+        return complete(spec);
+    }
+    if clash::is_mirror(pod) {
+        let reason = Reason::MirrorPod;
+        let message = "the pod runs without a Grape: its node has made it from a file already; \
+             write the Grape into that file"
+            .to_owned();
+        return Verdict::Skip { reason, message };
+    }
+    let attempt = attempt(pod, spec, asked, &wished);
+    attempt.unwrap_or_else(|objection| objection.verdict(wished.inherited))
+}
+
+/// A pod with its Grape, which another injector may have added containers to.
+fn complete(spec: &PodSpec) -> Verdict {
+    let mut edit = Edit::default();
+    // A Grape without its flag is none that was made here, and its port is not known.
+    if let Some(port) = sidecar::api_port(spec) {
+        shape::tell(&mut edit, spec, port);
+    }
+    let patch = edit.patch();
+    if patch.is_empty() {
+        return Verdict::Unchanged { reason: Reason::AlreadyInjected };
+    }
+    Verdict::Inject { patch, warnings: Vec::new(), reason: Reason::Completed }
+}
+
+fn attempt(
+    pod: &Pod,
+    spec: &PodSpec,
+    asked: &Asked<'_>,
+    wished: &Wished,
+) -> Result<Verdict, Objection> {
+    let Wished { namespace, name, .. } = wished;
+    let cluster = (asked.clusters)(namespace, name).ok_or_else(|| {
+        let problem =
+            format!("there is no GrapeCluster {name:?} that works in the namespace {namespace:?}");
+        let remedy = format!("make it, or correct the label {}", wished.label());
+        Objection::new(Reason::ClusterNotFound, problem, remedy)
+    })?;
+    let from = &cluster.injection.namespaces;
+    if !from.allows(asked.namespace, asked.namespace_labels, namespace) {
+        let problem = format!(
+            "the GrapeCluster {namespace}/{name} is not for pods of the namespace {:?}",
+            asked.namespace
+        );
+        let remedy = "let it in by spec.injection.namespaces of the GrapeCluster";
+        return Err(Objection::new(Reason::NamespaceNotAllowed, problem, remedy));
+    }
+    let annotations::Read { own, mut warnings } = annotations::read(&pod.metadata)?;
+    clash::check(spec, &cluster, namespace, &own)?;
+    let resources = resources::of(spec, &cluster.injection, &own)?;
+    let grape = sidecar::build(spec, &cluster, asked, wished, &own, resources);
+    warnings.extend(clash::warning(spec));
+    let mut edit = Edit::default();
+    shape::mark(&mut edit, pod, wished);
+    shape::pull(&mut edit, spec, &cluster, asked.namespace == *namespace);
+    shape::drain(&mut edit, spec, &own);
+    shape::tell(&mut edit, spec, cluster.api.port);
+    // Last: the operations before it count the init containers without it.
+    shape::put_first(&mut edit, spec, &grape);
+    Ok(Verdict::Inject { patch: edit.patch(), warnings, reason: Reason::Injected })
+}
+
+#[cfg(test)]
+mod tests;

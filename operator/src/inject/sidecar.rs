@@ -1,0 +1,132 @@
+//! The Grape's container, as a native sidecar: an init container that goes on running.
+
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, ExecAction, Lifecycle, LifecycleHandler, Pod, PodSpec, ResourceRequirements,
+    SeccompProfile, SecurityContext,
+};
+
+use super::annotations::Annotations;
+use super::shape::{GRAPE_URL, url};
+use super::wish::Wished;
+use super::{Asked, readiness};
+use crate::desired::container::{API, CONTAINER};
+use crate::desired::{grape, image, labels};
+use crate::validate::ValidatedCluster;
+
+/// What makes an init container a sidecar, and what keeps a pod's containers running.
+const ALWAYS: &str = "Always";
+/// The user and group of the image, as a number.
+const NOBODY: i64 = 65532;
+
+/// Whether a pod has a Grape that was put into it.
+pub fn is_injected(pod: &Pod) -> bool {
+    let labels = pod.metadata.labels.as_ref();
+    let label = labels.and_then(|labels| labels.get(labels::SIDECAR)).map(String::as_str);
+    label == Some(labels::INJECTED) && pod.spec.as_ref().is_some_and(|spec| find(spec).is_some())
+}
+
+/// The Grape that was put into a pod.
+fn find(spec: &PodSpec) -> Option<&Container> {
+    spec.init_containers.iter().flatten().find(|container| is_one(container))
+}
+
+/// Whether a container is a Grape that was put into its pod, which is labelled so.
+pub(super) fn is_one(container: &Container) -> bool {
+    container.name == CONTAINER && container.restart_policy.as_deref() == Some(ALWAYS)
+}
+
+/// The port of the API of the Grape that was put into a pod.
+pub(super) fn api_port(spec: &PodSpec) -> Option<u16> {
+    let mut flags = find(spec)?.args.iter().flatten();
+    flags.find_map(|flag| flag.strip_prefix(grape::API_PORT)?.parse().ok())
+}
+
+/// The Grape's container.
+///
+/// It has no probe of readiness. A pod is ready when its sidecars are too, and a Grape that finds no
+/// other would take its service out of every Service, though it works for all who call it there.
+/// Whoever looks it up in the DHT does not find it then anyway.
+pub(super) fn build(
+    spec: &PodSpec,
+    cluster: &ValidatedCluster,
+    asked: &Asked<'_>,
+    wished: &Wished,
+    own: &Annotations,
+    resources: Option<ResourceRequirements>,
+) -> Container {
+    let of_cluster = || image::resolve(&cluster.image, asked.grape_image);
+    let image = own.image.clone().unwrap_or_else(of_cluster);
+    // The API is for the pod alone, and no port of it.
+    let ports = grape::ports(cluster).into_iter().filter(|port| port.name != API);
+    Container {
+        name: CONTAINER.to_owned(),
+        image_pull_policy: Some(image::pull_policy(&cluster.image, &image).to_owned()),
+        image: Some(image),
+        restart_policy: Some(ALWAYS.to_owned()),
+        args: Some(flags(spec, cluster, wished, own)),
+        // The command `grape` asks there, run in this container by people and by the hook below.
+        env: Some(vec![grape::pod_ip(), variable(GRAPE_URL, url(cluster.api.port))]),
+        ports: Some(ports.map(Into::into).collect()),
+        // What comes after it starts when the Grape answers.
+        startup_probe: Some(grape::startup()),
+        liveness_probe: Some(grape::liveness()),
+        lifecycle: Some(Lifecycle {
+            // Kubernetes asks for it when the pod is to end, at once and beside the hooks of the
+            // other containers, and ends the Grape itself when they have ended.
+            pre_stop: Some(LifecycleHandler {
+                exec: Some(ExecAction {
+                    command: Some(vec!["/grape".to_owned(), "drain".to_owned()]),
+                }),
+                ..LifecycleHandler::default()
+            }),
+            ..Lifecycle::default()
+        }),
+        resources,
+        security_context: Some(security(spec)),
+        ..Container::default()
+    }
+}
+
+fn flags(
+    spec: &PodSpec,
+    cluster: &ValidatedCluster,
+    wished: &Wished,
+    own: &Annotations,
+) -> Vec<String> {
+    let mut flags = grape::flags(cluster, &wished.namespace);
+    flags.push("--bind=127.0.0.1".to_owned());
+    let told = own.announce.iter().map(|service| format!("--announce={service}"));
+    let ready = readiness::urls(spec).into_iter().map(|url| format!("--ready-when={url}"));
+    let log = own.log.iter().map(|filter| format!("--log={filter}"));
+    flags.extend(told.chain(ready).chain(log).map(|flag| literal(&flag)));
+    flags.push("--check-announced".to_owned());
+    flags
+}
+
+fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() }
+}
+
+/// A flag that Kubernetes leaves as it is: it reads `$(NAME)` as a variable, and `$$` as `$`.
+fn literal(flag: &str) -> String {
+    flag.replace('$', "$$")
+}
+
+/// What a pod says for all its containers is the service's to need. The Grape keeps the `restricted`
+/// Pod Security Standard whatever the rest of its pod does.
+fn security(spec: &PodSpec) -> SecurityContext {
+    let pod = spec.security_context.as_ref();
+    // The image's own user is nobody; a user that the pod names goes before that, and OpenShift
+    // names one for each namespace.
+    let root = pod.and_then(|pod| pod.run_as_user) == Some(0);
+    SecurityContext {
+        run_as_non_root: Some(true),
+        run_as_user: root.then_some(NOBODY),
+        run_as_group: root.then_some(NOBODY),
+        seccomp_profile: Some(SeccompProfile {
+            type_: "RuntimeDefault".to_owned(),
+            ..SeccompProfile::default()
+        }),
+        ..grape::security()
+    }
+}

@@ -1,0 +1,193 @@
+//! The Grapes of services, as far as they can be seen from outside of their pods: some of them in each
+//! look, for there may be thousands.
+//!
+//! Their API answers their own pod alone, so that no canary can be announced or looked up at them:
+//! what is asked of them is their status page, which tells whom they know. That shows whether they are
+//! in one network with the cluster's own Grapes, and so whether their services are found. Where a
+//! policy keeps the operator from that page, the cluster's own Grapes may still see them.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::net::{IpAddr, SocketAddr};
+
+use super::call::CallError;
+use super::topology::{Topology, View};
+
+/// Most Grapes of services that are asked in one look.
+pub const SAMPLE: usize = 16;
+
+/// A Grape of a service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Guest {
+    /// Its pod's name, which is none of the cluster's own.
+    pub name: String,
+    /// Its pod's address, which is also the one that it advertises.
+    pub ip: IpAddr,
+    /// TCP port of its admin pages.
+    pub admin_port: u16,
+    /// UDP port of its DHT node.
+    pub dht_port: u16,
+}
+
+impl Guest {
+    /// Address of its admin pages.
+    pub fn admin(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.admin_port)
+    }
+
+    /// Address of its DHT node.
+    pub fn dht(&self) -> SocketAddr {
+        SocketAddr::new(self.ip, self.dht_port)
+    }
+}
+
+/// Where a Grape of a service is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// Connected with Grapes of the cluster's own.
+    Joined,
+    /// It runs, and no way leads from it to those.
+    Apart,
+    /// It does not answer the operator, and none of those knows it.
+    Silent(CallError),
+}
+
+/// Which of `guests` to ask in a look: first those of `again`, half of all at most, and then others in
+/// turn. `round` counts the looks.
+pub fn sample(mut guests: Vec<Guest>, again: &BTreeSet<String>, round: u64) -> Vec<Guest> {
+    guests.sort_unstable();
+    let (again, others): (Vec<_>, Vec<_>) =
+        guests.into_iter().partition(|guest| again.contains(&guest.name));
+    let again = turn(again, SAMPLE / 2, round);
+    let places = SAMPLE - again.len();
+    again.into_iter().chain(turn(others, places, round)).collect()
+}
+
+/// `most` of `guests`, each time those that follow.
+fn turn(guests: Vec<Guest>, most: usize, round: u64) -> Vec<Guest> {
+    let all = guests.len();
+    if all <= most {
+        return guests;
+    }
+    // Both fit: the remainder is less than `all`.
+    let start = (u128::from(round) * most as u128 % all as u128) as usize;
+    guests.into_iter().cycle().skip(start).take(most).collect()
+}
+
+/// Where the guests are whose views these are, by their names. Where none of the cluster's own has
+/// answered, nothing is known.
+pub(super) fn places(own: &[View], guests: Vec<View>) -> BTreeMap<String, Place> {
+    let seen: HashSet<SocketAddr> =
+        own.iter().filter_map(|view| view.live.as_ref().ok()).flatten().copied().collect();
+    if own.iter().all(|view| view.live.is_err()) {
+        return BTreeMap::new();
+    }
+    let together = Topology::of(&[own, &guests[..]].concat());
+    let is_own = |name: &String| own.iter().any(|view| view.name == *name);
+    let apart: BTreeSet<&String> =
+        together.islands.iter().filter(|island| !island.iter().any(is_own)).flatten().collect();
+    let place = |View { name, address, live }| {
+        let place = match live {
+            Err(_) if seen.contains(&address) => Place::Joined,
+            Err(why) => Place::Silent(why),
+            Ok(_) if apart.contains(&name) => Place::Apart,
+            Ok(_) => Place::Joined,
+        };
+        (name, place)
+    };
+    guests.into_iter().map(place).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn guest(number: u8) -> Guest {
+        Guest {
+            name: format!("web/a-{number:03}"),
+            ip: IpAddr::from([10, 0, 1, number]),
+            admin_port: 9091,
+            dht_port: 20001,
+        }
+    }
+
+    fn names(guests: &[Guest]) -> BTreeSet<String> {
+        guests.iter().map(|guest| guest.name.clone()).collect()
+    }
+
+    #[test]
+    fn a_few_are_asked_each_time() {
+        let few: Vec<_> = (0..16).map(guest).collect();
+        assert_eq!(sample(few.clone(), &BTreeSet::new(), 7), few);
+        assert_eq!(sample(Vec::new(), &BTreeSet::new(), 7), []);
+    }
+
+    #[test]
+    fn of_many_each_has_its_turn_and_the_odd_ones_have_it_sooner() {
+        let all: Vec<_> = (0..100).map(guest).collect();
+        let odd = names(&all[..12]);
+        let mut asked = BTreeSet::new();
+        for round in 0..12 {
+            let sample = sample(all.clone(), &odd, round);
+            assert_eq!(sample.len(), SAMPLE);
+            let names = names(&sample);
+            assert_eq!(names.len(), SAMPLE, "nobody twice");
+            assert_eq!(names.intersection(&odd).count(), 8);
+            asked.extend(names);
+        }
+        assert_eq!(asked, names(&all));
+        sample(all, &odd, u64::MAX);
+    }
+
+    fn address(host: u8) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, host], 20001))
+    }
+
+    fn view(name: &str, host: u8, knows: &[u8]) -> View {
+        let live = Ok(knows.iter().map(|host| address(*host)).collect());
+        View { name: name.to_owned(), address: address(host), live }
+    }
+
+    fn silent(name: &str, host: u8) -> View {
+        View { live: Err(CallError::Refused), ..view(name, host, &[]) }
+    }
+
+    #[test]
+    fn a_guest_is_where_some_way_leads() {
+        let own = [view("market-0", 0, &[1, 7]), view("market-1", 1, &[0, 50])];
+        let guests = vec![
+            view("web/knows-one", 2, &[1]),
+            view("web/is-known", 7, &[]),
+            view("web/by-another", 3, &[50]),
+            view("web/alone", 4, &[]),
+            view("web/elsewhere-1", 5, &[6]),
+            view("web/elsewhere-2", 6, &[5]),
+            silent("web/gone", 8),
+        ];
+        let mut seen_though_silent = guests.clone();
+        seen_though_silent[1] = silent("web/is-known", 7);
+        for guests in [guests, seen_though_silent] {
+            let places = places(&own, guests);
+            let of = |name: &str| places[&format!("web/{name}")].clone();
+            for joined in ["knows-one", "is-known", "by-another"] {
+                assert_eq!(of(joined), Place::Joined, "{joined}");
+            }
+            for apart in ["alone", "elsewhere-1", "elsewhere-2"] {
+                assert_eq!(of(apart), Place::Apart, "{apart}");
+            }
+            assert_eq!(of("gone"), Place::Silent(CallError::Refused));
+        }
+    }
+
+    #[test]
+    fn groups_of_the_clusters_own_are_none_of_theirs() {
+        let own = [view("market-0", 0, &[]), view("market-1", 1, &[])];
+        let places = places(&own, vec![view("web/a", 2, &[1])]);
+        assert_eq!(places["web/a"], Place::Joined);
+    }
+
+    #[test]
+    fn without_any_of_the_clusters_own_nothing_is_known() {
+        let places = places(&[silent("market-0", 0)], vec![view("web/a", 2, &[])]);
+        assert_eq!(places, BTreeMap::new());
+    }
+}

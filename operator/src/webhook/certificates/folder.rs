@@ -1,0 +1,42 @@
+//! A certificate that somebody else keeps, such as cert-manager, in a folder: a Secret that is
+//! mounted. It is read again and again, for a folder that kubelet writes tells of no change in a way
+//! that all file systems share.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+use super::served::Served;
+
+/// How often it is read. Kubelet writes a changed Secret within a minute or two.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// Serves what `tls.crt` and `tls.key` in a folder are, for ever.
+pub async fn keep(folder: PathBuf, served: Served) {
+    let mut failing = false;
+    loop {
+        let read = read(&folder, &served);
+        match &read {
+            Ok(true) => info!(folder = %folder.display(), "serving another certificate"),
+            Ok(false) => {}
+            Err(error) if !failing => {
+                let error = format!("{error:#}");
+                warn!(folder = %folder.display(), error, "cannot read a certificate; trying on");
+            }
+            Err(_) => {}
+        }
+        failing = read.is_err();
+        sleep(PAUSE).await;
+    }
+}
+
+fn read(folder: &Path, served: &Served) -> anyhow::Result<bool> {
+    let file = |name: &str| {
+        let path = folder.join(name);
+        std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    };
+    Ok(served.serve(&file("tls.crt")?, &file("tls.key")?)?)
+}

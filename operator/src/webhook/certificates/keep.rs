@@ -1,0 +1,218 @@
+//! The Secret with the authority and the certificate, and the `caBundle` by which API servers
+//! believe them. Every replica keeps both: a write names the version that it changes, so that one of
+//! them is first, and the others take what that one made.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::watch_object;
+use kube::{Client, ResourceExt};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::bundle::Bundle;
+use super::chain;
+use super::decide::{Next, Terms, decide, read, renew};
+use super::served::Served;
+use crate::controller::apply::MANAGER;
+
+/// How long the API server may take for a write.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// When it is looked again after a write, at the latest: the watch should have told of it long before.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Longest time that nothing is looked at.
+const LONGEST: Duration = Duration::from_secs(3600);
+
+/// What is kept, and where.
+pub struct Keeper {
+    /// Secrets of the operator's namespace.
+    pub secrets: Api<Secret>,
+    /// The Secret's name.
+    pub secret: String,
+    /// Configurations of webhooks.
+    pub configurations: Api<MutatingWebhookConfiguration>,
+    /// The name of the webhook's.
+    pub configuration: String,
+    /// What certificates are made for.
+    pub terms: Terms,
+    /// Where they are served.
+    pub served: Served,
+}
+
+impl Keeper {
+    /// For a Secret and a configuration of these names.
+    pub fn new(
+        client: &Client,
+        (namespace, secret): (&str, String),
+        configuration: String,
+        terms: Terms,
+        served: Served,
+    ) -> Self {
+        let secrets = Api::namespaced(client.clone(), namespace);
+        let configurations = Api::all(client.clone());
+        Self { secrets, secret, configurations, configuration, terms, served }
+    }
+
+    /// Keeps both, for ever.
+    pub async fn keep(self) {
+        let mut secrets =
+            watch_object(self.secrets.clone(), &self.secret).default_backoff().boxed();
+        let mut configurations = watch_object(self.configurations.clone(), &self.configuration)
+            .default_backoff()
+            .boxed();
+        // Outer: whether it is known what there is.
+        let (mut secret, mut configuration) = (None, None);
+        let mut pause = LONGEST;
+        loop {
+            tokio::select! {
+                Some(seen) = secrets.next() => match seen {
+                    Ok(seen) => secret = Some(seen),
+                    Err(error) => warn!(secret = self.secret, %error, "cannot watch; trying again"),
+                },
+                Some(seen) = configurations.next() => match seen {
+                    Ok(seen) => configuration = Some(seen),
+                    Err(error) => {
+                        warn!(configuration = self.configuration, %error, "cannot watch; trying again");
+                    }
+                },
+                () = sleep(pause) => {}
+            }
+            let Some(secret) = &secret else { continue };
+            let configuration = configuration.as_ref().map(Option::as_ref);
+            pause = match timeout(PATIENCE, self.look(secret.as_ref(), configuration)).await {
+                Ok(Ok(pause)) => pause,
+                Ok(Err(error)) => {
+                    let error = format!("{error:#}");
+                    warn!(error, "cannot keep the webhook's certificate; trying again");
+                    AGAIN
+                }
+                Err(_) => AGAIN,
+            };
+        }
+    }
+
+    /// Serves what there is, and changes what is to be changed. Tells when to look again.
+    async fn look(
+        &self,
+        secret: Option<&Secret>,
+        configuration: Option<Option<&MutatingWebhookConfiguration>>,
+    ) -> anyhow::Result<Duration> {
+        let now = Timestamp::now();
+        let found = secret.and_then(Bundle::of);
+        let chain = read(found.as_ref(), &self.terms).unwrap_or_else(|problem| {
+            warn!(secret = self.secret, %problem, "the certificate is made anew");
+            None
+        });
+        let (mut trusted, mut told) = (false, Ok(()));
+        if let (Some(found), Some(_)) = (&found, &chain) {
+            if self.served.serve(found.certificate.as_bytes(), found.key.as_bytes())? {
+                info!(secret = self.secret, "serving another certificate");
+            }
+            match configuration {
+                // Nobody asks, then.
+                Some(None) => trusted = true,
+                Some(Some(configuration)) => {
+                    told = self.publish(configuration, &found.authorities).await;
+                    trusted = is_trusted(configuration, &found.authorities);
+                }
+                None => {}
+            }
+        }
+        let next = decide(chain.as_ref(), trusted, &self.terms, now);
+        if let Next::Keep(until) = next {
+            let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+            // Whole seconds are what certificates know of.
+            return told.map(|()| (pause + Duration::from_millis(100)).min(LONGEST));
+        }
+        let made = renew(found.as_ref(), next, &self.terms, now);
+        self.write(secret, made.context("cannot make a certificate")?, next).await?;
+        told.map(|()| AGAIN)
+    }
+
+    /// Writes the Secret, unless somebody else did meanwhile: the watch tells what it is then.
+    async fn write(&self, secret: Option<&Secret>, made: Bundle, next: Next) -> anyhow::Result<()> {
+        let params =
+            PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = match secret {
+            Some(secret) => {
+                // Its version is in it.
+                let object = Secret { data: Some(made.data()), ..secret.clone() };
+                self.secrets.replace(&self.secret, &params, &object).await
+            }
+            None => {
+                let metadata =
+                    ObjectMeta { name: Some(self.secret.clone()), ..ObjectMeta::default() };
+                let object = Secret { metadata, data: Some(made.data()), ..Secret::default() };
+                self.secrets.create(&params, &object).await
+            }
+        };
+        match written {
+            Ok(_) => {
+                info!(secret = self.secret, made = ?next, "made a certificate");
+                Ok(())
+            }
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(()),
+            Err(kube::Error::Api(refusal)) if refusal.code == 403 && secret.is_none() => {
+                anyhow::bail!(
+                    "there is no Secret {}, and the operator may not make one: `helm upgrade` does \
+                     ({refusal})",
+                    self.secret
+                )
+            }
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot write the Secret {}", self.secret))
+            }
+        }
+    }
+
+    /// Tells API servers whom to believe, where they are not told so already.
+    async fn publish(
+        &self,
+        configuration: &MutatingWebhookConfiguration,
+        authorities: &str,
+    ) -> anyhow::Result<()> {
+        let bundle = ByteString(authorities.as_bytes().to_vec());
+        let webhooks = configuration.webhooks.iter().flatten();
+        let stale = webhooks.filter(|it| it.client_config.ca_bundle.as_ref() != Some(&bundle));
+        // By its name each of them is merged with the one that is there.
+        let stale: Vec<_> = stale
+            .map(|it| json!({"name": it.name, "clientConfig": {"caBundle": bundle}}))
+            .collect();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let version = configuration.resource_version();
+        let patch = json!({"metadata": {"resourceVersion": version}, "webhooks": stale});
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..<_>::default() };
+        let patch = Patch::Strategic(&patch);
+        match self.configurations.patch(&self.configuration, &params, &patch).await {
+            Ok(_) => {
+                info!(configuration = self.configuration, "told API servers whom to believe");
+                Ok(())
+            }
+            // Somebody else changed it meanwhile, or it is gone: the watch tells.
+            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error).with_context(|| {
+                format!("cannot write the MutatingWebhookConfiguration {}", self.configuration)
+            }),
+        }
+    }
+}
+
+/// Whether all API servers that read this believe what these authorities sign.
+fn is_trusted(configuration: &MutatingWebhookConfiguration, authorities: &str) -> bool {
+    configuration.webhooks.iter().flatten().all(|webhook| {
+        let bundle = webhook.client_config.ca_bundle.as_ref();
+        bundle.is_some_and(|bundle| chain::trusts(&bundle.0, authorities))
+    })
+}

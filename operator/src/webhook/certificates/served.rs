@@ -1,0 +1,78 @@
+//! The certificate that is shown to whoever connects. It changes while connections last.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::{ClientHello, ResolvesServerCert};
+use rustls::sign::CertifiedKey;
+use rustls::{ServerConfig, version};
+use tokio::sync::watch;
+
+/// Why a certificate cannot be served.
+#[derive(Debug, thiserror::Error)]
+pub enum NotServed {
+    /// It is no PEM.
+    #[error("{0} cannot be read: {1}")]
+    Unreadable(&'static str, rustls::pki_types::pem::Error),
+    /// The key is of an unknown kind, or another certificate's.
+    #[error("tls.key cannot be used with tls.crt: {0}")]
+    Unusable(#[from] rustls::Error),
+}
+
+/// The certificate that is served; none at first. Clones serve the same.
+#[derive(Clone, Default)]
+pub struct Served(watch::Sender<Option<Arc<CertifiedKey>>>);
+
+impl fmt::Debug for Served {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Served").finish_non_exhaustive()
+    }
+}
+
+impl Served {
+    /// Serves this one from now on; whether it is another than before. Both as PEM, the certificate
+    /// with those that signed it after it, if there are any.
+    ///
+    /// # Errors
+    /// Why it cannot be served: the one before is, then.
+    pub fn serve(&self, certificate: &[u8], key: &[u8]) -> Result<bool, NotServed> {
+        let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
+        let chain = chain.map_err(|error| NotServed::Unreadable("tls.crt", error))?;
+        let key = PrivateKeyDer::from_pem_slice(key);
+        let key = key.map_err(|error| NotServed::Unreadable("tls.key", error))?;
+        let key = CertifiedKey::from_der(chain, key, &ring::default_provider())?;
+        Ok(self.0.send_if_modified(|served| {
+            let same = served.as_ref().is_some_and(|served| served.cert == key.cert);
+            *served = Some(Arc::new(key));
+            !same
+        }))
+    }
+
+    /// Completes when there is one.
+    pub async fn is_there(&self) {
+        // It is this sender that the receiver waits for: it does not end before.
+        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// How connections are made that show it. They agree on HTTP/2 or HTTP/1.1.
+    ///
+    /// # Errors
+    /// The versions of TLS are not known to the cryptography: a defect.
+    pub fn config(&self) -> Result<ServerConfig, rustls::Error> {
+        let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_protocol_versions(&[&version::TLS13, &version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::new(self.clone()));
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+impl ResolvesServerCert for Served {
+    fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        self.0.borrow().clone()
+    }
+}

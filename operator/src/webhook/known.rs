@@ -1,0 +1,149 @@
+//! Which clusters and namespaces there are: watched, and asked for anew where somebody would be
+//! refused for what a watch has not heard of yet.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use futures_util::stream::{SelectAll, StreamExt};
+use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
+use kube::core::PartialObjectMeta;
+use kube::runtime::WatchStreamExt;
+use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::watcher::{self, watcher};
+use kube::{Api, Client, Resource, ResourceExt};
+use tracing::warn;
+
+use crate::controller::stores::{self, Stored};
+use crate::validate::{ValidatedCluster, validate};
+
+/// A cluster's namespace and name.
+pub type Name = (String, String);
+
+/// Labels of an object.
+pub type Labels = BTreeMap<String, String>;
+
+/// Copies of what there is.
+#[derive(Clone)]
+pub struct Known {
+    client: Client,
+    /// By the namespace that is watched; `None` for all.
+    clusters: Vec<(Option<String>, Store<Stored>)>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+/// What the API server itself said of a namespace and some clusters.
+pub struct Asked {
+    /// Labels of the namespace; none where it is no more.
+    pub labels: Labels,
+    /// The clusters that there are, and can run.
+    pub clusters: BTreeMap<Name, Arc<ValidatedCluster>>,
+}
+
+impl Known {
+    /// Begins to watch clusters in these namespaces, or in all if there are none, and all
+    /// namespaces. The copies are filled while the future is polled, which does not end.
+    pub fn watch(
+        client: &Client,
+        namespaces: &[String],
+    ) -> (Self, impl Future<Output = ()> + use<>) {
+        let mut changes = SelectAll::new();
+        let all = namespaces.is_empty().then_some(None);
+        let each = all.into_iter().chain(namespaces.iter().cloned().map(Some));
+        let clusters = each.map(|namespace| {
+            let (store, writer) = reflector::store();
+            let api = stores::api::<Stored>(client, namespace.as_deref());
+            let watched = watcher(api, watcher::Config::default()).modify(|stored: &mut Stored| {
+                stored.managed_fields_mut().clear();
+                if let Ok(cluster) = &mut stored.0 {
+                    cluster.status = None;
+                }
+            });
+            let watched = watched.default_backoff().reflect(writer);
+            changes.push(watched.map(|change| told("GrapeClusters", change.err())).boxed());
+            (namespace, store)
+        });
+        let clusters = clusters.collect();
+        let (store, writer) = reflector::store();
+        let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
+        let watched = watcher(api, watcher::Config::default()).modify(|namespace| {
+            namespace.managed_fields_mut().clear();
+            namespace.annotations_mut().clear();
+        });
+        let watched = watched.default_backoff().reflect(writer);
+        changes.push(watched.map(|change| told("Namespaces", change.err())).boxed());
+        let known = Self { client: client.clone(), clusters, namespaces: store };
+        (known, changes.for_each(|()| async {}))
+    }
+
+    /// Completes when all copies are whole; `false` when they never will be, for their watch ended.
+    pub async fn is_whole(&self) -> bool {
+        for (_, store) in &self.clusters {
+            if store.wait_until_ready().await.is_err() {
+                return false;
+            }
+        }
+        self.namespaces.wait_until_ready().await.is_ok()
+    }
+
+    /// A cluster that there is and that can run.
+    pub fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<ValidatedCluster>> {
+        let store = self.watched(namespace)?;
+        usable(&*store.get(&ObjectRef::new(name).within(namespace))?)
+    }
+
+    /// A cluster or, without a name, a namespace, as events tell of it.
+    pub fn reference(&self, namespace: &str, name: Option<&str>) -> Option<ObjectReference> {
+        let reference = match name {
+            Some(name) => {
+                let store = self.watched(namespace)?;
+                store.get(&ObjectRef::new(name).within(namespace))?.object_ref(&())
+            }
+            None => self.namespaces.get(&ObjectRef::new(namespace))?.object_ref(&()),
+        };
+        // An event of a namespace is in it.
+        Some(ObjectReference { namespace: Some(namespace.to_owned()), ..reference })
+    }
+
+    /// The labels of a namespace; none where it is not known.
+    pub fn labels(&self, namespace: &str) -> Labels {
+        let known = self.namespaces.get(&ObjectRef::new(namespace));
+        known.map(|known| known.labels().clone()).unwrap_or_default()
+    }
+
+    /// Asks the API server for a namespace and some clusters.
+    ///
+    /// # Errors
+    /// It cannot tell now.
+    pub async fn ask(&self, namespace: &str, clusters: BTreeSet<Name>) -> kube::Result<Asked> {
+        let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
+        let found = namespaces.get_opt(namespace).await?;
+        let labels = found.map(|found| found.labels().clone()).unwrap_or_default();
+        let mut there = BTreeMap::new();
+        for (namespace, name) in clusters {
+            if self.watched(&namespace).is_none() {
+                continue;
+            }
+            let api: Api<Stored> = Api::namespaced(self.client.clone(), &namespace);
+            let found = api.get_opt(&name).await?;
+            if let Some(cluster) = found.as_ref().and_then(usable) {
+                there.insert((namespace, name), cluster);
+            }
+        }
+        Ok(Asked { labels, clusters: there })
+    }
+
+    fn watched(&self, namespace: &str) -> Option<&Store<Stored>> {
+        let is = |watched: &Option<String>| watched.as_ref().is_none_or(|it| it == namespace);
+        self.clusters.iter().find(|(watched, _)| is(watched)).map(|(_, store)| store)
+    }
+}
+
+fn usable(stored: &Stored) -> Option<Arc<ValidatedCluster>> {
+    validate(stored.0.as_ref().ok()?).ok().map(Arc::new)
+}
+
+fn told(kind: &str, error: Option<watcher::Error>) {
+    if let Some(error) = error {
+        warn!(kind, %error, "the webhook cannot watch; trying again");
+    }
+}

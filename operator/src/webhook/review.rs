@@ -1,0 +1,223 @@
+//! AdmissionReviews (`admission.k8s.io/v1`), read and answered. Pure.
+
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
+
+use crate::inject::{Reason, Verdict};
+
+/// The only version that is read, as the configuration says.
+const VERSION: &str = "admission.k8s.io/v1";
+
+/// HTTP's word for what is refused.
+const FORBIDDEN: u16 = 403;
+
+/// A review that cannot be answered.
+#[derive(Debug, thiserror::Error)]
+pub enum Unreadable {
+    /// It is no AdmissionReview.
+    #[error("expected an AdmissionReview of {VERSION}: {0}")]
+    NoReview(String),
+    /// It asks about something else than a pod, or about one that cannot be read.
+    #[error("expected the creation of a Pod: {0}")]
+    NoPod(String),
+}
+
+/// A question about a pod.
+#[derive(Debug)]
+pub struct Review {
+    /// What the API server asks.
+    pub request: AdmissionRequest<Pod>,
+    /// The pod.
+    pub pod: Pod,
+    /// Its namespace.
+    pub namespace: String,
+}
+
+/// Reads a question.
+///
+/// # Errors
+/// It is none, or not about a pod that is made.
+pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
+    let mut input = serde_json::Deserializer::from_slice(body);
+    let review: AdmissionReview<Pod> =
+        serde_path_to_error::deserialize(&mut input).map_err(|error| {
+            let (path, error) = (error.path().to_string(), error.inner().to_string());
+            if path.starts_with("request.object") {
+                Unreadable::NoPod(format!("{path}: {error}"))
+            } else {
+                Unreadable::NoReview(format!("{path}: {error}"))
+            }
+        })?;
+    let (kind, version) = (&review.types.kind, &review.types.api_version);
+    if (&**kind, &**version) != ("AdmissionReview", VERSION) {
+        return Err(Unreadable::NoReview(format!("it is {kind:?} of {version:?}")));
+    }
+    let request: AdmissionRequest<Pod> =
+        review.try_into().map_err(|_| Unreadable::NoReview("it has no request".to_owned()))?;
+    let resource = &request.resource;
+    if (&*resource.group, &*resource.resource) != ("", "pods") || request.sub_resource.is_some() {
+        let of = request.sub_resource.as_deref().unwrap_or_default();
+        return Err(Unreadable::NoPod(format!("it is about {:?} {of:?}", resource.resource)));
+    }
+    if request.operation != Operation::Create {
+        return Err(Unreadable::NoPod(format!("it is about {:?}", request.operation)));
+    }
+    let Some(pod) = request.object.clone() else {
+        return Err(Unreadable::NoPod("there is no object".to_owned()));
+    };
+    let named = request.namespace.clone().or_else(|| pod.metadata.namespace.clone());
+    let Some(namespace) = named.filter(|namespace| !namespace.is_empty()) else {
+        return Err(Unreadable::NoPod("it has no namespace".to_owned()));
+    };
+    Ok(Review { request, pod, namespace })
+}
+
+/// Answers a question.
+///
+/// # Errors
+/// The answer cannot be written, which is a defect.
+pub fn answer(review: &Review, verdict: Verdict) -> serde_json::Result<Vec<u8>> {
+    let mut response = AdmissionResponse::from(&review.request);
+    let response = match verdict {
+        Verdict::Unchanged { .. } => response,
+        Verdict::Inject { patch, warnings, .. } => {
+            response.warnings = (!warnings.is_empty()).then_some(warnings);
+            response.with_patch(patch).map_err(|error| {
+                <serde_json::Error as serde::ser::Error>::custom(error.to_string())
+            })?
+        }
+        Verdict::Skip { reason, message } => {
+            response.warnings = Some(vec![said(reason, &message)]);
+            response
+        }
+        Verdict::Refuse { reason, message } => {
+            response = response.deny(said(reason, &message));
+            response.result.code = FORBIDDEN;
+            // What `kubectl` shows between brackets.
+            response.result.reason = reason.to_string();
+            response
+        }
+    };
+    serde_json::to_vec(&response.into_review())
+}
+
+fn said(reason: Reason, message: &str) -> String {
+    format!("{reason}: {message}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn question() -> Value {
+        json!({
+            "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview",
+            "request": {
+                "uid": "u-1", "operation": "CREATE", "namespace": "shop", "name": "", "dryRun": true,
+                "kind": {"group": "", "version": "v1", "kind": "Pod"},
+                "resource": {"group": "", "version": "v1", "resource": "pods"},
+                "userInfo": {"username": "somebody"},
+                "object": {
+                    "apiVersion": "v1", "kind": "Pod",
+                    "metadata": {"generateName": "web-", "later": 1},
+                    "spec": {"containers": [{"name": "web", "later": 2}]},
+                },
+                "oldObject": null, "later": 3,
+            },
+        })
+    }
+
+    fn read_value(question: &Value) -> Result<Review, String> {
+        read(&serde_json::to_vec(question).unwrap()).map_err(|error| error.to_string())
+    }
+
+    fn answered(verdict: Verdict) -> Value {
+        let review = read_value(&question()).unwrap();
+        let answer: Value = serde_json::from_slice(&answer(&review, verdict).unwrap()).unwrap();
+        assert_eq!(answer["apiVersion"], "admission.k8s.io/v1");
+        assert_eq!(answer["kind"], "AdmissionReview");
+        assert_eq!(answer["response"]["uid"], "u-1");
+        answer["response"].clone()
+    }
+
+    #[test]
+    fn a_question_is_read() {
+        let review = read_value(&question()).unwrap();
+        assert_eq!(review.namespace, "shop");
+        assert!(review.request.dry_run);
+        assert_eq!(review.pod.metadata.generate_name.as_deref(), Some("web-"));
+    }
+
+    #[rstest]
+    #[case("/kind", json!("Pod"), "expected an AdmissionReview of admission.k8s.io/v1: it is \"Pod\"")]
+    #[case("/apiVersion", json!("admission.k8s.io/v1beta1"), "\"admission.k8s.io/v1beta1\"")]
+    #[case("/request", Value::Null, "it has no request")]
+    #[case("/request/uid", json!(1), "expected an AdmissionReview of admission.k8s.io/v1: ")]
+    #[case("/request/operation", json!("UPDATE"), "the creation of a Pod: it is about Update")]
+    #[case("/request/operation", json!("WATCH"), "unknown variant `WATCH`")]
+    #[case("/request/resource/resource", json!("services"), "it is about \"services\"")]
+    #[case("/request/subResource", json!("status"), "it is about \"pods\" \"status\"")]
+    #[case("/request/object", Value::Null, "there is no object")]
+    #[case("/request/object/spec/containers", json!({}), "invalid type: map")]
+    #[case("/request/namespace", Value::Null, "it has no namespace")]
+    fn what_is_no_question_about_a_pod_is_told(
+        #[case] place: &str,
+        #[case] value: Value,
+        #[case] part: &str,
+    ) {
+        let mut question = question();
+        question["request"]["subResource"] = Value::Null;
+        *question.pointer_mut(place).unwrap() = value;
+        let error = read_value(&question).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+
+    #[rstest]
+    #[case(b"")]
+    #[case(b"{}")]
+    #[case(b"[[[[")]
+    #[case(b"\xff\xfe")]
+    fn what_is_no_review_at_all_is_told(#[case] body: &[u8]) {
+        let error = read(body).unwrap_err().to_string();
+        assert!(error.starts_with("expected an AdmissionReview of "), "{error}");
+    }
+
+    #[test]
+    fn a_refusal_tells_its_reason_and_what_to_do() {
+        let message = "container web has port 20001; give it another".to_owned();
+        let response = answered(Verdict::Refuse { reason: Reason::PortTaken, message });
+        assert_eq!(response["allowed"], false);
+        assert_eq!(response["status"]["code"], 403);
+        assert_eq!(response["status"]["reason"], "PortTaken");
+        let said = "PortTaken: container web has port 20001; give it another";
+        assert_eq!(response["status"]["message"], said);
+    }
+
+    #[test]
+    fn who_is_left_out_is_warned() {
+        let message = "no Windows".to_owned();
+        let response = answered(Verdict::Skip { reason: Reason::Windows, message });
+        assert_eq!(response["allowed"], true);
+        assert_eq!(response["warnings"], json!(["Windows: no Windows"]));
+        assert_eq!(response["patch"], Value::Null);
+    }
+
+    #[test]
+    fn a_change_is_a_patch() {
+        let operations = json!([{"op": "add", "path": "/metadata/labels", "value": {}}]);
+        let patch = serde_json::from_value(operations.clone()).unwrap();
+        let warnings = vec!["look".to_owned()];
+        let response = answered(Verdict::Inject { patch, warnings, reason: Reason::Injected });
+        assert_eq!(response["patchType"], "JSONPatch");
+        assert_eq!(response["warnings"], json!(["look"]));
+        // As kube writes bytes: Go reads them as numbers, too.
+        let patch: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&patch).unwrap(), operations);
+        let response = answered(Verdict::Unchanged { reason: Reason::OptedOut });
+        assert_eq!(response["allowed"], true);
+        assert!(response.get("patch").is_none() && response.get("warnings").is_none());
+    }
+}

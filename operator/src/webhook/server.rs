@@ -1,0 +1,225 @@
+//! HTTPS for API servers: HTTP/2, or HTTP/1.1. Who connects is not asked who it is, so that all that
+//! one can take up is bounded.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Body, Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, error, info, warn};
+
+/// Where reviews are posted.
+pub const PATH: &str = "/inject";
+
+/// Largest body in bytes: an object of etcd's largest size, twice (the old one is there too), as JSON.
+pub const MAX_BODY: usize = 3 << 20;
+
+/// Most connections at once. Further ones wait in the system's queue.
+const CONNECTIONS: usize = 256;
+
+/// Most requests at once of one connection.
+const STREAMS: u32 = 100;
+
+/// Most that all bodies take up at once, in KiB.
+const BODIES: usize = 64 << 10;
+
+/// Largest head of a request in bytes.
+const MAX_HEAD: usize = 16 << 10;
+
+/// How long a handshake, a head or a body may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a request may take, as an API server waits at most.
+const LONGEST: Duration = Duration::from_secs(30);
+
+/// How long a connection lasts. Then its requests are finished, and others go by another one.
+const LIFE: Duration = Duration::from_secs(300);
+
+/// How long connections are taken after it was told to end: until then it is known that this is no
+/// endpoint of the Service any more.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// How long what is under way may take after that.
+const FINISH: Duration = Duration::from_secs(10);
+
+/// How long no connection is accepted after accepting failed.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// An answer.
+pub type Reply = Response<Full<Bytes>>;
+
+/// Serves `answer` at [`PATH`] until `stop`, and for a few seconds after.
+pub async fn serve<A, F>(
+    listener: TcpListener,
+    tls: TlsAcceptor,
+    answer: A,
+    stop: CancellationToken,
+) where
+    A: Fn(Bytes) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let service = Arc::new(Service { answer, bodies: Semaphore::new(BODIES) });
+    let closing = CancellationToken::new();
+    let mut connections = JoinSet::new();
+    let mut failing = false;
+    let mut lingered = std::pin::pin!(async {
+        stop.cancelled().await;
+        sleep(LINGER).await;
+    });
+    loop {
+        tokio::select! {
+            biased;
+            () = &mut lingered => break,
+            Some(ended) = connections.join_next() => tell(ended),
+            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
+                Ok((stream, _)) => {
+                    failing = false;
+                    let service = Arc::clone(&service);
+                    connections.spawn(connection(stream, tls.clone(), service, closing.clone()));
+                }
+                Err(error) => {
+                    if !std::mem::replace(&mut failing, true) {
+                        warn!(%error, "cannot accept connections: trying on");
+                    }
+                    sleep(PAUSE).await;
+                }
+            },
+        }
+    }
+    drop(listener);
+    closing.cancel();
+    let all = async { while connections.join_next().await.map(tell).is_some() {} };
+    if timeout(FINISH, all).await.is_err() {
+        warn!(after = ?FINISH, "not all reviews were answered: they are not waited for any longer");
+    }
+    info!("the webhook is closed");
+}
+
+fn tell(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(error) = ended {
+        error!(%error, "a connection failed: this is a defect of the operator");
+    }
+}
+
+async fn connection<A, F>(
+    stream: TcpStream,
+    tls: TlsAcceptor,
+    service: Arc<Service<A>>,
+    closing: CancellationToken,
+) where
+    A: Fn(Bytes) -> F + Send + Sync + 'static,
+    F: Future<Output = Reply> + Send + 'static,
+{
+    let stream = match timeout(PATIENCE, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => {
+            // Also of probes that only connect.
+            debug!(%error, "a TLS handshake failed");
+            return;
+        }
+        Err(_) => return,
+    };
+    let service = service_fn(move |request: Request<Incoming>| {
+        let service = Arc::clone(&service);
+        async move { Ok::<_, Infallible>(service.answer(request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(MAX_HEAD as u32)
+        .keep_alive_interval(Some(4 * PATIENCE))
+        .keep_alive_timeout(PATIENCE);
+    let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    // An error is the client's: it went away, or did not speak HTTP and was told so.
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        _ = timeout(LIFE, closing.cancelled()) => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = timeout(LONGEST, connection).await;
+}
+
+struct Service<A> {
+    answer: A,
+    /// KiB that bodies may take up yet.
+    bodies: Semaphore,
+}
+
+impl<A, F> Service<A>
+where
+    A: Fn(Bytes) -> F,
+    F: Future<Output = Reply>,
+{
+    async fn answer(&self, request: Request<Incoming>) -> Reply {
+        if request.uri().path() != PATH {
+            return text(StatusCode::NOT_FOUND, "not found");
+        }
+        if request.method() != Method::POST {
+            let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only POST");
+            reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+            return reply;
+        }
+        timeout(LONGEST, self.review(request.into_body()))
+            .await
+            .unwrap_or_else(|_| text(StatusCode::GATEWAY_TIMEOUT, "it took too long"))
+    }
+
+    async fn review(&self, body: Incoming) -> Reply {
+        let too_large = || {
+            let limit = MAX_BODY >> 20;
+            text(StatusCode::PAYLOAD_TOO_LARGE, format!("a review may have {limit} MiB at most"))
+        };
+        // As large as it is said to be, or as it may be.
+        let size = body.size_hint().upper().unwrap_or(MAX_BODY as u64);
+        let Some(size) = usize::try_from(size).ok().filter(|size| *size <= MAX_BODY) else {
+            return too_large();
+        };
+        let room = u32::try_from(size >> 10).unwrap_or(u32::MAX).saturating_add(1);
+        let Ok(_room) = self.bodies.acquire_many(room).await else {
+            return text(StatusCode::SERVICE_UNAVAILABLE, "stopping");
+        };
+        match timeout(PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
+            Ok(Ok(body)) => (self.answer)(body.to_bytes()).await,
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => too_large(),
+            Ok(Err(error)) => {
+                text(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}"))
+            }
+            Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
+        }
+    }
+}
+
+/// An answer that is a line of text.
+pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
+    reply(status, "text/plain; charset=utf-8", line.into() + "\n")
+}
+
+/// An answer that is an object.
+pub fn json(body: Vec<u8>) -> Reply {
+    reply(StatusCode::OK, "application/json", body)
+}
+
+fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
+    let mut response = Response::new(Full::new(body.into()));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+#[cfg(test)]
+mod tests;

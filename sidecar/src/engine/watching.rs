@@ -1,0 +1,113 @@
+//! Whom we watch: who asked us to tell the others if it falls silent, and did not say yet that it
+//! goes.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mainline::Id;
+
+use super::node::{Engine, Timer};
+use super::probes::Tell;
+use crate::krpc::Contact;
+
+/// Most nodes that we watch; others are sent to somebody else.
+const MAX_WATCHED: usize = 32;
+/// Who is heard every second is asked whether it is there after this.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// How often it is asked before it is dead.
+const TRIES: u8 = 3;
+
+#[derive(Debug)]
+struct Watched {
+    id: Id,
+    heard: Instant,
+}
+
+/// The nodes that we watch.
+#[derive(Debug, Default)]
+pub(super) struct Watching {
+    watched: HashMap<SocketAddr, Watched>,
+    /// A look at them is due.
+    timer: bool,
+}
+
+impl Watching {
+    pub(super) fn heard(&mut self, addr: &SocketAddr, now: Instant) {
+        if let Some(watched) = self.watched.get_mut(addr) {
+            watched.heard = now;
+        }
+    }
+
+    pub(super) fn forget(&mut self, addr: &SocketAddr) {
+        self.watched.remove(addr);
+    }
+
+    fn is_full(&self) -> bool {
+        self.watched.len() >= MAX_WATCHED
+    }
+
+    /// Takes out those that were silent too long.
+    fn take_silent(&mut self, now: Instant) -> Vec<Contact> {
+        self.watched
+            .extract_if(|_, watched| now.duration_since(watched.heard) >= SILENCE)
+            .map(|(addr, watched)| Contact { id: watched.id, addr })
+            .collect()
+    }
+
+    fn next_look(&self) -> Option<Instant> {
+        self.watched.values().map(|watched| watched.heard + SILENCE).min()
+    }
+}
+
+impl Engine {
+    /// A node asks to be watched, or to be watched no more. Returns whether we watch it.
+    pub(super) fn on_watch(&mut self, from: Contact, watch: bool, now: Instant) -> bool {
+        if !watch || self.draining {
+            self.watching.forget(&from.addr);
+            return false;
+        }
+        let node = self.table(&from.addr).get(&from.id);
+        let Some(node) = node.filter(|node| node.contact == from && node.ours) else {
+            return false;
+        };
+        let proven = node.round_trip.is_some();
+        if self.watching.is_full() && !self.watching.watched.contains_key(&from.addr) {
+            // Who answered before goes before whoever may be nobody.
+            let unproven = |addr: &SocketAddr, watched: &Watched| {
+                let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
+                table.get(&watched.id).is_none_or(|node| node.round_trip.is_none())
+            };
+            let mut watched = self.watching.watched.iter();
+            let nobody = watched.find(|(addr, watched)| unproven(addr, watched));
+            let Some(nobody) = nobody.map(|(addr, _)| *addr).filter(|_| proven) else {
+                return false;
+            };
+            self.watching.forget(&nobody);
+        }
+        self.watching.watched.insert(from.addr, Watched { id: from.id, heard: now });
+        if !proven {
+            self.ping(from, now);
+        }
+        if !std::mem::replace(&mut self.watching.timer, true) {
+            self.set_timer(now + SILENCE, Timer::Watching);
+        }
+        true
+    }
+
+    /// Asks the silent ones whether they are there.
+    pub(super) fn look_at_watched(&mut self, now: Instant) {
+        for silent in self.watching.take_silent(now) {
+            // Who never answered may be nobody: anyone can ask in another's name.
+            let node = self.table(&silent.addr).get(&silent.id);
+            if node.is_some_and(|node| node.round_trip.is_some()) {
+                self.probe(silent.addr, TRIES, Tell::Always, now);
+            }
+        }
+        let next = self.watching.next_look();
+        self.watching.timer = next.is_some();
+        if let Some(next) = next {
+            self.set_timer(next, Timer::Watching);
+        }
+    }
+}

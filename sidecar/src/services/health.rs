@@ -1,0 +1,77 @@
+//! Whether something answers, from one try to the next.
+
+/// How a try ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It answered, and well.
+    Yes,
+    /// It refused, or said no.
+    No,
+    /// Neither: at an address of this host a connection that takes too long tells of a service with
+    /// more to do than it can, not of one that has ended.
+    Undecided,
+}
+
+/// What the tries so far tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Health {
+    /// It has never answered.
+    Unknown,
+    /// It answered when last tried.
+    Up,
+    /// It answered before, and said no when last tried: once may be a restart in place.
+    Failing,
+    /// It answered once, and then said no twice in a row.
+    Down,
+}
+
+impl Health {
+    /// What one more try tells.
+    pub(super) fn after(self, outcome: Outcome) -> Self {
+        match (self, outcome) {
+            (_, Outcome::Yes) | (Self::Failing, Outcome::Undecided) => Self::Up,
+            (Self::Up, Outcome::No) => Self::Failing,
+            (Self::Failing, Outcome::No) => Self::Down,
+            (same, _) => same,
+        }
+    }
+
+    /// Whether it counts as there.
+    pub(super) fn is_up(self) -> bool {
+        matches!(self, Self::Up | Self::Failing)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    /// Tries as letters: yes, no, undecided.
+    #[rstest]
+    #[case("", Health::Unknown)]
+    #[case("nnnn", Health::Unknown)]
+    #[case("u", Health::Unknown)]
+    #[case("y", Health::Up)]
+    #[case("nny", Health::Up)]
+    #[case("yn", Health::Failing)]
+    #[case("ynn", Health::Down)]
+    #[case("ynyn", Health::Failing)]
+    #[case("ynunu", Health::Up)]
+    #[case("yuuu", Health::Up)]
+    #[case("ynnnnu", Health::Down)]
+    #[case("ynny", Health::Up)]
+    #[case("ynnyn", Health::Failing)]
+    #[case("ynnynn", Health::Down)]
+    fn tries_tell(#[case] tries: &str, #[case] health: Health) {
+        let outcome = |letter| match letter {
+            'y' => Outcome::Yes,
+            'n' => Outcome::No,
+            _ => Outcome::Undecided,
+        };
+        let told = tries.chars().map(outcome).fold(Health::Unknown, Health::after);
+        assert_eq!(told, health);
+        assert_eq!(told.is_up(), matches!(health, Health::Up | Health::Failing));
+    }
+}

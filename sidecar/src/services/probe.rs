@@ -1,0 +1,170 @@
+//! Asks a port or a URL once: for a second at most, and without a task that outlives it.
+
+use std::fmt::Display;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Empty;
+use hyper::header::{ACCEPT, HOST, USER_AGENT};
+use hyper::{Request, StatusCode};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::health::Outcome;
+use super::ready_when::{Question, ReadyWhen};
+use crate::http::outgoing;
+
+/// How long an answer may take.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Whether something takes connections at an address of this host.
+pub(super) async fn port(address: SocketAddr) -> Outcome {
+    match timeout(PATIENCE, TcpStream::connect(address)).await {
+        Ok(Ok(_)) => Outcome::Yes,
+        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Outcome::No,
+        // Not the service's doing: a network that is not up yet, say, or too many open files.
+        Ok(Err(_)) => Outcome::Undecided,
+        // Its queue is full: it is busy.
+        Err(_) => Outcome::Undecided,
+    }
+}
+
+/// Asks a URL.
+///
+/// # Errors
+/// When it does not say yes: what it says.
+pub(super) async fn url(asked: &ReadyWhen) -> Result<(), String> {
+    let answer = async {
+        match &asked.question {
+            Question::Connects => connects(asked).await,
+            Question::Answers(path) => match get(asked, path).await {
+                Ok(status) if status.is_success() || status.is_redirection() => Ok(()),
+                Ok(status) => Err(format!("{asked} answers {status}")),
+                Err(error) => Err(failed(asked, &error)),
+            },
+        }
+    };
+    match timeout(PATIENCE, answer).await {
+        Ok(answer) => answer,
+        Err(_) => Err(failed(asked, &format!("no answer in {PATIENCE:?}"))),
+    }
+}
+
+async fn connects(asked: &ReadyWhen) -> Result<(), String> {
+    let connected = TcpStream::connect((&*asked.host, asked.port)).await;
+    connected.map(drop).map_err(|error| failed(asked, &error))
+}
+
+async fn get(
+    asked: &ReadyWhen,
+    path: &str,
+) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut sender, connection) = outgoing::open(&asked.host, asked.port).await?;
+    let v6 = asked.host.contains(':');
+    let host = if v6 { format!("[{}]", asked.host) } else { asked.host.clone() };
+    let request = Request::get(path)
+        .header(HOST, format!("{host}:{}", asked.port))
+        .header(USER_AGENT, concat!("grape/", env!("CARGO_PKG_VERSION")))
+        .header(ACCEPT, "*/*")
+        .body(Empty::<Bytes>::new())?;
+    let mut answer = std::pin::pin!(sender.send_request(request));
+    let answer = tokio::select! {
+        biased;
+        answer = &mut answer => answer?,
+        // The answer may have come with the connection's end.
+        _ = connection => answer.await?,
+    };
+    Ok(answer.status())
+}
+
+fn failed(asked: &ReadyWhen, error: &dyn Display) -> String {
+    format!("{asked}: {error}")
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_port_answers_or_refuses() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        assert_eq!(port(address).await, Outcome::Yes);
+        drop(listener);
+        assert_eq!(port(address).await, Outcome::No);
+    }
+
+    #[tokio::test]
+    async fn a_service_that_accepts_nothing_is_busy_and_not_gone() {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listener = socket.listen(1).unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        while let Ok(Ok(stream)) =
+            timeout(Duration::from_millis(100), TcpStream::connect(address)).await
+        {
+            waiting.push(stream);
+        }
+        assert_eq!(port(address).await, Outcome::Undecided);
+    }
+
+    #[rstest]
+    #[case("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", Ok(()))]
+    #[case("HTTP/1.1 204 No Content\r\n\r\n", Ok(()))]
+    #[case("HTTP/1.0 200 OK\r\n\r\n", Ok(()))]
+    #[case("HTTP/1.1 302 Found\r\nLocation: /other\r\nConnection: close\r\n\r\n", Ok(()))]
+    #[case("HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\nnever whole", Ok(()))]
+    #[case("HTTP/1.1 404 Not Found\r\n\r\n", Err("answers 404 Not Found"))]
+    #[case("HTTP/1.1 503 Service Unavailable\r\n\r\n", Err("answers 503 Service Unavailable"))]
+    #[case("SSH-2.0\r\n", Err("invalid HTTP version parsed"))]
+    #[case("", Err("connection closed before message completed"))]
+    #[tokio::test]
+    async fn a_url_says_yes_by_its_status(
+        #[case] answer: &'static str,
+        #[case] told: Result<(), &str>,
+    ) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let asked = format!("http://{}/healthz?a=b", listener.local_addr().unwrap());
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                assert_ne!(stream.read_buf(&mut request).await.unwrap(), 0);
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            String::from_utf8(request).unwrap().to_ascii_lowercase()
+        });
+        let got = url(&asked.parse().unwrap()).await;
+        match told {
+            Ok(()) => assert_eq!(got, Ok(())),
+            Err(part) => {
+                let error = got.unwrap_err();
+                assert!(error.starts_with(&asked) && error.contains(part), "{error}");
+            }
+        }
+        let request = server.await.unwrap();
+        assert!(request.starts_with("get /healthz?a=b http/1.1\r\n"), "{request}");
+        assert!(request.contains("\r\nhost: 127.0.0.1:"), "{request}");
+    }
+
+    #[rstest]
+    #[tokio::test]
+    async fn silence_is_no(#[values("http", "https", "tcp")] scheme: &str) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let asked: ReadyWhen =
+            format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap();
+        // The system takes the connection; a URL of http wants an answer too.
+        let told = url(&asked).await;
+        assert_eq!(told.is_ok(), scheme != "http", "{told:?}");
+        drop(listener);
+        let error = url(&asked).await.unwrap_err();
+        assert!(error.to_lowercase().contains("refused"), "{error}");
+    }
+}

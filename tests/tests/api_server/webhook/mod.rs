@@ -1,0 +1,7 @@
+//! Pods that ask for a Grape, at a real API server that asks our operator. No pod runs.
+
+mod again;
+mod away;
+mod certificates;
+mod pods;
+mod scene;

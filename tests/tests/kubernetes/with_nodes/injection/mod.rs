@@ -1,0 +1,13 @@
+//! Unchanged Node.js services in pods that have a Grape by one label: `stage::Stage`.
+
+mod announced;
+mod broadcast;
+mod calls;
+mod command;
+mod deaths;
+mod exchange;
+mod job;
+mod offers;
+mod prices;
+mod rolling_update;
+mod stage;

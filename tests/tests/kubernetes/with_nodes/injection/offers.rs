@@ -1,0 +1,27 @@
+//! Traders in four pods, who all announce `common`, and each a name of its own.
+
+use grape_tests::kubernetes::Operator;
+use grape_tests::scenarios::offers::{self, NAMES};
+use serde_json::json;
+
+use super::stage::{Service, Stage};
+
+#[tokio::test]
+async fn an_offer_is_made_accepted_and_closed() {
+    let operator = Operator::shared().await.unwrap();
+    let stage = Stage::new(&operator, "offers").await;
+    for (number, name) in NAMES.iter().enumerate() {
+        stage.start(name, number % 2, "trader.js", json!({})).await;
+    }
+    let owns = NAMES.map(|name| format!("trader:{name}"));
+    let names: Vec<_> = ["common"].into_iter().chain(owns.iter().map(String::as_str)).collect();
+    let mut watcher = stage.watch("watcher", 0, &names).await;
+    let mut traders = Vec::new();
+    for name in NAMES {
+        traders.push(stage.announced(name).await);
+    }
+    // Clients keep what they looked up for ten seconds, so they may only start then.
+    let peers: Vec<_> = traders.iter().map(Service::peer).collect();
+    watcher.until("common", &peers).await;
+    offers::accepted_and_closed(&mut traders).await.unwrap();
+}

@@ -1,0 +1,85 @@
+//! A service of ten pods that is changed under constant calls.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use grape_tests::figure;
+use grape_tests::kubernetes::{Operator, service_pod};
+use grape_tests::programs::Talks;
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Api, Patch, PatchParams, PostParams};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::super::pods;
+use super::stage::{GRAPE, LABEL, PORT, Service, Stage, ZONES};
+
+const PODS: usize = 10;
+
+#[tokio::test]
+async fn no_call_fails_while_ten_pods_are_replaced() {
+    let operator = Operator::shared().await.unwrap();
+    let stage = Stage::new(&operator, "rolling").await;
+    let client = operator.cluster().client();
+    let deployments: Api<Deployment> = Api::namespaced(client, stage.cluster.namespace());
+    let made = serde_json::from_value(deployment()).unwrap();
+    deployments.create(&PostParams::default(), &made).await.unwrap();
+    rolled_out(&stage).await;
+    let mut callers = Vec::new();
+    for (zone, name) in ["caller-1", "caller-2"].into_iter().enumerate() {
+        stage.start(name, zone, "caller.js", json!({"name": "rpc_test"})).await;
+        callers.push(stage.ready(name).await);
+    }
+    for caller in &mut callers {
+        caller.event("second").await.unwrap();
+    }
+
+    let begun = Instant::now();
+    let change = json!({"spec": {"template": {"metadata": {"annotations": {"changed": "yes"}}}}});
+    deployments.patch("rpc", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    rolled_out(&stage).await;
+    let took = begun.elapsed();
+    figure::took("a Deployment of ten pods, replaced", took);
+    for (number, caller) in callers.iter_mut().enumerate() {
+        flawless(number, caller, took).await;
+    }
+}
+
+/// Waits until all its pods are new ones, and the old ones gone.
+async fn rolled_out(stage: &Stage<'_>) {
+    stage.kubectl(&["rollout", "status", "deployment/rpc", "--timeout=3m"]);
+    pods::ready(stage.cluster.pods(), "app=rpc", PODS).await;
+}
+
+/// What a caller has told of all its calls, up to now.
+async fn flawless(number: usize, caller: &mut Service, during: Duration) {
+    let (mut calls, mut slowest, mut by) = (0, 0, BTreeSet::new());
+    for _ in 0..during.as_secs() + 2 {
+        let second = caller.event("second").await.unwrap();
+        assert_eq!(second["failures"], json!([]), "{second}");
+        calls += second["calls"].as_u64().unwrap();
+        slowest = slowest.max(second["slowest"].as_u64().unwrap());
+        by.extend(second["services"].as_object().unwrap().keys().cloned());
+    }
+    assert!(calls > during.as_secs() * 10, "only {calls} calls in {during:?}");
+    figure::tell(&format!("caller {number}: {calls} calls, none failed, slowest {slowest} ms"));
+}
+
+fn deployment() -> Value {
+    let argument = json!({"grape": GRAPE, "name": "rpc_test", "port": PORT});
+    let mut pod = service_pod::node_js("rpc", ZONES[0], "rpc_server.js", &argument);
+    pod["metadata"].as_object_mut().unwrap().remove("name");
+    pod["metadata"]["labels"][LABEL] = "market".into();
+    let spec = pod["spec"].as_object_mut().unwrap();
+    spec.remove("nodeSelector");
+    spec.remove("terminationGracePeriodSeconds");
+    spec.insert("restartPolicy".to_owned(), "Always".into());
+    json!({
+        "metadata": {"name": "rpc"},
+        "spec": {
+            "replicas": PODS,
+            "selector": {"matchLabels": {"app": "rpc"}},
+            "template": pod,
+        },
+    })
+}
