@@ -1,13 +1,15 @@
 //! What a cluster has on this machine: all of it must be gone when it is down.
 
-use std::collections::BTreeSet;
-use std::fs;
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 
 /// What a running cluster has that does not bear its name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Unnamed {
-    networks: BTreeSet<PathBuf>,
+    /// Held open, lest the kernel give a namespace's number to a pod of another cluster meanwhile.
+    networks: BTreeMap<PathBuf, File>,
     link: Option<String>,
 }
 
@@ -23,10 +25,12 @@ pub(crate) fn unnamed(name: &str) -> Unnamed {
     for record in entries(&place(name).join("pids")) {
         let text = fs::read_to_string(record).unwrap_or_default();
         let pid = text.split_whitespace().next().unwrap_or_default();
-        if let Ok(network) = fs::read_link(format!("/proc/{pid}/ns/net"))
+        let namespace = PathBuf::from(format!("/proc/{pid}/ns/net"));
+        if let Ok(held) = File::open(&namespace)
+            && let Ok(network) = fs::read_link(format!("/proc/self/fd/{}", held.as_raw_fd()))
             && network != own
         {
-            found.networks.insert(network);
+            found.networks.insert(network, held);
         }
     }
     let index = fs::read_to_string(place(name).join("index")).ok();
@@ -61,7 +65,9 @@ pub(crate) fn left(name: &str, unnamed: &Unnamed) -> Vec<String> {
         if fs::read(process.join("mountinfo")).is_ok_and(|mounts| contains(&mounts, &own)) {
             left.push(format!("mounts of {}", process.display()));
         }
-        if fs::read_link(process.join("ns/net")).is_ok_and(|net| unnamed.networks.contains(&net)) {
+        if fs::read_link(process.join("ns/net"))
+            .is_ok_and(|net| unnamed.networks.contains_key(&net))
+        {
             left.push(format!("the network of {}", process.display()));
         }
     }
