@@ -130,7 +130,13 @@ pub(super) fn rows(figures: &[Figures], costs: &[Cost]) -> Vec<Row> {
         let (n, found) = (of.grapes, of.found_percent);
         match of.phase {
             REST_PHASE => {
-                row(n, "packets at rest", Some(of.packets), "/s", Goal::AtMost(10.0));
+                row(
+                    n,
+                    "packets sent at rest, with services",
+                    Some(of.packets),
+                    "/s",
+                    Goal::AtMost(10.0),
+                );
             }
             LOOKUPS_PHASE => {
                 row(n, "peers found", found, "%", Goal::AtLeast(100.0));
@@ -161,6 +167,7 @@ pub(super) fn rows(figures: &[Figures], costs: &[Cost]) -> Vec<Row> {
     let mut fresh = figures.iter().filter(|of| of.phase == LOOKUPS_PHASE);
     if let (Some(least), Some(most)) = (fresh.next(), fresh.next_back()) {
         let logs = (most.grapes as f64).ln() / (least.grapes as f64).ln();
+        let logs = (logs * 100.0).round() / 100.0;
         let growth = |of: fn(&Figures) -> Option<f64>| Some(of(most)? / of(least)?);
         for (what, growth) in
             [("hops", growth(|of| of.hops)), ("queries of a lookup", growth(|of| of.queries))]
