@@ -6,6 +6,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use grape_operator::cli::{self, Cli};
 
+// In images. That of glibc is good enough where that is what there is.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     match cli::run(Cli::parse()).await {

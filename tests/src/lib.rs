@@ -17,12 +17,15 @@
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
 //! | [`kubernetes`] | a real API server, and a real cluster |
+//! | [`histogram`] | Prometheus' histograms, read |
+//! | [`results`] | what a measurement came to, beside its goal |
 //! | [`figure`] | what was measured, told |
 //! | [`wait`] | until something holds |
 
 pub mod binaries;
 pub mod figure;
 pub mod grape;
+pub mod histogram;
 pub mod http;
 pub mod items;
 pub mod kubernetes;
@@ -35,6 +38,7 @@ pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod results;
 pub mod scenarios;
 pub mod simulation;
 pub mod wait;

@@ -8,11 +8,11 @@ use crate::grape::{Options, Seat};
 use crate::process::Process;
 use crate::programs;
 
-/// Starts one, and waits until it listens. Returns its process and its node id.
+/// Starts one, and waits for nothing.
 ///
 /// # Errors
-/// When it does not start.
-pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> {
+/// When Node.js or the packages cannot be had.
+pub fn spawn(seat: &Seat, options: &Options) -> Result<Process> {
     let bootstrap: Vec<String> =
         options.bootstrap.iter().map(|port| format!("127.0.0.1:{port}")).collect();
     let mut given = json!({
@@ -26,7 +26,15 @@ pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> 
         given["dht_peer_maxAge"] = json!(u64::try_from(age.as_millis())?);
     }
     let name = format!("npm's Grape at DHT port {}", seat.dht.number());
-    let mut process = programs::node(&name, "grape.js", &json!([given]))?;
+    programs::node(&name, "grape.js", &json!([given]))
+}
+
+/// Starts one, and waits until it listens. Returns its process and its node id.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> {
+    let mut process = spawn(seat, options)?;
     let started = programs::event(&mut process, "listening").await?;
     let id = started["grapes"][0]["id"].as_str().map(str::to_owned);
     Ok((process, id.with_context(|| format!("it told {started}"))?))

@@ -13,11 +13,11 @@ use crate::http::{self, Request};
 use crate::process::Process;
 use crate::wait;
 
-/// Starts one, and waits until its API answers. Returns its process and its node id.
+/// Starts one, and waits for nothing.
 ///
 /// # Errors
-/// When it does not start.
-pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> {
+/// When the binary is missing, or cannot be started.
+pub fn spawn(seat: &Seat, options: &Options) -> Result<Process> {
     let mut command = Command::new(binary()?);
     let bootstrap: Vec<String> =
         options.bootstrap.iter().map(|port| format!("127.0.0.1:{port}")).collect();
@@ -31,8 +31,20 @@ pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> 
         command.args(["--dpa", &age.as_millis().to_string()]);
     }
     command.args(&options.flags);
-    let name = format!("our Grape at DHT port {}", seat.dht.number());
-    let mut process = Process::start(&name, &mut command)?;
+    Process::start(name(seat), &mut command)
+}
+
+fn name(seat: &Seat) -> String {
+    format!("our Grape at DHT port {}", seat.dht.number())
+}
+
+/// Starts one, and waits until its API answers. Returns its process and its node id.
+///
+/// # Errors
+/// When it does not start.
+pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> {
+    let mut process = spawn(seat, options)?;
+    let name = name(seat);
     let api = SocketAddr::from((Ipv4Addr::LOCALHOST, seat.api.number()));
     let what = format!("{name} answers /healthz");
     let healthy = wait::until(&what, async || {

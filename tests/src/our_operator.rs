@@ -17,7 +17,7 @@
 //! ```
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -45,8 +45,21 @@ impl Operator {
     /// # Errors
     /// When it ends at once, or does not answer, with the end of its log.
     pub async fn start(kubeconfig: &Path, identity: &str, flags: &[&str]) -> Result<Self> {
+        Self::start_as(&binary()?, kubeconfig, identity, flags).await
+    }
+
+    /// The same, of another binary.
+    ///
+    /// # Errors
+    /// As with [`Operator::start`].
+    pub async fn start_as(
+        binary: &Path,
+        kubeconfig: &Path,
+        identity: &str,
+        flags: &[&str],
+    ) -> Result<Self> {
         let admin = Port::take()?;
-        let mut command = command(Some(kubeconfig))?;
+        let mut command = command(binary, Some(kubeconfig));
         command.arg(format!("--identity={identity}"));
         command.arg(format!("--admin-bind=127.0.0.1:{}", admin.number())).args(flags);
         if !flags.iter().any(|flag| flag.starts_with("--webhook-bind")) {
@@ -183,14 +196,14 @@ impl Operator {
 /// # Errors
 /// When it does not end.
 pub async fn refused(kubeconfig: Option<&Path>, flags: &[&str]) -> Result<(Option<i32>, String)> {
-    let output = command(kubeconfig)?.args(flags).kill_on_drop(true).output();
+    let output = command(&binary()?, kubeconfig).args(flags).kill_on_drop(true).output();
     let output = tokio::time::timeout(wait::DEADLINE, output).await.context("it runs")??;
     Ok((output.status.code(), String::from_utf8(output.stderr)?))
 }
 
 /// `grape-operator run` in an environment where nothing is set that it reads, but a kubeconfig.
-fn command(kubeconfig: Option<&Path>) -> Result<Command> {
-    let mut command = Command::new(binaries::find("grape-operator", "GRAPE_OPERATOR_BIN")?);
+fn command(binary: &Path, kubeconfig: Option<&Path>) -> Command {
+    let mut command = Command::new(binary);
     command.arg("run").env_clear();
     if let Some(path) = std::env::var_os("PATH") {
         command.env("PATH", path);
@@ -198,5 +211,9 @@ fn command(kubeconfig: Option<&Path>) -> Result<Command> {
     if let Some(kubeconfig) = kubeconfig {
         command.env("KUBECONFIG", kubeconfig);
     }
-    Ok(command)
+    command
+}
+
+fn binary() -> Result<PathBuf> {
+    binaries::find("grape-operator", "GRAPE_OPERATOR_BIN")
 }

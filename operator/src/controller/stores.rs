@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Pod, PodSpec, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::DeserializeGuard;
@@ -28,18 +28,19 @@ pub type Stored = DeserializeGuard<GrapeCluster>;
 /// A signal that something about a GrapeCluster has changed.
 pub type Signals = SelectAll<BoxStream<'static, ObjectRef<Stored>>>;
 
-/// Copies of what there is in one namespace, or in all.
+/// Copies of what there is in one namespace, or in all. Whether an object is as it was applied is
+/// seen by its resourceVersion: of most, the metadata is enough.
 #[derive(Clone)]
 pub struct Stores {
-    /// StatefulSets that the operator made.
+    /// StatefulSets that the operator made, without their pods' template.
     pub sets: Store<StatefulSet>,
-    /// Services that the operator made.
+    /// Services that the operator made, without their spec.
     pub services: Store<Service>,
     /// ServiceAccounts that the operator made.
     pub accounts: Store<ServiceAccount>,
-    /// PodDisruptionBudgets that the operator made.
+    /// PodDisruptionBudgets that the operator made, without their spec and status.
     pub disruptions: Store<PodDisruptionBudget>,
-    /// NetworkPolicies that the operator made.
+    /// NetworkPolicies that the operator made, without their spec.
     pub networks: Store<NetworkPolicy>,
     /// Pods of StatefulSets that the operator made; of their spec only the node's name.
     pub pods: Store<Pod>,
@@ -50,11 +51,21 @@ impl Stores {
     pub fn watch(client: &Client, namespace: Option<&str>) -> (Self, Signals) {
         let mut signals = SelectAll::new();
         let stores = Self {
-            sets: watch(client, namespace, &mut signals, |_| {}),
-            services: watch(client, namespace, &mut signals, |_| {}),
+            sets: watch(client, namespace, &mut signals, |set: &mut StatefulSet| {
+                if let Some(spec) = &mut set.spec {
+                    spec.template = PodTemplateSpec::default();
+                }
+            }),
+            services: watch(client, namespace, &mut signals, |service: &mut Service| {
+                service.spec = None;
+            }),
             accounts: watch(client, namespace, &mut signals, |_| {}),
-            disruptions: watch(client, namespace, &mut signals, |_| {}),
-            networks: watch(client, namespace, &mut signals, |_| {}),
+            disruptions: watch(client, namespace, &mut signals, |it: &mut PodDisruptionBudget| {
+                (it.spec, it.status) = (None, None);
+            }),
+            networks: watch(client, namespace, &mut signals, |policy: &mut NetworkPolicy| {
+                policy.spec = None;
+            }),
             pods: watch(client, namespace, &mut signals, |pod: &mut Pod| {
                 let node_name = pod.spec.take().and_then(|spec| spec.node_name);
                 pod.spec = Some(PodSpec { node_name, ..PodSpec::default() });

@@ -1,7 +1,11 @@
 //! AdmissionReviews (`admission.k8s.io/v1`), read and answered. Pure.
 
+use json_patch::Patch;
+use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Pod;
+use kube::core::TypeMeta;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
+use serde::Serialize;
 
 use crate::inject::{Reason, Verdict};
 
@@ -25,7 +29,7 @@ pub enum Unreadable {
 /// A question about a pod.
 #[derive(Debug)]
 pub struct Review {
-    /// What the API server asks.
+    /// What the API server asks, without the pod.
     pub request: AdmissionRequest<Pod>,
     /// The pod.
     pub pod: Pod,
@@ -38,21 +42,13 @@ pub struct Review {
 /// # Errors
 /// It is none, or not about a pod that is made.
 pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
-    let mut input = serde_json::Deserializer::from_slice(body);
-    let review: AdmissionReview<Pod> =
-        serde_path_to_error::deserialize(&mut input).map_err(|error| {
-            let (path, error) = (error.path().to_string(), error.inner().to_string());
-            if path.starts_with("request.object") {
-                Unreadable::NoPod(format!("{path}: {error}"))
-            } else {
-                Unreadable::NoReview(format!("{path}: {error}"))
-            }
-        })?;
+    // Where in it something is wrong takes time to follow: it is looked for when something is.
+    let review = serde_json::from_slice(body).or_else(|_| read_with_path(body))?;
     let (kind, version) = (&review.types.kind, &review.types.api_version);
     if (&**kind, &**version) != ("AdmissionReview", VERSION) {
         return Err(Unreadable::NoReview(format!("it is {kind:?} of {version:?}")));
     }
-    let request: AdmissionRequest<Pod> =
+    let mut request: AdmissionRequest<Pod> =
         review.try_into().map_err(|_| Unreadable::NoReview("it has no request".to_owned()))?;
     let resource = &request.resource;
     if (&*resource.group, &*resource.resource) != ("", "pods") || request.sub_resource.is_some() {
@@ -62,7 +58,7 @@ pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
     if request.operation != Operation::Create {
         return Err(Unreadable::NoPod(format!("it is about {:?}", request.operation)));
     }
-    let Some(pod) = request.object.clone() else {
+    let Some(pod) = request.object.take() else {
         return Err(Unreadable::NoPod("there is no object".to_owned()));
     };
     let named = request.namespace.clone().or_else(|| pod.metadata.namespace.clone());
@@ -72,33 +68,74 @@ pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
     Ok(Review { request, pod, namespace })
 }
 
+fn read_with_path(body: &[u8]) -> Result<AdmissionReview<Pod>, Unreadable> {
+    let mut input = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut input).map_err(|error| {
+        let (path, error) = (error.path().to_string(), error.inner().to_string());
+        if path.starts_with("request.object") {
+            Unreadable::NoPod(format!("{path}: {error}"))
+        } else {
+            Unreadable::NoReview(format!("{path}: {error}"))
+        }
+    })
+}
+
+/// An answer as it is sent.
+#[derive(Serialize)]
+struct Answer<'a> {
+    #[serde(flatten)]
+    types: &'a TypeMeta,
+    response: Response<'a>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    #[serde(flatten)]
+    verdict: &'a AdmissionResponse,
+    #[serde(flatten)]
+    change: Option<Change>,
+}
+
+/// kube would write the patch as a list of numbers, which takes three times the room.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Change {
+    patch: ByteString,
+    patch_type: &'static str,
+}
+
+impl Change {
+    fn of(patch: &Patch) -> serde_json::Result<Self> {
+        Ok(Self { patch: ByteString(serde_json::to_vec(patch)?), patch_type: "JSONPatch" })
+    }
+}
+
 /// Answers a question.
 ///
 /// # Errors
 /// The answer cannot be written, which is a defect.
 pub fn answer(review: &Review, verdict: Verdict) -> serde_json::Result<Vec<u8>> {
     let mut response = AdmissionResponse::from(&review.request);
-    let response = match verdict {
-        Verdict::Unchanged { .. } => response,
+    let mut change = None;
+    match verdict {
+        Verdict::Unchanged { .. } => {}
         Verdict::Inject { patch, warnings, .. } => {
             response.warnings = (!warnings.is_empty()).then_some(warnings);
-            response.with_patch(patch).map_err(|error| {
-                <serde_json::Error as serde::ser::Error>::custom(error.to_string())
-            })?
+            change = Some(Change::of(&patch)?);
         }
         Verdict::Skip { reason, message } => {
             response.warnings = Some(vec![said(reason, &message)]);
-            response
         }
         Verdict::Refuse { reason, message } => {
             response = response.deny(said(reason, &message));
             response.result.code = FORBIDDEN;
             // What `kubectl` shows between brackets.
             response.result.reason = reason.to_string();
-            response
         }
-    };
-    serde_json::to_vec(&response.into_review())
+    }
+    let types = &response.types;
+    serde_json::to_vec(&Answer { types, response: Response { verdict: &response, change } })
 }
 
 fn said(reason: Reason, message: &str) -> String {
@@ -213,9 +250,8 @@ mod tests {
         let response = answered(Verdict::Inject { patch, warnings, reason: Reason::Injected });
         assert_eq!(response["patchType"], "JSONPatch");
         assert_eq!(response["warnings"], json!(["look"]));
-        // As kube writes bytes: Go reads them as numbers, too.
-        let patch: Vec<u8> = serde_json::from_value(response["patch"].clone()).unwrap();
-        assert_eq!(serde_json::from_slice::<Value>(&patch).unwrap(), operations);
+        let patch: ByteString = serde_json::from_value(response["patch"].clone()).unwrap();
+        assert_eq!(serde_json::from_slice::<Value>(&patch.0).unwrap(), operations);
         let response = answered(Verdict::Unchanged { reason: Reason::OptedOut });
         assert_eq!(response["allowed"], true);
         assert!(response.get("patch").is_none() && response.get("warnings").is_none());

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use lru::LruCache;
 
 use super::holders::Holders;
@@ -48,7 +49,7 @@ pub(super) struct Due {
 /// room, and ends, first.
 #[derive(Debug)]
 pub(super) struct Announces {
-    services: LruCache<Service, Announce>,
+    services: LruCache<Service, Announce, RandomState>,
     max_age: Duration,
     max_services: usize,
     /// When somebody last said that it took us for dead.
@@ -58,7 +59,7 @@ pub(super) struct Announces {
 impl Announces {
     pub(super) fn new(max_services: usize, max_age: Duration) -> Self {
         Self {
-            services: LruCache::unbounded(),
+            services: LruCache::unbounded_with_hasher(RandomState::new()),
             max_age,
             max_services: max_services.max(1),
             believed_dead: None,

@@ -12,7 +12,7 @@ use crate::krpc::Contact;
 
 /// A token is used for this long without asking for a new one: nodes believe theirs for five
 /// minutes at least.
-const TOKENS_LAST: Duration = Duration::from_secs(240);
+pub(super) const TOKENS_LAST: Duration = Duration::from_secs(240);
 /// Most that are remembered: the closest of now, and those that were before.
 const CAPACITY: usize = 4 * K;
 

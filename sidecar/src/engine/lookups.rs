@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use indexmap::IndexMap;
 use lru::LruCache;
 
@@ -17,7 +18,7 @@ const FRESH: Duration = Duration::from_secs(5);
 const SHARE: u32 = 8;
 
 /// Peers with what is known of each.
-pub(super) type Found = IndexMap<SocketAddr, Belief>;
+pub(super) type Found = IndexMap<SocketAddr, Belief, RandomState>;
 
 #[derive(Debug)]
 struct Lookup {
@@ -39,7 +40,7 @@ pub(super) enum Age {
 /// The lookups that are kept, least recently used out first.
 #[derive(Debug)]
 pub(super) struct Lookups {
-    kept: LruCache<Name, Lookup>,
+    kept: LruCache<Name, Lookup, RandomState>,
     max_names: usize,
     max_age: Duration,
     fresh: Duration,
@@ -48,7 +49,8 @@ pub(super) struct Lookups {
 impl Lookups {
     pub(super) fn new(max_names: usize, max_age: Duration) -> Self {
         let fresh = FRESH.min(max_age / SHARE);
-        Self { kept: LruCache::unbounded(), max_names: max_names.max(1), max_age, fresh }
+        let kept = LruCache::unbounded_with_hasher(RandomState::new());
+        Self { kept, max_names: max_names.max(1), max_age, fresh }
     }
 
     /// Until when a peer is believed that was told of just now with this time to live.
@@ -146,7 +148,7 @@ mod tests {
         let now = crate::clock::now();
         let mut lookups = Lookups::new(2, Duration::from_secs(120));
         assert_eq!(lookups.age(b"n", now), Age::Stale);
-        lookups.replace(&b"n".as_slice().into(), Found::new(), now);
+        lookups.replace(&b"n".as_slice().into(), Found::default(), now);
         assert_eq!(lookups.age(b"n", now), Age::Fresh);
         assert_eq!(lookups.age(b"n", now + FRESH / 2), Age::Due);
         assert_eq!(lookups.age(b"n", now + FRESH), Age::Stale);
@@ -166,7 +168,7 @@ mod tests {
         let name: Name = b"n".as_slice().into();
         lookups.replace(
             &name,
-            Found::from([(addr, Belief { until: now + ms(70), node_port: None })]),
+            Found::from_iter([(addr, Belief { until: now + ms(70), node_port: None })]),
             now,
         );
         assert_eq!(lookups.peers(b"n", now + ms(69)).count(), 1);

@@ -12,6 +12,8 @@
 //! | `serve.rs` | answers to other nodes |
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
+//! | `timers.rs` | what is due when |
+//! | `everybody.rs` | networks so small that no walk is needed to know who is in them |
 //! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
 //! | `heartbeats.rs` | nodes that we ask to watch us while we have announces |
 //! | `watching.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
@@ -27,6 +29,7 @@ mod allowance;
 mod announces;
 mod dated;
 mod distance;
+mod everybody;
 mod heartbeats;
 mod holders;
 mod item;
@@ -45,6 +48,7 @@ mod status;
 mod steps;
 mod store;
 mod suspects;
+mod timers;
 mod tokens;
 mod tombstones;
 mod transactions;

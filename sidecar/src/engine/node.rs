@@ -1,10 +1,10 @@
 //! The engine's parts, and how datagrams and time go through them.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use mainline::Id;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
@@ -23,6 +23,7 @@ use super::status::{QUERY_METHODS, Stats};
 use super::steps::{Running, Subject, Then};
 use super::store::Store;
 use super::suspects::{Suspects, Verdict};
+use super::timers::{Timer, Timers};
 use super::tokens::Tokens;
 use super::tombstones::Tombstones;
 use super::transactions::{Pending, Purpose, Transactions};
@@ -43,26 +44,6 @@ const TRIES: u8 = 4;
 /// Errors that are remembered for the status.
 const ERRORS: usize = 10;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Timer {
-    /// An answer takes longer than others should wait for.
-    Patience(u32),
-    /// An answer will not come.
-    Lost(u32),
-    /// A walk has taken as long as anybody waits for it.
-    WalkEnds(u64),
-    /// Services are to be stored again.
-    StoreAgain,
-    /// See `upkeep.rs`.
-    Upkeep,
-    /// A node that we watch may have been silent too long.
-    Watching,
-    /// A node that may be dead had time to answer.
-    Probe(SocketAddr),
-    /// News of withdrawals are to be told.
-    Withdrawals,
-}
-
 /// A node of the DHT, without I/O.
 #[derive(Debug)]
 pub struct Engine {
@@ -74,9 +55,9 @@ pub struct Engine {
     pub(super) transactions: Transactions,
     /// Of all nodes together: what is expected of one that was never asked.
     pub(super) round_trip: Option<RoundTrip>,
-    pub(super) walks: HashMap<u64, Running>,
-    pub(super) subjects: HashMap<Subject, u64>,
-    pub(super) stores: HashMap<u64, Store>,
+    pub(super) walks: HashMap<u64, Running, RandomState>,
+    pub(super) subjects: HashMap<Subject, u64, RandomState>,
+    pub(super) stores: HashMap<u64, Store, RandomState>,
     pub(super) peers: PeerStore,
     pub(super) items: ItemStore,
     pub(super) tokens: Tokens,
@@ -105,7 +86,7 @@ pub struct Engine {
     pub(super) draining: bool,
     pub(super) stats: Stats,
     pub(super) errors: VecDeque<String>,
-    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    timers: Timers,
     effects: VecDeque<Effect>,
     next_number: u64,
 }
@@ -115,10 +96,10 @@ impl Engine {
     /// the system, simulations give their own, and run the same each time.
     pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = StdRng::from_seed(seed);
-        let mut timers = BinaryHeap::new();
+        let mut timers = Timers::default();
         // Nodes that start together do not tick together.
         let first = Duration::from_millis(rng.random_range(0..1000));
-        timers.push(Reverse((now + first, Timer::Upkeep)));
+        timers.set(now + first, Timer::Upkeep);
         let joining = settings.awaits_seeds;
         Self {
             v4: Table::new(settings.id),
@@ -126,9 +107,9 @@ impl Engine {
             suspects: Suspects::new(),
             transactions: Transactions::new(rng.random()),
             round_trip: None,
-            walks: HashMap::new(),
-            subjects: HashMap::new(),
-            stores: HashMap::new(),
+            walks: HashMap::default(),
+            subjects: HashMap::default(),
+            stores: HashMap::default(),
             peers: PeerStore::new(settings.max_names),
             items: ItemStore::new(settings.max_items),
             tokens: Tokens::new(&mut rng, now),
@@ -191,15 +172,12 @@ impl Engine {
             }
         }
         self.tell_watchers(now);
+        self.shed_timers();
     }
 
     /// Lets time pass: to be called at [`Engine::next_tick`], or later.
     pub fn tick(&mut self, now: Instant) {
-        while let Some(Reverse((at, timer))) = self.timers.peek().copied() {
-            if at > now {
-                break;
-            }
-            self.timers.pop();
+        while let Some(timer) = self.timers.due(now) {
             match timer {
                 Timer::Patience(id) => self.on_patience(id, now),
                 Timer::Lost(id) => self.on_lost(id, now),
@@ -219,7 +197,17 @@ impl Engine {
 
     /// When [`Engine::tick`] has something to do next.
     pub fn next_tick(&self) -> Option<Instant> {
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        self.timers.next()
+    }
+
+    /// Queries that were answered, and walks that ended, are not waited for.
+    fn shed_timers(&mut self) {
+        let (transactions, walks) = (&self.transactions, &self.walks);
+        self.timers.shed(|timer| match timer {
+            Timer::Patience(id) | Timer::Lost(id) => transactions.get(*id).is_none(),
+            Timer::WalkEnds(walk) => !walks.contains_key(walk),
+            _ => false,
+        });
     }
 
     /// The next thing to be done, in order; none when all is done.
@@ -245,7 +233,7 @@ impl Engine {
     }
 
     pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
-        self.timers.push(Reverse((at, timer)));
+        self.timers.set(at, timer);
     }
 
     pub(super) fn note_error(&mut self, error: std::fmt::Arguments<'_>) {
@@ -322,6 +310,9 @@ impl Engine {
         self.heard(contact, ours, now);
         let round_trip = now.duration_since(pending.sent);
         self.table(&from).measured(&contact.id, round_trip);
+        if let Some(token) = &response.token {
+            self.table(&from).gave_token(&contact, Some(token), now);
+        }
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
             Purpose::Ping | Purpose::News { .. } => {}
@@ -338,6 +329,9 @@ impl Engine {
         self.stats.errors_received += 1;
         self.note_error(format_args!("{from} refused: {code} {text}"));
         self.lives(&from, now);
+        if let Some(id) = pending.id {
+            self.table(&from).gave_token(&Contact { id, addr: from }, None, now);
+        }
         self.failed(&pending, Some((code, text)), now);
     }
 
@@ -397,7 +391,8 @@ impl Engine {
         self.lives(&contact.addr, now);
         self.risen(contact, ours, now);
         match self.table(&contact.addr).heard(contact, ours, now) {
-            Heard::Known => {}
+            // Whoever of a full bucket is gone, is found out by the keep-alives.
+            Heard::Known | Heard::Full => {}
             Heard::Added => {
                 let local = |ip: &IpAddr| ip.is_loopback();
                 let further =
@@ -409,11 +404,6 @@ impl Engine {
                     self.store_again_soon(now);
                 }
                 self.settle_readiness();
-            }
-            Heard::Full { oldest, silent } => {
-                if silent >= upkeep::DOUBT {
-                    self.ping(oldest, now);
-                }
             }
         }
     }

@@ -78,13 +78,18 @@ impl Engine {
             return Answer::Now(due.held_by);
         }
         self.stats.announces_walked += 1;
-        if due.wait {
+        if due.wait && self.announces.len() == 1 {
             self.heartbeat(now);
         }
         let operation = due.wait.then(|| self.operation());
+        let later = operation.map_or(Answer::Now(due.held_by), Answer::Later);
+        if let Some(everybody) = self.everybody(now).filter(|_| due.wait) {
+            self.store_announce(service, everybody, false, operation, now);
+            return later;
+        }
         let (name, port) = service;
         self.walk(Subject::Peers(name), Then::Announce { port, operation }, now);
-        operation.map_or(Answer::Now(due.held_by), Answer::Later)
+        later
     }
 
     /// Takes an announce back. Answers how many other nodes confirmed.
@@ -128,10 +133,15 @@ impl Engine {
         cas: Option<i64>,
         now: Instant,
     ) -> Answer<Result<Id, PutError>> {
-        let salt = item.signed().map(|signed| signed.salt.clone()).unwrap_or_default();
-        let subject = Subject::Item { target: item.id(), salt: salt.into() };
         let operation = self.operation();
-        self.walk(subject, Then::Put { operation, item: Box::new(item), cas }, now);
+        // Of a mutable item there may be a newer one, which a walk finds.
+        if item.signed().is_none()
+            && let Some(everybody) = self.everybody(now)
+        {
+            self.store_item(Box::new(item), cas, everybody, false, operation, now);
+            return Answer::Later(operation);
+        }
+        self.walk_to_put(Box::new(item), cas, operation, now);
         Answer::Later(operation)
     }
 

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use indexmap::IndexMap;
 use lru::LruCache;
 use rand::{Rng, RngExt};
@@ -47,8 +48,8 @@ impl Belief {
 /// The peers of one name.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    v4: IndexMap<SocketAddrV4, Belief>,
-    v6: IndexMap<SocketAddrV6, Belief>,
+    v4: IndexMap<SocketAddrV4, Belief, RandomState>,
+    v6: IndexMap<SocketAddrV6, Belief, RandomState>,
     /// No peer expires before this.
     next_expiry: Option<Instant>,
 }
@@ -88,7 +89,7 @@ impl Peers {
         rng: &mut impl Rng,
     ) -> Vec<(SocketAddr, Belief)> {
         fn choose<A: Copy + Into<SocketAddr>>(
-            peers: &IndexMap<A, Belief>,
+            peers: &IndexMap<A, Belief, RandomState>,
             count: usize,
             loopback: bool,
             rng: &mut impl Rng,
@@ -109,7 +110,7 @@ impl Peers {
 
     fn insert(&mut self, addr: SocketAddr, belief: Belief, rng: &mut impl Rng) {
         fn put<A: std::hash::Hash + Eq>(
-            peers: &mut IndexMap<A, Belief>,
+            peers: &mut IndexMap<A, Belief, RandomState>,
             addr: A,
             belief: Belief,
             rng: &mut impl Rng,
@@ -162,7 +163,7 @@ impl Peers {
 /// The peers of all names held here, least recently used names out first.
 #[derive(Debug)]
 pub(super) struct PeerStore {
-    names: LruCache<Name, Peers>,
+    names: LruCache<Name, Peers, RandomState>,
     max_names: usize,
     /// Upper bound of the peers held; exact after [`PeerStore::expire`].
     held: usize,
@@ -170,7 +171,8 @@ pub(super) struct PeerStore {
 
 impl PeerStore {
     pub(super) fn new(max_names: usize) -> Self {
-        Self { names: LruCache::unbounded(), max_names: max_names.max(1), held: 0 }
+        let names = LruCache::unbounded_with_hasher(RandomState::new());
+        Self { names, max_names: max_names.max(1), held: 0 }
     }
 
     pub(super) fn insert(

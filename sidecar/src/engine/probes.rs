@@ -4,8 +4,9 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::rtt;
+use super::timers::Timer;
 use super::transactions::Purpose;
 use crate::krpc::Method;
 

@@ -21,6 +21,8 @@ pub(super) struct Node {
     pub(super) round_trip: Option<RoundTrip>,
     /// It is a Grape of our kind, and knows our extensions.
     pub(super) ours: bool,
+    /// The write token that it gave last, and when.
+    pub(super) token: Option<(Box<[u8]>, Instant)>,
 }
 
 #[derive(Debug, Default)]
@@ -38,8 +40,8 @@ pub(super) enum Heard {
     Added,
     /// It was there.
     Known,
-    /// Its bucket is full; this is the node there that was silent longest.
-    Full { oldest: Contact, silent: Duration },
+    /// Its bucket is full: it waits for a place.
+    Full,
 }
 
 /// The nodes of one address family.
@@ -82,7 +84,7 @@ impl Table {
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
-            bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours });
+            bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours, token: None });
             self.len += 1;
             return Heard::Added;
         }
@@ -91,8 +93,7 @@ impl Table {
             bucket.spares.remove(0);
         }
         bucket.spares.push(contact);
-        let oldest = &bucket.nodes[0];
-        Heard::Full { oldest: oldest.contact, silent: now.duration_since(oldest.heard) }
+        Heard::Full
     }
 
     /// An answer came after this time.
@@ -101,6 +102,15 @@ impl Table {
         let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
         if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|node| node.contact.id == *id)) {
             node.round_trip = Some(rtt::measure(node.round_trip, round_trip));
+        }
+    }
+
+    /// A node gave a write token, or refused the one that it gave.
+    pub(super) fn gave_token(&mut self, contact: &Contact, token: Option<&[u8]>, now: Instant) {
+        let index = self.index(&contact.id);
+        let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
+        if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|n| n.contact == *contact)) {
+            node.token = token.map(|token| (token.into(), now));
         }
     }
 
@@ -145,11 +155,21 @@ impl Table {
         count: usize,
         leave_out: impl Fn(&SocketAddr) -> bool,
     ) -> Vec<Contact> {
-        let mut contacts: Vec<_> = self
-            .nodes()
-            .map(|node| node.contact)
-            .filter(|contact| !leave_out(&contact.addr))
-            .collect();
+        // The point's own bucket is nearer to it than any other; then come the deeper ones, all
+        // alike; then the shallower, one after the other.
+        let buckets = self.buckets.len();
+        let own = self.index(point).min(buckets);
+        let deeper = (own + 1).min(buckets);
+        let shallower = (0..own).rev().map(|bucket| bucket..bucket + 1);
+        let mut contacts = Vec::with_capacity(count + K);
+        for group in [own..deeper, deeper..buckets].into_iter().chain(shallower) {
+            if contacts.len() >= count {
+                break;
+            }
+            let nodes = self.buckets[group].iter().flat_map(|bucket| &bucket.nodes);
+            let fit = nodes.map(|node| node.contact).filter(|contact| !leave_out(&contact.addr));
+            contacts.extend(fit);
+        }
         let distance = |contact: &Contact| contact.id.xor(point);
         if contacts.len() > count {
             contacts.select_nth_unstable_by_key(count, distance);
@@ -202,18 +222,43 @@ mod tests {
     }
 
     #[test]
+    fn no_nearer_one_is_passed_over() {
+        use rand::{RngExt, SeedableRng};
+        let mut rng = rand::rngs::StdRng::seed_from_u64(1);
+        let now = crate::clock::now();
+        for nodes in [0, 1, 19, 20, 60, 1000] {
+            let own = Id::from(rng.random::<[u8; 20]>());
+            let mut table = Table::new(own);
+            for n in 0..nodes {
+                // Some share many leading bits with us, as in a large network.
+                let mut id: [u8; 20] = rng.random();
+                let shared = n % 4;
+                id[..shared].copy_from_slice(&own.as_bytes()[..shared]);
+                table.heard(Contact { id: Id::from(id), ..contact(0, 0) }, false, now);
+            }
+            for n in 0..50 {
+                let mut point: [u8; 20] = rng.random();
+                let shared = n % 5;
+                point[..shared].copy_from_slice(&own.as_bytes()[..shared]);
+                let point = if n == 49 { own } else { Id::from(point) };
+                let mut all: Vec<Contact> = table.nodes().map(|node| node.contact).collect();
+                all.sort_by_key(|contact| contact.id.xor(&point));
+                all.truncate(K);
+                assert_eq!(table.closest(&point, K, |_| false), all);
+            }
+        }
+    }
+
+    #[test]
     fn a_full_bucket_keeps_its_nodes_and_has_spares() {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
         for i in 0..20 {
             assert_eq!(table.heard(contact(0, i), false, now), Heard::Added);
         }
-        let later = now + Duration::from_secs(9);
-        let full = table.heard(contact(0, 99), false, later);
-        let oldest = contact(0, 0);
-        assert_eq!(full, Heard::Full { oldest, silent: Duration::from_secs(9) });
+        assert_eq!(table.heard(contact(0, 99), false, now), Heard::Full);
         assert_eq!(table.len(), 20);
-        let removed = table.remove(&oldest);
+        let removed = table.remove(&contact(0, 0));
         assert_eq!((removed.removed, removed.spare), (true, Some(contact(0, 99))));
         assert_eq!(table.len(), 19);
     }

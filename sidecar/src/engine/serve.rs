@@ -6,9 +6,10 @@ use std::time::Instant;
 
 use super::distance::point;
 use super::item::{Item, Signed};
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::peers::{Belief, time_left};
 use super::routing::K;
+use super::timers::Timer;
 use crate::krpc::{
     Body, Contact, Method, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Peer, Put, Query, Response,
     SignedFields, Want, code,

@@ -91,7 +91,7 @@ pub struct Stats {
     pub lookups_walked: u64,
     /// Announces answered from memory.
     pub announces_from_memory: u64,
-    /// Announces that walked through the DHT.
+    /// Announces that nobody was known to hold, or to hold for long.
     pub announces_walked: u64,
     /// Nodes in the routing table.
     pub nodes: usize,

@@ -8,10 +8,11 @@ use mainline::Id;
 use super::distance::point;
 use super::item::Item;
 use super::lookups;
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::peers::Belief;
 use super::routing::K;
 use super::serve::signed_item;
+use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
 use super::walk::{Standing, Walk};
 use super::{Found, Name, Operation, Outcome};
@@ -148,7 +149,7 @@ impl Engine {
             then: vec![then],
             settled: false,
             out_of_time: false,
-            peers: lookups::Found::new(),
+            peers: lookups::Found::default(),
             item: None,
         };
         self.walks.insert(number, running);
@@ -326,7 +327,7 @@ impl Engine {
                 self.done(operation, Outcome::Got(best));
             }
             (Then::Put { operation, item, cas }, _) => {
-                self.store_item(item, cas, running.walk.closest(), operation, now);
+                self.store_item(item, cas, running.walk.closest(), true, operation, now);
             }
             (
                 Then::Refresh

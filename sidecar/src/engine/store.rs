@@ -8,12 +8,13 @@ use mainline::Id;
 use super::announces::{SETTLE, Service};
 use super::holders;
 use super::item::Item;
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::steps::{Subject, Then};
+use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
 use super::walk::Closest;
 use super::{Operation, Outcome, PutError};
-use crate::krpc::{Contact, Method, Put, SignedFields};
+use crate::krpc::{self, Contact, Method, Put, SignedFields};
 
 /// How often a node is told of an announce, or of its end, when it does not answer.
 const TRIES: u8 = 4;
@@ -21,20 +22,9 @@ const TRIES: u8 = 4;
 /// What is to be stored, or taken back.
 #[derive(Debug)]
 enum Cargo {
-    /// `walked` says that the nodes were found by a walk just now.
-    Announce {
-        service: Service,
-        until: Instant,
-        ttl: Duration,
-        walked: bool,
-    },
-    Withdrawal {
-        service: Service,
-    },
-    Item {
-        item: Box<Item>,
-        cas: Option<i64>,
-    },
+    Announce { service: Service, until: Instant, ttl: Duration },
+    Withdrawal { service: Service },
+    Item { item: Box<Item>, cas: Option<i64> },
 }
 
 impl Cargo {
@@ -70,6 +60,8 @@ impl Cargo {
 #[derive(Debug)]
 pub(super) struct Store {
     cargo: Cargo,
+    /// The nodes were found by a walk just now.
+    walked: bool,
     operation: Option<Operation>,
     nodes: Vec<Closest>,
     /// How often each node was told.
@@ -109,7 +101,8 @@ impl Engine {
             return;
         };
         let ttl = until.saturating_duration_since(now);
-        self.send_store(Cargo::Announce { service, until, ttl, walked }, nodes, operation, now);
+        let cargo = Cargo::Announce { service, until, ttl };
+        self.send_store(cargo, walked, nodes, operation, now);
     }
 
     pub(super) fn store_withdrawal(
@@ -119,14 +112,16 @@ impl Engine {
         operation: Option<Operation>,
         now: Instant,
     ) {
-        self.send_store(Cargo::Withdrawal { service }, nodes, operation, now);
+        self.send_store(Cargo::Withdrawal { service }, true, nodes, operation, now);
     }
 
+    /// `walked` says that the nodes were found by a walk just now.
     pub(super) fn store_item(
         &mut self,
         item: Box<Item>,
         cas: Option<i64>,
         nodes: Vec<Closest>,
+        walked: bool,
         operation: Operation,
         now: Instant,
     ) {
@@ -138,12 +133,13 @@ impl Engine {
             });
             return self.done(operation, Outcome::Put(stored));
         }
-        self.send_store(Cargo::Item { item, cas }, nodes, Some(operation), now);
+        self.send_store(Cargo::Item { item, cas }, walked, nodes, Some(operation), now);
     }
 
     fn send_store(
         &mut self,
         cargo: Cargo,
+        walked: bool,
         nodes: Vec<Closest>,
         operation: Option<Operation>,
         now: Instant,
@@ -166,6 +162,7 @@ impl Engine {
         }
         let store = Store {
             cargo,
+            walked,
             operation,
             out: nodes.len(),
             tries: vec![1; nodes.len()],
@@ -272,6 +269,9 @@ impl Engine {
     }
 
     fn settle_store(&mut self, store: &Store, now: Instant) {
+        if self.walks_after_all(store, now) {
+            return;
+        }
         self.note_holders(store, now);
         let outcome = match &store.cargo {
             Cargo::Announce { .. } | Cargo::Withdrawal { .. } => {
@@ -297,12 +297,44 @@ impl Engine {
         }
     }
 
+    /// Tokens of an earlier time, which every node refused, are no last word: a walk brings new
+    /// ones. Returns whether there is one now.
+    fn walks_after_all(&mut self, store: &Store, now: Instant) -> bool {
+        let outdated = matches!(store.refusal, Some((code, _)) if code == krpc::code::PROTOCOL);
+        let Some(operation) = store.operation else { return false };
+        if store.walked || !outdated || !store.confirmed.is_empty() {
+            return false;
+        }
+        match &store.cargo {
+            Cargo::Withdrawal { .. } => return false,
+            Cargo::Announce { service: (name, port), .. } => {
+                let then = Then::Announce { port: *port, operation: Some(operation) };
+                self.walk(Subject::Peers(name.clone()), then, now);
+            }
+            Cargo::Item { item, cas } => self.walk_to_put(item.clone(), *cas, operation, now),
+        }
+        true
+    }
+
+    /// Stores an item at the closest nodes, once a walk has found them.
+    pub(super) fn walk_to_put(
+        &mut self,
+        item: Box<Item>,
+        cas: Option<i64>,
+        operation: Operation,
+        now: Instant,
+    ) {
+        let salt = item.signed().map(|signed| signed.salt.clone()).unwrap_or_default();
+        let subject = Subject::Item { target: item.id(), salt: salt.into() };
+        self.walk(subject, Then::Put { operation, item, cas }, now);
+    }
+
     /// Tells the announces who holds what.
     fn note_holders(&mut self, store: &Store, now: Instant) {
-        let Cargo::Announce { service, until, walked, .. } = &store.cargo else { return };
+        let Cargo::Announce { service, until, .. } = &store.cargo else { return };
         let confirmed = &store.confirmed;
         let mut again = self.announces.stored(service, &store.nodes, confirmed, *until, now);
-        if !walked && store.out == 0 && store.held_by() < holders::count(ids(&store.nodes)) {
+        if !store.walked && store.out == 0 && store.held_by() < holders::count(ids(&store.nodes)) {
             self.announces.holders_silent(service, now);
             again = true;
         }

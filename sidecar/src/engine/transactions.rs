@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use ahash::RandomState;
 use mainline::Id;
 
 use super::notices::News;
@@ -39,13 +40,13 @@ pub(super) struct Pending {
 #[derive(Debug)]
 pub(super) struct Transactions {
     next: u32,
-    pending: HashMap<u32, Pending>,
+    pending: HashMap<u32, Pending, RandomState>,
 }
 
 impl Transactions {
     /// `first` is random, so that strangers cannot guess what would be believed.
     pub(super) fn new(first: u32) -> Self {
-        Self { next: first, pending: HashMap::new() }
+        Self { next: first, pending: HashMap::default() }
     }
 
     pub(super) fn open(&mut self, pending: Pending) -> u32 {

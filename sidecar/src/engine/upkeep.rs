@@ -8,8 +8,6 @@ use super::steps::{Subject, Then};
 
 /// How often upkeep is due.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
-/// A node that was silent this long may be gone: it is asked before a newcomer is turned away.
-pub(super) const DOUBT: Duration = Duration::from_secs(10);
 /// No node is asked more often than this whether it is there …
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// … and each further node adds this, so that the rate of questions is the same however many

@@ -1,14 +1,15 @@
 //! Whom we watch: who asked us to tell the others if it falls silent, and did not say yet that it
 //! goes.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mainline::Id;
 
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::probes::Tell;
+use super::timers::Timer;
 use crate::krpc::Contact;
 
 /// Most nodes that we watch; others are sent to somebody else.
@@ -27,7 +28,8 @@ struct Watched {
 /// The nodes that we watch.
 #[derive(Debug, Default)]
 pub(super) struct Watching {
-    watched: HashMap<SocketAddr, Watched>,
+    /// In an order of its own, so that simulations run the same each time.
+    watched: BTreeMap<SocketAddr, Watched>,
     /// A look at them is due.
     timer: bool,
 }
@@ -50,7 +52,7 @@ impl Watching {
     /// Takes out those that were silent too long.
     fn take_silent(&mut self, now: Instant) -> Vec<Contact> {
         self.watched
-            .extract_if(|_, watched| now.duration_since(watched.heard) >= SILENCE)
+            .extract_if(.., |_, watched| now.duration_since(watched.heard) >= SILENCE)
             .map(|(addr, watched)| Contact { id: watched.id, addr })
             .collect()
     }

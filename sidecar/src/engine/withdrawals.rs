@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use super::announces::Service;
 use super::distance::point;
-use super::node::{Engine, Timer};
+use super::node::Engine;
 use super::notices::Topic;
 use super::steps::{Subject, Then};
+use super::timers::Timer;
 use super::{MAX_PEERS, Name};
 
 /// The nodes closest to a name that tell of what was withdrawn from it: each but the first only

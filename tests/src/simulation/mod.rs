@@ -1,17 +1,21 @@
 //! Networks of engines under virtual time: the production engine, with links that lose, repeat and
 //! reorder as a test wants, and the same each time from a seed.
 
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+mod events;
+mod plain;
+
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+use ahash::HashMap;
 use grape::engine::{Answer, Effect, Engine, Found, Item, Operation, Outcome, PutError, Settings};
-use grape::krpc::{self, Body, Method};
 use mainline::Id;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+use events::{Arrival, Event, Events};
+use plain::{is_plain, plain};
 
 /// The UDP port of every node.
 pub const PORT: u16 = 20001;
@@ -59,21 +63,14 @@ struct Node {
     told: Vec<(String, Vec<SocketAddr>)>,
 }
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Event {
-    Arrives { from: SocketAddr, to: SocketAddr, datagram: Vec<u8> },
-    Ticks { node: usize },
-}
-
 /// A network of Grapes under virtual time.
 pub struct Network {
     now: Instant,
     link: Link,
     nodes: Vec<Node>,
     by_ip: HashMap<IpAddr, usize>,
-    events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
-    sequence: u64,
-    outcomes: HashMap<(usize, Operation), Outcome>,
+    events: Events,
+    outcomes: HashMap<(usize, Operation), (Instant, Outcome)>,
     rng: StdRng,
     cut: Option<Vec<bool>>,
     /// Datagrams that were sent.
@@ -85,15 +82,15 @@ pub struct Network {
 impl Network {
     /// A network without nodes. The same `seed` gives the same run.
     pub fn new(seed: u64, link: Link) -> Self {
+        // Only differences matter.
+        let now = grape::clock::now();
         Self {
-            // Only differences matter.
-            now: grape::clock::now(),
+            now,
             link,
             nodes: Vec::new(),
-            by_ip: HashMap::new(),
-            events: BinaryHeap::new(),
-            sequence: 0,
-            outcomes: HashMap::new(),
+            by_ip: HashMap::default(),
+            events: Events::new(now),
+            outcomes: HashMap::default(),
             rng: StdRng::seed_from_u64(seed),
             cut: None,
             sent: 0,
@@ -215,20 +212,18 @@ impl Network {
 
     /// Does the next thing, if it is due before `end`.
     fn step(&mut self, end: Instant) -> bool {
-        match self.events.peek() {
-            Some(Reverse((at, ..))) if *at <= end => {}
-            _ => return false,
-        }
-        let Some(Reverse((at, _, event))) = self.events.pop() else { return false };
+        let Some((at, event)) = self.events.pop(end) else { return false };
         self.now = at;
         match event {
-            Event::Ticks { node } => {
+            Event::Ticks(node) => {
+                let node = node as usize;
+                // Where it is not due, it was set to an earlier time, and has passed since.
                 if self.nodes[node].ticks_at == Some(at) {
                     self.nodes[node].ticks_at = None;
+                    self.act(node, |engine, now| engine.tick(now));
                 }
-                self.act(node, |engine, now| engine.tick(now));
             }
-            Event::Arrives { from, to, datagram } => {
+            Event::Arrives(Arrival { from, to, datagram }) => {
                 let node = self.by_ip.get(&to.ip()).copied().filter(|_| to.port() == PORT);
                 let knows = |node: &usize| !self.nodes[*node].plain || is_plain(&datagram);
                 if let Some(node) = node.filter(knows) {
@@ -242,11 +237,16 @@ impl Network {
     /// Sends a datagram to a node as if it came from `from`.
     pub fn forge(&mut self, from: SocketAddr, node: usize, datagram: Vec<u8>) {
         let to = SocketAddr::new(self.nodes[node].ips[0], PORT);
-        self.at(self.now, Event::Arrives { from, to, datagram });
+        self.events.push(self.now, Event::Arrives(Arrival { from, to, datagram }));
     }
 
     /// What an operation came to, once, if it is done.
     pub fn outcome(&mut self, node: usize, operation: Operation) -> Option<Outcome> {
+        self.finished(node, operation).map(|(_, outcome)| outcome)
+    }
+
+    /// What an operation came to, once, if it is done, and when.
+    pub fn finished(&mut self, node: usize, operation: Operation) -> Option<(Instant, Outcome)> {
         self.outcomes.remove(&(node, operation))
     }
 
@@ -265,7 +265,7 @@ impl Network {
             match effect {
                 Effect::Send { to, datagram } => self.send(node, to, datagram),
                 Effect::Done { operation, outcome } => {
-                    self.outcomes.insert((node, operation), outcome);
+                    self.outcomes.insert((node, operation), (now, outcome));
                 }
                 Effect::Changed { name, peers } => {
                     let name = String::from_utf8_lossy(&name).into_owned();
@@ -281,14 +281,10 @@ impl Network {
             && self.nodes[node].ticks_at.is_none_or(|at| next < at)
         {
             self.nodes[node].ticks_at = Some(next.max(now));
-            self.at(next.max(now), Event::Ticks { node });
+            let node = u32::try_from(node).unwrap_or(u32::MAX);
+            self.events.push(next.max(now), Event::Ticks(node));
         }
         Some(result)
-    }
-
-    fn at(&mut self, at: Instant, event: Event) {
-        self.sequence += 1;
-        self.events.push(Reverse((at, self.sequence, event)));
     }
 
     fn send(&mut self, node: usize, to: SocketAddr, datagram: Vec<u8>) {
@@ -310,19 +306,22 @@ impl Network {
         if self.rng.random_bool(self.link.loss) {
             return;
         }
-        let copies = 1 + usize::from(self.rng.random_bool(self.link.duplicates));
-        for _ in 0..copies {
-            let latency = self.rng.random_range(self.link.latency.clone());
-            let event = Event::Arrives { from, to, datagram: datagram.clone() };
-            self.at(self.now + latency, event);
+        if self.rng.random_bool(self.link.duplicates) {
+            self.deliver(Arrival { from, to, datagram: datagram.clone() });
         }
+        self.deliver(Arrival { from, to, datagram });
+    }
+
+    fn deliver(&mut self, arrival: Arrival) {
+        let latency = self.rng.random_range(self.link.latency.clone());
+        self.events.push(self.now + latency, Event::Arrives(arrival));
     }
 
     /// Runs until an operation is done, at most 30 seconds.
     fn wait(&mut self, node: usize, operation: Operation) -> Option<Outcome> {
         let end = self.now + Duration::from_secs(30);
         loop {
-            if let Some(outcome) = self.outcomes.remove(&(node, operation)) {
+            if let Some(outcome) = self.outcome(node, operation) {
                 return Some(outcome);
             }
             if !self.step(end) {
@@ -401,40 +400,4 @@ impl Network {
             },
         }
     }
-}
-
-/// Whether a datagram is no query that only Grapes of our kind know.
-fn is_plain(datagram: &[u8]) -> bool {
-    let message = krpc::decode(datagram).map(|message| message.body);
-    !matches!(
-        message,
-        Ok(Body::Query(query)) if matches!(
-            query.method,
-            Method::Dead { .. }
-                | Method::Withdrawn { .. }
-                | Method::Forgotten
-                | Method::WithdrawPeer { .. }
-        )
-    )
-}
-
-/// A datagram without our extensions.
-fn plain(datagram: &[u8]) -> Vec<u8> {
-    let Ok(mut message) = krpc::decode(datagram) else { return Vec::new() };
-    message.version = None;
-    match &mut message.body {
-        Body::Response(response) => {
-            response.watch = false;
-            for peer in &mut response.peers {
-                (peer.ttl, peer.node_port) = (None, None);
-            }
-        }
-        Body::Query(query) => match &mut query.method {
-            Method::Ping { watch } => *watch = None,
-            Method::AnnouncePeer { ttl, .. } => *ttl = None,
-            _ => {}
-        },
-        Body::Error { .. } => {}
-    }
-    krpc::encode(&message).unwrap_or_default()
 }

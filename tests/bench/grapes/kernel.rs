@@ -1,0 +1,31 @@
+//! What the kernel tells of a process.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+/// Resident memory in MB of 2^20 bytes.
+///
+/// # Errors
+/// When the process has ended.
+pub fn resident(pid: u32) -> Result<f64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
+    let kibibytes: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
+    Ok(kibibytes / 1024.0)
+}
+
+/// CPU time that its threads have taken, to the nanosecond. A thread that has ended is forgotten.
+///
+/// # Errors
+/// When the process has ended, or the kernel keeps no such account (`CONFIG_SCHED_INFO`).
+pub fn cpu_time(pid: u32) -> Result<Duration> {
+    let mut sum = Duration::ZERO;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let told = fs::read_to_string(thread?.path().join("schedstat"))?;
+        let nanoseconds = told.split_whitespace().next().context("an empty schedstat")?;
+        sum += Duration::from_nanos(nanoseconds.parse()?);
+    }
+    Ok(sum)
+}

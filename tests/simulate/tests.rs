@@ -1,0 +1,25 @@
+//! The short form.
+
+use std::time::Duration;
+
+use indicatif::ProgressBar;
+
+use crate::phases::{self, CHURN_PHASE, Figures, LOOKUPS_PHASE, POPULAR_PHASE, Plan};
+
+fn run() -> Vec<Figures> {
+    let plan = Plan { grapes: 100, seed: 1, lookups: 200, churn: Duration::from_secs(10) };
+    let (figures, costs) = phases::run(&plan, &ProgressBar::hidden()).unwrap();
+    assert_eq!(costs.len(), 4);
+    figures
+}
+
+#[test]
+fn every_peer_is_found_and_a_seed_gives_the_same_run() {
+    let figures = run();
+    let of = |phase| figures.iter().find(|figures| figures.phase == phase).unwrap();
+    let lookups = of(LOOKUPS_PHASE);
+    assert_eq!((lookups.lookups, lookups.unanswered, lookups.incomplete), (200, 0, 0));
+    assert_eq!(of(POPULAR_PHASE).found_percent, Some(100.0));
+    assert!(of(CHURN_PHASE).lookups > 0);
+    assert_eq!(figures, run());
+}
