@@ -1,10 +1,10 @@
 //! What the process costs: CPU time, and memory.
 
-use std::fs;
+use std::process;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
-use rustix::time::{ClockId, clock_gettime};
+use anyhow::Result;
+use grape_tests::kernel;
 use serde::Serialize;
 
 /// What a phase cost. No two runs have the same figures.
@@ -29,6 +29,7 @@ pub(super) struct Cost {
 pub(super) struct Meter {
     wall: Instant,
     cpu: Duration,
+    /// In bytes.
     resident: f64,
 }
 
@@ -38,9 +39,9 @@ impl Meter {
     /// # Errors
     /// Without `/proc`.
     pub(super) fn read() -> Result<Self> {
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        let cpu = Duration::new(cpu.tv_sec.try_into()?, cpu.tv_nsec.try_into()?);
-        Ok(Self { wall: grape::clock::now(), cpu, resident: resident_kb()? })
+        let own = process::id();
+        let (cpu, resident) = (kernel::cpu_time(own)?, kernel::resident(own)?);
+        Ok(Self { wall: grape::clock::now(), cpu, resident })
     }
 
     /// What `grapes` nodes, of which `living` live, cost since then.
@@ -55,7 +56,7 @@ impl Meter {
         passed: Duration,
     ) -> Result<Cost> {
         let now = Self::read()?;
-        let cpu = (now.cpu - self.cpu).as_secs_f64();
+        let cpu = now.cpu.saturating_sub(self.cpu).as_secs_f64();
         let grape_seconds = passed.as_secs_f64() * living as f64;
         Ok(Cost {
             grapes: living,
@@ -64,16 +65,8 @@ impl Meter {
             wall_seconds: now.wall.duration_since(self.wall).as_secs_f64(),
             cpu_seconds: cpu,
             cpu_percent_a_grape: 100.0 * cpu / grape_seconds,
-            resident_mb: now.resident / 1000.0,
-            kb_a_grape: (now.resident - first.resident) / grapes as f64,
+            resident_mb: now.resident / 1e6,
+            kb_a_grape: (now.resident - first.resident) / 1e3 / grapes as f64,
         })
     }
-}
-
-/// Resident memory in kB.
-fn resident_kb() -> Result<f64> {
-    let status = fs::read_to_string("/proc/self/status").context("reading /proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("VmRSS")?;
-    let kibibytes = line.trim().strip_suffix(" kB").context("VmRSS in kB")?;
-    Ok(kibibytes.trim().parse::<f64>()? * 1.024)
 }

@@ -35,7 +35,7 @@ pub(super) struct Tally {
     pub(super) answered: u64,
     /// No answer came until the end of the phase.
     pub(super) unanswered: u64,
-    /// Peers that were to be in the answers.
+    /// Peers that were to be in the answers, those that did not come included.
     pub(super) expected: u64,
     /// Those of them that were.
     pub(super) found: u64,
@@ -94,6 +94,9 @@ impl Lookups {
     /// What became of them. Those of askers that died are of no account.
     pub(super) fn end(mut self, fleet: &Fleet) -> Tally {
         self.under_way.retain(|asked| fleet.living.contains(&asked.asker));
+        // What was to be found, and was not.
+        let pods = self.under_way.iter().map(|asked| fleet.services[asked.service].pods.len());
+        self.tally.expected += pods.map(|pods| pods.min(MAX_PEERS) as u64).sum::<u64>();
         self.tally.unanswered = self.under_way.len() as u64;
         self.tally
     }

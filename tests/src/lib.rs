@@ -16,6 +16,7 @@
 //! | [`ports`] | ports that nobody else has |
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
+//! | [`kernel`] | what the kernel tells of a process: memory, CPU time |
 //! | [`kubernetes`] | a real API server, and a real cluster |
 //! | [`histogram`] | Prometheus' histograms, read |
 //! | [`results`] | what a measurement came to, beside its goal |
@@ -28,6 +29,7 @@ pub mod grape;
 pub mod histogram;
 pub mod http;
 pub mod items;
+pub mod kernel;
 pub mod kubernetes;
 pub mod link;
 pub mod network;

@@ -329,7 +329,10 @@ impl Engine {
         self.stats.errors_received += 1;
         self.note_error(format_args!("{from} refused: {code} {text}"));
         self.lives(&from, now);
-        if let Some(id) = pending.id {
+        if let Some(id) = pending.id
+            && code == krpc::code::PROTOCOL
+        {
+            // It may be for the token that was sent.
             self.table(&from).gave_token(&Contact { id, addr: from }, None, now);
         }
         self.failed(&pending, Some((code, text)), now);

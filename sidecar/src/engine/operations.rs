@@ -83,7 +83,9 @@ impl Engine {
         }
         let operation = due.wait.then(|| self.operation());
         let later = operation.map_or(Answer::Now(due.held_by), Answer::Later);
-        if let Some(everybody) = self.everybody(now).filter(|_| due.wait) {
+        if due.wait
+            && let Some(everybody) = self.everybody(now)
+        {
             self.store_announce(service, everybody, false, operation, now);
             return later;
         }

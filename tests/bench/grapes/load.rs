@@ -10,12 +10,13 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use grape_tests::kernel;
 use grape_tests::process::Process;
 use serde::Deserialize;
 use tokio::process::Command;
 
+use crate::median;
 use crate::plan::Plan;
-use crate::{kernel, median};
 
 /// A server under load.
 #[derive(Debug, Clone, Copy)]

@@ -14,13 +14,11 @@
 //! | `lookups.rs` | lookups timed one by one |
 //! | `crowd.rs` | a name with many peers |
 //! | `rest.rs` | what Grapes cost at rest: memory, CPU time, packets, a start, the binary |
-//! | `kernel.rs` | what the kernel tells of a process |
 
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
 mod bare;
 mod crowd;
-mod kernel;
 mod load;
 mod lookups;
 mod plan;
@@ -29,6 +27,7 @@ mod rest;
 
 use anyhow::{Context, Result, bail};
 use grape_tests::grape::{Grape, Kind};
+use grape_tests::kernel;
 use grape_tests::network::{Network, Shape};
 use grape_tests::results::{self, Goal, Row, table};
 use plan::Plan;
@@ -58,10 +57,15 @@ impl Both {
     fn memory(&mut self) -> Result<[f64; 2]> {
         let [npm, ours] = [&mut self.npm, &mut self.ours].map(|network| {
             let grape = &mut network.grapes[0];
-            kernel::resident(grape.process().pid().context("a Grape has ended")?)
+            resident_megabytes(grape.process().pid().context("a Grape has ended")?)
         });
         Ok([npm?, ours?])
     }
+}
+
+/// Resident memory of a process in MB of 2^20 bytes.
+fn resident_megabytes(pid: u32) -> Result<f64> {
+    Ok(kernel::resident(pid)? / f64::from(1 << 20))
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

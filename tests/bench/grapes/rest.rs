@@ -11,11 +11,11 @@ use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::http::{self, Request};
 use grape_tests::kubernetes::images;
 use grape_tests::results::{Goal, Row};
-use grape_tests::{npm_grape, our_grape, wait};
+use grape_tests::{kernel, npm_grape, our_grape, wait};
 use tokio::time::{Instant, sleep};
 
 use crate::plan::Plan;
-use crate::{alone, at_most, kernel, median};
+use crate::{alone, at_most, median, resident_megabytes};
 
 /// From the start of the process to the first answer to a lookup, by a Grape without neighbours.
 ///
@@ -96,7 +96,7 @@ pub async fn cluster(plan: Plan) -> Result<[Row; 3]> {
     let cpu = cpu_time(&pids)?.saturating_sub(cpu_before);
     let seconds = began.elapsed().as_secs_f64() * grapes.len() as f64;
     let packets = packets(&grapes).await? - packets_before;
-    let memory = pids.iter().map(|pid| kernel::resident(*pid)).collect::<Result<Vec<_>>>()?;
+    let memory = pids.iter().map(|pid| resident_megabytes(*pid)).collect::<Result<Vec<_>>>()?;
     let size = plan.cluster;
     Ok([
         alone(

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Resident memory in MB of 2^20 bytes.
+/// Resident memory in bytes.
 ///
 /// # Errors
 /// When the process has ended.
@@ -13,7 +13,7 @@ pub fn resident(pid: u32) -> Result<f64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).context("no VmRSS")?;
     let kibibytes: f64 = line.split_whitespace().nth(1).context("no number")?.parse()?;
-    Ok(kibibytes / 1024.0)
+    Ok(kibibytes * 1024.0)
 }
 
 /// CPU time that its threads have taken, to the nanosecond. A thread that has ended is forgotten.
