@@ -42,9 +42,14 @@ impl<'a> Stage<'a> {
         self.make(pod).await;
     }
 
+    /// The same, but its node does not start again what ends in it.
+    pub(super) async fn start_once(&self, name: &str, zone: usize, program: &str, more: Value) {
+        self.make(labelled(name, zone, program, more)).await;
+    }
+
     /// Runs one that ends by itself, and returns what it said.
     pub(super) async fn run(&self, name: &str, zone: usize, program: &str, more: Value) -> String {
-        self.make(labelled(name, zone, program, more)).await;
+        self.start_once(name, zone, program, more).await;
         pods::outcome(self.cluster.pods(), &format!("app={name}")).await
     }
 
