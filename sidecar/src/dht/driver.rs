@@ -25,14 +25,16 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) sockets: Sockets,
     pub(super) ready: watch::Sender<bool>,
-    /// The engine wants to be ticked earlier than the driver knows.
-    earlier: Notify,
+    /// There is something for the driver to do: datagrams to send, or an earlier tick.
+    wanted: Notify,
 }
 
 pub(super) struct State {
     pub(super) engine: Engine,
     waiting: HashMap<Operation, oneshot::Sender<Outcome>>,
     pub(super) followed: HashMap<Name, Followed>,
+    /// Datagrams to be sent.
+    outbox: Vec<(SocketAddr, Vec<u8>)>,
     /// Until when the driver sleeps.
     sleeps_until: Option<Instant>,
 }
@@ -40,9 +42,14 @@ pub(super) struct State {
 impl Shared {
     pub(super) fn new(engine: Engine, sockets: Sockets) -> Self {
         let ready = watch::Sender::new(engine.is_ready());
-        let state =
-            State { engine, waiting: HashMap::new(), followed: HashMap::new(), sleeps_until: None };
-        Self { state: Mutex::new(state), sockets, ready, earlier: Notify::new() }
+        let state = State {
+            engine,
+            waiting: HashMap::new(),
+            followed: HashMap::new(),
+            outbox: Vec::new(),
+            sleeps_until: None,
+        };
+        Self { state: Mutex::new(state), sockets, ready, wanted: Notify::new() }
     }
 
     /// The engine is never left half-changed: it does not panic, and if it did, serving on is
@@ -56,10 +63,19 @@ impl Shared {
         self.with_state(|state, now| act(&mut state.engine, now))
     }
 
+    /// What is to be sent goes out when the tasks that are ready have had their turn, all at once:
+    /// whoever gets it is woken once, and not for each datagram.
     pub(super) fn with_state<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state, crate::clock::now());
         self.settle(&mut state);
+        let earlier = match (state.engine.next_tick(), state.sleeps_until) {
+            (Some(next), Some(sleeps_until)) => next < sleeps_until,
+            _ => false,
+        };
+        if earlier || !state.outbox.is_empty() {
+            self.wanted.notify_one();
+        }
         result
     }
 
@@ -81,7 +97,7 @@ impl Shared {
     fn settle(&self, state: &mut State) {
         while let Some(effect) = state.engine.poll() {
             match effect {
-                Effect::Send { to, datagram } => self.sockets.send(to, &datagram),
+                Effect::Send { to, datagram } => state.outbox.push((to, datagram)),
                 Effect::Done { operation, outcome } => {
                     // Who asked may be gone.
                     let _ = state.waiting.remove(&operation).map(|waiter| waiter.send(outcome));
@@ -101,11 +117,21 @@ impl Shared {
         if state.engine.is_ready() {
             self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         }
-        if let (Some(next), Some(sleeps_until)) = (state.engine.next_tick(), state.sleeps_until)
-            && next < sleeps_until
-        {
-            self.earlier.notify_one();
+    }
+
+    /// Sends what is to be sent.
+    fn flush(&self, state: &mut State) {
+        for (to, datagram) in state.outbox.drain(..) {
+            self.sockets.send(to, &datagram);
         }
+    }
+
+    /// The driver's own turn.
+    fn drive<T>(&self, act: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+        let mut state = self.lock();
+        let result = act(&mut state.engine, crate::clock::now());
+        self.settle(&mut state);
+        result
     }
 }
 
@@ -131,20 +157,21 @@ impl Driver {
         loop {
             let until = {
                 let mut state = shared.lock();
+                shared.flush(&mut state);
                 state.sleeps_until = state.engine.next_tick();
                 state.sleeps_until
             };
             tokio::select! {
                 readable = readable(first) => self.receive(readable?, &mut buffer)?,
                 readable = readable(second) => self.receive(readable?, &mut buffer)?,
-                () = sleep_until(until) => shared.with(|engine, now| engine.tick(now)),
-                () = shared.earlier.notified() => {}
+                () = sleep_until(until) => shared.drive(|engine, now| engine.tick(now)),
+                () = shared.wanted.notified() => {}
             }
         }
     }
 
     fn receive(&self, socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<()> {
-        self.shared.with(|engine, now| {
+        self.shared.drive(|engine, now| {
             for _ in 0..BATCH {
                 match socket.try_recv_from(buffer) {
                     Ok((length, from)) => engine.handle(from, &buffer[..length], now),
