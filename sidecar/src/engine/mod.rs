@@ -7,7 +7,9 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `node.rs` | the engine's parts, datagrams in, queries out, time |
+//! | `node.rs` | the engine's parts, and how datagrams and time go through them |
+//! | `queries.rs` | what we ask, and what becomes of it |
+//! | `presence.rs` | who was heard, and who is silent |
 //! | `operations.rs` | what services ask for |
 //! | `serve.rs` | answers to other nodes |
 //! | `steps.rs` | walks under way, and what follows them |
@@ -39,7 +41,9 @@ mod node;
 mod notices;
 mod operations;
 mod peers;
+mod presence;
 mod probes;
+mod queries;
 mod report;
 mod routing;
 mod rtt;

@@ -16,31 +16,24 @@ use super::items::ItemStore;
 use super::lookups::Lookups;
 use super::notices::Notices;
 use super::peers::PeerStore;
-use super::probes::{Probes, Tell};
-use super::routing::{Heard, Table};
-use super::rtt::{self, RoundTrip};
-use super::status::{QUERY_METHODS, Stats};
+use super::probes::Probes;
+use super::routing::Table;
+use super::rtt::RoundTrip;
+use super::status::{Stats, method_index};
 use super::steps::{Running, Subject, Then};
 use super::store::Store;
-use super::suspects::{Suspects, Verdict};
+use super::suspects::Suspects;
 use super::timers::{Timer, Timers};
 use super::tokens::Tokens;
 use super::tombstones::Tombstones;
-use super::transactions::{Pending, Purpose, Transactions};
+use super::transactions::Transactions;
 use super::upkeep::{self, Upkeep};
 use super::watches::Watches;
 use super::watching::Watching;
 use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
-use crate::krpc::{self, Body, Contact, Message, Method, Query, Response, Want};
+use crate::krpc::{self, Body, Contact, Message, Query};
 
-/// A query that has no answer after this is lost.
-const LOST: Duration = Duration::from_secs(2);
-/// Patience where haste could lose something: a walk that has found nothing yet, a store.
-pub(super) const CAREFUL: Duration = Duration::from_millis(500);
-/// How often a node that answers no query is asked in the end before what it announced goes: it is
-/// not known to say anything of itself.
-const TRIES: u8 = 4;
 /// Errors that are remembered for the status.
 const ERRORS: usize = 10;
 
@@ -267,9 +260,6 @@ impl Engine {
     pub(super) fn is_own(&self, addr: &SocketAddr) -> bool {
         self.own_addrs.contains(addr) || *addr == self.own_addr(self.settings.port)
     }
-
-    // --- datagrams in
-
     fn on_query(
         &mut self,
         from: SocketAddr,
@@ -290,209 +280,7 @@ impl Engine {
         self.send(from, id, body);
     }
 
-    fn on_response(
-        &mut self,
-        from: SocketAddr,
-        id: &[u8],
-        response: &Response<'_>,
-        ours: bool,
-        now: Instant,
-    ) {
-        let Some(pending) = self.transactions.answered(id, from) else { return };
-        let contact = Contact { id: response.id, addr: from };
-        if contact.id == self.settings.id {
-            self.heard_ourselves(from);
-            return self.failed(&pending, None, now);
-        }
-        if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
-            self.remove(&Contact { id: expected, addr: from }, now);
-        }
-        self.heard(contact, ours, now);
-        let round_trip = now.duration_since(pending.sent);
-        self.table(&from).measured(&contact.id, round_trip);
-        if let Some(token) = &response.token {
-            self.table(&from).gave_token(&contact, Some(token), now);
-        }
-        self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
-        match pending.purpose {
-            Purpose::Ping | Purpose::News { .. } => {}
-            Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
-            Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
-            Purpose::Store(store) | Purpose::Extension(store) => {
-                self.store_answered(store, &pending, now);
-            }
-        }
-    }
-
-    fn on_error(&mut self, from: SocketAddr, id: &[u8], code: i64, text: &str, now: Instant) {
-        let Some(pending) = self.transactions.answered(id, from) else { return };
-        self.stats.errors_received += 1;
-        self.note_error(format_args!("{from} refused: {code} {text}"));
-        self.lives(&from, now);
-        if let Some(id) = pending.id
-            && code == krpc::code::PROTOCOL
-        {
-            // It may be for the token that was sent.
-            self.table(&from).gave_token(&Contact { id, addr: from }, None, now);
-        }
-        self.failed(&pending, Some((code, text)), now);
-    }
-
-    fn on_patience(&mut self, id: u32, now: Instant) {
-        let Some(pending) = self.transactions.get(id).cloned() else { return };
-        let careful = match pending.purpose {
-            Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
-            Purpose::Extension(_) | Purpose::News { .. } => false,
-            Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
-        };
-        if careful && now < pending.sent + CAREFUL {
-            return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
-        }
-        self.missed(&pending, now);
-        match &pending.purpose {
-            Purpose::Ping => {}
-            Purpose::Heartbeat => self.beat_missed(pending.to, now),
-            Purpose::News { news, tried } => self.news_missed(&pending, news, *tried, now),
-            Purpose::Walk(walk) => self.walk_slow(*walk, &pending, now),
-            Purpose::Store(store) | Purpose::Extension(store) => {
-                self.store_slow(*store, id, &pending, now);
-            }
-        }
-    }
-
-    fn on_lost(&mut self, id: u32, now: Instant) {
-        let Some(pending) = self.transactions.expire(id) else { return };
-        self.stats.timeouts += 1;
-        self.missed(&pending, now);
-        self.failed(&pending, None, now);
-    }
-
-    fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
-        match pending.purpose {
-            Purpose::Ping | Purpose::Heartbeat | Purpose::News { .. } => {}
-            Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
-            Purpose::Store(store) | Purpose::Extension(store) => {
-                self.store_failed(store, refusal, now);
-            }
-        }
-    }
-
-    // --- who is there
-
-    /// A datagram came from this address.
-    fn lives(&mut self, addr: &SocketAddr, now: Instant) {
-        self.suspects.heard(addr);
-        self.probes.heard(addr);
-        self.watching.heard(addr, now);
-    }
-
-    /// A datagram came from a node. `ours` says that it is a Grape of our kind.
-    fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
-        if contact.id == self.settings.id {
-            return self.heard_ourselves(contact.addr);
-        }
-        self.lives(&contact.addr, now);
-        self.risen(contact, ours, now);
-        match self.table(&contact.addr).heard(contact, ours, now) {
-            // Whoever of a full bucket is gone, is found out by the keep-alives.
-            Heard::Known | Heard::Full => {}
-            Heard::Added => {
-                let local = |ip: &IpAddr| ip.is_loopback();
-                let further =
-                    self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
-                if self.nodes() == 1 || further {
-                    self.effect(Effect::Neighbour(contact.addr));
-                }
-                if self.announces.joined(&contact, now) {
-                    self.store_again_soon(now);
-                }
-                self.settle_readiness();
-            }
-        }
-    }
-
-    fn heard_ourselves(&mut self, addr: SocketAddr) {
-        if !self.own_addrs.contains(&addr) {
-            self.own_addrs.push(addr);
-        }
-        self.seeds.retain(|seed| *seed != addr);
-        self.probes.heard(&addr);
-        self.settle_readiness();
-    }
-
-    /// An answer did not come in time.
-    fn missed(&mut self, pending: &Pending, now: Instant) {
-        let node = self.table(&pending.to).node_at(&pending.to);
-        let heard_since = node.is_some_and(|node| node.heard > pending.sent);
-        if heard_since || matches!(pending.purpose, Purpose::Extension(_)) {
-            return;
-        }
-        if self.suspects.missed(pending.to, now) == Verdict::Dead {
-            let known = self.table(&pending.to).node_at(&pending.to);
-            if let Some((contact, ours)) = known.map(|node| (node.contact, node.ours)) {
-                self.remove(&contact, now);
-                if ours {
-                    self.probe(contact.addr, TRIES, Tell::IfItAnnounced, now);
-                }
-            }
-        }
-    }
-
-    pub(super) fn remove(&mut self, contact: &Contact, now: Instant) {
-        let removed = self.table(&contact.addr).remove(contact);
-        if let Some(spare) = removed.spare {
-            self.ping(spare, now);
-        }
-        if removed.removed && self.announces.left(contact, now) {
-            self.store_again_soon(now);
-        }
-    }
-
-    pub(super) fn settle_readiness(&mut self) {
-        let first = self.seeds_complete && self.seeds.is_empty();
-        self.ready |= !self.joining && (first || self.nodes() > 0);
-    }
-
-    // --- datagrams out
-
-    pub(super) fn ping(&mut self, contact: Contact, now: Instant) {
-        let method = Method::Ping { watch: None };
-        self.query(contact.addr, Some(contact.id), method, Purpose::Ping, true, now);
-    }
-
-    /// Sends a query. `waited_for` says whether somebody waits for its answer, with patience.
-    pub(super) fn query(
-        &mut self,
-        to: SocketAddr,
-        id: Option<Id>,
-        method: Method<'_>,
-        purpose: Purpose,
-        waited_for: bool,
-        now: Instant,
-    ) -> u32 {
-        self.stats.queries_sent[method_index(&method)] += 1;
-        let transaction = self.transactions.open(Pending { to, id, sent: now, purpose });
-        if waited_for {
-            let node = id.and_then(|id| self.table(&to).get(&id));
-            let patience = rtt::patience(node.and_then(|node| node.round_trip).or(self.round_trip));
-            self.set_timer(now + patience, Timer::Patience(transaction));
-        } else {
-            self.suspects.asked(&to, now);
-        }
-        self.set_timer(now + LOST, Timer::Lost(transaction));
-        let query =
-            Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
-        self.send(to, &transaction.to_be_bytes(), Body::Query(query));
-        transaction
-    }
-
-    /// A node that knows nodes of both address families asks for both (BEP 32).
-    fn want(&self) -> Want {
-        let both = self.v4.len() > 0 && self.v6.len() > 0;
-        Want { n4: both, n6: both }
-    }
-
-    fn send(&mut self, to: SocketAddr, transaction: &[u8], body: Body<'_>) {
+    pub(super) fn send(&mut self, to: SocketAddr, transaction: &[u8], body: Body<'_>) {
         let message =
             Message { transaction_id: transaction.into(), version: Some(krpc::VERSION), body };
         match krpc::encode(&message) {
@@ -510,10 +298,4 @@ impl Engine {
         self.rng.fill_bytes(&mut bytes);
         Id::from(bytes)
     }
-}
-
-/// The place of a method in [`QUERY_METHODS`].
-fn method_index(method: &Method<'_>) -> usize {
-    let other = QUERY_METHODS.len() - 1;
-    QUERY_METHODS.iter().position(|known| known.as_bytes() == method.name()).unwrap_or(other)
 }

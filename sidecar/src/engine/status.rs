@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::krpc::Method;
+
 /// A picture of a node. Lists are cut at [`MAX_LISTED`]; the counts beside them are whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -119,3 +121,9 @@ pub const QUERY_METHODS: [&str; 11] = [
     "forgotten",
     "other",
 ];
+
+/// The place of a method in [`QUERY_METHODS`].
+pub(super) fn method_index(method: &Method<'_>) -> usize {
+    let other = QUERY_METHODS.len() - 1;
+    QUERY_METHODS.iter().position(|known| known.as_bytes() == method.name()).unwrap_or(other)
+}

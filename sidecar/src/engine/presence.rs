@@ -1,0 +1,92 @@
+//! Who is there: addresses that were heard, and those that were not when they should have been.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use super::Effect;
+use super::node::Engine;
+use super::probes::Tell;
+use super::routing::Heard;
+use super::suspects::Verdict;
+use super::transactions::{Pending, Purpose};
+use crate::krpc::Contact;
+
+/// How often a node that answers no query is asked in the end before what it announced goes: it is
+/// not known to say anything of itself.
+const TRIES: u8 = 4;
+
+impl Engine {
+    /// A datagram came from this address.
+    pub(super) fn lives(&mut self, addr: &SocketAddr, now: Instant) {
+        self.suspects.heard(addr);
+        self.probes.heard(addr);
+        self.watching.heard(addr, now);
+    }
+
+    /// A datagram came from a node. `ours` says that it is a Grape of our kind.
+    pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
+        if contact.id == self.settings.id {
+            return self.heard_ourselves(contact.addr);
+        }
+        self.lives(&contact.addr, now);
+        self.risen(contact, ours, now);
+        match self.table(&contact.addr).heard(contact, ours, now) {
+            // Whoever of a full bucket is gone, is found out by the keep-alives.
+            Heard::Known | Heard::Full => {}
+            Heard::Added => {
+                let local = |ip: &IpAddr| ip.is_loopback();
+                let further =
+                    self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
+                if self.nodes() == 1 || further {
+                    self.effect(Effect::Neighbour(contact.addr));
+                }
+                if self.announces.joined(&contact, now) {
+                    self.store_again_soon(now);
+                }
+                self.settle_readiness();
+            }
+        }
+    }
+
+    pub(super) fn heard_ourselves(&mut self, addr: SocketAddr) {
+        if !self.own_addrs.contains(&addr) {
+            self.own_addrs.push(addr);
+        }
+        self.seeds.retain(|seed| *seed != addr);
+        self.probes.heard(&addr);
+        self.settle_readiness();
+    }
+
+    /// An answer did not come in time.
+    pub(super) fn missed(&mut self, pending: &Pending, now: Instant) {
+        let node = self.table(&pending.to).node_at(&pending.to);
+        let heard_since = node.is_some_and(|node| node.heard > pending.sent);
+        if heard_since || matches!(pending.purpose, Purpose::Extension(_)) {
+            return;
+        }
+        if self.suspects.missed(pending.to, now) == Verdict::Dead {
+            let known = self.table(&pending.to).node_at(&pending.to);
+            if let Some((contact, ours)) = known.map(|node| (node.contact, node.ours)) {
+                self.remove(&contact, now);
+                if ours {
+                    self.probe(contact.addr, TRIES, Tell::IfItAnnounced, now);
+                }
+            }
+        }
+    }
+
+    pub(super) fn remove(&mut self, contact: &Contact, now: Instant) {
+        let removed = self.table(&contact.addr).remove(contact);
+        if let Some(spare) = removed.spare {
+            self.ping(spare, now);
+        }
+        if removed.removed && self.announces.left(contact, now) {
+            self.store_again_soon(now);
+        }
+    }
+
+    pub(super) fn settle_readiness(&mut self) {
+        let first = self.seeds_complete && self.seeds.is_empty();
+        self.ready |= !self.joining && (first || self.nodes() > 0);
+    }
+}

@@ -1,0 +1,152 @@
+//! Queries of ours: sent, answered, refused, late and lost.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use mainline::Id;
+
+use super::node::Engine;
+use super::rtt;
+use super::status::method_index;
+use super::steps::Running;
+use super::timers::Timer;
+use super::transactions::{Pending, Purpose};
+use crate::krpc::{self, Body, Contact, Method, Query, Response, Want};
+
+/// A query that has no answer after this is lost.
+const LOST: Duration = Duration::from_secs(2);
+/// Patience where haste could lose something: a walk that has found nothing yet, a store.
+const CAREFUL: Duration = Duration::from_millis(500);
+
+impl Engine {
+    pub(super) fn ping(&mut self, contact: Contact, now: Instant) {
+        let method = Method::Ping { watch: None };
+        self.query(contact.addr, Some(contact.id), method, Purpose::Ping, true, now);
+    }
+
+    /// Sends a query. `waited_for` says whether somebody waits for its answer, with patience.
+    pub(super) fn query(
+        &mut self,
+        to: SocketAddr,
+        id: Option<Id>,
+        method: Method<'_>,
+        purpose: Purpose,
+        waited_for: bool,
+        now: Instant,
+    ) -> u32 {
+        self.stats.queries_sent[method_index(&method)] += 1;
+        let transaction = self.transactions.open(Pending { to, id, sent: now, purpose });
+        if waited_for {
+            let node = id.and_then(|id| self.table(&to).get(&id));
+            let patience = rtt::patience(node.and_then(|node| node.round_trip).or(self.round_trip));
+            self.set_timer(now + patience, Timer::Patience(transaction));
+        } else {
+            self.suspects.asked(&to, now);
+        }
+        self.set_timer(now + LOST, Timer::Lost(transaction));
+        let query =
+            Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
+        self.send(to, &transaction.to_be_bytes(), Body::Query(query));
+        transaction
+    }
+
+    /// A node that knows nodes of both address families asks for both (BEP 32).
+    fn want(&self) -> Want {
+        let both = self.v4.len() > 0 && self.v6.len() > 0;
+        Want { n4: both, n6: both }
+    }
+
+    pub(super) fn on_response(
+        &mut self,
+        from: SocketAddr,
+        id: &[u8],
+        response: &Response<'_>,
+        ours: bool,
+        now: Instant,
+    ) {
+        let Some(pending) = self.transactions.answered(id, from) else { return };
+        let contact = Contact { id: response.id, addr: from };
+        if contact.id == self.settings.id {
+            self.heard_ourselves(from);
+            return self.failed(&pending, None, now);
+        }
+        if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
+            self.remove(&Contact { id: expected, addr: from }, now);
+        }
+        self.heard(contact, ours, now);
+        let round_trip = now.duration_since(pending.sent);
+        self.table(&from).measured(&contact.id, round_trip);
+        if let Some(token) = &response.token {
+            self.table(&from).gave_token(&contact, Some(token), now);
+        }
+        self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
+        match pending.purpose {
+            Purpose::Ping | Purpose::News { .. } => {}
+            Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
+            Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.store_answered(store, &pending, now);
+            }
+        }
+    }
+
+    pub(super) fn on_error(
+        &mut self,
+        from: SocketAddr,
+        id: &[u8],
+        code: i64,
+        text: &str,
+        now: Instant,
+    ) {
+        let Some(pending) = self.transactions.answered(id, from) else { return };
+        self.stats.errors_received += 1;
+        self.note_error(format_args!("{from} refused: {code} {text}"));
+        self.lives(&from, now);
+        if let Some(id) = pending.id
+            && code == krpc::code::PROTOCOL
+        {
+            // It may be for the token that was sent.
+            self.table(&from).gave_token(&Contact { id, addr: from }, None, now);
+        }
+        self.failed(&pending, Some((code, text)), now);
+    }
+
+    pub(super) fn on_patience(&mut self, id: u32, now: Instant) {
+        let Some(pending) = self.transactions.get(id).cloned() else { return };
+        let careful = match pending.purpose {
+            Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
+            Purpose::Extension(_) | Purpose::News { .. } => false,
+            Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
+        };
+        if careful && now < pending.sent + CAREFUL {
+            return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
+        }
+        self.missed(&pending, now);
+        match &pending.purpose {
+            Purpose::Ping => {}
+            Purpose::Heartbeat => self.beat_missed(pending.to, now),
+            Purpose::News { news, tried } => self.news_missed(&pending, news, *tried, now),
+            Purpose::Walk(walk) => self.walk_slow(*walk, &pending, now),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.store_slow(*store, id, &pending, now);
+            }
+        }
+    }
+
+    pub(super) fn on_lost(&mut self, id: u32, now: Instant) {
+        let Some(pending) = self.transactions.expire(id) else { return };
+        self.stats.timeouts += 1;
+        self.missed(&pending, now);
+        self.failed(&pending, None, now);
+    }
+
+    fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
+        match pending.purpose {
+            Purpose::Ping | Purpose::Heartbeat | Purpose::News { .. } => {}
+            Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.store_failed(store, refusal, now);
+            }
+        }
+    }
+}
