@@ -20,8 +20,10 @@ pub use health::Health;
 use health::Key;
 
 /// Upper bounds of the reconcile durations' buckets in seconds: some ten requests of milliseconds
-/// each when all is well, and the API server's timeouts when it is not.
-const DURATIONS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+/// each when all is well, close where many wait for the API server at once, and its timeouts when it
+/// does not answer.
+const DURATIONS: [f64; 15] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// How a reconciliation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
