@@ -8,10 +8,12 @@
 //! | [`admit`] | a review to its answer | I/O |
 //! | [`review`] | AdmissionReviews, read and answered | pure |
 //! | [`known`] | which clusters and namespaces there are | I/O |
+//! | [`joinable`] | a cluster as pods need it | pure |
 //! | [`told`] | counters and events | I/O |
 
 pub mod admit;
 pub mod certificates;
+pub mod joinable;
 pub mod known;
 pub mod review;
 pub mod server;

@@ -111,7 +111,7 @@ async fn reviews_are_posted(
 }
 
 #[tokio::test]
-async fn whoever_knows_no_http_2_is_answered() {
+async fn whoever_knows_no_http_2_is_answered_and_again_after_a_pause() {
     let server = server().await;
     let stream = server.connect("http/1.1").await.unwrap();
     let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -119,6 +119,7 @@ async fn whoever_knows_no_http_2_is_answered() {
     for size in [3, 5] {
         let answer = client.send_request(request(Method::POST, PATH, vec![0; size])).await.unwrap();
         assert_eq!(read(answer).await, (200, format!("{size}\n")));
+        sleep(PATIENCE + Duration::from_secs(1)).await;
     }
 }
 
@@ -150,9 +151,15 @@ async fn those_who_say_nothing_are_hung_up_on() {
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     let mut idle = server.connect("http/1.1").await.unwrap();
     idle.write_all(b"POST /inject HTTP/1.1\r\n").await.unwrap();
+    let (mut old, mut new) =
+        (server.connect("http/1.1").await.unwrap(), server.connect("h2").await.unwrap());
     let mut some = [0; 64];
     assert!(matches!(silent.read(&mut some).await, Ok(0) | Err(_)));
-    assert!(matches!(idle.read(&mut some).await, Ok(0) | Err(_)));
+    for quiet in [&mut idle, &mut old] {
+        assert!(matches!(quiet.read(&mut some).await, Ok(0) | Err(_)));
+    }
+    // It is told the settings first.
+    while !matches!(new.read(&mut some).await, Ok(0) | Err(_)) {}
     let took = began.elapsed();
     assert!(took >= PATIENCE && took < 4 * PATIENCE, "{took:?}");
 }
