@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::webhook::certificates::bundle::Bundle;
 use crate::webhook::certificates::decide::{Next, Terms, renew};
 use crate::webhook::certificates::served::Served;
@@ -34,7 +35,7 @@ async fn server() -> Server {
     let names = vec!["localhost".to_owned()];
     let terms = Terms { names, life: Duration::from_secs(3600) };
     let bundle = renew(None, Next::Anew, &terms, Timestamp::now()).unwrap();
-    let served = Served::default();
+    let served = Served::new(Arc::new(Metrics::new().unwrap()));
     served.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
     let tls = TlsAcceptor::from(Arc::new(served.config().unwrap()));
     let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
