@@ -17,7 +17,7 @@ use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use serde_json::json;
 use tokio::runtime::Handle;
 use tokio::task::{JoinSet, spawn_blocking};
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::connection::Target;
 use super::review::Review;
@@ -27,6 +27,8 @@ use super::{Size, cpu};
 const CONNECTIONS: usize = 16;
 /// The constant rate: a question each so often.
 const EACH: Duration = Duration::from_millis(5);
+/// How long nobody asks before that: the system lets those wait who have just taken a whole core.
+const REST: Duration = Duration::from_secs(1);
 /// The Service of the webhook, to whose name its certificate is made.
 const SERVICE: &str = "grape-operator-webhook";
 
@@ -74,6 +76,7 @@ pub async fn measure(binary: &Path, size: &Size) -> Result<Vec<Row>> {
         rates.push(load.rate(size.load).await?);
         let took = (cpu(&operator).await? - before) / (load.asked() - asked);
         figure::tell(&format!("{:.0}/s, {:.0} µs of CPU each", rates[rates.len() - 1], took * 1e6));
+        sleep(REST).await;
         let [p50, p99] = load.latencies(size.load).await?;
         figure::tell(&format!(
             "at {:.0}/s: p50 {p50:.2} ms, p99 {p99:.2} ms",
