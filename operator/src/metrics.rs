@@ -12,16 +12,18 @@ use std::time::Duration;
 
 use prometheus::core::Collector;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 pub use health::Health;
 use health::Key;
 
 /// Upper bounds of the reconcile durations' buckets in seconds: some ten requests of milliseconds
-/// each when all is well, and the API server's timeouts when it is not.
-const DURATIONS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 30.0];
+/// each when all is well, close where many wait for the API server at once, and its timeouts when it
+/// does not answer.
+const DURATIONS: [f64; 15] =
+    [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// How a reconciliation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ pub struct Metrics {
     reconciled: [Histogram; Outcome::ALL.len()],
     queue: IntGauge,
     injections: IntCounterVec,
+    /// From when until when; neither is shown before a certificate is served.
+    certificate: [IntGaugeVec; 2],
     clusters: Mutex<BTreeMap<Key, Health>>,
 }
 
@@ -83,6 +87,14 @@ impl Metrics {
             ),
             &["result", "reason"],
         )?;
+        let certificate = |name: &str, help| {
+            let name = format!("grape_operator_webhook_certificate_{name}_timestamp_seconds");
+            IntGaugeVec::new(Opts::new(name, help), &[])
+        };
+        let certificate = [
+            certificate("start", "Unix time from which the webhook's certificate is valid.")?,
+            certificate("expiry", "Unix time at which the webhook's certificate ends.")?,
+        ];
         let version = Opts::new(
             "grape_operator_build_info",
             "The operator's version; the value is always 1.",
@@ -91,11 +103,14 @@ impl Metrics {
         let build = IntGauge::with_opts(version)?;
         build.set(1);
         let registry = Registry::new();
-        let parts: [Box<dyn Collector>; 5] = [
+        let [start, expiry] = certificate.clone();
+        let parts: [Box<dyn Collector>; 7] = [
             Box::new(leader.clone()),
             Box::new(queue.clone()),
             Box::new(reconciled.clone()),
             Box::new(injections.clone()),
+            Box::new(start),
+            Box::new(expiry),
             Box::new(build),
         ];
         for part in parts {
@@ -109,6 +124,7 @@ impl Metrics {
                 .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
             queue,
             injections,
+            certificate,
             clusters: Mutex::default(),
         })
     }
@@ -131,6 +147,13 @@ impl Metrics {
     /// The webhook was asked about a pod: what became of it, and why.
     pub fn injection(&self, result: &str, reason: impl Display) {
         self.injections.with_label_values(&[result, &reason.to_string()]).inc();
+    }
+
+    /// The webhook serves a certificate that is valid from `start` to `expiry`, as Unix times.
+    pub fn certificate(&self, start: i64, expiry: i64) {
+        for (gauge, time) in self.certificate.iter().zip([start, expiry]) {
+            gauge.with_label_values::<&str>(&[]).set(time);
+        }
     }
 
     /// How a cluster is. It replaces all that was told of it before.
@@ -186,8 +209,10 @@ mod tests {
         metrics.queue(3);
         metrics.reconciled(Outcome::Invalid, Duration::from_millis(70));
         metrics.injection("refused", "PortTaken");
+        metrics.certificate(1_700_000_000, 1_800_000_000);
         let after = text(&metrics);
         let name = "grape_operator_reconcile_duration_seconds";
+        let certificate = "grape_operator_webhook_certificate";
         for (text, line) in [
             (&before, "grape_operator_leader 0".to_owned()),
             (&before, "grape_operator_queue_depth 0".to_owned()),
@@ -205,11 +230,14 @@ mod tests {
                 "grape_operator_injections_total{reason=\"PortTaken\",result=\"refused\"} 1"
                     .to_owned(),
             ),
+            (&after, format!("{certificate}_start_timestamp_seconds 1700000000")),
+            (&after, format!("{certificate}_expiry_timestamp_seconds 1800000000")),
             (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.05\"}} 0")),
             (&after, format!("{name}_bucket{{result=\"invalid\",le=\"0.1\"}} 1")),
         ] {
             assert!(text.lines().any(|shown| shown == line), "{line} is missing in\n{text}");
         }
+        assert!(!before.contains(certificate), "there is none yet: {before}");
         assert!(before.contains("\nprocess_resident_memory_bytes "), "{before}");
         assert!(!after.contains("grape_cluster_"), "{after}");
         metrics.leader(false);

@@ -149,7 +149,7 @@ pub struct Args {
         long,
         value_name = "N",
         env = "CONCURRENCY",
-        default_value = "16",
+        default_value = "8",
         value_parser = RangedU64ValueParser::<u16>::new().range(1..=1000)
     )]
     concurrency: u16,
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(settings.lease, "grape-operator");
         assert_eq!(settings.timings, Timings::new(seconds(15), seconds(10), seconds(2)).unwrap());
         assert_eq!(settings.admin, "[::]:9090".parse().unwrap());
-        assert_eq!((settings.observe_interval, settings.concurrency), (seconds(15), 16));
+        assert_eq!((settings.observe_interval, settings.concurrency), (seconds(15), 8));
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod duration;
 pub mod injection;
 pub mod limits;
 pub mod node;
+pub mod pattern;
 pub mod pods;
 pub mod quantity;
 pub mod status;

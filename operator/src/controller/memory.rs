@@ -1,12 +1,16 @@
 //! What the operator remembers of each GrapeCluster between two reconciliations. Nothing of it has
 //! to outlive the process: a new one finds out again.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use kube::ResourceExt;
 
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
+use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
 #[derive(Clone, Default)]
@@ -17,6 +21,10 @@ pub struct Memory(Arc<Mutex<HashMap<String, Remembered>>>);
 pub struct Remembered {
     /// What was applied, by kind and name.
     pub applied: BTreeMap<(String, String), Stamp>,
+    /// The status that was written, until the watch tells of it.
+    pub written: Option<Written>,
+    /// Whether the status waits for what the watch of a StatefulSet tells.
+    pub waits: bool,
     /// Whether it is known to have no ServiceMonitor.
     pub no_monitor: bool,
     /// Reconciliations that failed since the last one that did not.
@@ -38,7 +46,32 @@ pub struct Stamp {
     pub version: Option<String>,
 }
 
+/// A status that was written.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Written {
+    /// The resourceVersion of the cluster in whose place it was.
+    pub over: Option<String>,
+    /// The status.
+    pub status: GrapeClusterStatus,
+}
+
 impl Memory {
+    /// A cluster as it was watched, with the status that was written since: the watch tells of that
+    /// later, and it would be written, and told of in events, again.
+    pub fn caught_up<'a>(&self, cluster: &'a GrapeCluster) -> Cow<'a, GrapeCluster> {
+        let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+        let written = self.known(uid, |memory| {
+            let since = |written: &mut Written| written.over == cluster.resource_version();
+            // Of another version it is in there, or somebody else was first.
+            memory.written = memory.written.take_if(since);
+            memory.written.as_ref().map(|written| written.status.clone())
+        });
+        match written.flatten() {
+            Some(status) => Cow::Owned(GrapeCluster { status: Some(status), ..cluster.clone() }),
+            None => Cow::Borrowed(cluster),
+        }
+    }
+
     /// Works on what is remembered of the cluster with this uid.
     pub fn of<T>(&self, uid: &str, work: impl FnOnce(&mut Remembered) -> T) -> T {
         work(self.all().entry(uid.to_owned()).or_default())
@@ -57,5 +90,35 @@ impl Memory {
     fn all(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
         // No work on it leaves it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_that_was_written_counts_until_the_watch_tells_of_another_version() {
+        let status = |replicas| Some(GrapeClusterStatus { replicas, ..<_>::default() });
+        let watched = |version: &str, replicas| {
+            let mut cluster = GrapeCluster::new("market", <_>::default());
+            cluster.metadata.uid = Some("1".to_owned());
+            cluster.metadata.resource_version = Some(version.to_owned());
+            GrapeCluster { status: status(replicas), ..cluster }
+        };
+        let memory = Memory::default();
+        let told = |version, replicas| {
+            let cluster = watched(version, replicas);
+            memory.caught_up(&cluster).status.as_ref().map(|status| status.replicas)
+        };
+        assert_eq!(told("5", 1), Some(1), "nothing was written");
+
+        let status = GrapeClusterStatus { replicas: 2, ..<_>::default() };
+        let written = Written { over: Some("5".to_owned()), status };
+        memory.of("1", |memory| memory.written = Some(written));
+        assert_eq!(told("5", 1), Some(2), "the watch has not told of it yet");
+        assert_eq!(told("5", 1), Some(2));
+        assert_eq!(told("6", 3), Some(3), "somebody else wrote");
+        assert_eq!(told("5", 1), Some(1), "what was written is forgotten");
     }
 }

@@ -20,6 +20,8 @@ use crate::desired::{Desired, monitoring};
 /// What came of applying the objects of a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Applied {
+    /// Whether a StatefulSet was made or changed, of which its watch will tell.
+    pub changed: bool,
     /// StatefulSets that were made.
     pub created: Vec<String>,
     /// StatefulSets that are deleted to be made anew around their pods.
@@ -57,7 +59,9 @@ impl Place<'_> {
         }
         for pool in pools {
             let name = || pool.set.name_any();
-            match self.one(&stores.sets, &pool.set, Remake::Orphaning).await? {
+            let change = self.one(&stores.sets, &pool.set, Remake::Orphaning).await?;
+            applied.changed |= matches!(change, Change::Created | Change::Updated);
+            match change {
                 Change::Created => applied.created.push(name()),
                 Change::Leaving => applied.remade.push(name()),
                 Change::None | Change::Updated => {}

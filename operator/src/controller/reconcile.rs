@@ -22,7 +22,7 @@ use super::census::{Census, Name};
 use super::error::Error;
 use super::events::Events;
 use super::live::Live;
-use super::memory::Memory;
+use super::memory::{Memory, Written};
 use super::objects::{Applied, Place};
 use super::queue::Queue;
 use super::report::{self, Facts, Services};
@@ -47,6 +47,9 @@ use crate::validate::{ValidatedCluster, validate};
 const REFUSED: Duration = Duration::from_secs(60);
 /// How often a cluster is looked at while its Grapes are replaced.
 const ROLLING: Duration = Duration::from_secs(1);
+/// How soon a cluster is reconciled again whose StatefulSet was changed, if its watch does not tell
+/// of it before.
+const TOLD: Duration = Duration::from_secs(1);
 /// How often it is looked at while it is not well, at most.
 const UNWELL: Duration = Duration::from_secs(5);
 
@@ -170,12 +173,13 @@ impl Reconciler {
         }
         let now = Timestamp::now();
         let cluster = match &stored.0 {
-            Ok(cluster) => cluster,
+            Ok(cluster) => self.memory.caught_up(cluster),
             Err(unreadable) => {
                 self.events.unreadable(stored, &unreadable.error).await;
                 return Ok((Action::await_change(), Outcome::Invalid));
             }
         };
+        let cluster = &*cluster;
         let (Some(namespace), Some(owner)) =
             (cluster.namespace(), cluster.controller_owner_ref(&()))
         else {
@@ -241,6 +245,12 @@ impl Reconciler {
         let guests = self.guests(subject, members.as_deref().unwrap_or_default());
 
         let unseen = !seats.is_empty();
+        // What a StatefulSet is after a change, its watch tells at once: to write the status before that
+        // would be to write it twice. Where the watch is late, it is written without.
+        let waits = self.memory.of(&owner.uid, |memory| {
+            memory.waits = applied.changed && !memory.waits;
+            memory.waits
+        });
         let told = self.memory.of(&owner.uid, |memory| {
             if unseen && memory.seen.is_new() && trouble.is_none() {
                 // What was seen before this process began stands until it has looked itself.
@@ -271,7 +281,9 @@ impl Reconciler {
         let well = told.as_ref().is_some_and(|(status, ..)| report::is_ready(status));
         if let Some((status, health, missing)) = told {
             self.show(subject, &health);
-            self.report(cluster, status).await?;
+            if !waits {
+                self.report(cluster, status).await?;
+            }
             if members.is_some() {
                 self.tell(subject, &missing).await;
             }
@@ -283,7 +295,7 @@ impl Reconciler {
             _ => UNWELL.min(self.settings.observe_interval),
         };
         let next = self.look(subject, seats, guests, interval);
-        let next = next.into_iter().chain(repair_in).min();
+        let next = next.into_iter().chain(repair_in).chain(waits.then_some(TOLD)).min();
         match trouble {
             Some(_) => Ok((Action::requeue(REFUSED), Outcome::Invalid)),
             None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
@@ -342,6 +354,9 @@ impl Reconciler {
             return Ok(());
         }
         write::status(&self.client, cluster, &status).await?;
+        let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+        let written = Written { over: cluster.resource_version(), status: status.clone() };
+        self.memory.of(uid, |memory| memory.written = Some(written));
         self.events.status(cluster, &status).await;
         Ok(())
     }

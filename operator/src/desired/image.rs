@@ -1,9 +1,7 @@
 //! Which image a Grape runs, and when nodes fetch it.
 
-use regex::Regex;
-
 use crate::cluster::pods::PullPolicy;
-use crate::cluster::{ImageSpec, limits};
+use crate::cluster::{ImageSpec, limits, pattern};
 
 /// The image of a cluster, as `REPOSITORY[:TAG][@DIGEST]`. What the spec leaves out is as in
 /// `default`: the repository; and the version, that is the tag and the digest together.
@@ -34,9 +32,8 @@ pub fn pull_policy(spec: &ImageSpec, image: &str) -> &'static str {
 
 /// Whether `image` is `REPOSITORY[:TAG][@DIGEST]`.
 pub fn is_one(image: &str) -> bool {
-    let alike = |text: &str, pattern: &str, most: usize| {
-        text.len() <= most && Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
-    };
+    let alike =
+        |text: &str, shape, most: usize| text.len() <= most && pattern::is_like(text, shape);
     let (repository, version) = split(image);
     let (tag, digest) = match version.split_once('@') {
         Some((tag, digest)) => (tag, Some(digest)),

@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use regex::Regex;
 use tracing_subscriber::filter::Targets;
 
 use super::{Objection, Reason, wish};
-use crate::cluster::DurationText;
 use crate::cluster::quantity::{self, QuantityText};
+use crate::cluster::{DurationText, pattern};
 use crate::desired::{image, labels};
 
 /// What begins the operator's annotations.
@@ -148,8 +147,7 @@ fn services(text: &str) -> Result<Vec<Service>, Objection> {
 }
 
 fn quantity(key: &str, text: &str) -> Result<QuantityText, Objection> {
-    let alike = Regex::new(quantity::PATTERN).is_ok_and(|pattern| pattern.is_match(text));
-    if !alike || text.len() > quantity::MAX_LENGTH {
+    if !pattern::is_like(text, quantity::PATTERN) || text.len() > quantity::MAX_LENGTH {
         return Err(invalid(key, format!("{text:?} cannot be used"), quantity::EXPECTED));
     }
     Ok(text.into())

@@ -1,12 +1,10 @@
 //! Which cluster a pod asks for a Grape of: by a label of its own, or by one of its namespace.
 
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use regex::Regex;
 
-use crate::cluster::limits;
+use crate::cluster::{limits, pattern};
 use crate::desired::labels;
 
 /// The label of pods that want no Grape, with the value [`DISABLED`].
@@ -110,20 +108,15 @@ pub fn of(
     }
 }
 
-/// What clusters are called. Read once: the operator asks this of many pods.
-static NAME: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(limits::NAME_PATTERN).ok());
-/// What namespaces are called, as pools are.
-static NAMESPACE: LazyLock<Option<Regex>> =
-    LazyLock::new(|| Regex::new(limits::POOL_NAME_PATTERN).ok());
-
 /// A label's value, as `CLUSTER` or `NAMESPACE.CLUSTER`: neither of the two can have a dot in it.
 fn read(value: &str, own: &str, inherited: bool) -> Result<Wished, InvalidLabel> {
     let (namespace, name) = value.split_once('.').unwrap_or((own, value));
-    let alike = |text: &str, pattern: &Option<Regex>, most: usize| {
-        text.len() <= most && pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
-    };
+    let alike =
+        |text: &str, shape, most: usize| text.len() <= most && pattern::is_like(text, shape);
     let most = limits::NAMES_LENGTH - 1 - limits::DEFAULT_POOL.len();
-    if !alike(name, &NAME, most) || !alike(namespace, &NAMESPACE, NAMESPACE_LENGTH) {
+    // Namespaces are called as pools are.
+    let shape = limits::POOL_NAME_PATTERN;
+    if !alike(name, limits::NAME_PATTERN, most) || !alike(namespace, shape, NAMESPACE_LENGTH) {
         return Err(InvalidLabel {
             problem: format!("{} is {value:?}", place(inherited)),
             remedy: EXPECTED.to_owned(),

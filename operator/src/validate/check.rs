@@ -3,11 +3,9 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use regex::Regex;
-
 use super::Invalid;
-use crate::cluster::DurationText;
 use crate::cluster::limits::{self, Ages};
+use crate::cluster::{DurationText, pattern};
 
 /// Gathers what is wrong. A bad value is noted and read as a default, which nobody gets to see:
 /// [`Check::finish`] returns the notes instead.
@@ -22,15 +20,15 @@ impl Check {
         if self.invalid.is_empty() { Ok(checked) } else { Err(self.invalid) }
     }
 
-    /// A text of no more than `most` characters that looks like `pattern`.
+    /// A text of no more than `most` characters that looks like `shape`.
     pub(super) fn text(
         &mut self,
         field: &str,
         text: &str,
-        (pattern, most): (&str, usize),
+        (shape, most): (&'static str, usize),
         expected: &str,
     ) {
-        let alike = Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text));
+        let alike = pattern::is_like(text, shape);
         if text.is_empty() {
             self.note(field, "is missing", expected);
         } else if !alike || text.len() > most {

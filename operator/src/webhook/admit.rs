@@ -56,9 +56,11 @@ impl Admission {
         };
         let judged = self.judge(&review).await;
         if !review.request.dry_run {
-            let about = judged.found.as_ref();
-            let about = about.and_then(|(space, name)| self.known.reference(space, Some(name)));
-            let about = about.or_else(|| self.known.reference(&review.namespace, None));
+            let about = || {
+                let found = judged.found.as_ref();
+                let found = found.and_then(|(space, name)| self.known.reference(space, Some(name)));
+                found.or_else(|| self.known.reference(&review.namespace, None))
+            };
             self.told.tell((&review.namespace, &review.pod), about, &judged.verdict);
         }
         match review::answer(&review, judged.verdict) {

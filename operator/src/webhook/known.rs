@@ -13,8 +13,9 @@ use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tracing::warn;
 
-use crate::controller::stores::{self, Stored};
-use crate::validate::{ValidatedCluster, validate};
+use super::joinable::Joinable;
+use crate::controller::stores;
+use crate::validate::ValidatedCluster;
 
 /// A cluster's namespace and name.
 pub type Name = (String, String);
@@ -27,7 +28,7 @@ pub type Labels = BTreeMap<String, String>;
 pub struct Known {
     client: Client,
     /// By the namespace that is watched; `None` for all.
-    clusters: Vec<(Option<String>, Store<Stored>)>,
+    clusters: Vec<(Option<String>, Store<Joinable>)>,
     namespaces: Store<PartialObjectMeta<Namespace>>,
 }
 
@@ -51,13 +52,8 @@ impl Known {
         let each = all.into_iter().chain(namespaces.iter().cloned().map(Some));
         let clusters = each.map(|namespace| {
             let (store, writer) = reflector::store();
-            let api = stores::api::<Stored>(client, namespace.as_deref());
-            let watched = watcher(api, watcher::Config::default()).modify(|stored: &mut Stored| {
-                stored.managed_fields_mut().clear();
-                if let Ok(cluster) = &mut stored.0 {
-                    cluster.status = None;
-                }
-            });
+            let api = stores::api::<Joinable>(client, namespace.as_deref());
+            let watched = watcher(api, watcher::Config::default());
             let watched = watched.default_backoff().reflect(writer);
             changes.push(watched.map(|change| told("GrapeClusters", change.err())).boxed());
             (namespace, store)
@@ -88,7 +84,7 @@ impl Known {
     /// A cluster that there is and that can run.
     pub fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<ValidatedCluster>> {
         let store = self.watched(namespace)?;
-        usable(&*store.get(&ObjectRef::new(name).within(namespace))?)
+        store.get(&ObjectRef::new(name).within(namespace))?.cluster.clone()
     }
 
     /// A cluster or, without a name, a namespace, as events tell of it.
@@ -123,23 +119,19 @@ impl Known {
             if self.watched(&namespace).is_none() {
                 continue;
             }
-            let api: Api<Stored> = Api::namespaced(self.client.clone(), &namespace);
+            let api: Api<Joinable> = Api::namespaced(self.client.clone(), &namespace);
             let found = api.get_opt(&name).await?;
-            if let Some(cluster) = found.as_ref().and_then(usable) {
+            if let Some(cluster) = found.and_then(|found| found.cluster) {
                 there.insert((namespace, name), cluster);
             }
         }
         Ok(Asked { labels, clusters: there })
     }
 
-    fn watched(&self, namespace: &str) -> Option<&Store<Stored>> {
+    fn watched(&self, namespace: &str) -> Option<&Store<Joinable>> {
         let is = |watched: &Option<String>| watched.as_ref().is_none_or(|it| it == namespace);
         self.clusters.iter().find(|(watched, _)| is(watched)).map(|(_, store)| store)
     }
-}
-
-fn usable(stored: &Stored) -> Option<Arc<ValidatedCluster>> {
-    validate(stored.0.as_ref().ok()?).ok().map(Arc::new)
 }
 
 fn told(kind: &str, error: Option<watcher::Error>) {

@@ -8,10 +8,12 @@
 //! | [`admit`] | a review to its answer | I/O |
 //! | [`review`] | AdmissionReviews, read and answered | pure |
 //! | [`known`] | which clusters and namespaces there are | I/O |
+//! | [`joinable`] | a cluster as pods need it | pure |
 //! | [`told`] | counters and events | I/O |
 
 pub mod admit;
 pub mod certificates;
+pub mod joinable;
 pub mod known;
 pub mod review;
 pub mod server;
@@ -83,7 +85,7 @@ pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> an
         .with_context(|| format!("cannot listen at {address} (--webhook-bind)"))?;
     info!(address = %listener.local_addr()?, name = settings.name, "serving the webhook");
 
-    let served = Served::default();
+    let served = Served::new(Arc::clone(&metrics));
     let keeping = keep(settings, &client, &namespace, served.clone());
     let (known, watching) = Known::watch(&client, &namespaces);
     let (told, telling) = Told::new(client, &identity, metrics);

@@ -2,7 +2,9 @@
 //! one can take up is bounded.
 
 use std::convert::Infallible;
+use std::future::pending;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
@@ -38,8 +40,13 @@ const BODIES: usize = 64 << 10;
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// How long a handshake, a head or a body may take to arrive.
+/// How long a handshake, the first head of a connection, or a body may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take from an answer by HTTP/1.1 to the end of the next head: longer than the 90 s
+/// for which API servers keep a connection, so that it is they who close it. One that waits half-way
+/// through a head takes up no more than one that is idle.
+const IDLE: Duration = Duration::from_secs(100);
 
 /// How long a request may take, as an API server waits at most.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -122,6 +129,11 @@ async fn connection<A, F>(
     A: Fn(Bytes) -> F + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
+    // Else the first answer waits until the client has confirmed the end of the handshake, which it
+    // does with its next bytes or after 40 ms.
+    if let Err(error) = stream.set_nodelay(true) {
+        debug!(%error, "TCP_NODELAY cannot be set");
+    }
     let stream = match timeout(PATIENCE, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
@@ -131,12 +143,15 @@ async fn connection<A, F>(
         }
         Err(_) => return,
     };
+    let asked = Arc::new(AtomicBool::new(false));
+    let asks = Arc::clone(&asked);
     let service = service_fn(move |request: Request<Incoming>| {
+        asks.store(true, Ordering::Relaxed);
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(PATIENCE).max_buf_size(MAX_HEAD);
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
@@ -145,9 +160,16 @@ async fn connection<A, F>(
         .keep_alive_interval(Some(4 * PATIENCE))
         .keep_alive_timeout(PATIENCE);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let silent = async {
+        sleep(PATIENCE).await;
+        if asked.load(Ordering::Relaxed) {
+            pending::<()>().await;
+        }
+    };
     // An error is the client's: it went away, or did not speak HTTP and was told so.
     tokio::select! {
         _ = connection.as_mut() => return,
+        () = silent => return,
         _ = timeout(LIFE, closing.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();

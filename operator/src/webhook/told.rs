@@ -60,7 +60,7 @@ impl Told {
     pub fn tell(
         &self,
         (namespace, pod): (&str, &Pod),
-        other: Option<ObjectReference>,
+        other: impl FnOnce() -> Option<ObjectReference>,
         verdict: &Verdict,
     ) {
         let (result, reason) = (verdict.result(), verdict.reason());
@@ -76,8 +76,12 @@ impl Told {
             Verdict::Refuse { message, .. } => (message, true),
         };
         let note = format!("Pod {name}: {message}");
-        let news =
-            controller(namespace, pod).or(other).map(|about| News { about, reason, refused, note });
+        let news = controller(namespace, pod).or_else(other).map(|about| News {
+            about,
+            reason,
+            refused,
+            note,
+        });
         if news.is_none_or(|news| self.events.try_send(news).is_err()) {
             warn!(namespace, name, %reason, refused, "{message}");
         }

@@ -22,8 +22,9 @@ mod webhook;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use grape_tests::our_operator::Operator;
 use grape_tests::{binaries, results};
 
 /// How much is measured.
@@ -66,6 +67,12 @@ enum Part {
 /// What users run, where it was built: the profile that its image has. Else what lies beside this.
 fn binary() -> Result<PathBuf> {
     binaries::of_profile("operator", "grape-operator", "GRAPE_OPERATOR_BIN")
+}
+
+/// Seconds of a core that an operator has taken: unlike a time, it does not depend on what else the
+/// machine has to do.
+async fn cpu(operator: &Operator) -> Result<f64> {
+    operator.metric("process_cpu_seconds_total").await?.context("it tells its CPU time")
 }
 
 async fn run(args: Args) -> Result<()> {

@@ -15,17 +15,20 @@ use grape_tests::results::{Goal, Row};
 use k8s_openapi::api::core::v1::{Namespace, Secret};
 use kube::api::{Api, ApiResource, DynamicObject, GroupVersionKind, PostParams};
 use serde_json::json;
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep_until};
+use tokio::runtime::Handle;
+use tokio::task::{JoinSet, spawn_blocking};
+use tokio::time::{Instant, sleep};
 
-use super::Size;
 use super::connection::Target;
 use super::review::Review;
+use super::{Size, cpu};
 
 /// Connections that are asked at once: an API server keeps up to 25.
 const CONNECTIONS: usize = 16;
 /// The constant rate: a question each so often.
 const EACH: Duration = Duration::from_millis(5);
+/// How long nobody asks before that: the system lets those wait who have just taken a whole core.
+const REST: Duration = Duration::from_secs(1);
 /// The Service of the webhook, to whose name its certificate is made.
 const SERVICE: &str = "grape-operator-webhook";
 
@@ -73,6 +76,7 @@ pub async fn measure(binary: &Path, size: &Size) -> Result<Vec<Row>> {
         rates.push(load.rate(size.load).await?);
         let took = (cpu(&operator).await? - before) / (load.asked() - asked);
         figure::tell(&format!("{:.0}/s, {:.0} µs of CPU each", rates[rates.len() - 1], took * 1e6));
+        sleep(REST).await;
         let [p50, p99] = load.latencies(size.load).await?;
         figure::tell(&format!(
             "at {:.0}/s: p50 {p50:.2} ms, p99 {p99:.2} ms",
@@ -138,21 +142,29 @@ impl Load {
 
     /// Times to the answer in milliseconds, from when the question was to be sent: p50 and p99.
     async fn latencies(self: &Arc<Self>, time: Duration) -> Result<[f64; 2]> {
-        let begun = Instant::now();
-        let mut clients = JoinSet::new();
-        let mut due = begun;
-        while due - begun < time {
-            sleep_until(due).await;
-            let load = Arc::clone(self);
-            clients.spawn(async move {
-                let number = load.numbers.fetch_add(1, Ordering::Relaxed);
-                let answer = load.target.ask(load.review.question(number)).await?;
-                let took = due.elapsed();
-                load.review.check(number, &answer)?;
-                anyhow::Ok(took.as_secs_f64() * 1e3)
-            });
-            due += EACH;
-        }
+        let (load, runtime) = (Arc::clone(self), Handle::current());
+        // By the system's clock: a runtime's is late by up to a millisecond, which would be taken for
+        // the webhook's.
+        let clients = spawn_blocking(move || {
+            let begun = Instant::now();
+            let mut clients = JoinSet::new();
+            let mut due = begun;
+            while due - begun < time {
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let load = Arc::clone(&load);
+                let answered = async move {
+                    let number = load.numbers.fetch_add(1, Ordering::Relaxed);
+                    let answer = load.target.ask(load.review.question(number)).await?;
+                    let took = due.elapsed();
+                    load.review.check(number, &answer)?;
+                    anyhow::Ok(took.as_secs_f64() * 1e3)
+                };
+                clients.spawn_on(answered, &runtime);
+                due += EACH;
+            }
+            clients
+        });
+        let mut clients = clients.await?;
         let mut times = Vec::new();
         while let Some(client) = clients.join_next().await {
             times.push(client??);
@@ -160,12 +172,6 @@ impl Load {
         times.sort_by(f64::total_cmp);
         Ok([50, 99].map(|part| times[times.len() * part / 100]))
     }
-}
-
-/// Seconds of a core that the operator has taken: unlike a rate, it does not depend on what else the
-/// machine has to do.
-async fn cpu(operator: &Operator) -> Result<f64> {
-    operator.metric("process_cpu_seconds_total").await?.context("it tells its CPU time")
 }
 
 fn median(mut figures: Vec<f64>) -> f64 {

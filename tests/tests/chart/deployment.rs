@@ -61,7 +61,7 @@ fn the_flags_are_those_of_the_values() {
         "--webhook-name=grape-operator-webhook",
         "--webhook-certificate-lifetime=2160h",
         "--observe-interval=15s",
-        "--concurrency=16",
+        "--concurrency=8",
         "--log=info",
         "--log-format=json",
     ];

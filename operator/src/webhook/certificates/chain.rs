@@ -105,6 +105,12 @@ pub fn until(authorities: &str) -> Option<Timestamp> {
     Some(validity("ca.crt", &certificate("ca.crt", &first).ok()?).ok()?.until)
 }
 
+/// How long a certificate is valid, which is DER here; `None` where it cannot be read.
+pub fn valid_of(certificate: &[u8]) -> Option<Validity> {
+    let (_, read) = x509_parser::parse_x509_certificate(certificate).ok()?;
+    validity("tls.crt", &read).ok()
+}
+
 /// Whether who believes `trusted` believes what the first of `authorities` signs.
 pub fn trusts(trusted: &[u8], authorities: &str) -> bool {
     let trusted = pem::parse_many(trusted).unwrap_or_default();

@@ -11,6 +11,9 @@ use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, version};
 use tokio::sync::watch;
 
+use super::chain;
+use crate::metrics::Metrics;
+
 /// Why a certificate cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum NotServed {
@@ -23,8 +26,11 @@ pub enum NotServed {
 }
 
 /// The certificate that is served; none at first. Clones serve the same.
-#[derive(Clone, Default)]
-pub struct Served(watch::Sender<Option<Arc<CertifiedKey>>>);
+#[derive(Clone)]
+pub struct Served {
+    key: watch::Sender<Option<Arc<CertifiedKey>>>,
+    metrics: Arc<Metrics>,
+}
 
 impl fmt::Debug for Served {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -33,6 +39,11 @@ impl fmt::Debug for Served {
 }
 
 impl Served {
+    /// None yet. `metrics` is told how long each is valid.
+    pub fn new(metrics: Arc<Metrics>) -> Self {
+        Self { key: watch::Sender::default(), metrics }
+    }
+
     /// Serves this one from now on; whether it is another than before. Both as PEM, the certificate
     /// with those that signed it after it, if there are any.
     ///
@@ -44,7 +55,10 @@ impl Served {
         let key = PrivateKeyDer::from_pem_slice(key);
         let key = key.map_err(|error| NotServed::Unreadable("tls.key", error))?;
         let key = CertifiedKey::from_der(chain, key, &ring::default_provider())?;
-        Ok(self.0.send_if_modified(|served| {
+        if let Some(valid) = key.cert.first().and_then(|certificate| chain::valid_of(certificate)) {
+            self.metrics.certificate(valid.from.as_second(), valid.until.as_second());
+        }
+        Ok(self.key.send_if_modified(|served| {
             let same = served.as_ref().is_some_and(|served| served.cert == key.cert);
             *served = Some(Arc::new(key));
             !same
@@ -54,7 +68,7 @@ impl Served {
     /// Completes when there is one.
     pub async fn is_there(&self) {
         // It is this sender that the receiver waits for: it does not end before.
-        let _ = self.0.subscribe().wait_for(Option::is_some).await;
+        let _ = self.key.subscribe().wait_for(Option::is_some).await;
     }
 
     /// How connections are made that show it. They agree on HTTP/2 or HTTP/1.1.
@@ -73,6 +87,6 @@ impl Served {
 
 impl ResolvesServerCert for Served {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        self.0.borrow().clone()
+        self.key.borrow().clone()
     }
 }

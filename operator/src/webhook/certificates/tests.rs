@@ -1,5 +1,6 @@
 //! Years of certificates, in virtual time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use super::chain::{self, Unusable};
 use super::decide::{Next, Terms, decide, read, renew};
 use super::issue;
 use super::served::Served;
+use crate::metrics::Metrics;
 
 const NAME: &str = "grape-operator-webhook.ops.svc";
 
@@ -42,8 +44,7 @@ fn verify(authorities: &str, certificate: &str, now: Timestamp) -> Result<(), ru
         roots.add(root.unwrap()).unwrap();
     }
     let provider = ring::default_provider().into();
-    let verifier =
-        WebPkiServerVerifier::builder_with_provider(std::sync::Arc::new(roots), provider);
+    let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), provider);
     let shown = CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap();
     let name = ServerName::try_from(NAME).unwrap();
     let now = UnixTime::since_unix_epoch(seconds(now.as_second().try_into().unwrap()));
@@ -220,11 +221,16 @@ fn a_certificate_is_for_addresses_too_and_its_subject_is_short_enough() {
 
 #[tokio::test]
 async fn what_is_served_changes_and_stays_when_another_cannot_be_used() {
-    let served = Served::default();
+    let metrics = Arc::new(Metrics::new().unwrap());
+    let served = Served::new(Arc::clone(&metrics));
     let terms = terms(3000);
     let (one, two) = (anew(&terms), anew(&terms));
     let serve = |certificate: &str, key: &str| served.serve(certificate.as_bytes(), key.as_bytes());
     assert!(serve(&one.certificate, &one.key).unwrap());
+    let page = String::from_utf8(metrics.exposition().unwrap()).unwrap();
+    let ends = (begin() + seconds(3000)).as_second();
+    let line = format!("grape_operator_webhook_certificate_expiry_timestamp_seconds {ends}");
+    assert!(page.lines().any(|shown| shown == line), "{line} is missing in\n{page}");
     served.is_there().await;
     assert!(!serve(&one.certificate, &one.key).unwrap());
     assert!(serve(&two.certificate, &two.key).unwrap());

@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::webhook::certificates::bundle::Bundle;
 use crate::webhook::certificates::decide::{Next, Terms, renew};
 use crate::webhook::certificates::served::Served;
@@ -34,7 +35,7 @@ async fn server() -> Server {
     let names = vec!["localhost".to_owned()];
     let terms = Terms { names, life: Duration::from_secs(3600) };
     let bundle = renew(None, Next::Anew, &terms, Timestamp::now()).unwrap();
-    let served = Served::default();
+    let served = Served::new(Arc::new(Metrics::new().unwrap()));
     served.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
     let tls = TlsAcceptor::from(Arc::new(served.config().unwrap()));
     let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
@@ -111,7 +112,7 @@ async fn reviews_are_posted(
 }
 
 #[tokio::test]
-async fn whoever_knows_no_http_2_is_answered() {
+async fn whoever_knows_no_http_2_is_answered_and_again_after_a_pause() {
     let server = server().await;
     let stream = server.connect("http/1.1").await.unwrap();
     let (mut client, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
@@ -119,6 +120,7 @@ async fn whoever_knows_no_http_2_is_answered() {
     for size in [3, 5] {
         let answer = client.send_request(request(Method::POST, PATH, vec![0; size])).await.unwrap();
         assert_eq!(read(answer).await, (200, format!("{size}\n")));
+        sleep(PATIENCE + Duration::from_secs(1)).await;
     }
 }
 
@@ -150,9 +152,15 @@ async fn those_who_say_nothing_are_hung_up_on() {
     let mut silent = TcpStream::connect(server.address).await.unwrap();
     let mut idle = server.connect("http/1.1").await.unwrap();
     idle.write_all(b"POST /inject HTTP/1.1\r\n").await.unwrap();
+    let (mut old, mut new) =
+        (server.connect("http/1.1").await.unwrap(), server.connect("h2").await.unwrap());
     let mut some = [0; 64];
     assert!(matches!(silent.read(&mut some).await, Ok(0) | Err(_)));
-    assert!(matches!(idle.read(&mut some).await, Ok(0) | Err(_)));
+    for quiet in [&mut idle, &mut old] {
+        assert!(matches!(quiet.read(&mut some).await, Ok(0) | Err(_)));
+    }
+    // It is told the settings first.
+    while !matches!(new.read(&mut some).await, Ok(0) | Err(_)) {}
     let took = began.elapsed();
     assert!(took >= PATIENCE && took < 4 * PATIENCE, "{took:?}");
 }

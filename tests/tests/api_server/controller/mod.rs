@@ -6,6 +6,7 @@
 //! | [`scene`] | a namespace with clusters in it, and operators that run them |
 //! | [`objects`] | which objects a cluster has |
 //! | [`drift`] | what somebody else changes |
+//! | [`changed`] | what a change costs |
 //! | [`rest`] | nothing is written where nothing changes |
 //! | [`killed`] | the operator killed at any of its calls |
 //! | [`refusals`] | calls that fail once |
@@ -18,6 +19,7 @@
 //! | [`events`] | what is told, and how often |
 //! | [`sidecars`] | pods of services: counted, found without their Grape, evicted |
 
+mod changed;
 mod drift;
 mod ends;
 mod events;

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grape_operator::metrics::Metrics;
 use grape_operator::webhook::certificates::decide::{Next, Terms, renew};
 use grape_operator::webhook::certificates::served::Served;
 use grape_operator::webhook::server;
@@ -55,7 +56,7 @@ impl Injector {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let terms = Terms { names, life: Duration::from_secs(3600) };
         let bundle = renew(None, Next::Anew, &terms, Timestamp::now()).unwrap();
-        let served = Served::default();
+        let served = Served::new(Arc::new(Metrics::new().unwrap()));
         served.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
         let port = Port::take().unwrap();
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
