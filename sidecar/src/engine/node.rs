@@ -41,6 +41,8 @@ pub(super) const CAREFUL: Duration = Duration::from_millis(500);
 /// How often a node that answers no query is asked in the end before what it announced goes: it is
 /// not known to say anything of itself.
 const TRIES: u8 = 4;
+/// Entries that a collection keeps room for while it is empty.
+const LEAST_ROOM: usize = 8;
 /// Errors that are remembered for the status.
 const ERRORS: usize = 10;
 
@@ -208,6 +210,16 @@ impl Engine {
             Timer::WalkEnds(walk) => !walks.contains_key(walk),
             _ => false,
         });
+    }
+
+    /// Gives back room that a burst took, as joining is one.
+    pub(super) fn shrink(&mut self) {
+        self.transactions.shrink();
+        self.timers.shrink();
+        self.walks.shrink_to(spare_room(self.walks.len()));
+        self.subjects.shrink_to(spare_room(self.subjects.len()));
+        self.stores.shrink_to(spare_room(self.stores.len()));
+        self.effects.shrink_to(spare_room(self.effects.len()));
     }
 
     /// The next thing to be done, in order; none when all is done.
@@ -510,6 +522,11 @@ impl Engine {
         self.rng.fill_bytes(&mut bytes);
         Id::from(bytes)
     }
+}
+
+/// Entries that a collection with so many keeps room for.
+pub(super) fn spare_room(len: usize) -> usize {
+    (2 * len).max(LEAST_ROOM)
 }
 
 /// The place of a method in [`QUERY_METHODS`].

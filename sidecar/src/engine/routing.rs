@@ -84,6 +84,11 @@ impl Table {
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
+            if bucket.nodes.len() == bucket.nodes.capacity() {
+                // Doubled, but with room for no more than there will ever be.
+                let room = bucket.nodes.len().max(4).min(K - bucket.nodes.len());
+                bucket.nodes.reserve_exact(room);
+            }
             bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours, token: None });
             self.len += 1;
             return Heard::Added;

@@ -9,6 +9,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::node::spare_room;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// An answer takes longer than others should wait for.
@@ -71,6 +73,14 @@ impl Timers {
             }
         }
         self.heap.pop().map(|Reverse((_, timer))| timer)
+    }
+
+    /// Gives back room that a burst took.
+    pub(super) fn shrink(&mut self) {
+        self.heap.shrink_to(spare_room(self.heap.len()));
+        for queue in [&mut self.lost, &mut self.walk_ends] {
+            queue.shrink_to(spare_room(queue.len()));
+        }
     }
 
     /// Takes out those that would be due first, as long as they are of no account any more.

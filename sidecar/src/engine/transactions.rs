@@ -7,6 +7,7 @@ use std::time::Instant;
 use ahash::RandomState;
 use mainline::Id;
 
+use super::node::spare_room;
 use super::notices::News;
 
 /// Why a query was sent: what its answer is for.
@@ -70,6 +71,11 @@ impl Transactions {
 
     pub(super) fn get(&self, id: u32) -> Option<&Pending> {
         self.pending.get(&id)
+    }
+
+    /// Gives back room that a burst took.
+    pub(super) fn shrink(&mut self) {
+        self.pending.shrink_to(spare_room(self.pending.len()));
     }
 
     /// The query's time is over.
