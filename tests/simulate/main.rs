@@ -33,6 +33,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use phases::{Phase, Plan};
 
+/// As the Grape has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Simulates networks of many Grapes, and compares every answer with the truth
 ///
 /// Each network joins through a few known nodes, has a service with 20 pods for every ten Grapes,

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainline::Id;
 
+use super::distance::Distance;
 use super::rtt::{self, RoundTrip};
 use crate::krpc::Contact;
 
@@ -166,22 +167,22 @@ impl Table {
         let own = self.index(point).min(buckets);
         let deeper = (own + 1).min(buckets);
         let shallower = (0..own).rev().map(|bucket| bucket..bucket + 1);
-        let mut contacts = Vec::with_capacity(count + K);
+        let mut contacts: Vec<(Distance, Contact)> = Vec::with_capacity(count + K);
         for group in [own..deeper, deeper..buckets].into_iter().chain(shallower) {
             if contacts.len() >= count {
                 break;
             }
             let nodes = self.buckets[group].iter().flat_map(|bucket| &bucket.nodes);
             let fit = nodes.map(|node| node.contact).filter(|contact| !leave_out(&contact.addr));
-            contacts.extend(fit);
+            contacts.extend(fit.map(|contact| (Distance::new(&contact.id, point), contact)));
         }
-        let distance = |contact: &Contact| contact.id.xor(point);
+        let distance = |(distance, _): &(Distance, Contact)| *distance;
         if contacts.len() > count {
             contacts.select_nth_unstable_by_key(count, distance);
             contacts.truncate(count);
         }
         contacts.sort_unstable_by_key(distance);
-        contacts
+        contacts.into_iter().map(|(_, contact)| contact).collect()
     }
 
     /// How many leading bits the closest node shares with us: how deep the table goes.
