@@ -296,5 +296,7 @@ mod tests {
         let mut notices = Notices::new(now);
         (1..=5000).for_each(|port| assert!(notices.handle(&dead(port), 0, true, now).is_some()));
         assert_eq!(notices.handled.len(), CAPACITY);
+        notices.expire(now + REMEMBERED);
+        assert_eq!(notices.handled.len(), 0);
     }
 }

@@ -28,7 +28,6 @@ pub(super) struct Node {
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Least recently heard first.
     nodes: Vec<Node>,
     /// Most recently heard last.
     spares: Vec<Contact>,
@@ -74,14 +73,12 @@ impl Table {
             self.buckets.resize_with(index + 1, Bucket::default);
         }
         let bucket = &mut self.buckets[index];
-        if let Some(at) = bucket.nodes.iter().position(|node| node.contact.id == contact.id) {
-            let mut node = bucket.nodes.remove(at);
+        if let Some(node) = bucket.nodes.iter_mut().find(|node| node.contact.id == contact.id) {
             // An id stays with its address, lest a stranger's claim moves it away.
             if node.contact.addr == contact.addr {
                 node.heard = now;
                 node.ours = ours;
             }
-            bucket.nodes.push(node);
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
@@ -264,6 +261,7 @@ mod tests {
         }
         assert_eq!(table.heard(contact(0, 99), false, now), Heard::Full);
         assert_eq!(table.len(), 20);
+        assert_eq!(table.buckets[0].nodes.capacity(), K);
         let removed = table.remove(&contact(0, 0));
         assert_eq!((removed.removed, removed.spare), (true, Some(contact(0, 99))));
         assert_eq!(table.len(), 19);

@@ -140,6 +140,19 @@ mod tests {
             timers.shed(|timer| matches!(timer, Timer::Lost(of) | Timer::Patience(of) if *of < n));
         }
         assert_eq!((timers.lost.len(), timers.heap.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_burst_leaves_no_room_behind() {
+        let start = crate::clock::now();
+        let mut timers = Timers::default();
+        for n in 0..1000 {
+            timers.set(start + Duration::from_secs(2), Timer::Lost(n));
+            timers.set(start + Duration::from_millis(25), Timer::Patience(n));
+        }
+        timers.shed(|timer| !matches!(timer, Timer::Lost(999) | Timer::Patience(999)));
+        timers.shrink();
+        assert!(timers.lost.capacity() < 20 && timers.heap.capacity() < 20);
         assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Patience(999)));
         assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Lost(999)));
     }
