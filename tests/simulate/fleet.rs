@@ -18,7 +18,7 @@ const GRAPES_A_SERVICE: usize = 10;
 /// Nodes that each Grape is given to join through.
 const SEEDS: usize = 3;
 /// In which all Grapes start, whatever their number.
-const START: Duration = Duration::from_secs(60);
+pub(super) const START: Duration = Duration::from_secs(60);
 /// What happens at all happens at multiples of this.
 pub(super) const STEP: Duration = Duration::from_millis(100);
 /// Each service announces itself every so many steps: five seconds.
@@ -70,9 +70,9 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    /// `grapes` nodes that joined each through a few that were there.
-    pub(super) fn new(seed: u64, grapes: usize, link: Link, progress: ProgressBar) -> Self {
-        let mut fleet = Self {
+    /// Without nodes yet.
+    pub(super) fn new(seed: u64, link: Link, progress: ProgressBar) -> Self {
+        Self {
             network: Network::new(seed, link),
             rng: StdRng::seed_from_u64(seed),
             living: Vec::new(),
@@ -82,15 +82,18 @@ impl Fleet {
             replacements: VecDeque::new(),
             steps: 0,
             progress,
-        };
+        }
+    }
+
+    /// Starts `grapes` nodes, each of which joins through a few that are there.
+    pub(super) fn start(&mut self, grapes: usize) {
         let steps = (START.as_millis() / STEP.as_millis()) as usize;
         for step in 0..steps {
-            while fleet.living.len() * steps < grapes * (step + 1) {
-                fleet.add_grape();
+            while self.living.len() * steps < grapes * (step + 1) {
+                self.add_grape();
             }
-            fleet.step();
+            self.step();
         }
-        fleet
     }
 
     fn add_grape(&mut self) {

@@ -11,7 +11,7 @@ use rand::RngExt;
 use serde::Serialize;
 
 use crate::cost::{Cost, Meter};
-use crate::fleet::{Fleet, STEP};
+use crate::fleet::{Fleet, START, STEP};
 use crate::lookups::{Lookups, Tally};
 use crate::spread::spread;
 
@@ -38,8 +38,17 @@ const REST: Duration = Duration::from_secs(40);
 /// The lookups without churn are spread over this.
 const LOOKUPS: Duration = Duration::from_secs(20);
 
+/// A phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Phase {
+    Rest,
+    Lookups,
+    Churn,
+    OneName,
+}
+
 /// What is to be simulated.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) grapes: usize,
     pub(super) seed: u64,
@@ -47,13 +56,25 @@ pub(super) struct Plan {
     pub(super) lookups: usize,
     /// How long Grapes come and go.
     pub(super) churn: Duration,
+    /// In their order, whatever it is here.
+    pub(super) phases: Vec<Phase>,
 }
 
 impl Plan {
+    fn has(&self, phase: Phase) -> bool {
+        self.phases.contains(&phase)
+    }
+
     /// How much virtual time it all takes, in steps.
     pub(super) fn steps(&self) -> u64 {
-        let minute = Duration::from_secs(60);
-        let all = minute + 5 * SETTLE + REST + LOOKUPS + self.churn + LOOKUPS;
+        let phases = [
+            (Phase::Rest, REST),
+            (Phase::Lookups, LOOKUPS),
+            (Phase::Churn, self.churn + SETTLE),
+            (Phase::OneName, 2 * SETTLE + LOOKUPS),
+        ];
+        let phases = phases.into_iter().filter(|(phase, _)| self.has(*phase));
+        let all = START + 3 * SETTLE + phases.map(|(_, time)| time).sum::<Duration>();
         (all.as_millis() / STEP.as_millis()) as u64
     }
 }
@@ -87,70 +108,83 @@ pub(super) struct Figures {
 }
 
 /// The phase, for the table's readers and the code's.
+pub(super) const JOIN_PHASE: &str = "join";
 pub(super) const REST_PHASE: &str = "rest";
 pub(super) const LOOKUPS_PHASE: &str = "lookups";
 pub(super) const CHURN_PHASE: &str = "churn";
 pub(super) const HOT_PHASE: &str = "churn, hot";
 pub(super) const POPULAR_PHASE: &str = "one name";
 
-/// A run of all phases.
-struct Run {
+/// A run of the phases.
+struct Run<'a, T> {
     fleet: Fleet,
     first: Meter,
-    figures: Vec<Figures>,
-    costs: Vec<Cost>,
+    progress: &'a ProgressBar,
+    /// Is told what came of each phase.
+    tell: T,
 }
 
-/// Runs all phases.
+/// Runs the phases, and tells what came of each, and what it cost, when it is over.
 ///
 /// # Errors
-/// Where the process' own figures cannot be read.
-pub(super) fn run(plan: &Plan, progress: &ProgressBar) -> Result<(Vec<Figures>, Vec<Cost>)> {
+/// Where the process' own figures cannot be read, or `tell` has one.
+pub(super) fn run(
+    plan: &Plan,
+    progress: &ProgressBar,
+    tell: impl FnMut(Vec<Figures>, Cost) -> Result<()>,
+) -> Result<()> {
     let first = Meter::read()?;
-    let fleet = Fleet::new(plan.seed, plan.grapes, Link::steady(LATENCY), progress.clone());
-    let mut run = Run { fleet, first, figures: Vec::new(), costs: Vec::new() };
-    let phase = |name: &'static str| progress.set_message(format!("{} {name}", plan.grapes));
-    phase(REST_PHASE);
-    run.fleet.run(SETTLE);
-    run.fleet.deploy();
-    run.fleet.run(2 * SETTLE);
-    run.phase(REST_PHASE, |fleet| {
-        fleet.run(REST);
-        Ok(vec![Figures::default()])
+    let fleet = Fleet::new(plan.seed, Link::steady(LATENCY), progress.clone());
+    let mut run = Run { fleet, first, progress, tell };
+    run.phase(JOIN_PHASE, |fleet| {
+        fleet.start(plan.grapes);
+        fleet.run(SETTLE);
+        fleet.deploy();
+        fleet.run(2 * SETTLE);
+        Ok(Vec::new())
     })?;
-    phase(LOOKUPS_PHASE);
-    run.phase(LOOKUPS_PHASE, |fleet| Ok(vec![lookups(fleet, plan)]))?;
-    phase(CHURN_PHASE);
-    run.phase(CHURN_PHASE, |fleet| Ok(churn(fleet, plan)))?;
-    phase(POPULAR_PHASE);
-    run.fleet.run(SETTLE);
-    let popular = run.fleet.deploy_everywhere();
-    run.fleet.run(SETTLE);
-    run.phase(POPULAR_PHASE, |fleet| Ok(vec![one_name(fleet, popular)?]))?;
-    Ok((run.figures, run.costs))
+    if plan.has(Phase::Rest) {
+        run.phase(REST_PHASE, |fleet| {
+            fleet.run(REST);
+            Ok(vec![Figures::default()])
+        })?;
+    }
+    if plan.has(Phase::Lookups) {
+        run.phase(LOOKUPS_PHASE, |fleet| Ok(vec![lookups(fleet, plan)]))?;
+    }
+    if plan.has(Phase::Churn) {
+        run.phase(CHURN_PHASE, |fleet| Ok(churn(fleet, plan)))?;
+    }
+    if plan.has(Phase::OneName) {
+        run.fleet.run(SETTLE);
+        let popular = run.fleet.deploy_everywhere();
+        run.fleet.run(SETTLE);
+        run.phase(POPULAR_PHASE, |fleet| Ok(vec![one_name(fleet, popular)?]))?;
+    }
+    Ok(())
 }
 
-impl Run {
+impl<T: FnMut(Vec<Figures>, Cost) -> Result<()>> Run<'_, T> {
     fn phase(
         &mut self,
         name: &'static str,
         act: impl FnOnce(&mut Fleet) -> Result<Vec<Figures>>,
     ) -> Result<()> {
+        self.progress.set_message(name);
         let (meter, began) = (Meter::read()?, self.fleet.network.now());
         let sent = self.fleet.network.sent;
-        let figures = act(&mut self.fleet)?;
+        let mut figures = act(&mut self.fleet)?;
         let passed = self.fleet.network.now() - began;
         let (all, living) = (self.fleet.network.len(), self.fleet.living.len());
         let sent = (self.fleet.network.sent - sent) as f64;
         let packets = sent / passed.as_secs_f64() / living as f64;
-        self.figures.extend(figures.into_iter().map(|figures| Figures {
-            grapes: living,
-            phase: if figures.phase.is_empty() { name } else { figures.phase },
-            packets: rounded(packets),
-            ..figures
-        }));
-        self.costs.push(meter.since(&self.first, name, (all, living), passed)?);
-        Ok(())
+        for figures in &mut figures {
+            if figures.phase.is_empty() {
+                figures.phase = name;
+            }
+            (figures.grapes, figures.packets) = (living, rounded(packets));
+        }
+        (self.tell)(figures, meter.since(&self.first, name, (all, living), passed)?)
     }
 }
 

@@ -98,11 +98,15 @@ pub(super) fn csv(file: &Path, rows: &[impl Serialize]) -> Result<()> {
     writer.flush().with_context(telling)
 }
 
-/// Plots what a lookup takes by the number of Grapes: a straight line is a logarithm.
+/// Plots what a lookup takes by the number of Grapes, if anything was looked up: a straight line
+/// is a logarithm.
 ///
 /// # Errors
 /// When the file cannot be written.
 pub(super) fn plot(folder: &Path, figures: &[Figures]) -> Result<()> {
+    if figures.iter().all(|figures| figures.phase != LOOKUPS_PHASE) {
+        return Ok(());
+    }
     let line = |label, of: fn(&Figures) -> Option<f64>| {
         let fresh = figures.iter().filter(|figures| figures.phase == LOOKUPS_PHASE);
         let points = fresh.filter_map(|figures| Some((figures.grapes as f64, of(figures)?)));

@@ -2,14 +2,27 @@
 
 use std::time::Duration;
 
+use clap::ValueEnum;
 use indicatif::ProgressBar;
 
-use crate::phases::{self, CHURN_PHASE, Figures, LOOKUPS_PHASE, POPULAR_PHASE, Plan};
+use crate::phases::{self, CHURN_PHASE, Figures, LOOKUPS_PHASE, POPULAR_PHASE, Phase, Plan};
 
 fn run() -> Vec<Figures> {
-    let plan = Plan { grapes: 100, seed: 1, lookups: 200, churn: Duration::from_secs(10) };
-    let (figures, costs) = phases::run(&plan, &ProgressBar::hidden()).unwrap();
-    assert_eq!(costs.len(), 4);
+    let plan = Plan {
+        grapes: 100,
+        seed: 1,
+        lookups: 200,
+        churn: Duration::from_secs(10),
+        phases: Phase::value_variants().to_vec(),
+    };
+    let (mut figures, mut costs) = (Vec::new(), Vec::new());
+    phases::run(&plan, &ProgressBar::hidden(), |of_phase, cost| {
+        figures.extend(of_phase);
+        costs.push(cost);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(costs.len(), 5);
     figures
 }
 

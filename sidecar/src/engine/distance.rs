@@ -13,9 +13,43 @@ pub(super) fn point(target: &[u8]) -> Id {
     Id::from(bytes)
 }
 
+/// How far a node is from a point, as two numbers: they are compared with two instructions, where
+/// bytes take a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Distance(u128, u32);
+
+impl Distance {
+    pub(super) fn new(a: &Id, b: &Id) -> Self {
+        let halves = |id: &Id| {
+            let [high @ .., a, b, c, d] = *id.as_bytes();
+            (u128::from_be_bytes(high), u32::from_be_bytes([a, b, c, d]))
+        };
+        let (a, b) = (halves(a), halves(b));
+        Self(a.0 ^ b.0, a.1 ^ b.1)
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use rand::rngs::StdRng;
+    use rand::{RngExt, SeedableRng};
+
     use super::*;
+
+    #[test]
+    fn distances_are_in_the_order_of_their_bytes() {
+        let mut rng = StdRng::seed_from_u64(1);
+        for differs in 0..20 {
+            let point = Id::from(rng.random::<[u8; 20]>());
+            let [a, b] = [0, 1].map(|_| {
+                let mut id = *point.as_bytes();
+                rng.fill(&mut id[differs..]);
+                Id::from(id)
+            });
+            let order = Distance::new(&a, &point).cmp(&Distance::new(&b, &point));
+            assert_eq!(order, a.xor(&point).cmp(&b.xor(&point)), "{differs}");
+        }
+    }
 
     #[test]
     fn names_of_any_length_have_a_point() {

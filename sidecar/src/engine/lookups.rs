@@ -8,6 +8,7 @@ use ahash::RandomState;
 use indexmap::IndexMap;
 use lru::LruCache;
 
+use super::MAX_PEERS;
 use super::peers::{Belief, Name};
 
 /// A lookup is answered from memory for this long after its walk, or for [`SHARE`] of what a peer
@@ -16,6 +17,9 @@ use super::peers::{Belief, Name};
 /// long.
 const FRESH: Duration = Duration::from_secs(5);
 const SHARE: u32 = 8;
+/// Most peers that are kept of a name that has more than a lookup returns: answers from memory
+/// differ, and a name of thousands takes little of it.
+pub(super) const CHOICE: usize = 4 * MAX_PEERS;
 
 /// Peers with what is known of each.
 pub(super) type Found = IndexMap<SocketAddr, Belief, RandomState>;

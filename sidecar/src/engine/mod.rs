@@ -23,6 +23,7 @@
 //! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
 //! | `tombstones.rs`, `dated.rs` | the dead: what they announced goes; and what happens when they come back |
 //! | `report.rs`, `status.rs` | what the node tells of itself |
+//! | `spare_room.rs` | how much memory is kept for what may come |
 //! | `watches.rs` | names that somebody follows |
 //! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
 //! | `peers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
@@ -48,6 +49,7 @@ mod report;
 mod routing;
 mod rtt;
 mod serve;
+mod spare_room;
 mod status;
 mod steps;
 mod store;

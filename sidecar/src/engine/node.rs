@@ -19,6 +19,7 @@ use super::peers::PeerStore;
 use super::probes::Probes;
 use super::routing::Table;
 use super::rtt::RoundTrip;
+use super::spare_room::spare_room;
 use super::status::{Stats, method_index};
 use super::steps::{Running, Subject, Then};
 use super::store::Store;
@@ -201,6 +202,16 @@ impl Engine {
             Timer::WalkEnds(walk) => !walks.contains_key(walk),
             _ => false,
         });
+    }
+
+    /// Gives back room that a burst took, as joining is one.
+    pub(super) fn shrink(&mut self) {
+        self.transactions.shrink();
+        self.timers.shrink();
+        self.walks.shrink_to(spare_room(self.walks.len()));
+        self.subjects.shrink_to(spare_room(self.subjects.len()));
+        self.stores.shrink_to(spare_room(self.stores.len()));
+        self.effects.shrink_to(spare_room(self.effects.len()));
     }
 
     /// The next thing to be done, in order; none when all is done.

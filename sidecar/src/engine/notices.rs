@@ -95,6 +95,15 @@ impl Notices {
         Self { handled: LruCache::unbounded(), deaths, withdrawals }
     }
 
+    /// Drops those of which a copy would be news.
+    pub(super) fn expire(&mut self, now: Instant) {
+        while let Some((_, (_, since))) = self.handled.peek_lru()
+            && now.duration_since(*since) >= REMEMBERED
+        {
+            self.handled.pop_lru();
+        }
+    }
+
     fn known(&self, topic: &Topic, now: Instant) -> Option<(u8, Instant)> {
         let known = self.handled.peek(topic).copied();
         known.filter(|(_, since)| now.duration_since(*since) < REMEMBERED)
@@ -287,5 +296,7 @@ mod tests {
         let mut notices = Notices::new(now);
         (1..=5000).for_each(|port| assert!(notices.handle(&dead(port), 0, true, now).is_some()));
         assert_eq!(notices.handled.len(), CAPACITY);
+        notices.expire(now + REMEMBERED);
+        assert_eq!(notices.handled.len(), 0);
     }
 }

@@ -206,7 +206,10 @@ impl Engine {
     /// What is known of a name's peers: those stored here, and those that the last walk found. At
     /// most [`MAX_PEERS`], evenly chosen, in random order.
     pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
-        let stored = self.peers.get(name, now);
+        // What was found beyond a lookup's limit is an even choice; what is stored here is not,
+        // unless this node is one of the closest.
+        let many = self.lookups.peers(name, now).count() > MAX_PEERS;
+        let stored = self.peers.get(name, now).filter(|_| !many);
         let found: Vec<_> = self
             .lookups
             .peers(name, now)

@@ -59,7 +59,11 @@ impl Engine {
 
     /// An answer did not come in time.
     pub(super) fn missed(&mut self, pending: &Pending, now: Instant) {
-        let node = self.table(&pending.to).node_at(&pending.to);
+        let table = self.table(&pending.to);
+        // Where it is as expected, not all of the table has to be looked through.
+        let expected = pending.id.as_ref().and_then(|id| table.get(id));
+        let expected = expected.filter(|node| node.contact.addr == pending.to);
+        let node = expected.or_else(|| table.node_at(&pending.to));
         let heard_since = node.is_some_and(|node| node.heard > pending.sent);
         if heard_since || matches!(pending.purpose, Purpose::Extension(_)) {
             return;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use mainline::Id;
 
+use super::distance::Distance;
 use super::rtt::{self, RoundTrip};
 use crate::krpc::Contact;
 
@@ -27,7 +28,6 @@ pub(super) struct Node {
 
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Least recently heard first.
     nodes: Vec<Node>,
     /// Most recently heard last.
     spares: Vec<Contact>,
@@ -73,17 +73,20 @@ impl Table {
             self.buckets.resize_with(index + 1, Bucket::default);
         }
         let bucket = &mut self.buckets[index];
-        if let Some(at) = bucket.nodes.iter().position(|node| node.contact.id == contact.id) {
-            let mut node = bucket.nodes.remove(at);
+        if let Some(node) = bucket.nodes.iter_mut().find(|node| node.contact.id == contact.id) {
             // An id stays with its address, lest a stranger's claim moves it away.
             if node.contact.addr == contact.addr {
                 node.heard = now;
                 node.ours = ours;
             }
-            bucket.nodes.push(node);
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
+            if bucket.nodes.len() == bucket.nodes.capacity() {
+                // Doubled, but with room for no more than there will ever be.
+                let room = bucket.nodes.len().max(4).min(K - bucket.nodes.len());
+                bucket.nodes.reserve_exact(room);
+            }
             bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours, token: None });
             self.len += 1;
             return Heard::Added;
@@ -161,22 +164,22 @@ impl Table {
         let own = self.index(point).min(buckets);
         let deeper = (own + 1).min(buckets);
         let shallower = (0..own).rev().map(|bucket| bucket..bucket + 1);
-        let mut contacts = Vec::with_capacity(count + K);
+        let mut contacts: Vec<(Distance, Contact)> = Vec::with_capacity(count + K);
         for group in [own..deeper, deeper..buckets].into_iter().chain(shallower) {
             if contacts.len() >= count {
                 break;
             }
             let nodes = self.buckets[group].iter().flat_map(|bucket| &bucket.nodes);
             let fit = nodes.map(|node| node.contact).filter(|contact| !leave_out(&contact.addr));
-            contacts.extend(fit);
+            contacts.extend(fit.map(|contact| (Distance::new(&contact.id, point), contact)));
         }
-        let distance = |contact: &Contact| contact.id.xor(point);
+        let distance = |(distance, _): &(Distance, Contact)| *distance;
         if contacts.len() > count {
             contacts.select_nth_unstable_by_key(count, distance);
             contacts.truncate(count);
         }
         contacts.sort_unstable_by_key(distance);
-        contacts
+        contacts.into_iter().map(|(_, contact)| contact).collect()
     }
 
     /// How many leading bits the closest node shares with us: how deep the table goes.
@@ -258,6 +261,7 @@ mod tests {
         }
         assert_eq!(table.heard(contact(0, 99), false, now), Heard::Full);
         assert_eq!(table.len(), 20);
+        assert_eq!(table.buckets[0].nodes.capacity(), K);
         let removed = table.remove(&contact(0, 0));
         assert_eq!((removed.removed, removed.spare), (true, Some(contact(0, 99))));
         assert_eq!(table.len(), 19);

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mainline::Id;
+use rand::Rng;
 
 use super::distance::point;
 use super::item::Item;
@@ -15,7 +16,7 @@ use super::serve::signed_item;
 use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
 use super::walk::{Standing, Walk};
-use super::{Found, Name, Operation, Outcome};
+use super::{Found, MAX_PEERS, Name, Operation, Outcome};
 use crate::krpc::{Contact, Method, Response};
 
 /// Buckets that are filled by a walk of their own when a node joins a large network.
@@ -97,6 +98,8 @@ pub(super) struct Running {
     settled: bool,
     out_of_time: bool,
     pub(super) peers: lookups::Found,
+    /// Which peers each node told.
+    told: Vec<(Id, Vec<SocketAddr>)>,
     item: Option<Box<Found>>,
 }
 
@@ -108,6 +111,26 @@ impl Running {
             Subject::Peers(_) => self.peers.is_empty(),
             Subject::Item { .. } => self.item.is_none(),
         }
+    }
+
+    /// The peers that were found. Where they are more than a lookup returns, these are a choice
+    /// already: an even one, of at most so many, of what the closest nodes told. Nodes on the way
+    /// know of themselves and little else, which every answer would show again.
+    fn choice(&self, most: usize, rng: &mut impl Rng) -> lookups::Found {
+        if self.peers.len() <= MAX_PEERS {
+            return self.peers.clone();
+        }
+        let closest = self.walk.closest();
+        let is_close = |id: &Id| closest.iter().any(|node| node.contact.id == *id);
+        let told = self.told.iter().filter(|(id, _)| is_close(id)).flat_map(|(_, peers)| peers);
+        let told = told.filter_map(|peer| Some((*peer, *self.peers.get(peer)?)));
+        let told: lookups::Found = told.collect();
+        if told.len() < MAX_PEERS {
+            return self.peers.clone();
+        }
+        let chosen = rand::seq::index::sample(rng, told.len(), told.len().min(most));
+        let chosen = chosen.into_iter().filter_map(|at| told.get_index(at));
+        chosen.map(|(peer, belief)| (*peer, *belief)).collect()
     }
 
     /// An immutable item is what it is: nobody can tell better.
@@ -150,6 +173,7 @@ impl Engine {
             settled: false,
             out_of_time: false,
             peers: lookups::Found::default(),
+            told: Vec::new(),
             item: None,
         };
         self.walks.insert(number, running);
@@ -232,6 +256,7 @@ impl Engine {
             Subject::Node(_) => {}
             Subject::Peers(name) => {
                 let mut dead = None;
+                let mut told = Vec::with_capacity(response.peers.len());
                 for peer in &response.peers {
                     let until = self.lookups.expiry(peer.ttl, now);
                     let belief = Belief { until, node_port: peer.node_port };
@@ -242,10 +267,14 @@ impl Engine {
                     }
                     self.ask_after_announcer(&peer.addr, &belief, now);
                     running.peers.entry(peer.addr).or_insert(belief).merge(belief);
-                    if running.settled {
+                    told.push(peer.addr);
+                    if running.settled && running.peers.len() <= MAX_PEERS {
                         self.lookups.add(name, peer.addr, belief);
                         self.watches.touch(name);
                     }
+                }
+                if !running.settled && !told.is_empty() {
+                    running.told.push((from.id, told));
                 }
                 if let Some(dead) = dead {
                     self.remind(from, dead, now);
@@ -282,7 +311,9 @@ impl Engine {
         if let Subject::Peers(name) = &running.subject
             && (running.walk.answers() > 0 || self.nodes() == 0)
         {
-            self.lookups.replace(name, running.peers.clone(), now);
+            // Who follows a name wants to know of all its peers.
+            let most = if self.watches.has(name) { usize::MAX } else { lookups::CHOICE };
+            self.lookups.replace(name, running.choice(most, &mut self.rng), now);
             self.watches.touch(name);
         }
         if let Some(found) = &running.item {
@@ -389,3 +420,6 @@ fn found_item(response: &Response<'_>, target: &Id, salt: &[u8]) -> Option<Found
     let item = item.ok().filter(|item| item.id() == *target)?;
     Some(Found { from: response.id, token: response.token.as_deref().map(Vec::from), item })
 }
+
+#[cfg(test)]
+mod tests;

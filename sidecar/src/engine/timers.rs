@@ -9,6 +9,8 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::spare_room::spare_room;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// An answer takes longer than others should wait for.
@@ -73,6 +75,14 @@ impl Timers {
         self.heap.pop().map(|Reverse((_, timer))| timer)
     }
 
+    /// Gives back room that a burst took.
+    pub(super) fn shrink(&mut self) {
+        self.heap.shrink_to(spare_room(self.heap.len()));
+        for queue in [&mut self.lost, &mut self.walk_ends] {
+            queue.shrink_to(spare_room(queue.len()));
+        }
+    }
+
     /// Takes out those that would be due first, as long as they are of no account any more.
     pub(super) fn shed(&mut self, needless: impl Fn(&Timer) -> bool) {
         for queue in [&mut self.lost, &mut self.walk_ends] {
@@ -130,6 +140,19 @@ mod tests {
             timers.shed(|timer| matches!(timer, Timer::Lost(of) | Timer::Patience(of) if *of < n));
         }
         assert_eq!((timers.lost.len(), timers.heap.len()), (1, 1));
+    }
+
+    #[test]
+    fn a_burst_leaves_no_room_behind() {
+        let start = crate::clock::now();
+        let mut timers = Timers::default();
+        for n in 0..1000 {
+            timers.set(start + Duration::from_secs(2), Timer::Lost(n));
+            timers.set(start + Duration::from_millis(25), Timer::Patience(n));
+        }
+        timers.shed(|timer| !matches!(timer, Timer::Lost(999) | Timer::Patience(999)));
+        timers.shrink();
+        assert!(timers.lost.capacity() < 20 && timers.heap.capacity() < 20);
         assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Patience(999)));
         assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Lost(999)));
     }

@@ -1,6 +1,7 @@
 //! Queries that are out, by their transaction ids.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -8,6 +9,7 @@ use ahash::RandomState;
 use mainline::Id;
 
 use super::notices::News;
+use super::spare_room::spare_room;
 
 /// Why a query was sent: what its answer is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,14 +64,19 @@ impl Transactions {
     /// The query that an answer from this address is for. It is closed.
     pub(super) fn answered(&mut self, id: &[u8], from: SocketAddr) -> Option<Pending> {
         let id = u32::from_be_bytes(id.try_into().ok()?);
-        if self.pending.get(&id)?.to != from {
-            return None;
+        match self.pending.entry(id) {
+            Entry::Occupied(open) if open.get().to == from => Some(open.remove()),
+            _ => None,
         }
-        self.pending.remove(&id)
     }
 
     pub(super) fn get(&self, id: u32) -> Option<&Pending> {
         self.pending.get(&id)
+    }
+
+    /// Gives back room that a burst took.
+    pub(super) fn shrink(&mut self) {
+        self.pending.shrink_to(spare_room(self.pending.len()));
     }
 
     /// The query's time is over.

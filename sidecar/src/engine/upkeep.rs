@@ -34,6 +34,8 @@ impl Engine {
         self.announces.expire(now);
         self.tombstones.expire(now);
         self.rumours.expire(self.settings.peer_max_age, now);
+        self.notices.expire(now);
+        self.shrink();
         self.look_again(now);
         self.heartbeat(now);
         self.ask_for_the_dead(1, now);

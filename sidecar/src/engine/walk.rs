@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use mainline::Id;
 
+use super::distance::Distance;
 use super::routing::K;
 use crate::krpc::Contact;
 
@@ -35,7 +36,7 @@ enum State {
 #[derive(Debug)]
 struct Candidate {
     contact: Contact,
-    distance: Id,
+    distance: Distance,
     state: State,
     token: Option<Box<[u8]>>,
 }
@@ -128,7 +129,7 @@ impl Walk {
         if contact.id == self.own {
             return;
         }
-        let distance = contact.id.xor(&self.point);
+        let distance = Distance::new(&contact.id, &self.point);
         let front = self.front(contact.addr.is_ipv6());
         let at = front.candidates.partition_point(|c| c.distance < distance);
         let known = front.candidates.get(at).is_some_and(|c| c.distance == distance);

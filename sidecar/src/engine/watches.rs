@@ -25,6 +25,10 @@ impl Watches {
         }
     }
 
+    pub(super) fn has(&self, name: &[u8]) -> bool {
+        self.told.contains_key(name)
+    }
+
     pub(super) fn names(&self) -> Vec<Name> {
         self.told.keys().cloned().collect()
     }
