@@ -269,6 +269,11 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         ("query_timeouts", "Queries sent that were never answered.", one(stats.timeouts)),
         ("query_errors", "Queries sent that an error answered.", one(stats.errors_received)),
         (
+            "names_dropped",
+            "Names dropped with their peers, as there were more than --dht_maxTables.",
+            one(stats.names_dropped),
+        ),
+        (
             "lookups",
             "Lookups, by where their answer came from.",
             sources(stats.lookups_from_memory, stats.lookups_walked),

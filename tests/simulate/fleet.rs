@@ -13,8 +13,6 @@ use rand::{RngExt, SeedableRng};
 const PEER_MAX_AGE: Duration = Duration::from_secs(120);
 /// Pods of each service, each beside a Grape of its own.
 const PODS: usize = 20;
-/// So many Grapes a service: with 20 pods each, two a Grape.
-const GRAPES_A_SERVICE: usize = 10;
 /// Nodes that each Grape is given to join through.
 const SEEDS: usize = 3;
 /// In which all Grapes start, whatever their number.
@@ -108,9 +106,9 @@ impl Fleet {
         self.at.push(Vec::new());
     }
 
-    /// Deploys the services, each on its own random choice of Grapes.
-    pub(super) fn deploy(&mut self) {
-        for _ in 0..(self.living.len() / GRAPES_A_SERVICE).max(1) {
+    /// Deploys services, each on its own random choice of Grapes.
+    pub(super) fn deploy(&mut self, services: usize) {
+        for _ in 0..services {
             let chosen = rand::seq::index::sample(
                 &mut self.rng,
                 self.living.len(),

@@ -33,6 +33,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use phases::{Phase, Plan};
 
+/// So many Grapes for each service, unless it is said how many there are: with 20 pods each, two a
+/// Grape.
+const GRAPES_A_SERVICE: u32 = 10;
+
 /// As the Grape has it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,6 +58,13 @@ struct Args {
     #[arg(long, value_name = "COUNT", value_delimiter = ',', default_values_t = [100, 1000, 10_000])]
     #[arg(value_parser = clap::value_parser!(u32).range(30..=1_000_000))]
     grapes: Vec<u32>,
+
+    /// How many services, with 20 pods each [default: one for every ten Grapes]
+    ///
+    /// Names that begin alike are held by the same 20 Grapes, as Grapes do not hash them, each of
+    /// which holds 5,000.
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
+    services: Option<u32>,
 
     /// What all that is random comes from
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -80,6 +91,7 @@ fn main() -> Result<()> {
     for grapes in &args.grapes {
         let plan = Plan {
             grapes: *grapes as usize,
+            services: args.services.unwrap_or(*grapes / GRAPES_A_SERVICE) as usize,
             seed: args.seed,
             lookups: args.lookups as usize,
             churn: Duration::from_secs(args.churn),

@@ -51,6 +51,8 @@ pub(super) enum Phase {
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) grapes: usize,
+    /// Each has 20 pods.
+    pub(super) services: usize,
     pub(super) seed: u64,
     /// Lookups without churn, and as many with, if there are Grapes enough.
     pub(super) lookups: usize,
@@ -139,7 +141,7 @@ pub(super) fn run(
     run.phase(JOIN_PHASE, |fleet| {
         fleet.start(plan.grapes);
         fleet.run(SETTLE);
-        fleet.deploy();
+        fleet.deploy(plan.services);
         fleet.run(2 * SETTLE);
         Ok(Vec::new())
     })?;

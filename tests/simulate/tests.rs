@@ -10,6 +10,7 @@ use crate::phases::{self, CHURN_PHASE, Figures, LOOKUPS_PHASE, POPULAR_PHASE, Ph
 fn run() -> Vec<Figures> {
     let plan = Plan {
         grapes: 100,
+        services: 10,
         seed: 1,
         lookups: 200,
         churn: Duration::from_secs(10),

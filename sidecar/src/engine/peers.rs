@@ -167,12 +167,14 @@ pub(super) struct PeerStore {
     max_names: usize,
     /// Upper bound of the peers held; exact after [`PeerStore::expire`].
     held: usize,
+    /// Names that had to make room, since the start.
+    dropped: u64,
 }
 
 impl PeerStore {
     pub(super) fn new(max_names: usize) -> Self {
         let names = LruCache::unbounded_with_hasher(RandomState::new());
-        Self { names, max_names: max_names.max(1), held: 0 }
+        Self { names, max_names: max_names.max(1), held: 0, dropped: 0 }
     }
 
     pub(super) fn insert(
@@ -194,6 +196,7 @@ impl PeerStore {
         {
             let Some((_, dropped)) = self.names.pop_lru() else { break };
             self.held = self.held.saturating_sub(dropped.len());
+            self.dropped += 1;
         }
     }
 
@@ -270,6 +273,11 @@ impl PeerStore {
         self.names.len()
     }
 
+    /// How many names had to make room, with their peers, since the start.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
     /// How many peers are held, of all names.
     pub(super) fn peers(&self) -> usize {
         self.held
@@ -336,7 +344,7 @@ mod tests {
         store.insert(b"c", addr(1, 1), until(expires), &mut rng);
         assert!(store.get(b"b", now).is_none());
         assert!(store.get(b"a", now).is_some() && store.get(b"c", now).is_some());
-        assert_eq!(store.peers(), 2);
+        assert_eq!((store.peers(), store.dropped()), (2, 1));
     }
 
     #[test]

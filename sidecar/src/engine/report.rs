@@ -87,6 +87,7 @@ impl Engine {
             nodes: self.nodes(),
             names_held: self.peers.len(),
             peers_held: self.peers.peers(),
+            names_dropped: self.peers.dropped(),
             items_held: self.items.len(),
             announced: self.announces.len(),
             ..self.stats

@@ -101,6 +101,8 @@ pub struct Stats {
     pub names_held: usize,
     /// Peers held, of all names.
     pub peers_held: usize,
+    /// Names that had to make room for others, with their peers: there were too many.
+    pub names_dropped: u64,
     /// Items held.
     pub items_held: usize,
     /// Announces of this node that are alive.

@@ -1,11 +1,9 @@
 //! A broadcast to all of a name, one of whom is dead.
 
-use std::collections::BTreeSet;
-
 use grape_tests::kubernetes::operator::is_somebody_elses;
 use grape_tests::kubernetes::{Operator, pod_processes};
 use grape_tests::programs::Talks;
-use grape_tests::{figure, scenarios::offers::NAMES, wait};
+use grape_tests::{figure, scenarios::offers::NAMES};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -27,29 +25,16 @@ async fn the_dead_one_is_gone_before_the_next_broadcast() {
         traders.push(stage.announced(name).await);
     }
     let peers: Vec<_> = traders.iter().map(Service::peer).collect();
-    until_found(&stage, NAMES[0], &peers).await;
+    stage.until_found(NAMES[0], "common", &peers).await;
 
     let dave = traders.pop().unwrap();
     let killed = Instant::now();
     pod_processes::kill(&dave.pod, &["node", "grape"]).unwrap();
-    until_found(&stage, NAMES[0], &peers[..3]).await;
+    stage.until_found(NAMES[0], "common", &peers[..3]).await;
     figure::took("a pod killed, and gone from a broadcast", killed.elapsed());
 
     let text = "1 ETH for 3000 USD";
     traders[0].tell(json!({ "do": "offer", "id": "offer-1", "text": text })).await.unwrap();
     let broadcast = traders[0].event("broadcast").await.unwrap();
     assert_eq!(broadcast["answers"], json!(["seen", "seen", "seen"]), "{broadcast}");
-}
-
-/// Waits until the Grape of the trader who is going to broadcast finds just these.
-async fn until_found(stage: &Stage<'_>, trader: &str, peers: &[String]) {
-    let lookup = ["exec", trader, "--container", "grape", "--", "grape", "lookup", "common"];
-    let wanted: BTreeSet<_> = peers.iter().map(String::as_str).collect();
-    wait::until(&format!("the Grape of {trader} finds {wanted:?}"), async || {
-        let found = stage.kubectl(&lookup);
-        let found: BTreeSet<_> = found.lines().collect();
-        if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
-    })
-    .await
-    .unwrap();
 }

@@ -16,14 +16,15 @@ async fn all_books_are_equal_in_the_end() {
         let more = exchange::client(number, "http");
         stage.start(name, number % 2, "exchange_client.js", more).await;
     }
-    let known = ["exchange:orders", "exchange:book"];
-    let mut watcher = stage.watch("watcher", 1, &known).await;
     let server = stage.announced("server").await;
     let mut clients = Vec::new();
     for name in &names {
         clients.push(stage.announced(name).await);
     }
-    watcher.until("exchange:orders", &[server.peer()]).await;
-    watcher.until("exchange:book", &clients.iter().map(Service::peer).collect::<Vec<_>>()).await;
+    let peers: Vec<_> = clients.iter().map(Service::peer).collect();
+    stage.until_found("server", "exchange:book", &peers).await;
+    for name in &names {
+        stage.until_found(name, "exchange:orders", &[server.peer()]).await;
+    }
     exchange::all_books_are_equal(&mut clients).await.unwrap();
 }

@@ -13,15 +13,15 @@ async fn an_offer_is_made_accepted_and_closed() {
     for (number, name) in NAMES.iter().enumerate() {
         stage.start(name, number % 2, "trader.js", json!({})).await;
     }
-    let owns = NAMES.map(|name| format!("trader:{name}"));
-    let names: Vec<_> = ["common"].into_iter().chain(owns.iter().map(String::as_str)).collect();
-    let mut watcher = stage.watch("watcher", 0, &names).await;
     let mut traders = Vec::new();
     for name in NAMES {
         traders.push(stage.announced(name).await);
     }
-    // Clients keep what they looked up for ten seconds, so they may only start then.
     let peers: Vec<_> = traders.iter().map(Service::peer).collect();
-    watcher.until("common", &peers).await;
+    let alice = NAMES[0];
+    stage.until_found(alice, "common", &peers).await;
+    for other in &NAMES[1..] {
+        stage.until_found(other, &format!("trader:{alice}"), &peers[..1]).await;
+    }
     offers::accepted_and_closed(&mut traders).await.unwrap();
 }

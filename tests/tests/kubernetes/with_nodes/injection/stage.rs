@@ -1,11 +1,12 @@
 //! A GrapeCluster, and services beside it that ask for a Grape by a label.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use grape_tests::kubernetes::{GrapeCluster, Kubectl, Operator, PodProgram, service_pod};
 use grape_tests::programs::Talks;
+use grape_tests::wait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -82,6 +83,21 @@ impl<'a> Stage<'a> {
         let mut service = self.ready(name).await;
         service.event("watching").await.unwrap();
         Watcher { name: name.to_owned(), service, found: BTreeMap::new() }
+    }
+
+    /// Waits until the Grape of a pod finds just these peers: it may learn of them, or of their end,
+    /// later than another, and clients keep what they looked up for ten seconds.
+    pub(super) async fn until_found(&self, pod: &str, name: &str, peers: &[String]) {
+        let lookup = ["exec", pod, "--container", "grape", "--", "grape", "lookup", name];
+        let wanted: BTreeSet<_> = peers.iter().map(String::as_str).collect();
+        wait::until(&format!("the Grape of {pod} finds {wanted:?}"), async || {
+            // It fails while it finds nobody.
+            let found = self.cluster.kubectl(&lookup).map_err(|error| format!("{error:#}"))?;
+            let found: BTreeSet<_> = found.lines().collect();
+            if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
+        })
+        .await
+        .unwrap();
     }
 
     /// What kubectl prints, in its namespace.
