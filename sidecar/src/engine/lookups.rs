@@ -119,7 +119,11 @@ impl Lookups {
     }
 
     /// What the last walk for a name found that is alive now.
-    pub(super) fn peers(&self, name: &[u8], now: Instant) -> impl Iterator<Item = SocketAddr> {
+    pub(super) fn peers(
+        &self,
+        name: &[u8],
+        now: Instant,
+    ) -> impl Iterator<Item = SocketAddr> + Clone {
         let peers = self.kept.peek(name).map(|lookup| lookup.peers.iter());
         peers.into_iter().flatten().filter(move |(_, belief)| belief.until > now).map(|(a, _)| *a)
     }

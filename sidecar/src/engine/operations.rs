@@ -206,15 +206,17 @@ impl Engine {
     /// What is known of a name's peers: those stored here, and those that the last walk found. At
     /// most [`MAX_PEERS`], evenly chosen, in random order.
     pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
-        // What was found beyond a lookup's limit is an even choice; what is stored here is not,
-        // unless this node is one of the closest.
-        let many = self.lookups.peers(name, now).count() > MAX_PEERS;
-        let stored = self.peers.get(name, now).filter(|_| !many);
-        let found: Vec<_> = self
-            .lookups
-            .peers(name, now)
-            .filter(|addr| stored.is_none_or(|stored| !stored.contains(addr)))
-            .collect();
+        let stored = self.peers.get(name, now);
+        let found = self.lookups.peers(name, now);
+        let many = found.clone().count();
+        // Beyond a lookup's limit, what was found is an even choice of all peers, and what is stored
+        // here is all of them if this node is one of the closest, or else its own.
+        let (stored, found): (_, Vec<_>) = match stored {
+            Some(stored) if many > MAX_PEERS && stored.len() >= many => (Some(stored), Vec::new()),
+            _ if many > MAX_PEERS => (None, found.collect()),
+            Some(stored) => (Some(stored), found.filter(|addr| !stored.contains(addr)).collect()),
+            None => (None, found.collect()),
+        };
         let held = stored.map_or(0, |stored| stored.len());
         let total = held + found.len();
         rand::seq::index::sample(&mut self.rng, total, total.min(MAX_PEERS))

@@ -1,5 +1,5 @@
 use std::borrow::Cow;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
@@ -80,24 +80,29 @@ fn settle(
     }
 }
 
+/// A node that knows nobody.
+fn asker(rng: &mut StdRng, now: Instant) -> Engine {
+    let settings = Settings {
+        id: Id::from(rng.random::<[u8; 20]>()),
+        port: 1,
+        concurrency: 24,
+        max_names: 100,
+        max_items: 100,
+        peer_max_age: Duration::from_secs(120),
+        node_liveness: Duration::from_secs(300),
+        advertise: None,
+        awaits_seeds: true,
+    };
+    Engine::new(settings, rng.random(), now)
+}
+
 #[test]
 fn nodes_on_the_way_are_shown_no_more_often_than_other_peers() {
     let (nodes, now) = (nodes(), crate::clock::now());
     let rng = &mut StdRng::seed_from_u64(1);
     let mut of_the_way = 0;
     for _ in 0..LOOKUPS {
-        let settings = Settings {
-            id: Id::from(rng.random::<[u8; 20]>()),
-            port: 1,
-            concurrency: 24,
-            max_names: 100,
-            max_items: 100,
-            peer_max_age: Duration::from_secs(120),
-            node_liveness: Duration::from_secs(300),
-            advertise: None,
-            awaits_seeds: true,
-        };
-        let mut engine = Engine::new(settings, rng.random(), now);
+        let mut engine = asker(rng, now);
         // Who asks announces the name as well, and is one of the peers.
         engine.announce(NAME, 81, now);
         engine.join((0..K as u8).map(|n| contact(n, false).addr).collect(), true, now);
@@ -111,4 +116,28 @@ fn nodes_on_the_way_are_shown_no_more_often_than_other_peers() {
     }
     // 20 of 2020 peers, which even lookups show 297 times, give or take 17.
     assert!((229..=365).contains(&of_the_way), "{of_the_way} times");
+}
+
+#[test]
+fn who_holds_all_of_a_name_shows_all_of_them() {
+    let (nodes, now) = (nodes(), crate::clock::now());
+    let rng = &mut StdRng::seed_from_u64(2);
+    let mut engine = asker(rng, now);
+    let belief = Belief { until: now + Duration::from_secs(120), node_port: None };
+    let closest = &nodes[&contact(0, true).addr];
+    for peer in &closest.peers {
+        engine.peers.insert(NAME, *peer, belief, rng);
+    }
+    engine.join((0..K as u8).map(|n| contact(n, false).addr).collect(), true, now);
+    settle(&mut engine, &nodes, rng, now);
+    engine.lookup(NAME, now);
+    settle(&mut engine, &nodes, rng, now);
+    let mut shown = HashSet::new();
+    for _ in 0..LOOKUPS {
+        let from_memory = engine.lookup(NAME, now);
+        let Answer::Now(peers) = from_memory else { panic!("{from_memory:?}") };
+        assert_eq!(peers.len(), MAX_PEERS);
+        shown.extend(peers);
+    }
+    assert_eq!(shown.len(), closest.peers.len(), "from memory, without another walk");
 }
