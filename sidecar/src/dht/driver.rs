@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
+use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
 
+use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
-/// Largest UDP datagram.
-const DATAGRAM: usize = 65_536;
 /// Datagrams that are read at a time before others have their turn.
 const BATCH: usize = 64;
 
@@ -34,7 +34,7 @@ pub(super) struct State {
     waiting: HashMap<Operation, oneshot::Sender<Outcome>>,
     pub(super) followed: HashMap<Name, Followed>,
     /// Datagrams to be sent.
-    outbox: Vec<(SocketAddr, Vec<u8>)>,
+    outbox: Vec<Outgoing>,
     /// Until when the driver sleeps.
     sleeps_until: Option<Instant>,
 }
@@ -121,9 +121,7 @@ impl Shared {
 
     /// Sends what is to be sent.
     fn flush(&self, state: &mut State) {
-        for (to, datagram) in state.outbox.drain(..) {
-            self.sockets.send(to, &datagram);
-        }
+        self.sockets.send(&mut state.outbox);
     }
 
     /// The driver's own turn.
@@ -151,7 +149,7 @@ impl Driver {
     /// When a socket fails for good.
     pub async fn run(self) -> io::Result<()> {
         let shared = &*self.shared;
-        let mut buffer = vec![0; DATAGRAM];
+        let mut receiver = Receiver::new();
         let mut sockets = shared.sockets.each();
         let (first, second) = (sockets.next(), sockets.next());
         loop {
@@ -162,26 +160,22 @@ impl Driver {
                 state.sleeps_until
             };
             tokio::select! {
-                readable = readable(first) => self.receive(readable?, &mut buffer)?,
-                readable = readable(second) => self.receive(readable?, &mut buffer)?,
+                readable = readable(first) => self.receive(readable?, &mut receiver)?,
+                readable = readable(second) => self.receive(readable?, &mut receiver)?,
                 () = sleep_until(until) => shared.drive(|engine, now| engine.tick(now)),
                 () = shared.wanted.notified() => {}
             }
         }
     }
 
-    fn receive(&self, socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<()> {
+    fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<()> {
         self.shared.drive(|engine, now| {
-            for _ in 0..BATCH {
-                match socket.try_recv_from(buffer) {
-                    Ok((length, from)) => engine.handle(from, &buffer[..length], now),
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
-                    // What an earlier datagram of ours met with (ICMP) is no fault of the socket.
-                    Err(error) if is_remote(&error) => {}
-                    Err(error) => return Err(error),
-                }
-            }
-            Ok(())
+            let mut left = BATCH;
+            receiver.receive(socket, |from, datagram| {
+                engine.handle(from, datagram, now);
+                left = left.saturating_sub(1);
+                if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
         })
     }
 }
@@ -198,12 +192,4 @@ async fn sleep_until(until: Option<Instant>) {
         Some(until) => tokio::time::sleep_until(until.into()).await,
         None => std::future::pending().await,
     }
-}
-
-fn is_remote(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
-    matches!(
-        error.kind(),
-        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
-    )
 }

@@ -1,5 +1,6 @@
 //! The DHT as services use it: an async handle over the engine and its UDP sockets.
 
+mod bursts;
 mod driver;
 mod sockets;
 mod watch;

@@ -3,8 +3,10 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
+
+use super::bursts::{self, Outgoing, Sender};
 
 /// Bytes that the kernel may keep for us while we are busy; more than its default, so that a burst
 /// of answers to a wide walk is not lost.
@@ -26,28 +28,33 @@ pub struct BindError {
 #[derive(Debug)]
 pub(super) struct Sockets {
     sockets: Vec<(UdpSocket, SocketAddr)>,
+    sender: Sender,
 }
 
 impl Sockets {
     /// Binds to one address, or to all of both families where the host has both.
     pub(super) fn bind(ip: Option<IpAddr>, port: u16) -> Result<Self, BindError> {
         if let Some(ip) = ip {
-            return Ok(Self { sockets: vec![open(SocketAddr::new(ip, port))?] });
+            return Ok(Self::new(vec![open(SocketAddr::new(ip, port))?]));
         }
         let mut attempts = if port == 0 { ATTEMPTS } else { 1 };
         loop {
             attempts -= 1;
             let v4 = open((Ipv4Addr::UNSPECIFIED, port).into())?;
             match open((Ipv6Addr::UNSPECIFIED, v4.1.port()).into()) {
-                Ok(v6) => return Ok(Self { sockets: vec![v4, v6] }),
+                Ok(v6) => return Ok(Self::new(vec![v4, v6])),
                 Err(BindError { source, .. }) if has_no_ipv6(&source) => {
                     tracing::debug!("this host has no IPv6: the DHT is on IPv4 alone");
-                    return Ok(Self { sockets: vec![v4] });
+                    return Ok(Self::new(vec![v4]));
                 }
                 Err(error) if attempts == 0 => return Err(error),
                 Err(_) => {}
             }
         }
+    }
+
+    fn new(sockets: Vec<(UdpSocket, SocketAddr)>) -> Self {
+        Self { sockets, sender: Sender::default() }
     }
 
     pub(super) fn addr(&self) -> SocketAddr {
@@ -63,17 +70,17 @@ impl Sockets {
         self.sockets.iter().map(|(socket, _)| socket)
     }
 
-    /// Sends a datagram, or drops it where the kernel has no room: UDP promises no more, and those
-    /// who wait ask again.
-    pub(super) fn send(&self, to: SocketAddr, datagram: &[u8]) {
-        let Some((socket, _)) = self.sockets.iter().find(|(_, on)| on.is_ipv4() == to.is_ipv4())
-        else {
-            return;
-        };
-        // Not through tokio, which lets nothing out before it has first polled the socket.
-        if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
-            tracing::debug!(%to, %error, "datagram not sent");
+    /// Sends all of them, those to one address in their order, and leaves none.
+    pub(super) fn send(&self, datagrams: &mut Vec<Outgoing>) {
+        datagrams.sort_by_key(|(to, _)| *to);
+        for alike in datagrams.chunk_by(|(one, _), (next, _)| one == next) {
+            let Some((to, _)) = alike.first() else { continue };
+            let socket = self.sockets.iter().find(|(_, on)| on.is_ipv4() == to.is_ipv4());
+            if let Some((socket, _)) = socket {
+                self.sender.send(socket, *to, alike);
+            }
         }
+        datagrams.clear();
     }
 
     /// The address of this host from which datagrams to `to` are sent.
@@ -98,6 +105,7 @@ fn open(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), BindError> {
         socket.set_nonblocking(true)?;
         // The kernel gives less where its limit is lower.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+        bursts::take_bursts(&socket);
         socket.bind(&addr.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let addr = socket.local_addr()?;

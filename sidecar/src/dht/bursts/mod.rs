@@ -1,0 +1,208 @@
+//! Datagrams, several at a time. Where the kernel can (Linux: `UDP_SEGMENT` since 4.18, `UDP_GRO`
+//! since 5.0), those to one address go through its layers as one *burst*, which is parted again for
+//! whoever does not take bursts, and on the wire. Elsewhere each goes by itself.
+
+use std::io;
+use std::net::SocketAddr;
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use socket2::SockRef;
+use tokio::net::UdpSocket;
+
+#[cfg(target_os = "linux")]
+#[path = "linux.rs"]
+mod kernel;
+#[cfg(not(target_os = "linux"))]
+#[path = "elsewhere.rs"]
+mod kernel;
+
+/// A datagram, and to whom it goes.
+pub(super) type Outgoing = (SocketAddr, Vec<u8>);
+
+/// Largest UDP datagram, and largest burst.
+const DATAGRAM: usize = 65_536;
+/// Most datagrams in a burst: what every kernel that takes bursts takes.
+const MOST: usize = 64;
+/// Most bytes in a burst: what an IPv4 packet holds beside the headers.
+const MOST_BYTES: usize = 65_507;
+
+/// How a socket sends.
+#[derive(Debug, Default)]
+pub(super) struct Sender {
+    /// The way out does not take bursts (a device without checksums, say).
+    one_by_one: AtomicBool,
+}
+
+impl Sender {
+    /// Sends datagrams that all go to one address, or drops those for which the kernel has no room:
+    /// UDP promises no more, and those who wait ask again.
+    pub(super) fn send(&self, socket: &UdpSocket, to: SocketAddr, mut datagrams: &[Outgoing]) {
+        while !datagrams.is_empty() {
+            let (burst, later) = datagrams.split_at(burst(datagrams));
+            datagrams = later;
+            if burst.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
+                match kernel::send_burst(socket, to, burst) {
+                    Ok(()) => continue,
+                    Err(error) => {
+                        self.one_by_one.store(kernel::refuses_bursts(&error), Ordering::Relaxed);
+                    }
+                }
+            }
+            for (_, datagram) in burst {
+                // Not through tokio, which lets nothing out before it has first polled the socket.
+                if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
+                    tracing::debug!(%to, %error, "datagram not sent");
+                }
+            }
+        }
+    }
+}
+
+/// How many of these may go as one burst, from the first on: all of one length, but for the last,
+/// which may be shorter.
+fn burst(datagrams: &[Outgoing]) -> usize {
+    let Some(length) = datagrams.first().map(|(_, first)| first.len()) else { return 0 };
+    let most = MOST.min(MOST_BYTES / length.max(1)).max(1);
+    let alike = datagrams.iter().take(most).take_while(|(_, one)| one.len() == length).count();
+    let shorter = |(_, last): &Outgoing| (1..length).contains(&last.len());
+    alike + usize::from(alike < most && datagrams.get(alike).is_some_and(shorter))
+}
+
+/// Where datagrams are read into.
+#[derive(Debug)]
+pub(super) struct Receiver {
+    buffer: Vec<u8>,
+    kernel: kernel::Receiver,
+}
+
+impl Receiver {
+    pub(super) fn new() -> Self {
+        Self { buffer: vec![0; DATAGRAM], kernel: kernel::Receiver::default() }
+    }
+
+    /// Reads what there is, until there is no more or `each` has had enough.
+    ///
+    /// # Errors
+    /// When the socket fails. That nothing is there is no failure.
+    pub(super) fn receive(
+        &mut self,
+        socket: &UdpSocket,
+        mut each: impl FnMut(SocketAddr, &[u8]) -> ControlFlow<()>,
+    ) -> io::Result<()> {
+        let mut flow = ControlFlow::Continue(());
+        while flow.is_continue() {
+            match self.kernel.receive(socket, &mut self.buffer) {
+                Ok(read) => {
+                    let datagrams = self.buffer[..read.all].chunks(read.each.max(1));
+                    flow = datagrams.fold(flow, |flow, one| match each(read.from, one) {
+                        ControlFlow::Continue(()) => flow,
+                        enough => enough,
+                    });
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                // What an earlier datagram of ours met with (ICMP) is no fault of the socket.
+                Err(error) if is_remote(&error) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What was read at once.
+#[derive(Debug, Clone, Copy)]
+struct Read {
+    from: SocketAddr,
+    /// Bytes of all datagrams.
+    all: usize,
+    /// Bytes of each, but for the last, which may be shorter.
+    each: usize,
+}
+
+/// Asks the kernel for bursts. Without them all works as well.
+pub(super) fn take_bursts(socket: &socket2::Socket) {
+    if let Err(error) = kernel::take_bursts(socket) {
+        tracing::debug!(%error, "this kernel gives no bursts of datagrams");
+    }
+}
+
+fn is_remote(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, ConnectionReset, HostUnreachable, NetworkUnreachable};
+    matches!(
+        error.kind(),
+        ConnectionRefused | ConnectionReset | HostUnreachable | NetworkUnreachable
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use rstest::rstest;
+
+    use super::*;
+
+    fn datagrams(to: SocketAddr, lengths: &[usize]) -> Vec<Outgoing> {
+        let fill = |(number, length): (usize, &usize)| (to, vec![number as u8; *length]);
+        lengths.iter().enumerate().map(fill).collect()
+    }
+
+    #[rstest]
+    #[case::none(&[], 0)]
+    #[case::one(&[5], 1)]
+    #[case::alike(&[5, 5, 5], 3)]
+    #[case::the_last_is_shorter(&[5, 5, 3, 3], 3)]
+    #[case::a_longer_one_begins_another(&[5, 6, 6], 1)]
+    #[case::an_empty_one_ends_nothing(&[5, 0], 1)]
+    #[case::empty_ones(&[0, 0], 2)]
+    #[case::as_many_as_the_kernel_takes(&[5; 100], MOST)]
+    #[case::as_long_as_a_packet(&[1200; 100], 54)]
+    #[case::longer_than_one(&[70_000, 70_000], 1)]
+    fn bursts(#[case] lengths: &[usize], #[case] expected: usize) {
+        let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+        assert_eq!(burst(&datagrams(to, lengths)), expected);
+    }
+
+    /// Those sent in bursts come as they were, in their order, to one that takes bursts and to one
+    /// that does not; and so do those sent one by one.
+    #[rstest]
+    #[tokio::test]
+    async fn what_is_sent_comes(
+        #[values("127.0.0.1:0", "[::1]:0")] host: SocketAddr,
+        #[values(true, false)] receives_bursts: bool,
+        #[values(true, false)] one_by_one: bool,
+    ) {
+        let open = || {
+            let domain = socket2::Domain::for_address(host);
+            let socket = socket2::Socket::new(domain, socket2::Type::DGRAM, None).unwrap();
+            socket.set_nonblocking(true).unwrap();
+            socket.bind(&host.into()).unwrap();
+            socket
+        };
+        let receives = open();
+        if receives_bursts {
+            take_bursts(&receives);
+        }
+        let [sends, receives] =
+            [open(), receives].map(|it| UdpSocket::from_std(it.into()).unwrap());
+        let [from, to] = [&sends, &receives].map(|it| it.local_addr().unwrap());
+        let lengths = [&[100; 70][..], &[90, 90, 1200, 3, 1, 2, 2]].concat();
+        let sent = datagrams(to, &lengths);
+        let sender = Sender { one_by_one: one_by_one.into() };
+        sender.send(&sends, to, &sent);
+
+        let (mut receiver, mut came) = (Receiver::new(), Vec::new());
+        while came.len() < sent.len() {
+            receives.readable().await.unwrap();
+            let each = |of: SocketAddr, datagram: &[u8]| {
+                assert_eq!(of, from);
+                came.push((to, datagram.to_vec()));
+                ControlFlow::Continue(())
+            };
+            receiver.receive(&receives, each).unwrap();
+        }
+        assert_eq!(came, sent);
+        assert_eq!(sender.one_by_one.into_inner(), one_by_one, "loopback takes bursts");
+    }
+}
