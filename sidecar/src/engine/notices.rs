@@ -22,7 +22,7 @@ use super::transactions::{Pending, Purpose};
 use crate::krpc::{Contact, Method};
 
 /// How many nodes of a bucket are told.
-const FAN_OUT: usize = 3;
+const FAN_OUT: usize = 2;
 /// How often the same is told when no answer comes, each time to one more node.
 const TRIES: u8 = 3;
 /// How often a node is asked before a notice of its death is believed.
