@@ -40,7 +40,7 @@ impl Meter {
     /// Without `/proc`.
     pub(super) fn read() -> Result<Self> {
         let own = process::id();
-        let (cpu, resident) = (kernel::cpu_time(own)?, kernel::resident(own)?);
+        let (cpu, resident) = (kernel::cpu_time_of_all_threads(own)?, kernel::resident(own)?);
         Ok(Self { wall: grape::clock::now(), cpu, resident })
     }
 

@@ -69,9 +69,9 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Without nodes yet.
-    pub(super) fn new(seed: u64, link: Link, progress: ProgressBar) -> Self {
+    pub(super) fn new(seed: u64, link: Link, threads: usize, progress: ProgressBar) -> Self {
         Self {
-            network: Network::new(seed, link),
+            network: Network::parallel(seed, link, threads),
             rng: StdRng::seed_from_u64(seed),
             living: Vec::new(),
             services: Vec::new(),

@@ -15,6 +15,11 @@ use crate::fleet::{Fleet, START, STEP};
 use crate::lookups::{Lookups, Tally};
 use crate::spread::spread;
 
+/// Networks of so many Grapes and more are run on several threads: with fewer, those would wait
+/// longer for each other than they work …
+const MANY: usize = 1000;
+/// … on so many, whatever the machine: another number makes other figures.
+const THREADS: usize = 2;
 /// One way, where links are steady.
 const LATENCY: Duration = Duration::from_millis(1);
 /// One way, while Grapes come and go: datagrams overtake each other.
@@ -136,7 +141,8 @@ pub(super) fn run(
     tell: impl FnMut(Vec<Figures>, Cost) -> Result<()>,
 ) -> Result<()> {
     let first = Meter::read()?;
-    let fleet = Fleet::new(plan.seed, Link::steady(LATENCY), progress.clone());
+    let threads = if plan.grapes < MANY { 1 } else { THREADS };
+    let fleet = Fleet::new(plan.seed, Link::steady(LATENCY), threads, progress.clone());
     let mut run = Run { fleet, first, progress, tell };
     run.phase(JOIN_PHASE, |fleet| {
         fleet.start(plan.grapes);
@@ -174,11 +180,11 @@ impl<T: FnMut(Vec<Figures>, Cost) -> Result<()>> Run<'_, T> {
     ) -> Result<()> {
         self.progress.set_message(name);
         let (meter, began) = (Meter::read()?, self.fleet.network.now());
-        let sent = self.fleet.network.sent;
+        let sent = self.fleet.network.sent();
         let mut figures = act(&mut self.fleet)?;
         let passed = self.fleet.network.now() - began;
         let (all, living) = (self.fleet.network.len(), self.fleet.living.len());
-        let sent = (self.fleet.network.sent - sent) as f64;
+        let sent = (self.fleet.network.sent() - sent) as f64;
         let packets = sent / passed.as_secs_f64() / living as f64;
         for figures in &mut figures {
             if figures.phase.is_empty() {

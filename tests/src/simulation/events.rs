@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(super) enum Event {
     /// A datagram comes to its end.
     Arrives(Arrival),
-    /// The time of this node is to pass.
+    /// The time of the node at this place is to pass.
     Ticks(u32),
 }
 
@@ -65,6 +65,11 @@ impl Events {
         // 64 bits of nanoseconds are 584 years.
         let at = u64::try_from((at - self.start).as_nanos()).unwrap_or(u64::MAX);
         self.due.push(Reverse((at, self.sequence, what)));
+    }
+
+    /// When the next event is due.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.due.peek().map(|Reverse((at, ..))| self.start + Duration::from_nanos(*at))
     }
 
     /// The next event, if it is due by `end`.

@@ -1,7 +1,16 @@
 //! Networks of engines under virtual time: the production engine, with links that lose, repeat and
 //! reorder as a test wants, and the same each time from a seed.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `events.rs` | what happens when |
+//! | `part.rs` | some of the nodes, and what happens to them |
+//! | `parallel.rs` | several such parts, on a thread each |
+//! | `plain.rs` | nodes that know no extensions |
 
 mod events;
+mod parallel;
+mod part;
 mod plain;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,13 +18,12 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use ahash::HashMap;
-use grape::engine::{Answer, Effect, Engine, Found, Item, Operation, Outcome, PutError, Settings};
+use grape::engine::{Answer, Engine, Found, Item, Operation, Outcome, PutError, Settings};
 use mainline::Id;
-use rand::rngs::StdRng;
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 
-use events::{Arrival, Event, Events};
-use plain::{is_plain, plain};
+use events::{Arrival, Event};
+use part::{Node, Part};
 
 /// The UDP port of every node.
 pub const PORT: u16 = 20001;
@@ -53,49 +61,44 @@ pub struct Made {
     pub plain: bool,
 }
 
-struct Node {
-    engine: Engine,
-    ips: Vec<IpAddr>,
-    plain: bool,
-    alive: bool,
-    ticks_at: Option<Instant>,
-    /// What followers of names were told, in order.
-    told: Vec<(String, Vec<SocketAddr>)>,
+/// What all nodes share.
+struct World {
+    link: Link,
+    by_ip: HashMap<IpAddr, usize>,
+    /// On which side of a cut each node is.
+    cut: Option<Vec<bool>>,
+    /// Nodes are dealt to so many parts in turn.
+    parts: usize,
+}
+
+impl World {
+    /// The part that a node is in, and its place there.
+    fn place(&self, node: usize) -> (usize, usize) {
+        (node % self.parts, node / self.parts)
+    }
 }
 
 /// A network of Grapes under virtual time.
 pub struct Network {
     now: Instant,
-    link: Link,
-    nodes: Vec<Node>,
-    by_ip: HashMap<IpAddr, usize>,
-    events: Events,
-    outcomes: HashMap<(usize, Operation), (Instant, Outcome)>,
-    rng: StdRng,
-    cut: Option<Vec<bool>>,
-    /// Datagrams that were sent.
-    pub sent: u64,
-    /// The longest datagram that was sent, in bytes.
-    pub longest: usize,
+    world: World,
+    parts: Vec<Part>,
 }
 
 impl Network {
     /// A network without nodes. The same `seed` gives the same run.
     pub fn new(seed: u64, link: Link) -> Self {
+        Self::parallel(seed, link, 1)
+    }
+
+    /// The same, but time passes on so many threads at once ([`Network::run`]). Another number of
+    /// them makes another run of the same seed. No datagram may arrive at the moment it is sent.
+    pub fn parallel(seed: u64, link: Link, threads: usize) -> Self {
         // Only differences matter.
         let now = grape::clock::now();
-        Self {
-            now,
-            link,
-            nodes: Vec::new(),
-            by_ip: HashMap::default(),
-            events: Events::new(now),
-            outcomes: HashMap::default(),
-            rng: StdRng::seed_from_u64(seed),
-            cut: None,
-            sent: 0,
-            longest: 0,
-        }
+        let parts = (0..threads).map(|number| Part::new(seed, number, threads, now)).collect();
+        let world = World { link, by_ip: HashMap::default(), cut: None, parts: threads };
+        Self { now, world, parts }
     }
 
     /// The IPv4 address of node `n`, counted from 0.
@@ -111,15 +114,17 @@ impl Network {
 
     /// Adds a node on IPv4 that joins through the nodes `seeds`. Returns its number.
     pub fn add(&mut self, peer_max_age: Duration, seeds: &[usize]) -> usize {
-        let ip = Self::ip(self.nodes.len());
+        let ip = Self::ip(self.len());
         self.add_made(Made { peer_max_age, ip, second_ip: None, plain: false }, seeds)
     }
 
     /// Adds a node that joins through the nodes `seeds`. Returns its number.
     pub fn add_made(&mut self, made: Made, seeds: &[usize]) -> usize {
-        let number = self.nodes.len();
+        let number = self.len();
+        let (part, _) = self.world.place(number);
+        let rng = &mut self.parts[part].rng;
         let settings = Settings {
-            id: Id::from(self.rng.random::<[u8; 20]>()),
+            id: Id::from(rng.random::<[u8; 20]>()),
             port: PORT,
             concurrency: 24,
             max_names: 5000,
@@ -129,11 +134,10 @@ impl Network {
             advertise: None,
             awaits_seeds: true,
         };
-        let engine = Engine::new(settings, self.rng.random(), self.now);
+        let engine = Engine::new(settings, rng.random(), self.now);
         let ips: Vec<IpAddr> = std::iter::once(made.ip).chain(made.second_ip).collect();
-        self.by_ip.extend(ips.iter().map(|ip| (*ip, number)));
-        let (plain, told) = (made.plain, Vec::new());
-        self.nodes.push(Node { engine, ips, plain, alive: true, ticks_at: None, told });
+        self.world.by_ip.extend(ips.iter().map(|ip| (*ip, number)));
+        self.parts[part].nodes.push(Node::new(engine, ips, made.plain));
         self.join(number, seeds);
         number
     }
@@ -153,24 +157,34 @@ impl Network {
     pub fn join(&mut self, node: usize, seeds: &[usize]) {
         let seeds: Vec<_> = seeds
             .iter()
-            .flat_map(|seed| self.nodes[*seed].ips.iter().map(|ip| SocketAddr::new(*ip, PORT)))
+            .flat_map(|seed| self.node(*seed).ips.iter().map(|ip| SocketAddr::new(*ip, PORT)))
             .collect();
         self.act(node, |engine, now| engine.join(seeds, true, now));
     }
 
+    fn node(&self, node: usize) -> &Node {
+        let (part, place) = self.world.place(node);
+        &self.parts[part].nodes[place]
+    }
+
+    fn node_mut(&mut self, node: usize) -> &mut Node {
+        let (part, place) = self.world.place(node);
+        &mut self.parts[part].nodes[place]
+    }
+
     /// How many nodes were added.
     pub fn len(&self) -> usize {
-        self.nodes.len()
+        self.parts.iter().map(|part| part.nodes.len()).sum()
     }
 
     /// Whether no node was added.
     pub fn is_empty(&self) -> bool {
-        self.nodes.is_empty()
+        self.len() == 0
     }
 
     /// The nodes that are alive.
     pub fn alive(&self) -> Vec<usize> {
-        (0..self.nodes.len()).filter(|node| self.nodes[*node].alive).collect()
+        (0..self.len()).filter(|node| self.node(*node).alive).collect()
     }
 
     /// The present.
@@ -178,66 +192,66 @@ impl Network {
         self.now
     }
 
+    /// How many datagrams were sent.
+    pub fn sent(&self) -> u64 {
+        self.parts.iter().map(|part| part.sent).sum()
+    }
+
+    /// The longest datagram that was sent, in bytes.
+    pub fn longest(&self) -> usize {
+        self.parts.iter().map(|part| part.longest).max().unwrap_or_default()
+    }
+
     /// A node's engine.
     pub fn engine(&mut self, node: usize) -> &mut Engine {
-        &mut self.nodes[node].engine
+        &mut self.node_mut(node).engine
     }
 
     /// What followers of names at a node were told, in order.
     pub fn told(&self, node: usize) -> &[(String, Vec<SocketAddr>)] {
-        &self.nodes[node].told
+        &self.node(node).told
     }
 
     /// Changes what links do.
     pub fn set_link(&mut self, link: Link) {
-        self.link = link;
+        self.world.link = link;
     }
 
     /// Ends a node without a word, as `kill -9` does.
     pub fn kill(&mut self, node: usize) {
-        self.nodes[node].alive = false;
+        self.node_mut(node).alive = false;
     }
 
     /// Cuts the network in two: the nodes for which `side` holds, and the others. `None` heals it.
     pub fn cut(&mut self, side: Option<&dyn Fn(usize) -> bool>) {
-        self.cut = side.map(|side| (0..self.nodes.len()).map(side).collect());
+        self.world.cut = side.map(|side| (0..self.len()).map(side).collect());
     }
 
     /// Lets time pass.
     pub fn run(&mut self, time: Duration) {
         let end = self.now + time;
-        while self.step(end) {}
+        match &mut self.parts[..] {
+            [only] => only.run(&self.world, end),
+            several => parallel::run(several, &self.world, self.now, end),
+        }
         self.now = end;
     }
 
-    /// Does the next thing, if it is due before `end`.
+    /// Does the next thing, if it is due by `end`.
     fn step(&mut self, end: Instant) -> bool {
-        let Some((at, event)) = self.events.pop(end) else { return false };
+        let next = |part: &&mut Part| part.events.next();
+        let first = self.parts.iter_mut().filter(|part| next(part).is_some()).min_by_key(next);
+        let Some(at) = first.and_then(|part| part.step(&self.world, end)) else { return false };
         self.now = at;
-        match event {
-            Event::Ticks(node) => {
-                let node = node as usize;
-                // Where it is not due, it was set to an earlier time, and has passed since.
-                if self.nodes[node].ticks_at == Some(at) {
-                    self.nodes[node].ticks_at = None;
-                    self.act(node, |engine, now| engine.tick(now));
-                }
-            }
-            Event::Arrives(Arrival { from, to, datagram }) => {
-                let node = self.by_ip.get(&to.ip()).copied().filter(|_| to.port() == PORT);
-                let knows = |node: &usize| !self.nodes[*node].plain || is_plain(&datagram);
-                if let Some(node) = node.filter(knows) {
-                    self.act(node, |engine, now| engine.handle(from, &datagram, now));
-                }
-            }
-        }
+        parallel::exchange(&mut self.parts);
         true
     }
 
     /// Sends a datagram to a node as if it came from `from`.
     pub fn forge(&mut self, from: SocketAddr, node: usize, datagram: Vec<u8>) {
-        let to = SocketAddr::new(self.nodes[node].ips[0], PORT);
-        self.events.push(self.now, Event::Arrives(Arrival { from, to, datagram }));
+        let to = SocketAddr::new(self.node(node).ips[0], PORT);
+        let (part, _) = self.world.place(node);
+        self.parts[part].events.push(self.now, Event::Arrives(Arrival { from, to, datagram }));
     }
 
     /// What an operation came to, once, if it is done.
@@ -247,7 +261,8 @@ impl Network {
 
     /// What an operation came to, once, if it is done, and when.
     pub fn finished(&mut self, node: usize, operation: Operation) -> Option<(Instant, Outcome)> {
-        self.outcomes.remove(&(node, operation))
+        let (part, place) = self.world.place(node);
+        self.parts[part].outcomes.remove(&(place, operation))
     }
 
     /// Does something with a node's engine, and all that it wants done for it.
@@ -256,65 +271,10 @@ impl Network {
         node: usize,
         act: impl FnOnce(&mut Engine, Instant) -> T,
     ) -> Option<T> {
-        if !self.nodes[node].alive {
-            return None;
-        }
-        let now = self.now;
-        let result = act(&mut self.nodes[node].engine, now);
-        while let Some(effect) = self.nodes[node].engine.poll() {
-            match effect {
-                Effect::Send { to, datagram } => self.send(node, to, datagram),
-                Effect::Done { operation, outcome } => {
-                    self.outcomes.insert((node, operation), (now, outcome));
-                }
-                Effect::Changed { name, peers } => {
-                    let name = String::from_utf8_lossy(&name).into_owned();
-                    self.nodes[node].told.push((name, peers));
-                }
-                Effect::Neighbour(_) => {
-                    let ip = self.nodes[node].ips[0];
-                    self.nodes[node].engine.set_external(ip, now);
-                }
-            }
-        }
-        if let Some(next) = self.nodes[node].engine.next_tick()
-            && self.nodes[node].ticks_at.is_none_or(|at| next < at)
-        {
-            self.nodes[node].ticks_at = Some(next.max(now));
-            let node = u32::try_from(node).unwrap_or(u32::MAX);
-            self.events.push(next.max(now), Event::Ticks(node));
-        }
-        Some(result)
-    }
-
-    fn send(&mut self, node: usize, to: SocketAddr, datagram: Vec<u8>) {
-        self.sent += 1;
-        self.longest = self.longest.max(datagram.len());
-        let datagram = match self.nodes[node].plain {
-            true if !is_plain(&datagram) => return,
-            true => plain(&datagram),
-            false => datagram,
-        };
-        let ips = &self.nodes[node].ips;
-        let Some(ip) = ips.iter().find(|ip| ip.is_ipv4() == to.is_ipv4()) else { return };
-        let from = SocketAddr::new(*ip, PORT);
-        if let (Some(cut), Some(other)) = (&self.cut, self.by_ip.get(&to.ip()))
-            && cut.get(node) != cut.get(*other)
-        {
-            return;
-        }
-        if self.rng.random_bool(self.link.loss) {
-            return;
-        }
-        if self.rng.random_bool(self.link.duplicates) {
-            self.deliver(Arrival { from, to, datagram: datagram.clone() });
-        }
-        self.deliver(Arrival { from, to, datagram });
-    }
-
-    fn deliver(&mut self, arrival: Arrival) {
-        let latency = self.rng.random_range(self.link.latency.clone());
-        self.events.push(self.now + latency, Event::Arrives(arrival));
+        let (part, place) = self.world.place(node);
+        let result = self.parts[part].act(&self.world, place, self.now, act);
+        parallel::exchange(&mut self.parts);
+        result
     }
 
     /// Runs until an operation is done, at most 30 seconds.

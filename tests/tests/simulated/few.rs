@@ -15,9 +15,9 @@ fn acquainted(count: usize) -> Network {
 /// Datagrams that the network sent meanwhile, at rest otherwise: less than a second is looked at.
 fn sent<T>(network: &mut Network, act: impl FnOnce(&mut Network) -> T) -> (u64, T) {
     // Past the keep-alives and heartbeats of this second.
-    let before = network.sent;
+    let before = network.sent();
     let result = act(network);
-    (network.sent - before, result)
+    (network.sent() - before, result)
 }
 
 fn item(text: &str) -> Item {

@@ -7,6 +7,7 @@ mod few;
 mod fleet;
 mod network;
 mod notices;
+mod parallel;
 mod partitions;
 mod rest;
 mod withdrawals;

@@ -108,7 +108,7 @@ proptest! {
                 );
             }
         }
-        prop_assert!(network.longest <= MTU, "a datagram of {} bytes", network.longest);
+        prop_assert!(network.longest() <= MTU, "a datagram of {} bytes", network.longest());
     }
 }
 
@@ -140,16 +140,16 @@ fn announces_that_repeat_every_second_cost_a_store_now_and_then() {
     network.announce(0, "rpc_test", 1337);
     network.run(4 * SECOND);
     let idle = {
-        let before = network.sent;
+        let before = network.sent();
         network.run(60 * SECOND);
-        network.sent - before
+        network.sent() - before
     };
-    let before = network.sent;
+    let before = network.sent();
     for _ in 0..60 {
         assert_eq!(network.announce(0, "rpc_test", 1337), Some(2));
         network.run(SECOND);
     }
-    let announcing = network.sent - before;
+    let announcing = network.sent() - before;
     // A walk and a store at two nodes: eight messages, twice in a minute at most.
     assert!(announcing <= idle + 16, "{announcing} messages, and {idle} at rest");
 }
@@ -406,7 +406,7 @@ fn a_lookup_sees_all_peers_up_to_a_hundred() {
         network.announce(1, "thousand", port);
     }
     assert_eq!(network.lookup(2, "thousand").unwrap().len(), 100);
-    assert!(network.longest <= MTU, "a datagram of {} bytes", network.longest);
+    assert!(network.longest() <= MTU, "a datagram of {} bytes", network.longest());
 }
 
 #[test]

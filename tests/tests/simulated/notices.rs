@@ -48,9 +48,9 @@ fn a_flood_of_forged_notices_is_bounded() {
             let addr = SocketAddr::from(([10, 8, second, (n % 250) as u8], 1000 + n));
             fleet.network.forge(stranger, usize::from(n % 20), dead(addr));
         }
-        let before = fleet.network.sent;
+        let before = fleet.network.sent();
         fleet.run(SECOND);
-        (fleet.network.sent - before) / 20
+        (fleet.network.sent() - before) / 20
     };
     let first = flood(&mut fleet, 0);
     let each: Vec<_> = (1..5).map(|second| flood(&mut fleet, second)).collect();

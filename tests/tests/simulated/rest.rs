@@ -11,9 +11,9 @@ fn rates(count: usize, names: usize) -> (f64, f64) {
         if !announcing {
             fleet.stop_announcing();
         }
-        let before = fleet.network.sent;
+        let before = fleet.network.sent();
         fleet.run(seconds * SECOND);
-        (fleet.network.sent - before) as f64 / f64::from(seconds) / count as f64
+        (fleet.network.sent() - before) as f64 / f64::from(seconds) / count as f64
     };
     // Announces are stored again every 40 seconds: one round of it.
     let announcing = rate(40, true);
@@ -36,8 +36,8 @@ fn packets_at_rest() {
 #[test]
 fn nobody_watches_who_has_no_announces() {
     let mut fleet = Fleet::new(1, &steady(), 3, 0, |_| false);
-    let before = fleet.network.sent;
+    let before = fleet.network.sent();
     fleet.run(60 * SECOND);
-    let rate = (fleet.network.sent - before) as f64 / 180.0;
+    let rate = (fleet.network.sent() - before) as f64 / 180.0;
     assert!(rate <= 1.5, "{rate} packets/s");
 }
