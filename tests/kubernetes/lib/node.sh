@@ -131,8 +131,9 @@ staticPodPath: $place/n$1/manifests
 volumePluginDir: $place/n$1/plugins
 podLogsDir: /var/log/pods
 nodeStatusUpdateFrequency: 2s
-# A test's machine may be nearly full, and loaded images cannot be pulled again.
+# A test's machine may be nearly full, and loaded images cannot be pulled again. No shares of the
+# disk: what a large one calls nearly full is room enough for pods.
 imageGCHighThresholdPercent: 100
-evictionHard: {memory.available: 100Mi, nodefs.available: 1%, imagefs.available: 1%, nodefs.inodesFree: 1%}
+evictionHard: {memory.available: 100Mi, nodefs.available: 200Mi, imagefs.available: 200Mi, nodefs.inodesFree: 1%}
 YAML
 }

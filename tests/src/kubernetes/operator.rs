@@ -75,7 +75,7 @@ impl Operator {
                 DIGEST.get_or_init(|| image.digest);
             }
             operator.make_namespace()?;
-            operator.install(&[])?;
+            operator.install(&[]).with_context(|| operator.shown())?;
             INSTALLED.store(true, Ordering::SeqCst);
         }
         Ok(operator)
@@ -147,11 +147,19 @@ impl Operator {
     /// What it says of itself, for whoever reads of a failure.
     pub fn shown(&self) -> String {
         let selector = format!("app.kubernetes.io/name={RELEASE}");
-        let pods = ["get", "pods", "--output=wide", "--namespace", NAMESPACE];
-        let log =
-            ["logs", "--prefix", "--tail=40", "--namespace", NAMESPACE, "--selector", &selector];
-        let said = |what: Result<String>| what.unwrap_or_else(|error| format!("{error:#}"));
-        format!("{}\n{}", said(self.kubectl(pods)), said(self.kubectl(log)))
+        let asked: [&[&str]; 4] = [
+            // A node that takes no pods tells why.
+            &[
+                "get",
+                "nodes",
+                "--output=custom-columns=NODE:.metadata.name,TAINTS:.spec.taints[*].key",
+            ],
+            &["get", "pods", "--output=wide", "--namespace", NAMESPACE],
+            &["get", "events", "--sort-by=.lastTimestamp", "--namespace", NAMESPACE],
+            &["logs", "--prefix", "--tail=40", "--namespace", NAMESPACE, "--selector", &selector],
+        ];
+        let said = |asked| self.kubectl(asked).unwrap_or_else(|error| format!("{error:#}"));
+        asked.map(|asked: &[&str]| said(asked.iter())).join("\n")
     }
 }
 

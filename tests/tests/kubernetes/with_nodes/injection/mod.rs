@@ -11,3 +11,4 @@ mod offers;
 mod prices;
 mod rolling_update;
 mod stage;
+mod webhook_away;

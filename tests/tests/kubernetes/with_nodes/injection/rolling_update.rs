@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::super::pods;
-use super::stage::{GRAPE, LABEL, PORT, Service, Stage, ZONES};
+use super::stage::{GRAPE, LABEL, PORT, Service, Stage, ZONES, deployment};
 
 const PODS: usize = 10;
 
@@ -22,7 +22,7 @@ async fn no_call_fails_while_ten_pods_are_replaced() {
     let stage = Stage::new(&operator, "rolling").await;
     let client = operator.cluster().client();
     let deployments: Api<Deployment> = Api::namespaced(client, stage.cluster.namespace());
-    let made = serde_json::from_value(deployment()).unwrap();
+    let made = deployment(service(), PODS);
     deployments.create(&PostParams::default(), &made).await.unwrap();
     rolled_out(&stage).await;
     let mut callers = Vec::new();
@@ -65,21 +65,11 @@ async fn flawless(number: usize, caller: &mut Service, during: Duration) {
     figure::tell(&format!("caller {number}: {calls} calls, none failed, slowest {slowest} ms"));
 }
 
-fn deployment() -> Value {
+/// With the time that Kubernetes gives a pod to end.
+fn service() -> Value {
     let argument = json!({"grape": GRAPE, "name": "rpc_test", "port": PORT});
     let mut pod = service_pod::node_js("rpc", ZONES[0], "rpc_server.js", &argument);
-    pod["metadata"].as_object_mut().unwrap().remove("name");
     pod["metadata"]["labels"][LABEL] = "market".into();
-    let spec = pod["spec"].as_object_mut().unwrap();
-    spec.remove("nodeSelector");
-    spec.remove("terminationGracePeriodSeconds");
-    spec.insert("restartPolicy".to_owned(), "Always".into());
-    json!({
-        "metadata": {"name": "rpc"},
-        "spec": {
-            "replicas": PODS,
-            "selector": {"matchLabels": {"app": "rpc"}},
-            "template": pod,
-        },
-    })
+    pod["spec"].as_object_mut().unwrap().remove("terminationGracePeriodSeconds");
+    pod
 }

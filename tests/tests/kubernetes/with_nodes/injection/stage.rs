@@ -7,6 +7,7 @@ use anyhow::Result;
 use grape_tests::kubernetes::{GrapeCluster, Kubectl, Operator, PodProgram, service_pod};
 use grape_tests::programs::Talks;
 use grape_tests::wait;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::PostParams;
@@ -115,6 +116,23 @@ fn labelled(name: &str, zone: usize, program: &str, more: Value) -> Value {
     let mut pod = service_pod::node_js(name, ZONES[zone], program, &argument);
     pod["metadata"]["labels"][LABEL] = "market".into();
     pod
+}
+
+/// A Deployment of so many pods like this one, on either node.
+pub(super) fn deployment(mut pod: Value, replicas: usize) -> Deployment {
+    let name = pod["metadata"].as_object_mut().unwrap().remove("name").unwrap();
+    let spec = pod["spec"].as_object_mut().unwrap();
+    spec.remove("nodeSelector");
+    spec.insert("restartPolicy".to_owned(), "Always".into());
+    let made = json!({
+        "metadata": {"name": name},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": pod,
+        },
+    });
+    serde_json::from_value(made).unwrap()
 }
 
 /// A service whose pod has a Grape.
