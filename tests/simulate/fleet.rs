@@ -9,6 +9,8 @@ use indicatif::ProgressBar;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
+use crate::phases::Plan;
+
 /// How long an announce is believed: the command's default.
 const PEER_MAX_AGE: Duration = Duration::from_secs(120);
 /// Pods of each service, each beside a Grape of its own.
@@ -59,6 +61,7 @@ pub(super) struct Fleet {
     pub(super) rng: StdRng,
     pub(super) living: Vec<usize>,
     pub(super) services: Vec<Service>,
+    names_alike: bool,
     /// The services with a pod at each node.
     at: Vec<Vec<usize>>,
     churn: Option<Churn>,
@@ -69,12 +72,13 @@ pub(super) struct Fleet {
 
 impl Fleet {
     /// Without nodes yet.
-    pub(super) fn new(seed: u64, link: Link, threads: usize, progress: ProgressBar) -> Self {
+    pub(super) fn new(plan: &Plan, link: Link, threads: usize, progress: ProgressBar) -> Self {
         Self {
-            network: Network::parallel(seed, link, threads),
-            rng: StdRng::seed_from_u64(seed),
+            network: Network::parallel(plan.seed, link, threads),
+            rng: StdRng::seed_from_u64(plan.seed),
             living: Vec::new(),
             services: Vec::new(),
+            names_alike: plan.names_alike,
             at: Vec::new(),
             churn: None,
             replacements: VecDeque::new(),
@@ -128,9 +132,19 @@ impl Fleet {
         let number = self.services.len();
         let port = u16::try_from(FIRST_PORT + number % PORTS).unwrap_or(u16::MAX);
         let (pods, dead) = (Vec::new(), HashMap::new());
-        self.services.push(Service { name: format!("rpc:service:{number}"), port, pods, dead });
+        self.services.push(Service { name: self.name(number), port, pods, dead });
         nodes.into_iter().for_each(|node| self.start_pod(number, node));
         number
+    }
+
+    /// The name of a service. Those of all services begin alike, or each with other digits.
+    fn name(&self, number: usize) -> String {
+        if self.names_alike {
+            return format!("rpc:service:{number}");
+        }
+        // Multiplied by 2^32 over the golden ratio, which spreads what follows one another.
+        let digits = (number as u32).wrapping_mul(0x9e37_79b9);
+        format!("{digits:08x}:service:{number}")
     }
 
     /// It announces itself when its Grape's turn comes.

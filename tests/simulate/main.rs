@@ -60,11 +60,14 @@ struct Args {
     grapes: Vec<u32>,
 
     /// How many services, with 20 pods each [default: one for every ten Grapes]
-    ///
-    /// Names that begin alike are held by the same 20 Grapes, as Grapes do not hash them, each of
-    /// which holds 5,000.
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..))]
     services: Option<u32>,
+
+    /// Give all services names that begin alike
+    ///
+    /// Grapes do not hash names: these are held by the same 20 Grapes, each of which holds 5,000.
+    #[arg(long)]
+    alike: bool,
 
     /// What all that is random comes from
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -92,6 +95,7 @@ fn main() -> Result<()> {
         let plan = Plan {
             grapes: *grapes as usize,
             services: args.services.unwrap_or(*grapes / GRAPES_A_SERVICE) as usize,
+            names_alike: args.alike,
             seed: args.seed,
             lookups: args.lookups as usize,
             churn: Duration::from_secs(args.churn),

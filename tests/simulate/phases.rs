@@ -58,6 +58,8 @@ pub(super) struct Plan {
     pub(super) grapes: usize,
     /// Each has 20 pods.
     pub(super) services: usize,
+    /// Whether their names begin alike, and have the same holders.
+    pub(super) names_alike: bool,
     pub(super) seed: u64,
     /// Lookups without churn, and as many with, if there are Grapes enough.
     pub(super) lookups: usize,
@@ -142,7 +144,7 @@ pub(super) fn run(
 ) -> Result<()> {
     let first = Meter::read()?;
     let threads = if plan.grapes < MANY { 1 } else { THREADS };
-    let fleet = Fleet::new(plan.seed, Link::steady(LATENCY), threads, progress.clone());
+    let fleet = Fleet::new(plan, Link::steady(LATENCY), threads, progress.clone());
     let mut run = Run { fleet, first, progress, tell };
     run.phase(JOIN_PHASE, |fleet| {
         fleet.start(plan.grapes);

@@ -168,16 +168,22 @@ pub(super) fn rows(figures: &[Figures], costs: &[Cost]) -> Vec<Row> {
         row(n, "CPU at rest, the simulator's with it", Some(cpu), "% of a core", Goal::AtMost(0.2));
         row(n, "memory a Grape", Some(of.kb_a_grape / 1000.0), "MB", Goal::AtMost(1.0));
     }
-    let mut fresh = figures.iter().filter(|of| of.phase == LOOKUPS_PHASE);
-    if let (Some(least), Some(most)) = (fresh.next(), fresh.next_back()) {
-        let logs = (most.grapes as f64).ln() / (least.grapes as f64).ln();
-        let logs = (logs * 100.0).round() / 100.0;
-        let growth = |of: fn(&Figures) -> Option<f64>| Some(of(most)? / of(least)?);
+    // As log n: each tenfold adds as much as the one before, or less.
+    let fresh: Vec<_> = figures.iter().filter(|of| of.phase == LOOKUPS_PHASE).collect();
+    for sizes in fresh.windows(3) {
+        let [small, middle, large] = sizes else { continue };
+        let ratio = |from: &Figures, to: &Figures| (to.grapes as f64 / from.grapes as f64).ln();
+        let growth = |of: fn(&Figures) -> Option<f64>| {
+            let (small_of, middle_of, large_of) = (of(small)?, of(middle)?, of(large)?);
+            let before = (middle_of - small_of) / ratio(small, middle);
+            Some((large_of - middle_of) / ratio(middle, large) / before)
+        };
         for (what, growth) in
             [("hops", growth(|of| of.hops)), ("queries of a lookup", growth(|of| of.queries))]
         {
-            let case = format!("{what}, times those of {}", least.grapes);
-            row(most.grapes, &case, growth, "×", Goal::AtMost(logs));
+            let (from, to) = (small.grapes, middle.grapes);
+            let case = format!("{what}, growth by log n, times that from {from} to {to}");
+            row(large.grapes, &case, growth, "×", Goal::AtMost(1.0));
         }
     }
     rows

@@ -11,6 +11,7 @@ fn run() -> Vec<Figures> {
     let plan = Plan {
         grapes: 100,
         services: 10,
+        names_alike: false,
         seed: 1,
         lookups: 200,
         churn: Duration::from_secs(10),
