@@ -41,19 +41,23 @@ impl Sender {
         while !datagrams.is_empty() {
             let (burst, later) = datagrams.split_at(burst(datagrams));
             datagrams = later;
+            let mut refused = false;
             if burst.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
                 match kernel::send_burst(socket, to, burst) {
                     Ok(()) => continue,
-                    Err(error) => {
-                        self.one_by_one.store(kernel::refuses_bursts(&error), Ordering::Relaxed);
-                    }
+                    Err(error) => refused = kernel::refuses_bursts(&error),
                 }
             }
             for (_, datagram) in burst {
                 // Not through tokio, which lets nothing out before it has first polled the socket.
                 if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
                     tracing::debug!(%to, %error, "datagram not sent");
+                    // It was the address, such as one with port 0, that was refused.
+                    refused = false;
                 }
+            }
+            if refused {
+                self.one_by_one.store(true, Ordering::Relaxed);
             }
         }
     }
@@ -162,6 +166,15 @@ mod tests {
     fn bursts(#[case] lengths: &[usize], #[case] expected: usize) {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
         assert_eq!(burst(&datagrams(to, lengths)), expected);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_cannot_be_has_nobody_else_sent_one_by_one() {
+        let sends = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let sender = Sender::default();
+        sender.send(&sends, nowhere, &datagrams(nowhere, &[100, 100]));
+        assert!(!sender.one_by_one.into_inner());
     }
 
     /// Those sent in bursts come as they were, in their order, to one that takes bursts and to one
