@@ -5,10 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::{MissedTickBehavior, interval};
 
 use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
@@ -16,6 +17,10 @@ use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
 /// Datagrams that are read at a time before others have their turn.
 const BATCH: usize = 64;
+
+/// How often the addresses of this host are read: they change while it runs (DHCP, a VPN, a laptop
+/// that moves).
+const READ_ADDRESSES: Duration = Duration::from_secs(2);
 
 /// The peers of a followed name; none before they are known.
 pub(super) type Followed = watch::Sender<Option<Vec<SocketAddr>>>;
@@ -152,6 +157,8 @@ impl Driver {
         let mut receiver = Receiver::new();
         let mut sockets = shared.sockets.each();
         let (first, second) = (sockets.next(), sockets.next());
+        let mut read_addresses = interval(READ_ADDRESSES);
+        read_addresses.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let until = {
                 let mut state = shared.lock();
@@ -164,6 +171,10 @@ impl Driver {
                 readable = readable(second) => self.receive(readable?, &mut receiver)?,
                 () = sleep_until(until) => shared.drive(|engine, now| engine.tick(now)),
                 () = shared.wanted.notified() => {}
+                _ = read_addresses.tick() => {
+                    let addresses = shared.sockets.host_addresses();
+                    shared.drive(|engine, now| engine.set_host_addresses(addresses, now));
+                }
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod bursts;
 mod driver;
+mod interfaces;
 mod sockets;
 mod watch;
 
@@ -53,6 +54,7 @@ impl Dht {
         if let Some(ip) = config.dht_bind.filter(specific).or(config.bind.filter(specific)) {
             engine.set_external(ip, now);
         }
+        engine.set_host_addresses(sockets.host_addresses(), now);
         let shared = Arc::new(Shared::new(engine, sockets));
         Ok((Self { shared: shared.clone() }, Driver::new(shared)))
     }

@@ -7,6 +7,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
 use super::bursts::{self, Outgoing, Sender};
+use super::interfaces;
 
 /// Bytes that the kernel may keep for us while we are busy; more than its default, so that a burst
 /// of answers to a wide walk is not lost.
@@ -63,6 +64,18 @@ impl Sockets {
 
     pub(super) fn addrs(&self) -> Vec<SocketAddr> {
         self.sockets.iter().map(|(_, addr)| *addr).collect()
+    }
+
+    /// The addresses of this host at which these sockets are reached: the ones that they are bound
+    /// to, or all that the host has now.
+    pub(super) fn host_addresses(&self) -> Vec<IpAddr> {
+        if !self.addr().ip().is_unspecified() {
+            return vec![self.addr().ip()];
+        }
+        interfaces::addresses().unwrap_or_else(|error| {
+            tracing::debug!(%error, "the addresses of this host cannot be read");
+            Vec::new()
+        })
     }
 
     /// The sockets, IPv4 first.

@@ -73,6 +73,8 @@ pub struct Engine {
     /// Addresses at which we heard ourselves.
     pub(super) own_addrs: Vec<SocketAddr>,
     pub(super) external: Option<IpAddr>,
+    /// The addresses of this host, sorted.
+    pub(super) host_addresses: Vec<IpAddr>,
     /// The first walk is not over: operations wait in `waiting`.
     pub(super) joining: bool,
     pub(super) waiting: Vec<(Subject, Then)>,
@@ -122,6 +124,7 @@ impl Engine {
             seeds_complete: !joining,
             own_addrs: Vec::new(),
             external: None,
+            host_addresses: Vec::new(),
             joining,
             waiting: Vec::new(),
             ready: !joining,
@@ -271,6 +274,7 @@ impl Engine {
     pub(super) fn is_own(&self, addr: &SocketAddr) -> bool {
         self.own_addrs.contains(addr) || *addr == self.own_addr(self.settings.port)
     }
+
     fn on_query(
         &mut self,
         from: SocketAddr,

@@ -187,6 +187,12 @@ impl Engine {
         }
     }
 
+    /// The addresses of this host at which this node is reached; to be called again when they change.
+    pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>, _now: Instant) {
+        addresses.sort_unstable();
+        self.host_addresses = addresses;
+    }
+
     fn own_belief(&self, until: Instant) -> Belief {
         Belief { until, node_port: Some(self.settings.port) }
     }

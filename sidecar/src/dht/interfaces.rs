@@ -1,0 +1,39 @@
+//! The addresses of this host, as its network interfaces have them now.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+
+use nix::ifaddrs::getifaddrs;
+use nix::sys::socket::SockaddrStorage;
+
+/// All of them, sorted, each once.
+///
+/// # Errors
+/// When the system does not tell.
+pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
+    let interfaces = getifaddrs()?;
+    let mut addresses: Vec<IpAddr> =
+        interfaces.filter_map(|interface| Some(ip(&interface.address?)?.to_canonical())).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Ok(addresses)
+}
+
+fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
+    let v4 = address.as_sockaddr_in().map(|v4| SocketAddr::from(*v4).ip());
+    v4.or_else(|| address.as_sockaddr_in6().map(|v6| v6.ip().into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn loopback_is_an_address_of_every_host() {
+        let addresses = addresses().unwrap();
+        assert!(addresses.contains(&Ipv4Addr::LOCALHOST.into()), "{addresses:?}");
+        assert!(addresses.is_sorted());
+    }
+}
