@@ -114,6 +114,8 @@ mod tests {
 
     const BEST_EFFORT: &str = "{containers: [{name: a}]}";
     const GUARANTEED: &str = "{containers: [{name: a, resources: {limits: {cpu: 1000m, memory: 1Gi}, requests: {cpu: 1}}}]}";
+    const TWO_NOTATIONS: &str = "{containers: [{name: a, resources: {limits: {cpu: 350m, \
+         memory: 1Gi}, requests: {cpu: '0.35', memory: 1024Mi}}}]}";
     const WITH_INIT: &str = "{initContainers: [{name: b}], containers: [{name: a, \
          resources: {limits: {cpu: 1, memory: 1Gi}}}]}";
     const BURSTABLE: &str = "{containers: [{name: a, \
@@ -170,6 +172,12 @@ mod tests {
     #[case::the_clusters_request_is_too_large(
         BEST_EFFORT, Some(("_-1Gi", "_-64Mi")), NONE, "_-64Mi _-64Mi"
     )]
+    #[case::the_same_in_two_notations(
+        BEST_EFFORT, None, ("350m-64Mi", "0.35-0.0625Gi"), "350m-64Mi 0.35-0.0625Gi"
+    )]
+    #[case::the_clusters_in_two_notations(
+        BEST_EFFORT, Some(("350m-_", "_-_")), ("_-_", "0.35-_"), "350m-_ 0.35-_"
+    )]
     #[case::both_and_wrong(
         BEST_EFFORT,
         None,
@@ -177,6 +185,14 @@ mod tests {
         "annotation grenache.dev/memory-request: 1Gi is too much; expected 1000Mi at most, which is \
          grenache.dev/memory-limit"
     )]
+    #[case::both_and_a_little_wrong(
+        BEST_EFFORT,
+        None,
+        ("350.000001m-_", "0.35-_"),
+        "annotation grenache.dev/cpu-request: 350.000001m is too much; expected 0.35 at most, which \
+         is grenache.dev/cpu-limit"
+    )]
+    #[case::guaranteed_in_two_notations(TWO_NOTATIONS, None, NONE, "100m-64Mi 100m-64Mi")]
     #[case::guaranteed(GUARANTEED, None, NONE, "100m-64Mi 100m-64Mi")]
     #[case::guaranteed_with_more(GUARANTEED, None, ("1-_", "_-80Mi"), "1-80Mi 1-80Mi")]
     #[case::guaranteed_no_more(GUARANTEED, None, ("1-_", "2-_"), "1-64Mi 2-64Mi")]
