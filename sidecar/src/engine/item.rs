@@ -4,8 +4,10 @@ use bendy::encoding::{Encoder, ToBencode};
 use ed25519_dalek::{Signature, VerifyingKey};
 use mainline::{Id, MutableItem};
 
+use crate::krpc::{code, read_value};
+
 /// Any bencoded value.
-pub type Value = bendy::value::Value<'static>;
+pub use bendy::value::Value;
 
 /// Most bytes of a value, as BEP 44 has it: of the text for a string, of the encoding otherwise.
 pub const MAX_VALUE: usize = 999;
@@ -25,6 +27,9 @@ pub enum ItemError {
     /// The value is nested deeper than [`MAX_DEPTH`] (205).
     #[error("v is nested deeper than 32 levels")]
     TooDeep,
+    /// The value is no bencode, or its numbers are not in their one form (203).
+    #[error("v is no bencoded value")]
+    NoValue,
     /// The salt is too long (207).
     #[error("opts.salt is > 64 bytes long")]
     SaltTooBig,
@@ -37,6 +42,7 @@ impl ItemError {
     /// The error's code on the wire (BEP 44).
     pub fn code(self) -> i64 {
         match self {
+            Self::NoValue => code::PROTOCOL,
             Self::TooBig | Self::TooDeep => 205,
             Self::InvalidSignature => 206,
             Self::SaltTooBig => 207,
@@ -46,6 +52,7 @@ impl ItemError {
     /// The error's message on the wire.
     pub fn message(self) -> &'static str {
         match self {
+            Self::NoValue => "invalid v",
             Self::TooBig => "data payload too large",
             Self::TooDeep => "data payload nested too deep",
             Self::InvalidSignature => "invalid signature",
@@ -71,30 +78,33 @@ pub struct Signed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     id: Id,
-    value: Value,
+    /// As bencode, just as its author wrote it.
+    encoded: Vec<u8>,
     signed: Option<Signed>,
 }
 
 impl Item {
-    /// An immutable item: its id is the SHA-1 of its bencoded value.
+    /// An immutable item, of a bencoded value: its id is the SHA-1 of these bytes.
     ///
     /// # Errors
-    /// When the value is too long or too deep.
-    pub fn immutable(value: Value) -> Result<Self, ItemError> {
-        let encoded = checked_encoding(&value)?;
+    /// When it is no value, or one that is too long or too deep.
+    pub fn immutable(encoded: Vec<u8>) -> Result<Self, ItemError> {
+        check(&encoded)?;
         let id = Id::from(sha1_smol::Sha1::from(&encoded).digest().bytes());
-        Ok(Self { id, value, signed: None })
+        Ok(Self { id, encoded, signed: None })
     }
 
-    /// A mutable item: its id is the SHA-1 of its key and salt.
+    /// A mutable item, of a bencoded value: its id is the SHA-1 of its key and salt, and these bytes
+    /// are signed.
     ///
     /// # Errors
-    /// When the value or the salt is too long, or the signature is not the key's.
-    pub fn mutable(value: Value, signed: Signed) -> Result<Self, ItemError> {
+    /// When it is no value, or one that is too long or too deep, when the salt is too long, or the
+    /// signature is not the key's.
+    pub fn mutable(encoded: Vec<u8>, signed: Signed) -> Result<Self, ItemError> {
         if signed.salt.len() > MAX_SALT {
             return Err(ItemError::SaltTooBig);
         }
-        let encoded = checked_encoding(&value)?;
+        check(&encoded)?;
         let key = VerifyingKey::from_bytes(&signed.key).map_err(|_| ItemError::InvalidSignature)?;
         key.verify_strict(
             &signable(&signed.salt, signed.seq, &encoded),
@@ -103,7 +113,7 @@ impl Item {
         .map_err(|_| ItemError::InvalidSignature)?;
         let salt = (!signed.salt.is_empty()).then_some(signed.salt.as_slice());
         let id = MutableItem::target_from_key(&signed.key, salt);
-        Ok(Self { id, value, signed: Some(signed) })
+        Ok(Self { id, encoded, signed: Some(signed) })
     }
 
     /// Where the item is stored in the DHT.
@@ -111,9 +121,15 @@ impl Item {
         self.id
     }
 
-    /// What the item says.
-    pub fn value(&self) -> &Value {
-        &self.value
+    /// What the item says, as bencode, just as its author wrote it.
+    pub fn encoded(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    /// What the item says. Of a key that is there twice, the last value.
+    pub fn value(&self) -> Value<'_> {
+        // It was checked when the item was made.
+        read_value(&self.encoded).unwrap_or(Value::List(Vec::new()))
     }
 
     /// Who signed it, when it is mutable.
@@ -143,17 +159,61 @@ pub fn signable(salt: &[u8], seq: i64, encoded_value: &[u8]) -> Vec<u8> {
 ///
 /// # Errors
 /// When it is nested deeper than [`MAX_DEPTH`].
-pub fn encode(value: &Value) -> Result<Vec<u8>, ItemError> {
+pub fn encode(value: &Value<'_>) -> Result<Vec<u8>, ItemError> {
     let mut encoder = Encoder::new().with_max_depth(MAX_DEPTH);
     encoder.emit_with(|e| value.encode(e)).map_err(|_| ItemError::TooDeep)?;
     encoder.get_output().map_err(|_| ItemError::TooDeep)
 }
 
-fn checked_encoding(value: &Value) -> Result<Vec<u8>, ItemError> {
-    let encoded = encode(value)?;
-    let length = match value {
+fn check(encoded: &[u8]) -> Result<(), ItemError> {
+    let value = read_value(encoded).ok_or(ItemError::NoValue)?;
+    if depth(&value) > MAX_DEPTH {
+        return Err(ItemError::TooDeep);
+    }
+    let length = match &value {
         Value::Bytes(bytes) => bytes.len(),
         _ => encoded.len(),
     };
-    if length > MAX_VALUE { Err(ItemError::TooBig) } else { Ok(encoded) }
+    if length > MAX_VALUE { Err(ItemError::TooBig) } else { Ok(()) }
+}
+
+/// How deep lists and dictionaries are nested; 0 for a value that is neither.
+fn depth(value: &Value<'_>) -> usize {
+    let deepest = match value {
+        Value::Bytes(_) | Value::Integer(_) => return 0,
+        Value::List(list) => list.iter().map(depth).max(),
+        Value::Dict(dict) => dict.values().map(depth).max(),
+    };
+    1 + deepest.unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_the_bytes_of_its_author() {
+        let unsorted = b"d1:bi1e1:ali2eee".to_vec();
+        let item = Item::immutable(unsorted.clone()).unwrap();
+        assert_eq!(item.id(), Id::from(sha1_smol::Sha1::from(&unsorted).digest().bytes()));
+        assert_eq!(item.encoded(), unsorted);
+        assert_eq!(encode(&item.value().into_owned()).unwrap(), b"d1:ali2ee1:bi1ee");
+    }
+
+    #[test]
+    fn what_is_no_item_is_refused() {
+        let nested = |levels| [b"l".repeat(levels), b"e".repeat(levels)].concat();
+        Item::immutable(nested(MAX_DEPTH)).unwrap();
+        Item::immutable([b"999:", &b"x".repeat(999)[..]].concat()).unwrap();
+        for (encoded, error) in [
+            (nested(MAX_DEPTH + 1), ItemError::TooDeep),
+            (nested(1000), ItemError::NoValue),
+            ([b"1000:", &b"x".repeat(1000)[..]].concat(), ItemError::TooBig),
+            ([b"l996:", &b"x".repeat(996)[..], b"e"].concat(), ItemError::TooBig),
+            (b"i03e".to_vec(), ItemError::NoValue),
+            (b"i3ee".to_vec(), ItemError::NoValue),
+        ] {
+            assert_eq!(Item::immutable(encoded), Err(error));
+        }
+    }
 }

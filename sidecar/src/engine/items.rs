@@ -52,7 +52,7 @@ impl ItemStore {
             if cas.is_some() && cas != held_seq {
                 return Err(Conflict::CasMismatch);
             }
-            let refresh = held_seq == Some(seq) && held.value() == item.value();
+            let refresh = held_seq == Some(seq) && held.encoded() == item.encoded();
             if held_seq >= Some(seq) && !refresh {
                 return Err(Conflict::SeqTooLow);
             }
@@ -80,14 +80,14 @@ mod tests {
     use super::super::item::{Signed, Value, encode, signable};
     use super::*;
 
-    fn text(text: &str) -> Value {
-        Value::Bytes(text.as_bytes().to_vec().into())
+    fn text(text: &str) -> Vec<u8> {
+        encode(&Value::Bytes(text.as_bytes().to_vec().into())).unwrap()
     }
 
     fn signed(seq: i64, value: &str) -> Item {
         let key = SigningKey::from_bytes(&[3; 32]);
         let value = text(value);
-        let signature = key.sign(&signable(b"s", seq, &encode(&value).unwrap())).to_bytes();
+        let signature = key.sign(&signable(b"s", seq, &value)).to_bytes();
         let key = key.verifying_key().to_bytes();
         Item::mutable(value, Signed { key, signature, seq, salt: b"s".to_vec() }).unwrap()
     }
@@ -101,7 +101,7 @@ mod tests {
         items.put(signed(5, "five"), None).expect("the same again is a refresh");
         assert_eq!(items.put(signed(6, "six"), Some(4)), Err(Conflict::CasMismatch));
         items.put(signed(6, "six"), Some(5)).expect("cas matches");
-        assert_eq!(items.get(&signed(6, "six").id()).unwrap().value(), &text("six"));
+        assert_eq!(items.get(&signed(6, "six").id()).unwrap().encoded(), text("six"));
     }
 
     #[test]

@@ -183,7 +183,7 @@ impl Engine {
             held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
         if let Some(item) = held {
             // No nodes beside a value: the Node.js Grape would show them to its clients.
-            let (value, signed) = (Some(item.value().clone()), item.signed().map(fields));
+            let (value, signed) = (Some(item.encoded().to_vec().into()), item.signed().map(fields));
             return Response { value, signed, token, ..Response::new(self.settings.id) };
         }
         let nodes = self.closest_nodes(from, target, want, room);
@@ -243,20 +243,20 @@ fn fields(signed: &Signed) -> SignedFields<'static> {
 /// An item from the wire, checked as BEP 44 asks.
 fn checked(put: &Put<'_>) -> Result<Item, Refusal> {
     let checked = match &put.signed {
-        None => Item::immutable(put.value.clone()),
-        Some(signed) => signed_item(put.value.clone(), signed, &signed.salt),
+        None => Item::immutable(put.value.to_vec()),
+        Some(signed) => signed_item(put.value.to_vec(), signed, &signed.salt),
     };
     checked.map_err(|error| (error.code(), error.message()))
 }
 
 /// A mutable item from unchecked fields.
 pub(super) fn signed_item(
-    value: super::Value,
+    encoded: Vec<u8>,
     signed: &SignedFields<'_>,
     salt: &[u8],
 ) -> Result<Item, super::ItemError> {
     let key = signed.key.as_ref().try_into().map_err(|_| super::ItemError::InvalidSignature)?;
     let signature =
         signed.signature.as_ref().try_into().map_err(|_| super::ItemError::InvalidSignature)?;
-    Item::mutable(value, Signed { key, signature, seq: signed.seq, salt: salt.to_vec() })
+    Item::mutable(encoded, Signed { key, signature, seq: signed.seq, salt: salt.to_vec() })
 }

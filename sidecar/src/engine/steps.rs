@@ -412,7 +412,7 @@ impl Engine {
 
 /// The item in an answer, if it is what was asked for.
 fn found_item(response: &Response<'_>, target: &Id, salt: &[u8]) -> Option<Found> {
-    let value = response.value.clone()?;
+    let value = response.value.as_ref()?.to_vec();
     let item = match &response.signed {
         None => Item::immutable(value),
         Some(signed) => signed_item(value, signed, salt),

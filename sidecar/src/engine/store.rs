@@ -43,7 +43,7 @@ impl Cargo {
             },
             Self::Item { item, cas } => Method::Put(Box::new(Put {
                 token: token.into(),
-                value: item.value().clone(),
+                value: item.encoded().into(),
                 signed: item.signed().map(|signed| SignedFields {
                     key: signed.key.as_slice().into(),
                     signature: signed.signature.as_slice().into(),

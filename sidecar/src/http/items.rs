@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use mainline::Id;
 
-use crate::engine::{Item, MAX_SALT, MAX_VALUE, Signed, Value};
+use crate::engine::{Item, MAX_SALT, MAX_VALUE, Signed, Value, encode};
 
 use super::json::{self, Json};
 use super::values;
@@ -104,18 +104,19 @@ pub(crate) fn get(data: &Json<'_>) -> Result<Get, Refusal> {
     })
 }
 
-fn value(json: &Json<'_>) -> Result<Value, Refusal> {
+/// A value as bencode, its keys in order.
+fn value(json: &Json<'_>) -> Result<Vec<u8>, Refusal> {
     let value = values::to_value(json).map_err(|unfit| unfit.to_string())?;
     // The item checks every kind of value; a text's length comes before other refusals.
     match &value {
         Value::Bytes(bytes) if bytes.len() > MAX_VALUE => {
             Err("v must be less than 1000 bytes in put()".into())
         }
-        _ => Ok(value),
+        _ => encode(&value).map_err(|error| error.to_string().into()),
     }
 }
 
-fn immutable(value: Value) -> Result<Item, Refusal> {
+fn immutable(value: Vec<u8>) -> Result<Item, Refusal> {
     Item::immutable(value).map_err(|error| error.to_string().into())
 }
 

@@ -43,11 +43,11 @@ impl fmt::Display for Unfit {
 }
 
 /// The bencode of a JSON value.
-pub(crate) fn to_value(json: &Json<'_>) -> Result<Value, Unfit> {
+pub(crate) fn to_value(json: &Json<'_>) -> Result<Value<'static>, Unfit> {
     nested(json, 0)
 }
 
-fn nested(json: &Json<'_>, depth: usize) -> Result<Value, Unfit> {
+fn nested(json: &Json<'_>, depth: usize) -> Result<Value<'static>, Unfit> {
     if depth > MAX_DEPTH {
         return Err(Unfit::Depth);
     }
@@ -78,14 +78,14 @@ fn nested(json: &Json<'_>, depth: usize) -> Result<Value, Unfit> {
 }
 
 /// A value as text: a byte string is its own text, anything else is JSON.
-pub(crate) fn to_text(value: &Value) -> String {
+pub(crate) fn to_text(value: &Value<'_>) -> String {
     match value {
         Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into_owned(),
         other => to_json(other).to_string(),
     }
 }
 
-fn to_json(value: &Value) -> serde_json::Value {
+fn to_json(value: &Value<'_>) -> serde_json::Value {
     match value {
         Value::Bytes(bytes) => String::from_utf8_lossy(bytes).into(),
         Value::Integer(integer) => (*integer).into(),

@@ -128,7 +128,7 @@ fn item(found: &Found, salt: &[u8]) -> Vec<u8> {
     let shown = Shown {
         id: hex::encode(found.from.as_bytes()),
         token: found.token.as_ref().map(hex::encode),
-        v: values::to_text(found.item.value()),
+        v: values::to_text(&found.item.value()),
         signed: found.item.signed().map(|signed| ShownSigned {
             seq: signed.seq,
             k: hex::encode(signed.key),
@@ -170,7 +170,7 @@ mod tests {
     use mainline::Id;
     use rstest::rstest;
 
-    use crate::engine::{Item, Value};
+    use crate::engine::Item;
 
     use super::*;
 
@@ -247,7 +247,7 @@ mod tests {
         #[case] salt: &str,
     ) {
         let from = Id::from([0xab; 20]);
-        let hello = Item::immutable(Value::Bytes(b"hello".as_slice().into())).unwrap();
+        let hello = Item::immutable(b"5:hello".to_vec()).unwrap();
         let found = Found { from, token, item: hello };
         let id = "ab".repeat(20);
         let json = format!(r#"{{"id":"{id}","token":{shown},"v":"hello"{salt}}}"#);

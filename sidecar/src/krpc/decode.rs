@@ -4,15 +4,12 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bendy::decoding::{Decoder, Error, ListDecoder, Object};
 use mainline::Id;
 
+use super::bencode::{Object, Reader};
 use super::compact::{NODE_V4, NODE_V6, read_nodes, read_peer};
 use super::fields::{Fields, Ttl};
 use super::{Body, Message, Method, Peer, Put, Query, Response, SignedFields, Want};
-
-/// Deepest nesting that is read: a BEP 44 value of 32 levels, in `a` or `r`, in the message.
-const MAX_DEPTH: usize = 40;
 
 /// Why a datagram is no KRPC message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -31,35 +28,31 @@ pub enum Malformed {
     Id,
 }
 
-impl From<Error> for Malformed {
-    fn from(_: Error) -> Self {
-        Self::Bencode
-    }
-}
-
 /// Reads a datagram. What follows the dictionary is ignored, as the Node.js Grape does.
 ///
 /// # Errors
 /// When it is no KRPC message. A query with unfit arguments is one: [`Method::Invalid`].
 pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
-    let mut decoder = Decoder::new(datagram).with_max_depth(MAX_DEPTH);
-    let Some(Object::Dict(mut dict)) = decoder.next_object()? else {
+    let mut reader = Reader::new(datagram);
+    if !reader.begin_dict() {
         return Err(Malformed::Bencode);
-    };
+    }
     let (mut arguments, mut answer, mut error) = (None, None, None);
     let (mut method, mut kind, mut transaction_id) = (None, None, None);
     let (mut read_only, mut version) = (false, None);
-    while let Some((key, object)) = dict.next_pair()? {
-        match (key, object) {
-            (b"a", Object::Dict(fields)) => arguments = Some(Fields::read(fields)?),
-            (b"r", Object::Dict(fields)) => answer = Some(Fields::read(fields)?),
-            (b"e", Object::List(list)) => error = Some(read_error(list)?),
-            (b"q", Object::Bytes(name)) => method = Some(name),
-            (b"ro", Object::Integer(text)) => read_only = text == "1",
-            (b"t", Object::Bytes(id)) => transaction_id = Some(id),
-            (b"v", Object::Bytes(program)) => version = program.try_into().ok(),
-            (b"y", Object::Bytes(name)) => kind = Some(name),
-            _ => {}
+    while let Some(key) = reader.key()? {
+        match key {
+            b"a" => arguments = Fields::read(&mut reader)?,
+            b"r" => answer = Fields::read(&mut reader)?,
+            b"e" => error = read_error(&mut reader)?,
+            _ => match (key, reader.object()?) {
+                (b"q", Object::Bytes(name)) => method = Some(name),
+                (b"ro", Object::Integer(text)) => read_only = text.parse() == Ok(1),
+                (b"t", Object::Bytes(id)) => transaction_id = Some(id),
+                (b"v", Object::Bytes(program)) => version = program.try_into().ok(),
+                (b"y", Object::Bytes(name)) => kind = Some(name),
+                _ => {}
+            },
         }
     }
     let transaction_id = Cow::Borrowed(transaction_id.ok_or(Malformed::TransactionId)?);
@@ -78,17 +71,21 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     Ok(Message { transaction_id, version, body })
 }
 
-fn read_error<'a>(mut list: ListDecoder<'_, 'a>) -> Result<(i64, Cow<'a, str>), Error> {
+/// A code and its message; nothing where there is no list.
+fn read_error<'a>(reader: &mut Reader<'a>) -> Result<Option<(i64, Cow<'a, str>)>, Malformed> {
+    if !reader.begin_list() {
+        return reader.object().map(|_| None);
+    }
     let mut code = 0;
     let mut message = Cow::Borrowed("");
-    while let Some(object) = list.next_object()? {
+    while let Some(object) = reader.item()? {
         match object {
             Object::Integer(text) => code = text.parse().unwrap_or(0),
             Object::Bytes(text) => message = String::from_utf8_lossy(text),
             _ => {}
         }
     }
-    Ok((code, message))
+    Ok(Some((code, message)))
 }
 
 fn query<'a>(name: &'a [u8], fields: Fields<'a>, read_only: bool) -> Query<'a> {
@@ -206,7 +203,7 @@ fn put(fields: Fields<'_>) -> Read<'_> {
     };
     Ok(Method::Put(Box::new(Put {
         token: need(fields.token, NAME, "token")?.into(),
-        value: need(fields.v, NAME, "v")?,
+        value: need(fields.v, NAME, "v")?.into(),
         signed,
         cas: fields.cas,
     })))
@@ -245,7 +242,7 @@ fn response(fields: Fields<'_>) -> Result<Response<'_>, Malformed> {
         nodes,
         peers: peers.collect(),
         token: fields.token.map(Cow::Borrowed),
-        value: fields.v,
+        value: fields.v.map(Cow::Borrowed),
         signed,
         watch: fields.watch.is_some_and(|watch| watch != 0),
     })

@@ -2,16 +2,13 @@
 
 use std::net::SocketAddr;
 
-use bendy::encoding::{AsString, Encoder, Error, SingleItemEncoder, SortedDictEncoder, ToBencode};
-use bendy::value::Value;
+use bendy::encoding::{AsString, Encoder, Error, SingleItemEncoder, SortedDictEncoder};
 
+use super::bencode::{MAX_DEPTH, Reader};
 use super::compact::{write_addr, write_nodes};
-use super::{Body, MAX_TTL, Message, Method, Put, Query, Response, SignedFields};
+use super::{Body, MAX_TTL, Malformed, Message, Method, Put, Query, Response, SignedFields};
 
-/// Deepest nesting that is written: a BEP 44 value of 32 levels, in `a` or `r`, in the message.
-const MAX_DEPTH: usize = 40;
-
-/// A message that cannot be written: its value is nested too deep.
+/// A message that cannot be written.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("the message cannot be encoded: {0}")]
 pub struct EncodeError(String);
@@ -19,13 +16,39 @@ pub struct EncodeError(String);
 /// Writes a message as a datagram.
 ///
 /// # Errors
-/// When a value in it is nested deeper than 32 levels.
+/// When it cannot be written, which none that is made here is.
 pub fn encode(message: &Message<'_>) -> Result<Vec<u8>, EncodeError> {
     let mut encoder = Encoder::new().with_max_depth(MAX_DEPTH);
-    encoder
+    let mut datagram = encoder
         .emit_dict(|mut dict| envelope(message, &mut dict))
         .and_then(|()| encoder.get_output())
-        .map_err(|error| EncodeError(error.to_string()))
+        .map_err(|error| EncodeError(error.to_string()))?;
+    let value = match &message.body {
+        Body::Query(Query { method: Method::Put(put), .. }) => Some(&put.value),
+        Body::Response(response) => response.value.as_ref(),
+        _ => None,
+    };
+    if let Some(value) = value {
+        let at = place_of_value(&datagram).map_err(|error| EncodeError(error.to_string()))?;
+        datagram.splice(at..at, b"1:v".iter().chain(value.iter()).copied());
+    }
+    Ok(datagram)
+}
+
+/// Where the value goes in a message that has none yet: into its first dictionary, `a` or `r`, before
+/// all keys that come after `v`. The encoder takes no value as the bytes that it has.
+fn place_of_value(datagram: &[u8]) -> Result<usize, Malformed> {
+    let mut reader = Reader::new(datagram);
+    reader.begin_dict();
+    reader.key()?;
+    reader.begin_dict();
+    loop {
+        let place = datagram.len() - reader.left();
+        match reader.key()? {
+            Some(key) if key < b"v".as_slice() => reader.object()?,
+            _ => return Ok(place),
+        };
+    }
 }
 
 fn envelope(message: &Message<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
@@ -162,17 +185,12 @@ fn put_arguments(
         }
         seq_and_sig(signed, a)?;
     }
-    a.emit_pair(b"token", AsString(&put.token))?;
-    value(&put.value, a)
+    a.emit_pair(b"token", AsString(&put.token))
 }
 
 fn seq_and_sig(signed: &SignedFields<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
     dict.emit_pair(b"seq", signed.seq)?;
     dict.emit_pair(b"sig", AsString(&signed.signature))
-}
-
-fn value(value: &Value<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
-    dict.emit_pair_with(b"v", |v| value.encode(v))
 }
 
 fn answer(response: &Response<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
@@ -200,9 +218,6 @@ fn answer(response: &Response<'_>, encoder: SingleItemEncoder<'_>) -> Result<(),
         let ttls = ttls(response);
         if !ttls.is_empty() {
             r.emit_pair(b"ttl", AsString(ttls))?;
-        }
-        if let Some(v) = &response.value {
-            value(v, &mut r)?;
         }
         if !response.peers.is_empty() {
             r.emit_pair_with(b"values", |values| {

@@ -1,8 +1,8 @@
-//! The dictionaries `a` and `r`, read into one flat record: bencode's sorted keys bring the
-//! arguments before the method that gives them meaning.
+//! The dictionaries `a` and `r`, read into one flat record: the arguments come before the method that
+//! gives them meaning.
 
-use bendy::decoding::{DictDecoder, Error, FromBencode, ListDecoder, Object};
-use bendy::value::Value;
+use super::Malformed;
+use super::bencode::{Object, Reader, read_value};
 
 /// What `a` or `r` held. A field of the wrong kind is as one that is missing, but noted in
 /// `invalid`.
@@ -25,7 +25,7 @@ pub(super) struct Fields<'a> {
     pub(super) target: Option<&'a [u8]>,
     pub(super) token: Option<&'a [u8]>,
     pub(super) ttl: Option<Ttl<'a>>,
-    pub(super) v: Option<Value<'static>>,
+    pub(super) v: Option<&'a [u8]>,
     pub(super) values: Vec<&'a [u8]>,
     pub(super) want: Vec<&'a [u8]>,
     pub(super) watch: Option<i64>,
@@ -40,9 +40,23 @@ pub(super) enum Ttl<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn read(mut dict: DictDecoder<'_, 'a>) -> Result<Self, Error> {
+    /// Nothing where there is no dictionary.
+    pub(super) fn read(reader: &mut Reader<'a>) -> Result<Option<Self>, Malformed> {
+        if !reader.begin_dict() {
+            return reader.object().map(|_| None);
+        }
         let mut fields = Self::default();
-        while let Some((key, object)) = dict.next_pair()? {
+        while let Some(key) = reader.key()? {
+            if key == b"v" {
+                let value = reader.raw()?;
+                // An integer beyond 64 bits is bencode, but no value that anybody here can hold.
+                fields.v = read_value(value).is_some().then_some(value);
+                if fields.v.is_none() {
+                    fields.invalid = Some("v");
+                }
+                continue;
+            }
+            let object = reader.object()?;
             match key {
                 b"addr" => fields.addr = fields.bytes("addr", object),
                 b"cas" => fields.cas = fields.integer("cas", object),
@@ -66,28 +80,23 @@ impl<'a> Fields<'a> {
                         other => fields.integer("ttl", other).map(Ttl::Milliseconds),
                     }
                 }
-                // An integer beyond 64 bits is bencode, but no value that anybody here can hold.
-                b"v" => match Value::decode_bencode_object(object) {
-                    Ok(value) => fields.v = Some(value),
-                    Err(_) => fields.invalid = Some("v"),
-                },
                 b"values" => fields.values = fields.list("values", object)?,
                 b"want" => fields.want = fields.list("want", object)?,
                 b"watch" => fields.watch = fields.integer("watch", object),
                 _ => {}
             }
         }
-        Ok(fields)
+        Ok(Some(fields))
     }
 
-    fn bytes(&mut self, name: &'static str, object: Object<'_, 'a>) -> Option<&'a [u8]> {
+    fn bytes(&mut self, name: &'static str, object: Object<'a>) -> Option<&'a [u8]> {
         match object {
             Object::Bytes(bytes) => Some(bytes),
             _ => self.refuse(name),
         }
     }
 
-    fn integer(&mut self, name: &'static str, object: Object<'_, 'a>) -> Option<i64> {
+    fn integer(&mut self, name: &'static str, object: Object<'a>) -> Option<i64> {
         match object {
             Object::Integer(text) => text.parse().ok().or_else(|| self.refuse(name)),
             _ => self.refuse(name),
@@ -95,7 +104,7 @@ impl<'a> Fields<'a> {
     }
 
     /// The byte strings of a list; what else it holds is passed over.
-    fn list(&mut self, name: &'static str, object: Object<'_, 'a>) -> Result<Vec<&'a [u8]>, Error> {
+    fn list(&mut self, name: &'static str, object: Object<'a>) -> Result<Vec<&'a [u8]>, Malformed> {
         match object {
             Object::List(list) => byte_strings(list),
             _ => {
@@ -111,9 +120,11 @@ impl<'a> Fields<'a> {
     }
 }
 
-fn byte_strings<'a>(mut list: ListDecoder<'_, 'a>) -> Result<Vec<&'a [u8]>, Error> {
+fn byte_strings(list: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
+    let mut reader = Reader::new(list);
+    reader.begin_list();
     let mut strings = Vec::new();
-    while let Some(object) = list.next_object()? {
+    while let Some(object) = reader.item()? {
         if let Object::Bytes(bytes) = object {
             strings.push(bytes);
         }

@@ -1,7 +1,8 @@
 //! KRPC: the messages of the DHT, as bencode, both ways (BEP 5, BEP 32, BEP 44), with Grape's ways.
 //!
 //! Grapes put the raw service name into `info_hash`, so that names and targets are byte strings of
-//! any length here, and so are transaction ids.
+//! any length here, and so are transaction ids. Messages are read as npm's Grapes read them, with a
+//! dictionary's keys in any order, the last of two that are the same; they are written in order.
 //!
 //! Extensions, which other implementations ignore:
 //!
@@ -19,6 +20,7 @@
 //!
 //! Who knows them says so by BEP 5's `v`, which is [`VERSION`].
 
+mod bencode;
 mod compact;
 mod decode;
 mod encode;
@@ -28,9 +30,9 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use bendy::value::Value;
 use mainline::Id;
 
+pub use bencode::read_value;
 pub use compact::{NODE_V4, NODE_V6, PEER_V4, PEER_V6};
 pub use decode::{Malformed, decode};
 pub use encode::{EncodeError, encode};
@@ -224,8 +226,8 @@ impl Method<'_> {
 pub struct Put<'a> {
     /// From the answer to `get`.
     pub token: Cow<'a, [u8]>,
-    /// The value.
-    pub value: Value<'static>,
+    /// The value, as bencode: see [`read_value`].
+    pub value: Cow<'a, [u8]>,
     /// Who signed it, for a mutable item.
     pub signed: Option<SignedFields<'a>>,
     /// The `seq` that the stored item must have.
@@ -256,8 +258,8 @@ pub struct Response<'a> {
     pub peers: Vec<Peer>,
     /// Lets the asker announce or put.
     pub token: Option<Cow<'a, [u8]>>,
-    /// The stored value.
-    pub value: Option<Value<'static>>,
+    /// The stored value, as bencode: see [`read_value`].
+    pub value: Option<Cow<'a, [u8]>>,
     /// Who signed it.
     pub signed: Option<SignedFields<'a>>,
     /// The answerer will tell the others if the asker falls silent (extension).

@@ -4,6 +4,11 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 
+use bendy::decoding::{Decoder, Object};
+use bendy::encoding::{Encoder, ToBencode};
+use bendy::value::Value;
+
+use super::bencode::Reader;
 use super::*;
 
 const PORT: u16 = 20001;
@@ -41,6 +46,16 @@ fn value() -> impl Strategy<Value = Value<'static>> {
     })
 }
 
+fn encoded(value: &Value<'_>) -> Cow<'static, [u8]> {
+    let mut encoder = Encoder::new().with_max_depth(40);
+    encoder.emit_with(|encoder| value.encode(encoder)).unwrap();
+    encoder.get_output().unwrap().into()
+}
+
+fn raw_value() -> impl Strategy<Value = Cow<'static, [u8]>> {
+    value().prop_map(|value| encoded(&value))
+}
+
 fn signed(salted: bool) -> impl Strategy<Value = SignedFields<'static>> {
     (bytes(40), bytes(70), any::<i64>(), bytes(64)).prop_map(move |(key, signature, seq, salt)| {
         let salt = if salted { salt } else { Cow::Borrowed(&[][..]) };
@@ -70,7 +85,7 @@ fn method() -> impl Strategy<Value = Method<'static>> {
             token
         }),
         (bytes(40), option::of(any::<i64>())).prop_map(|(target, seq)| Method::Get { target, seq }),
-        (bytes(20), value(), option::of(signed(true)), option::of(any::<i64>())).prop_map(
+        (bytes(20), raw_value(), option::of(signed(true)), option::of(any::<i64>())).prop_map(
             |(token, value, signed, cas)| Method::Put(Box::new(Put { token, value, signed, cas }))
         ),
     ]
@@ -104,7 +119,7 @@ fn response() -> impl Strategy<Value = Body<'static>> {
         nodes.sort_by_key(|node| node.addr.is_ipv6());
         nodes
     });
-    let optional = (option::of(bytes(20)), option::of(value()), option::of(signed(false)));
+    let optional = (option::of(bytes(20)), option::of(raw_value()), option::of(signed(false)));
     (id(), nodes, peers, optional, any::<bool>()).prop_map(
         |(id, nodes, peers, (token, value, signed), watch)| {
             Body::Response(Box::new(Response { id, nodes, peers, token, value, signed, watch }))
@@ -125,6 +140,37 @@ proptest! {
     fn what_is_written_is_read_the_same(message in message()) {
         let datagram = encode(&message).unwrap();
         prop_assert_eq!(decode(&datagram).unwrap(), message);
+        // A strict reader takes it too: its keys are in order.
+        let mut strict = Decoder::new(&datagram).with_max_depth(40);
+        let Ok(Some(Object::Dict(mut dict))) = strict.next_object() else { panic!("no dictionary") };
+        prop_assert_eq!(dict.consume_all(), Ok(()));
+    }
+
+    #[test]
+    fn keys_in_any_order_are_read_the_same(message in message(), seed in any::<u64>()) {
+        let datagram = encode(&message).unwrap();
+        let shuffled = shuffled(&datagram, seed, 2);
+        prop_assert_eq!(shuffled.len(), datagram.len());
+        prop_assert_eq!(decode(&shuffled).unwrap(), message);
+    }
+
+    #[test]
+    fn a_value_is_written_as_it_was_read(value in value(), seed in any::<u64>()) {
+        let raw = shuffled(&encoded(&value), seed, 40);
+        let put = [b"d1:ad5:token1:t1:v", &raw[..], b"e1:q3:put1:t1:t1:y1:qe"].concat();
+        let message = decode(&put).unwrap();
+        let Body::Query(Query { method: Method::Put(read), .. }) = &message.body else { panic!() };
+        prop_assert_eq!(&read.value, &raw);
+        prop_assert_eq!(encode(&message).unwrap(), put);
+        prop_assert_eq!(read_value(&raw), Some(value));
+    }
+
+    #[test]
+    fn no_pieces_of_bencode_make_the_decoder_panic(
+        pieces in vec(prop::sample::select(PIECES.to_vec()), 0..60)
+    ) {
+        let datagram = pieces.concat();
+        let _ = (decode(datagram.as_bytes()), read_value(datagram.as_bytes()));
     }
 
     #[test]
@@ -146,6 +192,103 @@ proptest! {
         let _ = decode(&datagram);
         let _ = decode(&datagram[..cut.index(datagram.len())]);
     }
+}
+
+const PIECES: [&str; 20] = [
+    "d",
+    "l",
+    "e",
+    "i",
+    ":",
+    "-",
+    "0",
+    "1:a",
+    "1:r",
+    "1:q",
+    "1:v",
+    "1:t",
+    "2:id",
+    "i1e",
+    "i-0e",
+    "i03e",
+    "00:",
+    "18446744073709551616:",
+    "6:values",
+    "99999999999999999999",
+];
+
+/// A dictionary with its keys in another order, and those in it, so many levels deep.
+fn shuffled(bytes: &[u8], seed: u64, levels: usize) -> Vec<u8> {
+    let mut reader = Reader::new(bytes);
+    if levels == 0 || !reader.begin_dict() {
+        return bytes.to_vec();
+    }
+    let mut entries = Vec::new();
+    let mut number = seed;
+    while let Some(key) = reader.key().unwrap() {
+        number =
+            number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let value = shuffled(reader.raw().unwrap(), number, levels - 1);
+        entries.push((
+            number >> 32,
+            [encoded(&Value::Bytes(key.into())).into_owned(), value].concat(),
+        ));
+    }
+    entries.sort_unstable();
+    let entries = entries.into_iter().flat_map(|(_, entry)| entry);
+    [b'd'].into_iter().chain(entries).chain([b'e']).collect()
+}
+
+/// What npm's `bencode` reads, and what it makes of it.
+#[test]
+fn what_is_read_is_what_npm_reads() {
+    let ping = |fields: &str| format!("d1:ad{fields}e1:q4:ping1:t2:aa1:y1:qe");
+    let id = "2:id20:aaaaaaaaaaaaaaaaaaaa";
+    let read = |datagram: &str| match decode(datagram.as_bytes()).map(|message| message.body) {
+        Ok(Body::Query(Query { sender, method: Method::Ping { watch }, .. })) => {
+            Ok((sender.is_some(), watch))
+        }
+        other => Err(format!("{other:?}")),
+    };
+    for (fields, watch) in [
+        (format!("5:watchi1e{id}"), Some(true)),
+        (format!("{id}5:watchi0e5:watchi1e"), Some(true)),
+        (format!("{id}5:watchi1e5:watchi0e"), Some(false)),
+        (format!("{id}5:watchi01e"), Some(true)),
+        (format!("{id}5:watchi-0e"), Some(false)),
+        (format!("{id}5:watchi+1e"), Some(true)),
+        (format!("{id}05:watchi1e"), Some(true)),
+        (format!("1:zd1:b0:1:ai9ee{id}"), None),
+    ] {
+        assert_eq!(read(&ping(&fields)), Ok((true, watch)), "{fields}");
+    }
+    assert_eq!(read(&format!("d1:y1:q1:t2:aa1:q4:ping1:ad{id}ee")), Ok((true, None)));
+    assert_eq!(read(&format!("d1:y1:e1:t2:bb1:t2:aa1:q4:ping1:ad{id}e1:y1:qe")), Ok((true, None)));
+    for fields in ["i1e1:a", "1:ai-e", "1:aie", "1:ai1", "2:a", "1:a", "1:al", "1:a-1:"] {
+        assert_eq!(decode(ping(fields).as_bytes()), Err(Malformed::Bencode), "{fields}");
+    }
+}
+
+/// Its bytes are its identity: two nodes must not take them for two values.
+#[test]
+fn a_value_has_its_numbers_in_one_form() {
+    for value in
+        ["i03e", "i-0e", "i+1e", "02:ab", "l1:ai00ee", "d02:abi1ee", "i9223372036854775808e"]
+    {
+        assert_eq!(read_value(value.as_bytes()), None, "{value}");
+        let put = format!("d1:ad5:token1:t1:v{value}e1:q3:put1:t1:t1:y1:qe");
+        let Body::Query(Query { method, .. }) = decode(put.as_bytes()).unwrap().body else {
+            panic!()
+        };
+        assert_eq!(method, Method::Invalid { name: "put", argument: "v" }, "{value}");
+    }
+    for no_value in ["", "i1e1:a", "d1:a", "di1ei1ee", "le1:a"] {
+        assert_eq!(read_value(no_value.as_bytes()), None, "{no_value}");
+    }
+    let twice = read_value(b"d1:bi1e1:ai2e1:bi3ee");
+    let sorted = [(b"a".as_slice(), 2), (b"b", 3)];
+    let sorted = sorted.map(|(key, n)| (Cow::Borrowed(key), Value::Integer(n)));
+    assert_eq!(twice, Some(Value::Dict(sorted.into_iter().collect())));
 }
 
 #[test]

@@ -4,20 +4,21 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
-use grape::engine::{Item, PutError, Signed, Value, encode, signable};
+use grape::engine::{Item, PutError, Signed, signable};
 use grape_tests::simulation::{Link, MTU, Made, Network, PORT};
 use proptest::prelude::*;
 
 use super::{AGE, LATENCY, SECOND, addr, steady};
 
-fn text(text: &str) -> Value {
-    Value::Bytes(text.as_bytes().to_vec().into())
+/// A text, as bencode.
+fn text(text: &str) -> Vec<u8> {
+    format!("{}:{text}", text.len()).into_bytes()
 }
 
 fn signed(seq: i64, value: &str) -> Item {
     let key = SigningKey::from_bytes(&[3; 32]);
     let value = text(value);
-    let signature = key.sign(&signable(b"salt", seq, &encode(&value).unwrap())).to_bytes();
+    let signature = key.sign(&signable(b"salt", seq, &value)).to_bytes();
     let key = key.verifying_key().to_bytes();
     Item::mutable(value, Signed { key, signature, seq, salt: b"salt".to_vec() }).unwrap()
 }

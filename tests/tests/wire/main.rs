@@ -10,3 +10,4 @@ mod items;
 mod leaving;
 mod mainline;
 mod names;
+mod unsorted;
