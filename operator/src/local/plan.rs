@@ -49,8 +49,8 @@ pub struct PlannedGrape {
 pub enum BadPorts {
     /// Neither one port, nor as many as there are Grapes.
     #[error(
-        "{flag} has {given} ports for {replicas} Grapes; expected {replicas} of them, or only \
-         the first, from which the others count up"
+        "{flag} has {given} ports for {replicas} Grapes; expected {replicas} of them, separated by \
+         commas, or only the first, from which the others count up"
     )]
     Count {
         /// The flag that gave them.
@@ -235,8 +235,8 @@ mod tests {
     #[rstest]
     #[case(
         &[31000, 31001],
-        "--api-ports has 2 ports for 3 Grapes; expected 3 of them, or only the first, from which \
-         the others count up"
+        "--api-ports has 2 ports for 3 Grapes; expected 3 of them, separated by commas, or only the \
+         first, from which the others count up"
     )]
     #[case(
         &[31000, 31001, 31000],

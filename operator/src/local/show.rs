@@ -12,6 +12,12 @@ use super::plan::Plan;
 /// Most digits of an id that are shown: enough to tell Grapes apart.
 const ID_DIGITS: usize = 8;
 
+/// The ports of APIs that nearly every README of Grenache programs has.
+const CUSTOMARY: [u16; 3] = [30001, 40001, 50001];
+
+/// Most Grapes for which ports are listed in a line.
+const MOST_LISTED: usize = 10;
+
 /// What is said when a drain is cut short.
 pub const AT_ONCE: &str = "Stopped at once; what was announced and not withdrawn ages out.\n";
 
@@ -127,7 +133,22 @@ pub fn next_steps(rows: &[Row]) -> String {
         "Other Grapes on this machine, Node.js ones too, join through {}.",
         first.dht
     );
+    let customary = rows.iter().any(|row| row.api.port() == CUSTOMARY[1]);
+    if !customary && (2..=MOST_LISTED).contains(&rows.len()) {
+        let ports = customary_ports(rows.len());
+        let _ = writeln!(
+            text,
+            "Programs that expect Grapes at ports 30001 and 40001 find them with --api-ports {ports}."
+        );
+    }
     text
+}
+
+/// The customary ports of so many APIs; where there are more, they count up from the last.
+fn customary_ports(apis: usize) -> String {
+    let more = CUSTOMARY[CUSTOMARY.len() - 1] + 1..;
+    let ports = CUSTOMARY.into_iter().chain(more).take(apis);
+    ports.map(|port| port.to_string()).collect::<Vec<_>>().join(",")
 }
 
 /// Lines for joins and losses. `names` has the cluster's own Grapes by their DHT address.
@@ -209,7 +230,23 @@ mod tests {
           const link = new Link({ grape: 'http://127.0.0.1:30001' })
 
         Other Grapes on this machine, Node.js ones too, join through 127.0.0.1:20001.
+        Programs that expect Grapes at ports 30001 and 40001 find them with --api-ports 30001,40001,50001.
         "#);
+    }
+
+    #[test]
+    fn the_customary_ports_are_named_where_grapes_are_elsewhere() {
+        let shown = |ports: &[u16]| {
+            let row = |port: &u16| Row { api: address(*port), ..row(0) };
+            let steps = next_steps(&ports.iter().map(row).collect::<Vec<_>>());
+            let ports = steps.split_once("--api-ports ");
+            ports.map(|(_, ports)| ports.trim_end_matches(['.', '\n']).to_owned())
+        };
+        assert_eq!(shown(&[30001, 30002]).unwrap(), "30001,40001");
+        assert_eq!(shown(&[1, 2, 3, 4]).unwrap(), "30001,40001,50001,50002");
+        assert_eq!(shown(&[30001, 40001, 50001]), None);
+        assert_eq!(shown(&[30001]), None);
+        assert_eq!(shown(&[1; MOST_LISTED + 1]), None);
     }
 
     #[test]
