@@ -1,9 +1,9 @@
 //! The command `grape-operator`.
 
-use std::io::{self, Write};
+use std::env;
 use std::process::ExitCode;
 
-use clap::Parser;
+use grape::{log, variables};
 use grape_operator::cli::{self, Cli};
 
 // In images. That of glibc is good enough where that is what there is.
@@ -13,11 +13,15 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    match cli::run(Cli::parse()).await {
+    // None of its variables has a name that a Service gives.
+    let cli = match variables::parse::<Cli>(env::args_os()) {
+        Ok((cli, _)) => cli,
+        Err(error) => error.exit(),
+    };
+    match cli::run(cli).await {
         Ok(code) => code,
         Err(error) => {
-            // Where even this cannot be written, the exit code has to tell it.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            log::say(&format!("error: {error:#}"));
             ExitCode::FAILURE
         }
     }

@@ -4,8 +4,14 @@
 
 mod process;
 
+use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::pty::{OpenptyResult, openpty};
 
 use process::Local;
 use process::ports::Ports;
@@ -51,6 +57,7 @@ fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
     local.wait_for(&format!("http://127.0.0.1:{}/announce", ports.api[0]));
     local.wait_for(&format!("http://127.0.0.1:{}/lookup", ports.api[1]));
     local.wait_for(&format!("new Link({{ grape: 'http://127.0.0.1:{}' }})", ports.api[0]));
+    local.wait_for("--api-ports 30001,40001,50001");
 
     assert_eq!(ask(ports.api[0], "announce", r#"["rpc_test",1337]"#), "2");
     for port in &ports.api {
@@ -136,6 +143,43 @@ fn a_reader_that_goes_away_ends_the_cluster_in_peace() {
     let _other = Local::start(&flags);
     assert_eq!(local.exit_code(), Some(0));
     assert_eq!(local.errors(), "");
+}
+
+#[test]
+fn a_reader_that_stops_reading_holds_up_no_grape() {
+    let (reader, mut stdout) = std::io::pipe().unwrap();
+    let size = fcntl(&stdout, FcntlArg::F_GETPIPE_SZ).unwrap();
+    stdout.write_all(&vec![b'\n'; usize::try_from(size).unwrap()]).unwrap();
+    let ports = Ports::take(3);
+    let mut local = Local::spawn(&ports.flags(), |command| command.stdout(Stdio::from(stdout)));
+    let end = Instant::now() + Duration::from_secs(30);
+    for port in &ports.api {
+        while TcpStream::connect(("127.0.0.1", *port)).is_err() {
+            assert!(Instant::now() < end, "the Grape at {port} does not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        ask(*port, "lookup", r#""rpc_test""#);
+    }
+    local.signal("TERM");
+    assert_eq!(local.exit_code(), Some(0));
+    drop(reader);
+}
+
+/// What local mode logs on a terminal, until its first Grape listens.
+fn log_on_a_terminal(no_color: &str) -> String {
+    let OpenptyResult { master, slave } = openpty(None, None).unwrap();
+    let _local = Local::spawn(&Ports::take(3).flags(), |command| {
+        let variables = [("GRAPE_LOG", "info"), ("NO_COLOR", no_color), ("TERM", "xterm")];
+        command.envs(variables).env_remove("CLICOLOR").stderr(Stdio::from(slave))
+    });
+    let mut lines = BufReader::new(File::from(master)).lines();
+    lines.find_map(|line| line.ok().filter(|line| line.contains("API at "))).unwrap()
+}
+
+#[test]
+fn the_log_on_a_terminal_has_no_colours_with_no_color() {
+    assert!(log_on_a_terminal("").contains('\u{1b}'));
+    assert!(!log_on_a_terminal("1").contains('\u{1b}'));
 }
 
 #[test]

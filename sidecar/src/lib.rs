@@ -14,6 +14,9 @@
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
 //! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
 //! | [`lifecycle`] | start, readiness, drain | |
+//! | [`log`] | lines on standard error | |
+//! | [`nonblocking`] | writing to who may stop reading | |
+//! | [`variables`] | environment variables that are no settings | |
 //! | [`cli`] | the command `grape` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
@@ -27,5 +30,8 @@ pub mod engine;
 pub mod http;
 pub mod krpc;
 pub mod lifecycle;
+pub mod log;
 pub mod metrics;
+pub mod nonblocking;
 pub mod services;
+pub mod variables;

@@ -1,21 +1,8 @@
-//! Logs, on standard error.
-
-use std::io::{self, IsTerminal};
+//! The log's filter.
 
 use anyhow::Context;
-use clap::ValueEnum;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{EnvFilter, Layer, fmt, registry};
-
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Format {
-    /// For people.
-    Text,
-    /// An object for each line, for programs.
-    Json,
-}
+use grape::log::{self, Format, Log};
+use tracing_subscriber::EnvFilter;
 
 /// The client logs each request that failed as an error. Who sent it knows whether it is one, and
 /// tells with more words; a filter that names the module has it all the same.
@@ -25,15 +12,9 @@ const QUIET: &str = "kube_client::client::builder=off";
 ///
 /// # Errors
 ///
-/// The filter is none; the message names the flag.
-pub fn to_stderr(filter: &str, format: Format) -> anyhow::Result<()> {
+/// The filter is none; the message names the flag. Or the system has no thread for the log.
+pub fn to_stderr(filter: &str, format: Format) -> anyhow::Result<Log> {
     let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
         .with_context(|| format!("--log {filter}"))?;
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    let lines = match format {
-        Format::Text => lines.boxed(),
-        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
-    };
-    registry().with(lines).with(filter).init();
-    Ok(())
+    log::to_stderr(filter, format).context("cannot start the log")
 }

@@ -68,12 +68,23 @@ mod tests {
     use std::path::Path;
 
     use clap::CommandFactory;
+    use grape::variables::is_named_as_part_of_a_service;
 
     use super::*;
 
     #[test]
     fn the_flags_are_consistent() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_variable_is_one_that_kubernetes_sets_for_a_service() {
+        let command = Cli::command();
+        for arg in command.get_subcommands().flat_map(clap::Command::get_arguments) {
+            let variable = arg.get_env().unwrap_or_default().to_str().unwrap();
+            let of_a_service = is_named_as_part_of_a_service(variable);
+            assert!(!of_a_service && !variable.ends_with("_PORT"), "{variable}");
+        }
     }
 
     #[test]

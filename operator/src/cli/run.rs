@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
+use grape::log::Format;
 use tracing::error;
 
 use super::log;
@@ -103,7 +104,7 @@ pub struct Args {
     admin_bind: SocketAddr,
 
     /// Where pods are changed that ask for a Grape as they are made; [::] is all addresses, IPv4
-    /// too. Nowhere if empty.
+    /// too. Nowhere if `none`, or if the flag is empty.
     #[arg(long, value_name = "IP:PORT", env = "WEBHOOK_BIND", default_value = "[::]:9443")]
     webhook_bind: Bind,
 
@@ -166,10 +167,10 @@ pub struct Args {
 
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "json")]
-    log_format: log::Format,
+    log_format: Format,
 }
 
-/// An address to listen at; none in an empty text.
+/// An address to listen at; none in an empty text, or in `none`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Bind(Option<SocketAddr>);
 
@@ -178,7 +179,7 @@ impl FromStr for Bind {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let text = text.trim();
-        Ok(Self(if text.is_empty() { None } else { Some(text.parse()?) }))
+        Ok(Self(if matches!(text, "" | "none") { None } else { Some(text.parse()?) }))
     }
 }
 
@@ -297,7 +298,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (log, format) = (args.log.clone(), args.log_format);
     let webhook = args.webhook()?;
     let settings = args.settings()?;
-    log::to_stderr(&log, format)?;
+    let _log = log::to_stderr(&log, format)?;
     let beside = async move |context: Context, readiness: Readiness| match webhook {
         Some(webhook) => serve(&webhook, context, &readiness).await,
         None => process::stand_by(context, readiness).await,
@@ -399,6 +400,7 @@ mod tests {
         assert_eq!(webhook.certificates, None);
         assert_eq!(webhook.lifetime, Duration::from_secs(90 * 24 * 3600));
         assert_eq!(parse(&["--webhook-bind="]).unwrap().0, None);
+        assert_eq!(parse(&["--webhook-bind=none"]).unwrap().0, None);
     }
 
     #[test]

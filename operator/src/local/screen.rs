@@ -18,9 +18,10 @@ impl<'a, W: Write> Screen<'a, W> {
         self.read
     }
 
-    /// Shows `text` at once. A reader that is gone is no error.
+    /// Shows `text` at once. A reader that is gone is no error; that it is gone shows when there is
+    /// nothing to say too.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
-        if text.is_empty() || !self.read {
+        if !self.read {
             return Ok(());
         }
         match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {

@@ -28,17 +28,23 @@ impl Local {
 
     /// Starts it, and leaves its output to the caller.
     pub fn start_unread(args: &[String]) -> (Self, ChildStdout) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_grape-operator"))
+        let mut local = Self::spawn(args, |command| command);
+        let stdout = local.child.stdout.take().unwrap();
+        (local, stdout)
+    }
+
+    /// Starts it as the caller wants it, whose its output is.
+    pub fn spawn(args: &[String], with: impl FnOnce(&mut Command) -> &mut Command) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_grape-operator"));
+        command
             .arg("local")
             .args(args)
             .env_remove("GRAPE_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let stdout = child.stdout.take().unwrap();
-        (Self { child, lines: channel().1, seen: Vec::new() }, stdout)
+            .stderr(Stdio::piped());
+        let child = with(&mut command).spawn().unwrap();
+        Self { child, lines: channel().1, seen: Vec::new() }
     }
 
     /// Waits for a line with this text, and gives it. Lines before it are passed over.

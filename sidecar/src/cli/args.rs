@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::config::{Config, HostPort, InvalidHostPort};
+use crate::log;
 use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;
@@ -60,7 +61,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "dht_port", visible_alias = "dp", alias = "dht-port", value_name = "PORT",
         env = "GRAPE_DHT_PORT", default_value = "20001",
-        value_parser = |text: &str| port_or(text, 20001)
+        value_parser = port
     )]
     dht_port: u16,
 
@@ -68,7 +69,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "api_port", visible_alias = "aph", alias = "api-port", value_name = "PORT",
         env = "GRAPE_API_PORT", default_value = "30001",
-        value_parser = |text: &str| port_or(text, 30001)
+        value_parser = port
     )]
     api_port: u16,
 
@@ -179,7 +180,7 @@ pub(crate) struct NodeArgs {
 
     /// How it is logged
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "text")]
-    pub(crate) log_format: LogFormat,
+    pub(crate) log_format: log::Format,
 }
 
 /// Longest time that a flag takes: 30 days, in milliseconds.
@@ -211,13 +212,6 @@ impl NodeArgs {
     }
 }
 
-/// How a log line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum LogFormat {
-    Text,
-    Json,
-}
-
 /// How an answer looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
@@ -241,7 +235,7 @@ pub(crate) struct To {
     #[arg(
         long = "api_port", visible_alias = "aph", alias = "api-port", value_name = "PORT",
         env = "GRAPE_API_PORT", default_value = "30001",
-        value_parser = |text: &str| port_or(text, 30001)
+        value_parser = port
     )]
     api_port: u16,
 
@@ -359,12 +353,7 @@ fn ip(text: &str) -> Result<IpAddr, String> {
     }
 }
 
-/// A port. Kubernetes sets `GRAPE_API_PORT=tcp://…` in the pods of a namespace that has a Service
-/// named `grape-api`, and so with `grape-dht`: that is no setting of ours, and `default` holds.
-fn port_or(text: &str, default: u16) -> Result<u16, String> {
-    if text.starts_with("tcp://") || text.starts_with("udp://") {
-        return Ok(default);
-    }
+fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
 }
 
@@ -379,6 +368,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+    use crate::variables::is_named_as_part_of_a_service;
 
     #[test]
     fn the_definition_is_sound() {
@@ -436,6 +426,8 @@ mod tests {
 
     #[rstest]
     #[case(&["--dp", "70000"], "a port is a number from 0 to 65535")]
+    #[case(&["--aph", "tcp://10.96.0.7:30001"], "a port is a number from 0 to 65535")]
+    #[case(&["--aph", ""], "a value is required")]
     #[case(&["--bn", "grape"], "a port is missing")]
     #[case(&["--bind", "grape.local"], "an IP address is wanted")]
     #[case(&["--dc", "0"], "1..=1024")]
@@ -455,18 +447,6 @@ mod tests {
     }
 
     #[rstest]
-    #[case("30001", Ok(30001))]
-    #[case("0", Ok(0))]
-    #[case("tcp://10.96.0.7:30001", Ok(1))]
-    #[case("udp://10.96.0.7:20001", Ok(1))]
-    fn ports_of_kubernetes_services_are_no_settings(
-        #[case] text: &str,
-        #[case] port: Result<u16, String>,
-    ) {
-        assert_eq!(port_or(text, 1), port);
-    }
-
-    #[rstest]
     #[case(&["status"], "http://127.0.0.1:30001")]
     #[case(&["status", "--aph", "40001"], "http://127.0.0.1:40001")]
     #[case(&["status", "--aph", "40001", "--grape", "http://grape:1"], "http://grape:1")]
@@ -475,6 +455,16 @@ mod tests {
             panic!("{args:?} is no status")
         };
         assert_eq!(to.url().to_string(), url);
+    }
+
+    #[test]
+    fn no_variable_is_one_that_kubernetes_sets_for_a_service() {
+        let command = Cli::command();
+        let commands = std::iter::once(&command).chain(command.get_subcommands());
+        for arg in commands.flat_map(clap::Command::get_arguments) {
+            let variable = arg.get_env().unwrap_or_default().to_str().unwrap();
+            assert!(!is_named_as_part_of_a_service(variable), "{variable}");
+        }
     }
 
     #[test]

@@ -15,15 +15,15 @@ use std::ffi::OsString;
 use std::io;
 use std::process::ExitCode;
 
-use clap::Parser;
-
 use args::{Cli, Command};
 use output::{Failure, Output};
 
+use crate::variables;
+
 /// Runs the command with its arguments, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(args) {
-        Ok(cli) => cli,
+    let (cli, links) = match variables::parse::<Cli>(args) {
+        Ok(parsed) => parsed,
         Err(error) => {
             // `--help` ends up here too. Where it cannot be shown there is no one to tell.
             let _ = error.print();
@@ -40,8 +40,12 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let code = runtime.block_on(async {
         match cli.command {
-            None => node::run(cli.node).await,
-            Some(command) => finish(ask_grape(command).await),
+            None => node::run(cli.node, &links).await,
+            Some(command) => {
+                let mut output = Output::of_process();
+                links.iter().for_each(|link| output.complain(&link.to_string()));
+                finish(ask_grape(command, &mut output).await)
+            }
         }
     });
     // A host name that is still being resolved is not waited for.
@@ -49,9 +53,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     code
 }
 
-async fn ask_grape(command: Command) -> Result<bool, Failure> {
-    let mut output = Output::of_process();
-    let stdout = &mut output;
+async fn ask_grape(command: Command, stdout: &mut Output) -> Result<bool, Failure> {
     match command {
         Command::Lookup { names, to } => ask::lookup(&names, &to, stdout).await,
         Command::Announce { name, port, to } => ask::announce(&name, port, &to, stdout).await,

@@ -1,17 +1,17 @@
 //! `grape` alone: runs a Grape until a signal stops it.
 
-use std::io::{self, IsTerminal};
+use std::collections::BTreeSet;
+use std::io;
 use std::process::ExitCode;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tracing::{error, info};
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
-use tracing_subscriber::{Layer, fmt, registry};
+use tracing::{error, info, warn};
 
 use crate::lifecycle::Grape;
+use crate::log;
+use crate::variables::ServiceLink;
 
-use super::args::{LogFormat, NodeArgs};
+use super::args::NodeArgs;
 use super::exit_code;
 use super::output::Output;
 
@@ -19,10 +19,19 @@ use super::output::Output;
 const STOPPED: i32 = 130;
 
 /// Runs a Grape: the first SIGTERM or SIGINT drains it, the second stops it at once.
-pub(crate) async fn run(args: NodeArgs) -> ExitCode {
-    log(&args);
-    let fail = |what: String| {
-        Output::of_process().complain(&what);
+pub(crate) async fn run(args: NodeArgs, links: &BTreeSet<ServiceLink>) -> ExitCode {
+    let mut log = match log::to_stderr(args.log.clone(), args.log_format) {
+        Ok(log) => log,
+        Err(error) => {
+            Output::of_process().complain(&format!("cannot start the log: {error}"));
+            return exit_code(2);
+        }
+    };
+    for link in links {
+        warn!("{link}");
+    }
+    let mut fail = |what: String| {
+        log.say(&format!("grape: {what}"));
         exit_code(2)
     };
     // Before the Grape starts, so that a signal during its start is not missed.
@@ -77,15 +86,4 @@ impl Stop {
             _ = self.interrupt.recv() => {}
         }
     }
-}
-
-/// Sends the log to standard error.
-fn log(args: &NodeArgs) {
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
-    let lines = match args.log_format {
-        LogFormat::Text => lines.boxed(),
-        LogFormat::Json => lines.json().flatten_event(true).boxed(),
-    };
-    // There is a subscriber already only where a test set one, which then does as well.
-    let _ = registry().with(lines).with(args.log.clone()).try_init();
 }

@@ -1,11 +1,12 @@
 //! The process' own figures, under the names that Prometheus' clients use for them everywhere.
-//! Read from `/proc`; where there is none, there are no figures.
+//! Read from `/proc`; where there is none, there are none of these. And the lines that the log lost.
 
 use std::fs;
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use super::family;
+use super::{family, float};
+use crate::nonblocking;
 
 /// Ticks of the clock in which Linux counts a process' times; the same on every architecture.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -32,6 +33,12 @@ pub fn families() -> Vec<MetricFamily> {
             "Start time of the process since unix epoch in seconds.",
             MetricType::GAUGE,
             fs::read_to_string("/proc/stat").ok().and_then(|system| start_seconds(&stat, &system)),
+        ),
+        (
+            "process_log_lines_dropped_total",
+            "Lines of the log that were dropped, as its reader did not keep up.",
+            MetricType::COUNTER,
+            Some(float(nonblocking::lines_dropped())),
         ),
     ];
     figures

@@ -208,7 +208,7 @@ fn run_node() -> (Child, BufReader<ChildStderr>, String) {
     (child, log, told)
 }
 
-fn send(signal: &str, child: &Child) {
+pub(crate) fn send(signal: &str, child: &Child) {
     let args = [format!("-{signal}"), child.id().to_string()];
     assert!(Command::new("kill").args(args).status().unwrap().success());
 }
@@ -217,7 +217,8 @@ fn spawn(args: &[&str]) -> Child {
     command(args).spawn().unwrap()
 }
 
-fn command(args: &[&str]) -> Command {
+/// The command, with none of this process' variables that it reads.
+pub(crate) fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_grape"));
     command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     for (name, _) in std::env::vars_os() {
@@ -228,7 +229,7 @@ fn command(args: &[&str]) -> Command {
     command
 }
 
-fn texts(output: &Output) -> (String, String) {
+pub(crate) fn texts(output: &Output) -> (String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (text(&output.stdout), text(&output.stderr))
 }

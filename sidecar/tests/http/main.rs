@@ -5,8 +5,10 @@
 mod admin;
 mod command;
 mod drain;
+mod environment;
 mod framing;
 mod grapes;
+mod log;
 mod raw;
 mod services;
 mod verbs;

@@ -1,0 +1,87 @@
+//! The log: lines on standard error, which hold up nothing of what they tell.
+
+use std::io::{self, IsTerminal, Write};
+use std::panic;
+use std::time::Duration;
+
+use anstream::{AutoStream, ColorChoice};
+use clap::ValueEnum;
+use tracing::error;
+use tracing_subscriber::layer::{Layered, SubscriberExt};
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, Registry, fmt, registry};
+
+use crate::nonblocking::NonBlocking;
+
+/// How long the end of a process waits for who reads its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// An object for each line, for programs.
+    Json,
+}
+
+/// What a filter is put upon: the registry with its lines.
+pub type Lines = Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
+
+/// The log of this process. Dropping it waits until the last lines are read, for a second at most.
+#[derive(Debug)]
+pub struct Log(NonBlocking);
+
+impl Log {
+    /// Writes a line as it is, whatever the filter.
+    pub fn say(&mut self, line: &str) {
+        // It never fails.
+        let _ = self.0.write_all(format!("{line}\n").as_bytes());
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        self.0.drain(LAST_LINES);
+    }
+}
+
+/// Sends the log, and what panics say, to standard error.
+///
+/// # Errors
+/// When the system has no thread for it.
+pub fn to_stderr(
+    filter: impl Layer<Lines> + Send + Sync + 'static,
+    format: Format,
+) -> io::Result<Log> {
+    let log = stderr()?;
+    let writer = log.0.clone();
+    let lines = fmt::layer().with_writer(move || writer.clone()).with_ansi(in_colour());
+    let lines = match format {
+        Format::Text => lines.boxed(),
+        Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    };
+    // There is a subscriber already only where a test set one, which then does as well.
+    let _ = registry().with(lines).with(filter).try_init();
+    panic::set_hook(Box::new(|panic| error!("{panic}")));
+    Ok(log)
+}
+
+/// Says a line on standard error where there is no log, or no longer.
+pub fn say(line: &str) {
+    match stderr() {
+        Ok(mut log) => log.say(line),
+        // Where even this cannot be written, the exit code has to tell it.
+        Err(_) => drop(writeln!(io::stderr(), "{line}")),
+    }
+}
+
+fn stderr() -> io::Result<Log> {
+    NonBlocking::new("log", io::stderr()).map(Log)
+}
+
+/// Whether lines have colours: on a terminal that shows them, unless `NO_COLOR`
+/// (<https://no-color.org>) or `CLICOLOR=0` says otherwise.
+fn in_colour() -> bool {
+    io::stderr().is_terminal() && AutoStream::choice(&io::stderr()) != ColorChoice::Never
+}
