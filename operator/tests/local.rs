@@ -73,6 +73,26 @@ fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
 }
 
 #[test]
+fn what_a_service_is_refused_is_shown_once_a_cause() {
+    let ports = Ports::take(2);
+    let mut local = Local::start(&ports.flags());
+    local.wait_for("Ctrl-C stops the cluster");
+    for (port, times) in [("\"1337\"", 2), ("1337.5", 1)] {
+        for _ in 0..times {
+            let data = format!(r#"["svc",{port}]"#);
+            assert_eq!(ask(ports.api[0], "announce", &data), "\"ERR_GRAPE_SERVICE_PORT\"");
+        }
+        let reason = if times == 2 { "is a text" } else { "is no integer" };
+        let line = local.wait_for(&format!("! grape-0 refused to announce svc: the port {reason}"));
+        assert!(line.contains("number"), "{line}");
+    }
+    local.signal("TERM");
+    local.wait_for("Stopped.");
+    let again = local.seen().iter().filter(|line| line.contains("is a text")).count();
+    assert_eq!(again, 1, "{:#?}", local.seen());
+}
+
+#[test]
 fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
     let (ports, other_ports) = (Ports::take(3), Ports::take(1));
     let mut local = Local::start(&ports.flags());

@@ -43,7 +43,8 @@ pub struct Config {
     pub announce: Vec<Declared>,
     /// What has to say yes, beside their ports, for those to be announced.
     pub ready_when: Vec<ReadyWhen>,
-    /// Whether services that announce themselves are withdrawn when their ports no longer answer.
+    /// Whether the ports of services that announce themselves are tried: those that answer stay
+    /// announced, and those that no longer do are withdrawn.
     pub check_announced: bool,
     /// How long a drain may take before what is left is cut off.
     pub drain_timeout: Duration,
@@ -67,7 +68,7 @@ impl Default for Config {
             max_payload_size: 8192,
             announce: Vec::new(),
             ready_when: Vec::new(),
-            check_announced: false,
+            check_announced: true,
             drain_timeout: Duration::from_secs(10),
         }
     }

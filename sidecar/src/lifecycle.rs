@@ -17,7 +17,7 @@ use crate::discovery;
 use crate::engine::Status;
 use crate::http::{self, Addresses, Api, Door};
 use crate::metrics::Metrics;
-use crate::services::Services;
+use crate::services::{Refusal, Services};
 
 /// A Grape that runs: a DHT node and its HTTP API. Dropping it stops everything at once, and
 /// frees its ports; [`Grape::drain`] takes leave first.
@@ -136,12 +136,10 @@ impl Grape {
                 "it ended".to_owned()
             }
         });
-        if services.are_watched() {
-            background.spawn("the watch over services", async move {
-                services.keep().await;
-                "it ended".to_owned()
-            });
-        }
+        background.spawn("the watch over services", async move {
+            services.keep().await;
+            "it ended".to_owned()
+        });
         background.spawn("the watch over readiness", async move {
             dht.ready().await;
             info!(nodes = dht.stats().nodes, "ready");
@@ -173,6 +171,11 @@ impl Grape {
     /// A picture of the Grape for people, as `/status` has it.
     pub fn status(&self) -> Status {
         http::status(&self.api)
+    }
+
+    /// What services asked for and were refused, by its cause, the last first.
+    pub fn refusals(&self) -> Vec<Refusal> {
+        self.api.services.refusals().list(false)
     }
 
     /// Completes when the Grape has joined others, or is knowingly the first.

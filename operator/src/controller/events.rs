@@ -4,6 +4,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
+use grape::services::Refusal;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
@@ -15,6 +16,9 @@ use super::report::{self, reasons};
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+
+/// Longest note that Kubernetes takes, in bytes.
+const MAX_NOTE: usize = 1024;
 
 /// Where events go.
 pub struct Events {
@@ -108,6 +112,22 @@ impl Events {
         self.publish_with(cluster, Some(maker.reference()), told, note).await;
     }
 
+    /// Tells a pod that the Grape in it refuses what a service asks.
+    pub async fn refused(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &Refusal) {
+        let Refusal { verb, name, reason, hint, .. } = what;
+        let who = if name.is_empty() { "a service".to_owned() } else { format!("{name:?}") };
+        let mut note =
+            format!("The Grape refused to {verb} {who}: {reason}. What is right: {hint}");
+        note.truncate(note.floor_char_boundary(MAX_NOTE));
+        // Two causes are two events.
+        let cause = ObjectReference {
+            field_path: Some(format!("{verb} {name}: {reason}")),
+            ..cluster.object_ref(&())
+        };
+        let told = (EventType::Warning, reasons::REQUEST_REFUSED, "Observe");
+        self.record(pod, Some(cause), told, note).await;
+    }
+
     /// Tells that a cluster cannot be read at all.
     pub async fn unreadable(&self, stored: &Stored, why: &str) {
         let note = format!("It cannot be read: {why}. Apply it again.");
@@ -144,13 +164,22 @@ impl Events {
         &self,
         about: &K,
         secondary: Option<ObjectReference>,
-        (type_, reason, action): (EventType, &str, &str),
+        told: (EventType, &str, &str),
         note: String,
     ) where
         K: Resource<DynamicType = ()>,
     {
-        let reference: ObjectReference = about.object_ref(&());
-        let (name, namespace) = (about.name_any(), about.namespace());
+        self.record(&about.object_ref(&()), secondary, told, note).await;
+    }
+
+    async fn record(
+        &self,
+        about: &ObjectReference,
+        secondary: Option<ObjectReference>,
+        (type_, reason, action): (EventType, &str, &str),
+        note: String,
+    ) {
+        let (name, namespace) = (about.name.as_deref(), about.namespace.as_deref());
         match type_ {
             EventType::Normal => info!(name, namespace, reason, "{note}"),
             EventType::Warning => warn!(name, namespace, reason, "{note}"),
@@ -163,7 +192,7 @@ impl Events {
             secondary,
         };
         // Nothing depends on an event: the log has it, too.
-        if let Err(error) = self.recorder.publish(&event, &reference).await {
+        if let Err(error) = self.recorder.publish(&event, about).await {
             warn!(name, namespace, %error, "cannot write an event");
         }
     }

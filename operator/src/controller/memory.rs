@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
 
+use super::refused::Refused;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
@@ -33,6 +34,8 @@ pub struct Remembered {
     pub seen: Seen,
     /// Which pods of services were told of.
     pub told: Told,
+    /// Which refusals of Grapes were told of.
+    pub refused: Refused,
     /// How pods of services are repaired.
     pub repair: Repair,
 }

@@ -13,6 +13,7 @@
 //! | [`sidecars`] | the Grapes in pods of services: who lacks one, and its repair | |
 //! | [`memory`] | what is known from one reconciliation to the next | |
 //! | [`seen`] | what was seen of Grapes, and when to look again | pure |
+//! | [`refused`] | which refusals of Grapes are told | pure |
 //! | [`queue`] | who waits | |
 //! | [`census`] | which clusters there are | pure |
 
@@ -26,6 +27,7 @@ pub mod memory;
 pub mod objects;
 pub mod queue;
 pub mod reconcile;
+pub mod refused;
 pub mod report;
 pub mod roll;
 pub mod seen;

@@ -25,6 +25,7 @@ use super::live::Live;
 use super::memory::{Memory, Written};
 use super::objects::{Applied, Place};
 use super::queue::Queue;
+use super::refused::News;
 use super::report::{self, Facts, Services};
 use super::roll::{self, Lookups, Phase, Plan};
 use super::seen::Due;
@@ -288,6 +289,7 @@ impl Reconciler {
                 self.tell(subject, &missing).await;
             }
         }
+        self.tell_refused(subject, &live, members.as_deref().unwrap_or_default()).await;
 
         let interval = match plan.phase {
             Phase::Rolling(_) => ROLLING,
@@ -367,6 +369,19 @@ impl Reconciler {
         let news = self.memory.of(&subject.owner.uid, |memory| memory.told.news(missing, before));
         if !news.is_empty() {
             self.events.without_grape(subject.cluster, &news).await;
+        }
+    }
+
+    /// Tells of requests that Grapes refused, at the pods whose Grapes they are.
+    async fn tell_refused(&self, subject: &Subject<'_>, live: &Live, members: &[Member]) {
+        let news = self.memory.of(&subject.owner.uid, |memory| memory.refused.take());
+        for News { pod, refusal } in news {
+            let own = live.pods.get(&pod).map(|pod| pod.object_ref(&()));
+            let member = || members.iter().find(|member| member.pod.title() == pod);
+            // A pod that is gone meanwhile needs no event.
+            if let Some(pod) = own.or_else(|| Some(member()?.pod.reference())) {
+                self.events.refused(subject.cluster, &pod, &refusal).await;
+            }
         }
     }
 
@@ -458,8 +473,12 @@ impl Reconciler {
         let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
         let memory = self.memory.clone();
         tokio::spawn(async move {
-            let observation = observer.observe(&seats, &guests, round).await;
-            memory.known(&uid, |memory| memory.seen.take(observation, clock::now()));
+            let mut observation = observer.observe(&seats, &guests, round).await;
+            memory.known(&uid, |memory| {
+                let now = clock::now();
+                memory.refused.note(std::mem::take(&mut observation.refusals), now);
+                memory.seen.take(observation, now);
+            });
             // Nobody listens when the operator ends.
             let _ = looked.send(cluster);
         });

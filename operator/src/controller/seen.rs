@@ -203,6 +203,7 @@ mod tests {
             live: Ok(if together { vec![addresses[1 - own]] } else { Vec::new() }),
         };
         Observation {
+            refusals: BTreeMap::new(),
             at: grape::clock::now(),
             topology: Topology::of(&[view(0), view(1)]),
             answers: BTreeMap::new(),

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use futures_util::future::{join_all, select_all};
 use grape::engine::Status;
 use grape::lifecycle::{Drained, Grape, StartError, TaskFailed};
+use grape::services::Refusal;
 
 use super::plan::{Plan, PlannedGrape};
 use super::story::Character;
@@ -68,6 +69,11 @@ impl Fleet {
     /// What each of them sees.
     pub fn statuses(&self) -> Vec<Status> {
         self.members.iter().map(|member| member.grape.status()).collect()
+    }
+
+    /// What each of them refused.
+    pub fn refusals(&self) -> Vec<Vec<Refusal>> {
+        self.members.iter().map(|member| member.grape.refusals()).collect()
     }
 
     /// Completes when one of them fails. Can be dropped and called again: no failure is missed.

@@ -83,6 +83,7 @@ async fn tell(
     let mut story = Story::new(fleet.cast(), style);
     while screen.is_read() {
         screen.say(&story.tell(&fleet.statuses()))?;
+        screen.say(&story.tell_refused(&fleet.refusals()))?;
         tokio::select! {
             failed = fleet.failed() => return Err(failed.into()),
             () = stop.asked() => break,

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use comfy_table::{ContentArrangement, Table, presets};
 use grape::lifecycle::Drained;
+use grape::services::Refusal;
 
 use super::changes::{Change, Kind};
 use super::plan::Plan;
@@ -167,6 +168,13 @@ pub fn changes(changes: &[Change], name_of: impl Fn(SocketAddr) -> Option<String
         };
     }
     text
+}
+
+/// A line for requests that a Grape refused.
+pub fn refused(grape: &str, refusal: &Refusal) -> String {
+    let Refusal { verb, name, reason, hint, .. } = refusal;
+    let name = if name.is_empty() { "a service" } else { name };
+    format!("! {grape} refused to {verb} {name}: {reason}; {hint}\n")
 }
 
 fn url(address: SocketAddr) -> String {

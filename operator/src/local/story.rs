@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use grape::engine::Status;
+use grape::services::Refusal;
 
 use super::changes::{Change, Watcher};
 use super::show::{self, Row, Style};
@@ -19,6 +20,9 @@ const LOOKS_UNTIL_WORD: u32 = 100;
 /// How many neighbours are enough, however many Grapes there are: a routing table keeps no more of
 /// the far ones.
 const ENOUGH: usize = 20;
+
+/// Most causes of refusals that are told.
+const MAX_REFUSED: usize = 100;
 
 /// What is said at last, before the changes.
 const UNTIL_STOPPED: &str =
@@ -42,6 +46,8 @@ pub struct Story {
     own: Vec<SocketAddr>,
     style: Style,
     chapter: Chapter,
+    /// The Grapes, by their places, and the causes for which they refused something, that were told.
+    refused: Vec<(usize, Refusal)>,
 }
 
 #[derive(Debug, Clone)]
@@ -54,7 +60,7 @@ impl Story {
     /// The story of these Grapes.
     pub fn new(cast: Vec<Character>, style: Style) -> Self {
         let own = cast.iter().map(|grape| grape.dht).collect();
-        Self { cast, own, style, chapter: Chapter::Joining { looks: 0 } }
+        Self { cast, own, style, chapter: Chapter::Joining { looks: 0 }, refused: Vec::new() }
     }
 
     /// How long to wait before the next look.
@@ -82,6 +88,28 @@ impl Story {
                 if *looks % LOOKS_UNTIL_WORD == 0 { missing.concat() } else { String::new() }
             }
         }
+    }
+
+    /// What is to be told now of requests that the Grapes refused, in the order of the cast: a line
+    /// for each cause, once.
+    pub fn tell_refused(&mut self, refusals: &[Vec<Refusal>]) -> String {
+        let mut text = String::new();
+        for (place, refusals) in refusals.iter().enumerate() {
+            for refusal in refusals {
+                let known = |(at, told): &&(usize, Refusal)| {
+                    let told_as = (&told.verb, &told.name, &told.reason);
+                    *at == place && told_as == (&refusal.verb, &refusal.name, &refusal.reason)
+                };
+                if self.refused.iter().any(|told| known(&told)) || self.refused.len() >= MAX_REFUSED
+                {
+                    continue;
+                }
+                self.refused.push((place, refusal.clone()));
+                let name = self.cast.get(place).map_or("a Grape", |grape| &grape.name);
+                text += &show::refused(name, refusal);
+            }
+        }
+        text
     }
 
     fn all_joined(&mut self, statuses: &[Status]) -> String {
@@ -195,6 +223,26 @@ mod tests {
         story.tell(&[status(&[20002]), status(&[20001])]);
         let told = story.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
         assert_eq!(told, "+ 127.0.0.1:20009 joined (seen by 2 of 2)\n");
+    }
+
+    #[test]
+    fn what_a_grape_refuses_is_told_once_a_cause() {
+        let refusal = |count| Refusal {
+            verb: "announce".to_owned(),
+            name: "svc".to_owned(),
+            reason: "the port is a text".to_owned(),
+            hint: "send the port as a number: [\"svc\", 1337]".to_owned(),
+            count,
+        };
+        let mut story = story();
+        assert_eq!(story.tell_refused(&[vec![], vec![]]), "");
+        assert_eq!(
+            story.tell_refused(&[vec![], vec![refusal(1)]]),
+            "! market-1 refused to announce svc: the port is a text; send the port as a number: \
+             [\"svc\", 1337]\n"
+        );
+        assert_eq!(story.tell_refused(&[vec![], vec![refusal(2)]]), "");
+        assert!(story.tell_refused(&[vec![refusal(1)], vec![]]).starts_with("! market-0 refused"));
     }
 
     #[test]

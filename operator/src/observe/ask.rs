@@ -3,11 +3,15 @@
 use std::net::SocketAddr;
 
 use grape::http::StatusPage;
+use grape::services::Refusal;
 
 use super::call::{CallError, Caller, excerpt};
 
 /// Most characters of a version.
 const MAX_VERSION: usize = 64;
+
+/// Most refusals of one Grape that are read; it shows no more.
+const MAX_REFUSALS: usize = 8;
 
 /// What a Grape told of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +34,8 @@ pub(super) struct Told {
     pub(super) answer: Answer,
     /// Addresses of the nodes that answered it lately.
     pub(super) live: Vec<SocketAddr>,
+    /// What services asked of it and were refused; 8 at most, each text short.
+    pub(super) refusals: Vec<Refusal>,
 }
 
 /// Asks the Grape whose admin pages are at `admin`.
@@ -45,7 +51,7 @@ pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<Told, Call
 
 /// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
 fn told(page: StatusPage) -> Result<Told, CallError> {
-    let StatusPage { version, node, .. } = page;
+    let StatusPage { version, node, refusals, .. } = page;
     if version.chars().count() > MAX_VERSION {
         return Err(foreign("its version is too long"));
     }
@@ -61,7 +67,12 @@ fn told(page: StatusPage) -> Result<Told, CallError> {
         draining: node.draining,
         nodes: node.nodes,
     };
-    Ok(Told { answer, live })
+    let refusal = |Refusal { verb, name, reason, hint, count }| {
+        let [verb, name, reason, hint] = [verb, name, reason, hint].map(|text| excerpt(&text));
+        Refusal { verb, name, reason, hint, count }
+    };
+    let refusals = refusals.into_iter().take(MAX_REFUSALS).map(refusal).collect();
+    Ok(Told { answer, live, refusals })
 }
 
 fn foreign(why: &str) -> CallError {
@@ -92,6 +103,7 @@ mod tests {
             admin_address: Some(address),
             dht_address: address,
             held_back: Vec::new(),
+            refusals: vec![refusal(); MAX_REFUSALS],
             node: Status {
                 id: "a".repeat(40),
                 ready: true,
@@ -107,6 +119,31 @@ mod tests {
                 errors: Vec::new(),
             },
         }
+    }
+
+    fn refusal() -> Refusal {
+        let text = "\u{fffd}".repeat(256);
+        let [verb, name, reason, hint] =
+            ["announce", &text[..192], &text, &text].map(str::to_owned);
+        Refusal { verb, name, reason, hint, count: u64::MAX }
+    }
+
+    #[test]
+    fn what_a_grape_tells_of_refusals_is_short() {
+        let mut page = longest();
+        page.refusals = vec![Refusal { name: "a\n".repeat(1000), ..refusal() }; 100];
+        let told = told(page).unwrap();
+        assert_eq!(told.refusals.len(), MAX_REFUSALS);
+        assert!(told.refusals[0].name.chars().count() < 200);
+        assert!(!told.refusals[0].name.contains(char::is_control));
+    }
+
+    #[test]
+    fn a_grape_of_an_earlier_release_tells_of_no_refusals() {
+        let mut page = serde_json::to_value(longest()).unwrap();
+        page.as_object_mut().unwrap().remove("refusals");
+        let told = told(serde_json::from_value(page).unwrap()).unwrap();
+        assert_eq!(told.refusals, []);
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! whom, and the probes. I/O.
 //!
 //! A canary's name, `grape-canary-` and 32 random hex digits, is used once and withdrawn at the end
-//! of its probe, whatever came of it. Where that fails too it lapses after `spec.dht.peerMaxAge`.
-//! It leads to the API port of the Grape that it was announced at.
+//! of its probe, whatever came of it. Where that fails too it lapses after four minutes: it
+//! leads to the DHT's port of the Grape that it was announced at, where no connection is taken. At a
+//! port that answers it would stay.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -77,7 +78,7 @@ pub(super) async fn probe(caller: &Caller, announcer: &Seat, looker: &Seat) -> P
     let begun = clock::now();
     let name = format!("grape-canary-{:032x}", rand::random::<u128>());
     let outcome = announced_and_found(caller, announcer, looker, &name).await;
-    let service = json!([name, announcer.api_port]);
+    let service = json!([name, announcer.dht_port]);
     if let Err(error) = ask::<u64>(caller, announcer, "withdraw", &service).await {
         tracing::debug!(pod = announcer.name, %error, name, "a canary was not withdrawn");
     }
@@ -91,12 +92,12 @@ async fn announced_and_found(
     name: &str,
 ) -> Outcome {
     let failed = |seat: &Seat, why| Outcome::Failed { at: seat.name.clone(), why };
-    let service = json!([name, announcer.api_port]);
+    let service = json!([name, announcer.dht_port]);
     if let Err(why) = ask::<u64>(caller, announcer, "announce", &service).await {
         return failed(announcer, why);
     }
     match ask::<Vec<SocketAddr>>(caller, looker, "lookup", &json!(name)).await {
-        Ok((peers, took)) if peers.contains(&announcer.api()) => Outcome::Found(took),
+        Ok((peers, took)) if peers.contains(&announcer.dht()) => Outcome::Found(took),
         Ok(_) => Outcome::NotFound,
         Err(why) => failed(looker, why),
     }

@@ -22,6 +22,7 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
 use grape::clock;
+use grape::services::Refusal;
 
 use ask::Answer;
 use call::{Caller, Limits};
@@ -80,6 +81,9 @@ pub struct Observation {
     pub probes: Vec<Probe>,
     /// Where the Grapes of services are that were asked, by their pods' names.
     pub guests: BTreeMap<String, Place>,
+    /// What services asked of a Grape and were refused, by its pod's name; none of a Grape that
+    /// refused nothing.
+    pub refusals: BTreeMap<String, Vec<Refusal>>,
 }
 
 /// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
@@ -106,15 +110,20 @@ impl Observer {
     /// Dropped before its end, it leaves canaries to lapse.
     pub async fn observe(&self, seats: &[Seat], guests: &[Guest], round: u64) -> Observation {
         let at = clock::now();
-        let (views, answers) = self.ask_all(seats).await;
-        let guests = guests::places(&views, self.ask_guests(guests).await);
+        let mut refusals = BTreeMap::new();
+        let (views, answers) = self.ask_all(seats, &mut refusals).await;
+        let guests = guests::places(&views, self.ask_guests(guests, &mut refusals).await);
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
         let answering = seats.iter().filter(|seat| answers.contains_key(&seat.name));
         let probes = self.probe(answering, round).await;
-        Observation { at, topology: Topology::of(&views), answers, probes, guests }
+        Observation { at, topology: Topology::of(&views), answers, probes, guests, refusals }
     }
 
-    async fn ask_all(&self, seats: &[Seat]) -> (Vec<View>, BTreeMap<String, Answer>) {
+    async fn ask_all(
+        &self,
+        seats: &[Seat],
+        refusals: &mut BTreeMap<String, Vec<Refusal>>,
+    ) -> (Vec<View>, BTreeMap<String, Answer>) {
         let asking = seats.iter().cloned().map(|seat| async move {
             let told = ask::ask(&self.caller, seat.admin()).await;
             (seat, told)
@@ -124,6 +133,7 @@ impl Observer {
         while let Some((seat, told)) = answering.next().await {
             let address = seat.dht();
             let live = told.map(|told| {
+                note(refusals, &seat.name, told.refusals);
                 answers.insert(seat.name.clone(), told.answer);
                 told.live
             });
@@ -132,13 +142,26 @@ impl Observer {
         (views, answers)
     }
 
-    async fn ask_guests(&self, guests: &[Guest]) -> Vec<View> {
+    async fn ask_guests(
+        &self,
+        guests: &[Guest],
+        refusals: &mut BTreeMap<String, Vec<Refusal>>,
+    ) -> Vec<View> {
         let asking = guests.iter().cloned().map(|guest| async move {
             let told = ask::ask(&self.caller, guest.admin()).await;
-            let address = guest.dht();
-            View { name: guest.name, address, live: told.map(|told| told.live) }
+            (guest, told)
         });
-        iter(asking).buffer_unordered(ASKED_AT_ONCE).collect().await
+        let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
+        let mut views = Vec::with_capacity(guests.len());
+        while let Some((guest, told)) = answering.next().await {
+            let address = guest.dht();
+            let live = told.map(|told| {
+                note(refusals, &guest.name, told.refusals);
+                told.live
+            });
+            views.push(View { name: guest.name, address, live });
+        }
+        views
     }
 
     async fn probe(&self, seats: impl Iterator<Item = &Seat>, round: u64) -> Vec<Probe> {
@@ -149,6 +172,12 @@ impl Observer {
             canary::probe(&self.caller, ready[announcer], ready[looker])
         });
         join_all(probes).await
+    }
+}
+
+fn note(refusals: &mut BTreeMap<String, Vec<Refusal>>, pod: &str, told: Vec<Refusal>) {
+    if !told.is_empty() {
+        refusals.insert(pod.to_owned(), told);
     }
 }
 

@@ -70,6 +70,11 @@ impl Local {
         }
     }
 
+    /// The lines that were read so far.
+    pub fn seen(&self) -> &[String] {
+        &self.seen
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
         let pid = self.child.id().to_string();

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::config::{Config, HostPort, InvalidHostPort};
@@ -108,7 +108,7 @@ pub(crate) struct NodeArgs {
     )]
     dht_max_values: u32,
 
-    /// How long an announce holds, in milliseconds
+    /// How long other Grapes believe an announce, in milliseconds; below 10000 it is not renewed
     #[arg(
         long = "dht_peer_maxAge", visible_alias = "dpa", alias = "dht-peer-max-age",
         value_name = "MS", env = "GRAPE_DHT_PEER_MAX_AGE", default_value = "120000",
@@ -163,8 +163,13 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "URL", env = "GRAPE_READY_WHEN")]
     ready_when: Vec<ReadyWhenList>,
 
-    /// Withdraw services that announced themselves when their ports no longer answer
-    #[arg(long, env = "GRAPE_CHECK_ANNOUNCED", value_parser = BoolishValueParser::new())]
+    /// Try the ports of services that announced themselves: keep those announced that answer, and
+    /// withdraw those that no longer do; --check-announced=false tries none
+    #[arg(
+        long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
+        default_missing_value = "true", num_args = 0..=1, require_equals = true,
+        action = ArgAction::Set, value_parser = BoolishValueParser::new()
+    )]
     check_announced: bool,
 
     /// How long a stopped Grape may take to withdraw and finish, in milliseconds
@@ -262,7 +267,7 @@ pub(crate) enum Command {
         #[command(flatten)]
         to: To,
     },
-    /// Announce a service, once: it is found until the announce's age is over
+    /// Announce a service, once: it is found while its port answers, and for 240 s where it never does
     Announce {
         /// Name of the service
         name: String,
@@ -400,7 +405,7 @@ mod tests {
     fn every_flag_reaches_the_configuration() {
         let args = "--dht_maxTables 1 --dht_maxValues 2 --dpa 200 --dnl 4000 --cache_maxAge 5 \
                     --check_maxPayloadSize 6 --admin-bind [::1]:9 --dht-bind 127.0.0.2 \
-                    --advertise-ip 10.0.0.1 --announce a:1,b:c:2 --announce d:3 --check-announced \
+                    --advertise-ip 10.0.0.1 --announce a:1,b:c:2 --announce d:3 --check-announced=false \
                     --ready-when http://a/x,y,tcp://b:1 --ready-when https://c/ \
                     --drain-timeout 0 --bn= --log warn --log-format json";
         let args: Vec<&str> = args.split_whitespace().collect();
@@ -417,11 +422,21 @@ mod tests {
             ready_when: ["http://a/x,y", "tcp://b:1", "https://c/"]
                 .map(|text| text.parse().unwrap())
                 .to_vec(),
-            check_announced: true,
+            check_announced: false,
             drain_timeout: Duration::ZERO,
             ..Config::default()
         };
         assert_eq!(config(&args), expected);
+    }
+
+    #[rstest]
+    #[case(&["--check-announced"], true)]
+    #[case(&["--check-announced", "--dc", "32"], true)]
+    #[case(&["--check-announced=true"], true)]
+    #[case(&["--check-announced=false"], false)]
+    #[case(&["--check-announced=0"], false)]
+    fn ports_are_tried_unless_it_is_turned_off(#[case] args: &[&str], #[case] tried: bool) {
+        assert_eq!(config(args).check_announced, tried);
     }
 
     #[rstest]

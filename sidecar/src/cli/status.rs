@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::engine::Announced;
 use crate::http::StatusPage;
-use crate::services::HeldBack;
+use crate::services::{HeldBack, Refusal};
 
 use super::args::{Format, To};
 use super::client::{self, ClientError};
@@ -97,6 +97,11 @@ fn summary(page: &StatusPage) -> String {
         (name.clone(), format!("port {port}: {reason}"))
     });
     section(&mut lines, "held back", held_back);
+    let refusals = page.refusals.iter().map(|refusal| {
+        let Refusal { verb, name, reason, hint, count } = refusal;
+        (name.clone(), format!("{verb}, {}: {reason}; {hint}", times(*count)))
+    });
+    section(&mut lines, "refused", refusals);
     let names = node.peers.iter().map(|(name, peers)| (name.clone(), list(peers)));
     section(&mut lines, "peers by name", names);
     let errors = node.errors.iter().map(|error| (String::new(), error.clone()));
@@ -161,6 +166,10 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{plural}")
 }
 
+fn times(n: u64) -> String {
+    if n == 1 { "once".to_owned() } else { format!("{n} times") }
+}
+
 fn uptime(seconds: u64) -> String {
     match (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60, seconds % 60) {
         (0, 0, 0, s) => format!("{s} s"),
@@ -210,7 +219,12 @@ mod tests {
             errors: Vec::new(),
             ..alone.node
         };
-        insta::assert_snapshot!(summary(&StatusPage { held_back: Vec::new(), node, ..alone }));
+        insta::assert_snapshot!(summary(&StatusPage {
+            held_back: Vec::new(),
+            refusals: Vec::new(),
+            node,
+            ..alone
+        }));
     }
 
     #[test]
@@ -246,6 +260,13 @@ mod tests {
                         .to_owned(),
                 },
             ],
+            refusals: vec![Refusal {
+                verb: "announce".to_owned(),
+                name: "svc".to_owned(),
+                reason: "the port is a text".to_owned(),
+                hint: r#"send the port as a number: ["svc", 1337]"#.to_owned(),
+                count: 17,
+            }],
             node: Status {
                 id: "ab".repeat(20),
                 ready: true,

@@ -8,6 +8,7 @@ mod watch;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use mainline::Id;
@@ -87,6 +88,22 @@ impl Dht {
         self.confirmed(|engine, now| engine.announce(name, port, now)).await
     }
 
+    /// Announces `name` again, believed until `until`: at most `peer_max_age` from now. Waits for
+    /// nobody.
+    pub(crate) fn renew(&self, name: &[u8], port: u16, until: Instant) {
+        // An operation that nobody waits for goes on by itself.
+        self.shared.with(|engine, now| {
+            engine.announce_until(name, port, until, now);
+        });
+    }
+
+    /// As [`Dht::withdraw`], but waits for nobody.
+    pub(crate) fn retract(&self, name: &[u8], port: u16) {
+        self.shared.with(|engine, now| {
+            engine.withdraw(name, port, now);
+        });
+    }
+
     /// Takes an announce back, here and at the nodes that hold it. Returns how many of those
     /// confirmed.
     pub async fn withdraw(&self, name: &[u8], port: u16) -> usize {
@@ -100,10 +117,7 @@ impl Dht {
         join_all(services.iter().map(|(name, port)| self.withdraw(name, *port))).await.len()
     }
 
-    async fn confirmed(
-        &self,
-        start: impl FnOnce(&mut Engine, std::time::Instant) -> Answer<usize>,
-    ) -> usize {
+    async fn confirmed(&self, start: impl FnOnce(&mut Engine, Instant) -> Answer<usize>) -> usize {
         match self.shared.start(start) {
             Ok(count) => count,
             Err(later) => match later.await {
@@ -166,6 +180,17 @@ impl Dht {
         let mut ready = self.shared.ready.subscribe();
         // The sender lives as long as we do.
         let _ = ready.wait_for(|ready| *ready).await;
+    }
+
+    /// The address that others are told of services announced here, where this host has it: they
+    /// are reached there from this host as from any other. None where it is that of a NAT.
+    pub(crate) fn own_advertised(&self) -> Option<IpAddr> {
+        let advertised = self.shared.with(|engine, _| engine.advertised());
+        // Services bind to addresses that the DHT is not bound to. Of loopback's, interfaces show
+        // one, and the host has all.
+        let is_own = advertised.is_loopback()
+            || interfaces::addresses().is_ok_and(|own| own.binary_search(&advertised).is_ok());
+        is_own.then_some(advertised)
     }
 
     /// A picture of the node for people.

@@ -46,7 +46,7 @@ pub(super) struct Due {
 }
 
 /// The announces that are alive, in the order in which they were last announced: the oldest makes
-/// room, and ends, first.
+/// room first.
 #[derive(Debug)]
 pub(super) struct Announces {
     services: LruCache<Service, Announce, RandomState>,
@@ -66,8 +66,14 @@ impl Announces {
         }
     }
 
-    /// A service announced itself (again). Returns what to do, and a service that had to make room.
-    pub(super) fn announced(&mut self, service: &Service, now: Instant) -> (Due, Option<Service>) {
+    /// A service is announced (again), to be believed until `until`. Returns what to do, and a
+    /// service that had to make room.
+    pub(super) fn announced(
+        &mut self,
+        service: &Service,
+        until: Instant,
+        now: Instant,
+    ) -> (Due, Option<Service>) {
         let announce = self.services.get_or_insert_mut_ref(service, || Announce {
             expires: now,
             stored_until: None,
@@ -75,11 +81,13 @@ impl Announces {
             store_again: None,
             storing: false,
         });
-        announce.expires = now + self.max_age;
+        announce.expires = until;
         let left = announce.stored_until.map(|until| until.saturating_duration_since(now));
         let wait = left.is_none_or(|left| left.is_zero());
         let moved = announce.store_again.is_some_and(|at| at <= now);
-        let ages = left.is_some_and(|left| left < self.max_age * 2 / 3);
+        // Nodes that believe it for as long as it is announced need not be told again.
+        let ends = announce.stored_until.is_some_and(|known| known >= until);
+        let ages = !ends && left.is_some_and(|left| left < self.max_age * 2 / 3);
         let store = wait || !announce.storing && (ages || moved);
         let at = if !store || wait || moved { None } else { announce.holders.to_store(now) };
         let held_by = announce.holders.count();
@@ -189,10 +197,13 @@ impl Announces {
             .collect()
     }
 
-    /// Drops the services that announced nothing for as long as they are believed.
+    /// Drops the services that are believed no more. One that was renewed for a short time may
+    /// end before one that was announced earlier.
     pub(super) fn expire(&mut self, now: Instant) {
-        while self.services.peek_lru().is_some_and(|(_, announce)| announce.expires <= now) {
-            self.services.pop_lru();
+        let ended = self.services.iter().filter(|(_, announce)| announce.expires <= now);
+        let ended: Vec<Service> = ended.map(|(service, _)| service.clone()).collect();
+        for service in &ended {
+            self.services.pop(service);
         }
     }
 
@@ -233,14 +244,14 @@ mod tests {
     fn only_the_first_announce_waits_and_few_of_the_others_store() {
         let start = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
-        let (due, _) = announces.announced(&service(), start);
+        let (due, _) = announces.announced(&service(), start + AGE, start);
         assert_eq!(due, Due { held_by: 0, store: true, wait: true, at: None });
         announces.storing(&service());
         stored(&mut announces, &[holder(1), holder(2)], start);
         let (mut stores, mut walks) = (0, 0);
         for second in 1..=600 {
             let now = start + Duration::from_secs(second);
-            let (due, _) = announces.announced(&service(), now);
+            let (due, _) = announces.announced(&service(), now + AGE, now);
             assert!(!due.wait);
             assert_eq!(due.held_by, 2);
             if due.store {
@@ -260,7 +271,7 @@ mod tests {
     fn a_node_that_joins_or_comes_back_is_stored_at() {
         let now = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
-        announces.announced(&service(), now);
+        announces.announced(&service(), now + AGE, now);
         stored(&mut announces, &[holder(1)], now);
         assert!(announces.joined(&holder(2).contact, now));
         assert_eq!(announces.due(now), []);
@@ -277,7 +288,7 @@ mod tests {
     fn who_took_us_for_dead_has_it_stored_again_but_not_by_the_dozen() {
         let start = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
-        announces.announced(&service(), start);
+        announces.announced(&service(), start + AGE, start);
         stored(&mut announces, &[holder(1)], start);
         let stranger = holder(9).contact;
         assert_eq!(announces.dropped_by(&stranger, start), None, "it was told of nothing");
@@ -298,7 +309,7 @@ mod tests {
     fn far_nodes_do_not_matter_where_k_closer_ones_hold_it() {
         let now = crate::clock::now();
         let mut announces = Announces::new(10, AGE);
-        announces.announced(&service(), now);
+        announces.announced(&service(), now + AGE, now);
         let name_like = |n: u8| {
             let mut id = *point(b"rpc_test").as_bytes();
             id[19] = n;
@@ -312,12 +323,28 @@ mod tests {
     }
 
     #[test]
+    fn what_is_renewed_for_a_short_time_ends_then_and_is_stored_once() {
+        let now = crate::clock::now();
+        let mut announces = Announces::new(10, AGE);
+        let other: Service = (b"other".as_slice().into(), 1);
+        announces.announced(&other, now + AGE, now);
+        let until = now + AGE / 3;
+        announces.announced(&service(), until, now);
+        announces.stored(&service(), &[holder(1)], &[holder(1).contact.addr], until, now);
+        let (due, _) = announces.announced(&service(), until, now + AGE / 6);
+        assert!(!due.store, "its holders believe it for as long as it is announced");
+        announces.expire(until);
+        assert_eq!(announces.believed_until(&service(), now), None);
+        assert_eq!(announces.len(), 1, "the older one is announced for longer");
+    }
+
+    #[test]
     fn services_age_and_make_room() {
         let now = crate::clock::now();
         let mut announces = Announces::new(1, AGE);
-        announces.announced(&service(), now);
+        announces.announced(&service(), now + AGE, now);
         let other: Service = (b"other".as_slice().into(), 1);
-        let (_, dropped) = announces.announced(&other, now);
+        let (_, dropped) = announces.announced(&other, now + AGE, now);
         assert_eq!(dropped, Some(service()));
         assert_eq!(announces.believed_until(&other, now + AGE), None);
         announces.expire(now + AGE);

@@ -260,7 +260,7 @@ impl Engine {
     }
 
     /// The address under which announces of this node are seen.
-    pub(super) fn advertised(&self) -> IpAddr {
+    pub(crate) fn advertised(&self) -> IpAddr {
         let known = self.settings.advertise.or(self.external);
         known.unwrap_or(Ipv4Addr::LOCALHOST.into())
     }

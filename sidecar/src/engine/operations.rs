@@ -54,17 +54,31 @@ impl Engine {
     /// Announces a service of this host. Answers how many other nodes hold it: at once where they
     /// hold it already, after storing it there otherwise. Port 0 means the node's own.
     pub fn announce(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
+        self.announce_until(name, port, now + self.settings.peer_max_age, now)
+    }
+
+    /// As [`Engine::announce`], but believed until `until`: at most [`Settings::peer_max_age`]
+    /// from now.
+    ///
+    /// [`Settings::peer_max_age`]: super::Settings::peer_max_age
+    pub fn announce_until(
+        &mut self,
+        name: &[u8],
+        port: u16,
+        until: Instant,
+        now: Instant,
+    ) -> Answer<usize> {
         if self.draining {
             return Answer::Now(0);
         }
         let service = self.service(name, port);
-        let (due, dropped) = self.announces.announced(&service, now);
+        let (due, dropped) = self.announces.announced(&service, until, now);
         if let Some((name, port)) = dropped {
             let addr = self.own_addr(port);
             self.peers.remove(&name, &addr);
         }
         let addr = self.own_addr(service.1);
-        let belief = self.own_belief(now + self.settings.peer_max_age);
+        let belief = self.own_belief(until);
         self.peers.insert(name, addr, belief, &mut self.rng);
         self.watches.touch(name);
         if !due.store {

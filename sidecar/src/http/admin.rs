@@ -2,7 +2,7 @@
 //!
 //! `/status?brief` is for programs that ask often: the same page as `/status`, on one line, with
 //! its `announced`, `heldBack`, `peers` and
-//! `errors` empty. What is left is bounded by the routing table, not by
+//! `errors` empty, and a few of its `refusals`. What is left is bounded by the routing table, not by
 //! what services announce: 20 KB among 1000 Grapes, 256 KiB at most.
 
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::engine::Status;
-use crate::services::HeldBack;
+use crate::services::{HeldBack, Refusal};
 
 use super::Api;
 use super::handler::{Answer, page as answer, text};
@@ -36,6 +36,10 @@ pub struct StatusPage {
     /// brief status.
     #[serde(default)]
     pub held_back: Vec<HeldBack>,
+    /// What services asked for and were refused, by its cause, the last first; a few in a brief
+    /// status.
+    #[serde(default)]
+    pub refusals: Vec<Refusal>,
     /// The DHT node.
     #[serde(flatten)]
     pub node: Status,
@@ -88,6 +92,7 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
         admin_address: api.addresses.admin,
         dht_address: api.addresses.dht,
         held_back: if brief { Vec::new() } else { api.services.held_back() },
+        refusals: api.services.refusals().list(brief),
         node: if brief { seen_here(api, api.dht.brief_status()) } else { status(api) },
     };
     let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };

@@ -5,6 +5,7 @@
 //! | `server.rs`, `connection.rs` | listening; one connection: keep-alive, time-outs, closing |
 //! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
 //! | `routes.rs`, `verbs.rs`, `items.rs` | the verbs, shared by HTTP and WebSocket |
+//! | `refused.rs` | why a verb's data was refused, for people |
 //! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
 //! | `websocket.rs` | the verbs in text frames |
 //! | `watch.rs` | a name's peers as server-sent events |
@@ -20,6 +21,7 @@ mod handler;
 mod items;
 mod json;
 pub(crate) mod outgoing;
+mod refused;
 mod reply;
 mod routes;
 mod server;

@@ -10,35 +10,47 @@ use serde_json::value::RawValue;
 
 use crate::dht::Dht;
 use crate::engine::{Found, PutError};
-use crate::services::Services;
+use crate::services::{Refused, Services};
 
 use super::items;
 use super::json::{self, Json};
+use super::refused;
 use super::reply::{Reply, string};
 use super::routes::Verb;
 use super::values;
 
-/// Carries `verb` out.
+/// Carries `verb` out. A refusal is an answer of status 200, which clients take for success: each
+/// cause is noted, for people to see.
 pub(crate) async fn call(services: &Services, verb: Verb, data: Option<&RawValue>) -> Reply {
     let dht = services.dht();
     let data = Json::of_option(data);
+    let refuse = |error: &str, why: &Refused<'_>| {
+        services.refusals().note(verb.name(), why);
+        Reply::error(error)
+    };
     match verb {
         Verb::Lookup => match &data {
             Json::Text(name) if !name.is_empty() => {
                 Reply::ok(peers(&dht.lookup(name.as_bytes()).await))
             }
-            _ => Reply::error("ERR_GRAPE_LOOKUP"),
+            _ => refuse("ERR_GRAPE_LOOKUP", &refused::lookup()),
         },
         Verb::Announce => match name_and_port(&data) {
             Ok((name, port)) => Reply::count(services.announce(name.as_bytes(), port).await),
-            Err(refusal) => Reply::error(refusal),
+            Err(error) => refuse(error, &refused::name_and_port(&data)),
         },
         Verb::Withdraw => match name_and_port(&data) {
             Ok((name, port)) => Reply::count(services.withdraw(name.as_bytes(), port).await),
-            Err(refusal) => Reply::error(refusal),
+            Err(error) => refuse(error, &refused::name_and_port(&data)),
         },
-        Verb::Put => put(dht, &data).await,
-        Verb::Get => get(dht, &data).await,
+        Verb::Put => match items::put(&data) {
+            Ok(item) => put(dht, item).await,
+            Err(error) => refuse(&error, &refused::put(error.clone())),
+        },
+        Verb::Get => match items::get(&data) {
+            Ok(wanted) => get(dht, wanted).await,
+            Err(error) => refuse(&error, &refused::get()),
+        },
     }
 }
 
@@ -57,11 +69,7 @@ fn name_and_port<'a>(data: &Json<'a>) -> Result<(Cow<'a, str>, u16), &'static st
     }
 }
 
-async fn put(dht: &Dht, data: &Json<'_>) -> Reply {
-    let put = match items::put(data) {
-        Ok(put) => put,
-        Err(refusal) => return Reply::error(&refusal),
-    };
+async fn put(dht: &Dht, put: items::Put) -> Reply {
     match dht.put(put.item, put.cas).await {
         Ok(id) => Reply::ok(string(&hex::encode(id.as_bytes()))),
         Err(error) => refused_put(&error),
@@ -84,11 +92,7 @@ fn refused_put(error: &PutError) -> Reply {
     }
 }
 
-async fn get(dht: &Dht, data: &Json<'_>) -> Reply {
-    let get = match items::get(data) {
-        Ok(get) => get,
-        Err(refusal) => return Reply::error(&refusal),
-    };
+async fn get(dht: &Dht, get: items::Get) -> Reply {
     let found = match get.target {
         Some(target) => dht.get(target, &get.salt, get.cached).await,
         None => None,

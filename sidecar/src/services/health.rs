@@ -13,9 +13,10 @@ pub(super) enum Outcome {
 }
 
 /// What the tries so far tell.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Health {
     /// It has never answered.
+    #[default]
     Unknown,
     /// It answered when last tried.
     Up,

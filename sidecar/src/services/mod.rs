@@ -1,43 +1,51 @@
 //! What the Grape knows of the services beside it, and what it therefore announces.
 //!
-//! A service that dies without a word stays known for its announce's age, two minutes as a rule,
-//! and each client that looks it up calls nobody. The Grape is on the same host and can see it: it
-//! tries the port of each service every second, and withdraws those that have gone.
+//! A client of Grenache announces its service once a minute or two, or only once. Others believe an
+//! announce for its age, two minutes as a rule: without help a service that runs would be missing
+//! now and then, and one that died would be called for minutes. The Grape is on the same host: it
+//! tries the port of each service every second, announces again what is there, and withdraws what
+//! has gone.
 //!
 //! | who announces | is announced | is held back |
 //! |---|---|---|
 //! | the Grape, for a flag | once the port answers and every condition says yes | when one of these fails twice in a row |
 //! | the service, by the API | at once | when a port that answered before refuses twice in a row |
 //!
-//! A port that has never answered is left alone where the service announced itself: it may be one
-//! of UDP. A time-out is no refusal: at an address of this host it tells of a queue that is full.
-//! What is held back is answered as ever, and is announced again when its port answers again.
+//! A service that announced itself stays announced while its port answers. Where the port has never
+//! answered, or cannot be tried, it stays for four minutes after its last announce: the port may be
+//! one of UDP. So does one at whose port another announces itself instead. An age that is
+//! configured below ten seconds holds exactly, whatever the port does.
+//!
+//! A time-out is no refusal: at an address of this host it tells of a queue that is full. What is
+//! held back is answered as ever, and is announced again when its port answers again, if the
+//! service announced itself meanwhile: what answers there may be another.
 //!
 //! | file | concern |
 //! |---|---|
-//! | `register.rs` | which services are announced and which are held back; pure |
-//! | `health.rs` | what one try after another tells; pure |
+//! | `register.rs` | which services are announced, until when, and which are held back; pure |
+//! | `facts.rs`, `health.rs` | what one try after another tells; pure |
+//! | `keep.rs` | does what the register wants, every second |
 //! | `probe.rs` | tries a port, asks a URL |
+//! | `refusals.rs` | what services asked for and were refused |
 //! | `declared.rs`, `ready_when.rs` | what the flags say |
 
 mod declared;
+mod facts;
 mod health;
+mod keep;
 mod probe;
 mod ready_when;
+mod refusals;
 mod register;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, timeout};
-use tracing::{info, warn};
+use tokio::time::timeout;
 
 use crate::clock;
 use crate::config::Config;
@@ -45,21 +53,12 @@ use crate::dht::Dht;
 use crate::engine::MAX_LISTED;
 
 pub use declared::{Declared, DeclaredList, InvalidDeclared};
+pub(crate) use facts::Reason;
 pub use ready_when::{InvalidReadyWhen, ReadyWhen, ReadyWhenList};
-pub(crate) use register::Reason;
+pub use refusals::Refusal;
+pub(crate) use refusals::{Refusals, Refused, shown};
 
-use health::Outcome;
-use register::{Changes, Register, Service, Settings};
-
-/// How often each port and each condition is tried, and what a flag declares is announced, as often
-/// as npm's clients do.
-const EACH: Duration = Duration::from_secs(1);
-
-/// Most tries at a time.
-const CONCURRENCY: usize = 32;
-
-/// Most services that one line of the log names.
-const NAMED: usize = 5;
+use register::{Register, Service, Settings};
 
 /// A service of this host that is not announced, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,25 +94,21 @@ pub(crate) struct Counts {
 /// The services beside a Grape. What they announce and withdraw goes through here.
 pub(crate) struct Services {
     dht: Dht,
-    /// Where their ports are tried.
-    address: IpAddr,
+    advertise_ip: Option<IpAddr>,
     declared: Vec<Service>,
     conditions: Vec<ReadyWhen>,
-    check_announced: bool,
+    max_age: Duration,
+    refusals: Refusals,
     state: Mutex<State>,
 }
 
 struct State {
     register: Register,
+    /// The address in what is told of ports: one of those where they are tried.
+    address: IpAddr,
     /// What each condition said last, unless that was yes.
     said: Vec<Option<String>>,
     withdrawals: [u64; Reason::LABELS.len()],
-}
-
-/// What is tried, and how that ended.
-enum Tried {
-    Port(u16, Outcome),
-    Condition(usize, Result<(), String>),
 }
 
 impl Services {
@@ -132,11 +127,17 @@ impl Services {
         let said = vec![None; config.ready_when.len()];
         Self {
             dht,
-            address: config.advertise_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
+            advertise_ip: config.advertise_ip,
             declared,
             conditions: config.ready_when.clone(),
-            check_announced: config.check_announced,
-            state: Mutex::new(State { register, said, withdrawals: Default::default() }),
+            max_age: config.peer_max_age,
+            refusals: Refusals::default(),
+            state: Mutex::new(State {
+                register,
+                address: Ipv4Addr::LOCALHOST.into(),
+                said,
+                withdrawals: Default::default(),
+            }),
         }
     }
 
@@ -145,9 +146,9 @@ impl Services {
         &self.dht
     }
 
-    /// Whether there is anything for [`Services::keep`] to do.
-    pub(crate) fn are_watched(&self) -> bool {
-        self.check_announced || !self.declared.is_empty()
+    /// What services asked for and were refused.
+    pub(crate) fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// A service announces itself. Returns how many other nodes hold the announce: none while it
@@ -192,7 +193,7 @@ impl Services {
             .map(|((name, port), reason)| HeldBack {
                 name: String::from_utf8_lossy(name).into_owned(),
                 port: *port,
-                reason: self.why(reason, *port, &state.said),
+                reason: self.why(reason, *port, &state),
             })
             .collect()
     }
@@ -207,116 +208,6 @@ impl Services {
         counts
     }
 
-    /// Tries ports and conditions, announces what a flag declares, and withdraws what has gone.
-    /// Never ends.
-    pub(crate) async fn keep(self: Arc<Self>) {
-        let mut second = interval(EACH);
-        if !self.declared.is_empty() {
-            let services = listed(self.declared.iter());
-            info!(%services, "to be announced while they are there");
-        }
-        second.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        // Each ends when a walk does: there are never many more than there are services.
-        let mut told = JoinSet::new();
-        loop {
-            second.tick().await;
-            let (ports, conditions) = {
-                let register = &mut self.lock().register;
-                (register.ports_due(clock::now()), register.conditions_due())
-            };
-            let ports = ports.into_iter().map(Ok);
-            let mut tries = stream::iter(conditions.map(Err).chain(ports))
-                .map(|what| self.attempt(what))
-                .buffer_unordered(CONCURRENCY);
-            // One that takes its time keeps the others' news from nobody.
-            while let Some(tried) = tries.next().await {
-                self.note(tried);
-                self.settle(&mut told);
-            }
-            self.settle(&mut told);
-            let again = self.lock().register.again();
-            for service in again {
-                told.spawn(Arc::clone(&self).tell(service));
-            }
-            while told.try_join_next().is_some() {}
-        }
-    }
-
-    async fn attempt(&self, what: Result<u16, usize>) -> Tried {
-        match what {
-            Ok(port) => Tried::Port(port, probe::port(SocketAddr::new(self.address, port)).await),
-            Err(place) => Tried::Condition(place, probe::url(&self.conditions[place]).await),
-        }
-    }
-
-    fn note(&self, tried: Tried) {
-        let mut state = self.lock();
-        match tried {
-            Tried::Port(port, outcome) => state.register.tried(port, outcome),
-            Tried::Condition(place, said) => {
-                let outcome = if said.is_ok() { Outcome::Yes } else { Outcome::No };
-                state.said[place] = said.err();
-                state.register.asked(place, outcome);
-            }
-        }
-    }
-
-    /// Does what the register wants done by now.
-    fn settle(self: &Arc<Self>, told: &mut JoinSet<()>) {
-        let Changes { announce, withdraw } = {
-            let mut state = self.lock();
-            let changes = state.register.changes(clock::now());
-            for (_, reason) in &changes.withdraw {
-                state.withdrawals[reason.index()] += 1;
-            }
-            self.log(&changes, &state.said);
-            changes
-        };
-        for service in announce.into_iter().chain(withdraw.into_iter().map(|(service, _)| service))
-        {
-            told.spawn(Arc::clone(self).tell(service));
-        }
-    }
-
-    /// Announces a service, or withdraws it: what should be by the time that this runs.
-    async fn tell(self: Arc<Self>, service: Service) {
-        let is_free = self.lock().register.is_free(&service);
-        let (name, port) = service;
-        if is_free {
-            self.dht.announce(&name, port).await;
-        } else {
-            self.dht.withdraw(&name, port).await;
-        }
-    }
-
-    fn log(&self, changes: &Changes, said: &[Option<String>]) {
-        if !changes.announce.is_empty() {
-            let services = listed(changes.announce.iter());
-            info!(%services, "announced");
-        }
-        let mut by_cause: BTreeMap<String, Vec<&Service>> = BTreeMap::new();
-        for (service, reason) in &changes.withdraw {
-            by_cause.entry(self.why(*reason, service.1, said)).or_default().push(service);
-        }
-        for (why, services) in by_cause {
-            warn!(services = %listed(services.into_iter()), %why, "withdrawn");
-        }
-    }
-
-    fn why(&self, reason: Reason, port: u16, said: &[Option<String>]) -> String {
-        let address = SocketAddr::new(self.address, port);
-        match reason {
-            Reason::PortRefuses => format!("{address} refuses connections"),
-            Reason::PortSilent => format!("{address} has not answered yet"),
-            Reason::NotReady(place) => said.get(place).cloned().flatten().unwrap_or_else(|| {
-                let asked = self.conditions.get(place).map(ToString::to_string);
-                format!("{} has not said yes yet", asked.unwrap_or_default())
-            }),
-            Reason::Withdrew => "it withdrew itself".to_owned(),
-            Reason::Drained => "the Grape was drained".to_owned(),
-        }
-    }
-
     /// Port 0 stands for the DHT's own.
     fn service(&self, name: &[u8], port: u16) -> Service {
         (name.into(), if port == 0 { self.dht.addr().port() } else { port })
@@ -327,13 +218,4 @@ impl Services {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The first few of some services, for a line of the log.
-fn listed<'a>(services: impl ExactSizeIterator<Item = &'a Service>) -> String {
-    let more = services.len().saturating_sub(NAMED);
-    let first = services.take(NAMED);
-    let first = first.map(|(name, port)| format!("{}:{port}", String::from_utf8_lossy(name)));
-    let first = first.collect::<Vec<_>>().join(", ");
-    if more == 0 { first } else { format!("{first} and {more} more") }
 }

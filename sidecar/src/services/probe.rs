@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -19,15 +19,39 @@ use crate::http::outgoing;
 /// How long an answer may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// Whether something takes connections at an address of this host.
-pub(super) async fn port(address: SocketAddr) -> Outcome {
+/// The system's error where it knows no IPv6; the standard library has no kind for it.
+const EAFNOSUPPORT: i32 = 97;
+
+/// Whether something takes connections at a port of this host: at the first of these addresses where
+/// it does not refuse them.
+pub(super) async fn port(addresses: &[IpAddr], port: u16) -> Outcome {
+    let mut told = Outcome::Undecided;
+    for ip in addresses {
+        match address(SocketAddr::new(*ip, port)).await {
+            Some(Outcome::No) => told = Outcome::No,
+            Some(other) => return other,
+            None => {}
+        }
+    }
+    told
+}
+
+/// Whether something takes connections at an address; none where this host has no such address.
+async fn address(address: SocketAddr) -> Option<Outcome> {
     match timeout(PATIENCE, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Outcome::Yes,
-        Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => Outcome::No,
-        // Not the service's doing: a network that is not up yet, say, or too many open files.
-        Ok(Err(_)) => Outcome::Undecided,
+        Ok(Ok(_)) => Some(Outcome::Yes),
+        Ok(Err(error)) => match error.kind() {
+            io::ErrorKind::ConnectionRefused => Some(Outcome::No),
+            io::ErrorKind::AddrNotAvailable
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NetworkUnreachable
+            | io::ErrorKind::HostUnreachable => None,
+            _ if error.raw_os_error() == Some(EAFNOSUPPORT) => None,
+            // Not the service's doing: too many open files, say.
+            _ => Some(Outcome::Undecided),
+        },
         // Its queue is full: it is busy.
-        Err(_) => Outcome::Undecided,
+        Err(_) => Some(Outcome::Undecided),
     }
 }
 
@@ -95,9 +119,27 @@ mod tests {
     async fn a_port_answers_or_refuses() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        assert_eq!(port(address).await, Outcome::Yes);
+        let addresses = ["127.0.0.2".parse().unwrap(), address.ip()];
+        assert_eq!(port(&addresses, address.port()).await, Outcome::Yes);
+        assert_eq!(port(&addresses[..1], address.port()).await, Outcome::No);
         drop(listener);
-        assert_eq!(port(address).await, Outcome::No);
+        assert_eq!(port(&addresses, address.port()).await, Outcome::No);
+        assert_eq!(port(&[], address.port()).await, Outcome::Undecided);
+    }
+
+    #[tokio::test]
+    async fn a_host_without_ipv6_is_no_reason_to_doubt_a_refusal() {
+        let (socket, here) = {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let here = socket.local_addr().unwrap();
+            (socket, here)
+        };
+        // Without its interface's name, an address of a link is one of no host.
+        let nowhere = "fe80::1".parse().unwrap();
+        assert_eq!(address(SocketAddr::new(nowhere, here.port())).await, None);
+        assert_eq!(port(&[here.ip(), nowhere], here.port()).await, Outcome::No);
+        drop(socket);
     }
 
     #[tokio::test]
@@ -112,7 +154,7 @@ mod tests {
         {
             waiting.push(stream);
         }
-        assert_eq!(port(address).await, Outcome::Undecided);
+        assert_eq!(port(&[address.ip()], address.port()).await, Outcome::Undecided);
     }
 
     #[rstest]

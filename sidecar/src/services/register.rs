@@ -1,24 +1,23 @@
-//! What is known of the services here: which are announced, which are held back, and why. Tries
-//! and time come in, changes go out; no I/O.
+//! What is known of the services here: which are announced, for how long, which are held back, and
+//! why. Tries and time come in, changes go out; no I/O.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
+use std::mem::replace;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use lru::LruCache;
 
+use super::facts::{ByFlag, Facts, Port, Reason};
 use super::health::{Health, Outcome};
 use crate::engine::Name;
 
 /// A service: its name and its port.
 pub(super) type Service = (Name, u16);
 
-/// Most ports of services that announce themselves that are tried. Those beyond are left alone.
+/// Most ports that are tried at a time. Of more, each has its turn.
 pub(super) const MAX_PORTS: usize = 256;
-
-/// A service that a flag declares and that withdraws itself has this long to close its port;
-/// if it still answers then, the flag holds again.
-const LEAVE: Duration = Duration::from_secs(30);
 
 /// What the register is made with.
 #[derive(Debug, Clone, Default)]
@@ -31,40 +30,8 @@ pub(super) struct Settings {
     pub(super) check_announced: bool,
     /// Most services that announce themselves that are remembered; 1 or more.
     pub(super) max_services: usize,
-    /// How long an announce is believed.
+    /// How long others believe one announce.
     pub(super) max_age: Duration,
-}
-
-/// Why a service is held back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Reason {
-    /// Its port answered once, and refuses connections now.
-    PortRefuses,
-    /// A flag declares it, and its port has not answered yet.
-    PortSilent,
-    /// A flag declares it, and this condition, by its place, does not hold.
-    NotReady(usize),
-    /// A flag declares it, and it withdrew itself a moment ago.
-    Withdrew,
-    /// All that is announced here was withdrawn for good.
-    Drained,
-}
-
-impl Reason {
-    /// The reasons in metrics, by [`Reason::index`].
-    pub(crate) const LABELS: [&'static str; 5] =
-        ["port_refuses", "port_silent", "not_ready", "withdrew", "drained"];
-
-    /// The place among [`Reason::LABELS`].
-    pub(crate) fn index(self) -> usize {
-        match self {
-            Self::PortRefuses => 0,
-            Self::PortSilent => 1,
-            Self::NotReady(_) => 2,
-            Self::Withdrew => 3,
-            Self::Drained => 4,
-        }
-    }
 }
 
 /// What is to be done for a change.
@@ -74,52 +41,32 @@ pub(super) struct Changes {
     pub(super) announce: Vec<Service>,
     /// To be withdrawn, each with its reason.
     pub(super) withdraw: Vec<(Service, Reason)>,
+    /// Were kept announced, and are no longer: nobody believes them any more.
+    pub(super) ended: Vec<Service>,
 }
 
-/// A service that a flag declares.
-#[derive(Debug, Default)]
-struct ByFlag {
-    announced: bool,
-    withdrew: Option<Instant>,
+/// An announce to be made again for a service that said nothing lately.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Renewal {
+    pub(super) service: Service,
+    /// Until when others are to believe it.
+    pub(super) until: Instant,
+    /// Whether it is the first since the service came.
+    pub(super) first: bool,
 }
 
 /// A service that announces itself.
 #[derive(Debug)]
 struct Own {
-    expires: Instant,
+    /// When it last announced itself.
+    announced: Instant,
+    /// Until when others believe it, unless it is held back.
+    until: Instant,
     held: bool,
     /// Whether it announced itself while it was held back.
     asked: bool,
-}
-
-/// What holds for all services at a port.
-#[derive(Debug)]
-struct Facts {
-    ports: HashMap<u16, Health>,
-    conditions: Vec<Health>,
-    drained: bool,
-}
-
-impl Facts {
-    /// Why a service at `port` is held back, if it is.
-    fn reason(&self, port: u16, declared: Option<&ByFlag>, now: Instant) -> Option<Reason> {
-        if self.drained {
-            return Some(Reason::Drained);
-        }
-        let health = self.ports.get(&port).copied().unwrap_or(Health::Unknown);
-        if health == Health::Down {
-            return Some(Reason::PortRefuses);
-        }
-        let declared = declared?;
-        if health == Health::Unknown {
-            return Some(Reason::PortSilent);
-        }
-        if let Some(condition) = self.conditions.iter().position(|health| !health.is_up()) {
-            return Some(Reason::NotReady(condition));
-        }
-        let leaves = |since| now.saturating_duration_since(since) < LEAVE;
-        declared.withdrew.is_some_and(leaves).then_some(Reason::Withdrew)
-    }
+    /// Whether its announce was ever renewed without its doing.
+    kept: bool,
 }
 
 /// The services here.
@@ -127,27 +74,27 @@ impl Facts {
 pub(super) struct Register {
     check_announced: bool,
     max_services: usize,
-    max_age: Duration,
     facts: Facts,
     declared: BTreeMap<Service, ByFlag>,
-    /// In the order in which they were last announced: the oldest makes room first.
-    own: LruCache<Service, Own>,
+    /// In the order in which they were last announced, by themselves or for them: the oldest makes
+    /// room first.
+    own: LruCache<Service, Own, RandomState>,
 }
 
 impl Register {
     pub(super) fn new(settings: Settings) -> Self {
-        let ports = settings.declared.iter().map(|(_, port)| (*port, Health::Unknown));
+        let ports = settings.declared.iter().map(|(_, port)| (*port, Port::default()));
         Self {
             check_announced: settings.check_announced,
             max_services: settings.max_services.max(1),
-            max_age: settings.max_age,
             facts: Facts {
                 ports: ports.collect(),
                 conditions: vec![Health::Unknown; settings.conditions],
                 drained: false,
+                max_age: settings.max_age,
             },
             declared: settings.declared.into_iter().map(|s| (s, ByFlag::default())).collect(),
-            own: LruCache::unbounded(),
+            own: LruCache::unbounded_with_hasher(RandomState::new()),
         }
     }
 
@@ -158,17 +105,24 @@ impl Register {
             declared.announced = self.facts.reason(service.1, Some(declared), now).is_none();
             return declared.announced;
         }
-        if !self.check_announced && !self.facts.drained {
-            return true;
-        }
-        if self.check_announced && self.facts.ports.len() < MAX_PORTS {
-            self.facts.ports.entry(service.1).or_insert(Health::Unknown);
-        }
         let held = self.facts.reason(service.1, None, now).is_some();
-        let own = Own { expires: now + self.max_age, held, asked: held };
-        self.own.put(service.clone(), own);
-        if self.own.len() > self.max_services {
-            self.own.pop_lru();
+        // Between two rounds a client may name any number of ports.
+        if self.check_announced && self.facts.ports.len() < self.max_services {
+            self.facts.ports.entry(service.1).or_default();
+        }
+        let until = now + self.facts.max_age;
+        if let Some(own) = self.own.get_mut(service) {
+            let before = replace(&mut own.announced, now);
+            (own.until, own.held, own.asked) = (until, held, held);
+            if let Some(port) = self.facts.ports.get_mut(&service.1) {
+                port.repeated = port.repeated.max(Some(before));
+            }
+        } else {
+            let own = Own { announced: now, until, held, asked: held, kept: false };
+            self.own.put(service.clone(), own);
+            if self.own.len() > self.max_services {
+                self.own.pop_lru();
+            }
         }
         !held
     }
@@ -192,19 +146,33 @@ impl Register {
         }
     }
 
-    /// The ports to try now, each once. Forgets the services that announced nothing for as long as
-    /// they are believed, and the ports of none.
+    /// The ports to try now, each once, at most [`MAX_PORTS`]. Forgets those of no service.
     pub(super) fn ports_due(&mut self, now: Instant) -> Vec<u16> {
-        while self.own.peek_lru().is_some_and(|(_, own)| own.expires <= now) {
-            self.own.pop_lru();
+        let facts = &self.facts;
+        let own = self.own.iter().filter(|_| self.check_announced);
+        let own = own.filter(|((_, port), own)| facts.remembered_until(*port, own.announced) > now);
+        let used: HashSet<u16, RandomState> =
+            self.declared.keys().chain(own.map(|(service, _)| service)).map(|s| s.1).collect();
+        let ports = &mut self.facts.ports;
+        ports.retain(|port, _| used.contains(port));
+        for port in used {
+            ports.entry(port).or_default();
         }
-        let own = self.own.iter().map(|((_, port), _)| *port);
-        let used: HashSet<u16> = self.declared.keys().map(|(_, port)| *port).chain(own).collect();
-        self.facts.ports.retain(|port, _| used.contains(port));
         if self.facts.drained {
             return Vec::new();
         }
-        self.facts.ports.keys().copied().collect()
+        let mut due: Vec<u16> = ports.keys().copied().collect();
+        if due.len() > MAX_PORTS {
+            // One that refused once is tried again before others have their turn: whether it has
+            // ended should be known soon.
+            due.sort_by_cached_key(|port| {
+                let port = ports.get(port);
+                let failing = port.is_some_and(|port| port.health == Health::Failing);
+                (!failing, port.and_then(|port| port.tried))
+            });
+            due.truncate(MAX_PORTS);
+        }
+        due
     }
 
     /// The places of the conditions to ask now.
@@ -213,18 +181,22 @@ impl Register {
         0..if needless { 0 } else { self.facts.conditions.len() }
     }
 
-    /// A port was tried.
-    pub(super) fn tried(&mut self, port: u16, outcome: Outcome) {
-        if let Some(health) = self.facts.ports.get_mut(&port) {
-            *health = health.after(outcome);
+    /// A port was tried. Returns whether that tells anything new.
+    pub(super) fn tried(&mut self, port: u16, outcome: Outcome, now: Instant) -> bool {
+        let Some(port) = self.facts.ports.get_mut(&port) else { return false };
+        port.tried = Some(now);
+        if outcome == Outcome::Yes {
+            port.answered = Some(now);
         }
+        let health = port.health.after(outcome);
+        replace(&mut port.health, health) != health
     }
 
-    /// The condition at this place was asked.
-    pub(super) fn asked(&mut self, condition: usize, outcome: Outcome) {
-        if let Some(health) = self.facts.conditions.get_mut(condition) {
-            *health = health.after(outcome);
-        }
+    /// The condition at this place was asked. Returns whether that tells anything new.
+    pub(super) fn asked(&mut self, condition: usize, outcome: Outcome) -> bool {
+        let Some(health) = self.facts.conditions.get_mut(condition) else { return false };
+        let told = health.after(outcome);
+        replace(health, told) != told
     }
 
     /// What is to be done for the services to be as they should by now; once done, nothing is.
@@ -232,7 +204,7 @@ impl Register {
         let mut changes = Changes::default();
         for (service, declared) in &mut self.declared {
             let reason = self.facts.reason(service.1, Some(declared), now);
-            let announced = std::mem::replace(&mut declared.announced, reason.is_none());
+            let announced = replace(&mut declared.announced, reason.is_none());
             match (announced, reason) {
                 (false, None) => changes.announce.push(service.clone()),
                 (true, Some(reason)) => changes.withdraw.push((service.clone(), reason)),
@@ -241,11 +213,23 @@ impl Register {
         }
         let mut forgotten = Vec::new();
         for (service, own) in &mut self.own {
+            if self.facts.remembered_until(service.1, own.announced) <= now {
+                forgotten.push(service.clone());
+                if !own.held && own.until > now {
+                    changes.withdraw.push((service.clone(), Reason::TakenOver));
+                } else if !own.held && own.kept {
+                    changes.ended.push(service.clone());
+                }
+                continue;
+            }
             let reason = self.facts.reason(service.1, None, now);
-            let held = std::mem::replace(&mut own.held, reason.is_some());
+            let held = replace(&mut own.held, reason.is_some());
             match (held, reason) {
-                (true, None) if own.asked => changes.announce.push(service.clone()),
-                // Whoever answers there now has not said that it is this service.
+                (true, None) if own.asked => {
+                    own.until = now + self.facts.max_age;
+                    changes.announce.push(service.clone());
+                }
+                // What answers there now has not said that it is this service.
                 (true, None) => forgotten.push(service.clone()),
                 (false, Some(reason)) => {
                     own.asked = false;
@@ -260,6 +244,36 @@ impl Register {
         changes
     }
 
+    /// The announces to be made again now, so that no service that should be announced is ever not.
+    /// To be called once a second. Those that are due at the same time are spread over many calls.
+    pub(super) fn renewals(&mut self, now: Instant) -> Vec<Renewal> {
+        let max_age = self.facts.max_age;
+        // A third of the age after the last announce they may be renewed, after half they must be:
+        // in the sixth between, each has its turn.
+        let calls = usize::try_from((max_age / 6).as_secs()).unwrap_or(usize::MAX).max(1);
+        let mut turns = self.own.len() / calls + 1;
+        let mut renewals = Vec::new();
+        for (service, own) in self.own.iter_mut().rev() {
+            let left = own.until.saturating_duration_since(now);
+            if own.held || left > max_age * 2 / 3 {
+                continue;
+            }
+            let remembered_until = self.facts.remembered_until(service.1, own.announced);
+            let until = remembered_until.min(now + max_age);
+            if until <= own.until || left > max_age / 2 && turns == 0 {
+                continue;
+            }
+            turns = turns.saturating_sub(1);
+            own.until = until;
+            let first = !replace(&mut own.kept, true);
+            renewals.push(Renewal { service: service.clone(), until, first });
+        }
+        for renewal in &renewals {
+            self.own.promote(&renewal.service);
+        }
+        renewals
+    }
+
     /// The services that a flag declares and that are announced, to be announced again.
     pub(super) fn again(&self) -> Vec<Service> {
         let announced = self.declared.iter().filter(|(_, declared)| declared.announced);
@@ -267,6 +281,7 @@ impl Register {
     }
 
     /// Whether a service is to be announced, as far as is known here.
+    #[cfg(test)]
     pub(super) fn is_free(&self, service: &Service) -> bool {
         match (self.declared.get(service), self.own.peek(service)) {
             (Some(declared), _) => declared.announced,
@@ -278,7 +293,9 @@ impl Register {
     /// The services that are held back, with their reasons.
     pub(super) fn held_back(&self, now: Instant) -> impl Iterator<Item = (&Service, Reason)> {
         let declared = self.declared.iter().map(|(service, declared)| (service, Some(declared)));
-        let own = self.own.iter().filter(move |(_, own)| own.expires > now);
+        let own = self.own.iter().filter(move |((_, port), own)| {
+            self.facts.remembered_until(*port, own.announced) > now
+        });
         let all = declared.chain(own.map(|(service, _)| (service, None)));
         all.filter_map(move |(service, declared)| {
             Some((service, self.facts.reason(service.1, declared, now)?))

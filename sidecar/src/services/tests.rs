@@ -1,13 +1,14 @@
 //! The register, through tables and through whatever may happen in any order.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
 use rstest::rstest;
 
+use super::facts::{GRACE, Reason};
 use super::health::Outcome;
-use super::register::{Changes, MAX_PORTS, Reason, Register, Service, Settings};
+use super::register::{Changes, MAX_PORTS, Register, Service, Settings};
 
 const AGE: Duration = Duration::from_secs(120);
 
@@ -16,12 +17,11 @@ fn service(name: &str, port: u16) -> Service {
 }
 
 fn checked(max_services: usize) -> Register {
-    Register::new(Settings {
-        check_announced: true,
-        max_services,
-        max_age: AGE,
-        ..Settings::default()
-    })
+    aged(max_services, AGE)
+}
+
+fn aged(max_services: usize, max_age: Duration) -> Register {
+    Register::new(Settings { check_announced: true, max_services, max_age, ..Settings::default() })
 }
 
 fn declared(services: &[Service], conditions: usize) -> Register {
@@ -34,11 +34,203 @@ fn declared(services: &[Service], conditions: usize) -> Register {
     })
 }
 
+/// What other Grapes know of the services here, as one that does what the register wants tells them.
+struct Seen {
+    register: Register,
+    max_age: Duration,
+    now: Instant,
+    until: HashMap<Service, Instant>,
+    told: usize,
+}
+
+impl Seen {
+    fn new(max_age: Duration) -> Self {
+        let (register, until) = (aged(5000, max_age), HashMap::new());
+        Self { register, max_age, now: crate::clock::now(), until, told: 0 }
+    }
+
+    fn announced(&mut self, service: &Service) {
+        if self.register.announced(service, self.now) {
+            self.until.insert(service.clone(), self.now + self.max_age);
+        }
+    }
+
+    /// Lets this many seconds pass, a round in each, in which every port answers as `outcome` has it.
+    fn pass(&mut self, seconds: u64, outcome: impl Fn(u16) -> Outcome) {
+        for _ in 0..seconds {
+            self.now += Duration::from_secs(1);
+            for port in self.register.ports_due(self.now) {
+                self.register.tried(port, outcome(port), self.now);
+            }
+            let changes = self.register.changes(self.now);
+            for one in changes.announce {
+                self.until.insert(one, self.now + self.max_age);
+            }
+            for (one, _) in changes.withdraw {
+                self.until.remove(&one);
+            }
+            for renewal in self.register.renewals(self.now) {
+                assert!(renewal.until <= self.now + self.max_age);
+                self.until.insert(renewal.service, renewal.until);
+                self.told += 1;
+            }
+        }
+    }
+
+    fn is_found(&self, service: &Service) -> bool {
+        self.until.get(service).is_some_and(|until| *until > self.now)
+    }
+}
+
+#[rstest]
+fn a_service_that_announces_as_links_do_is_never_missing(
+    #[values(10, 60, 120, 600)] age: u64,
+    #[values(Outcome::Yes, Outcome::No, Outcome::Undecided)] port: Outcome,
+) {
+    let mut seen = Seen::new(Duration::from_secs(age));
+    let one = service("one", 1);
+    for announce in 0..200_u64 {
+        seen.announced(&one);
+        // Link's interval: 60 to 180 s.
+        for _ in 0..60 + announce * 7919 % 121 {
+            seen.pass(1, |_| port);
+            assert!(seen.is_found(&one), "after {announce} announces");
+        }
+    }
+}
+
+#[rstest]
+fn a_service_that_announced_once_is_found_while_its_port_answers(
+    #[values(10, 60, 120, 600)] age: u64,
+) {
+    let mut seen = Seen::new(Duration::from_secs(age));
+    let one = service("one", 1);
+    seen.announced(&one);
+    for _ in 0..3600 {
+        seen.pass(1, |_| Outcome::Yes);
+        assert!(seen.is_found(&one));
+    }
+    let most = 3600 / usize::try_from(age / 3).unwrap() + 1;
+    assert!(seen.told <= most, "stored {} times, not {most} at most", seen.told);
+    seen.pass(2, |_| Outcome::No);
+    assert!(!seen.is_found(&one), "its port refused twice");
+}
+
+#[rstest]
+#[case::never_answered(Outcome::No)]
+#[case::cannot_be_tried(Outcome::Undecided)]
+fn a_service_whose_port_never_answered_is_found_for_four_minutes(
+    #[case] port: Outcome,
+    #[values(10, 60, 120)] age: u64,
+) {
+    let mut seen = Seen::new(Duration::from_secs(age));
+    let one = service("one", 1);
+    seen.announced(&one);
+    for second in 1..=600 {
+        seen.pass(1, |_| port);
+        assert_eq!(seen.is_found(&one), second < 240, "after {second} s");
+    }
+}
+
+#[test]
+fn a_service_that_hangs_is_found_for_four_minutes_after_its_port_last_answered() {
+    let mut seen = Seen::new(AGE);
+    let one = service("one", 1);
+    seen.announced(&one);
+    seen.pass(1000, |_| Outcome::Yes);
+    seen.pass(239, |_| Outcome::Undecided);
+    assert!(seen.is_found(&one));
+    seen.pass(2, |_| Outcome::Undecided);
+    assert!(!seen.is_found(&one));
+}
+
+#[rstest]
+fn an_age_that_is_configured_short_holds_exactly(
+    #[values(Outcome::Yes, Outcome::No)] port: Outcome,
+) {
+    let mut seen = Seen::new(Duration::from_secs(9));
+    let one = service("one", 1);
+    seen.announced(&one);
+    seen.pass(8, |_| port);
+    assert!(seen.is_found(&one));
+    seen.pass(1, |_| port);
+    assert!(!seen.is_found(&one));
+    assert_eq!(seen.told, 0);
+}
+
+#[rstest]
+#[case::one_that_announces_once(1, true)]
+#[case::one_that_lives_there(2, false)]
+fn another_service_at_the_port(#[case] announces: usize, #[case] stays: bool) {
+    let mut seen = Seen::new(AGE);
+    let [one, alias, other] = ["one", "alias", "other"].map(|name| service(name, 1));
+    seen.announced(&one);
+    seen.pass(10, |_| Outcome::Yes);
+    for _ in 0..announces {
+        seen.announced(&other);
+        seen.announced(&alias);
+        seen.pass(10, |_| Outcome::Yes);
+    }
+    seen.pass(229 - 10 * announces as u64, |_| Outcome::Yes);
+    assert!(seen.is_found(&one), "for four minutes it may be another name of the same service");
+    seen.pass(2, |_| Outcome::Yes);
+    assert_eq!(seen.is_found(&one), stays);
+    assert!(seen.is_found(&other) && seen.is_found(&alias));
+}
+
+#[test]
+fn many_services_are_renewed_by_turns() {
+    let mut seen = Seen::new(AGE);
+    let services: Vec<Service> =
+        (0..5000).map(|n| service(&format!("service {n}"), 1 + n % 300)).collect();
+    for one in &services {
+        seen.announced(one);
+    }
+    let mut most = 0;
+    for _ in 0..300 {
+        let before = seen.told;
+        seen.pass(1, |_| Outcome::Yes);
+        most = most.max(seen.told - before);
+        assert!(services.iter().all(|one| seen.is_found(one)));
+    }
+    assert!(most <= 5000 / 20 + 1, "{most} in a second");
+}
+
+#[test]
+fn who_dies_comes_back_and_says_so_is_found_again() {
+    let mut seen = Seen::new(AGE);
+    let [says, silent] = [("says", 1), ("silent", 2)].map(|(name, port)| service(name, port));
+    seen.announced(&says);
+    seen.announced(&silent);
+    seen.pass(500, |_| Outcome::Yes);
+    seen.pass(2, |_| Outcome::No);
+    assert!(!seen.is_found(&says) && !seen.is_found(&silent));
+    seen.announced(&says);
+    assert!(!seen.is_found(&says), "its port still refuses");
+    seen.pass(1, |_| Outcome::Yes);
+    assert!(seen.is_found(&says));
+    assert!(!seen.is_found(&silent), "what answers there may be another");
+    seen.pass(1000, |_| Outcome::Yes);
+    assert!(seen.is_found(&says) && !seen.is_found(&silent));
+}
+
+#[test]
+fn a_service_that_withdraws_itself_is_not_announced_again() {
+    let mut seen = Seen::new(AGE);
+    let one = service("one", 1);
+    seen.announced(&one);
+    seen.pass(100, |_| Outcome::Yes);
+    seen.register.withdrew(&one, seen.now);
+    seen.until.clear();
+    seen.pass(500, |_| Outcome::Yes);
+    assert!(!seen.is_found(&one));
+}
+
 /// Tries a port as letters tell: yes, no, undecided. Returns the changes after the last.
 fn tried(register: &mut Register, port: u16, tries: &str, now: Instant) -> Changes {
     let mut changes = Changes::default();
     for letter in tries.chars() {
-        register.tried(port, outcome(letter));
+        register.tried(port, outcome(letter), now);
         changes = register.changes(now);
     }
     changes
@@ -53,11 +245,11 @@ fn outcome(letter: char) -> Outcome {
 }
 
 fn announce(services: &[Service]) -> Changes {
-    Changes { announce: services.to_vec(), withdraw: Vec::new() }
+    Changes { announce: services.to_vec(), ..Changes::default() }
 }
 
 fn withdraw(service: Service, reason: Reason) -> Changes {
-    Changes { announce: Vec::new(), withdraw: vec![(service, reason)] }
+    Changes { withdraw: vec![(service, reason)], ..Changes::default() }
 }
 
 fn reasons(register: &Register, now: Instant) -> Vec<Reason> {
@@ -113,7 +305,8 @@ fn who_announced_itself_meanwhile_is_back_when_its_port_is() {
 #[test]
 fn without_the_flag_nothing_is_tried() {
     let now = crate::clock::now();
-    let mut register = Register::new(Settings { max_age: AGE, ..Settings::default() });
+    let mut register =
+        Register::new(Settings { max_age: AGE, max_services: 10, ..Settings::default() });
     assert!(register.announced(&service("one", 1), now));
     assert!(register.ports_due(now).is_empty() && register.conditions_due().is_empty());
 }
@@ -125,10 +318,11 @@ fn a_service_is_forgotten_with_its_age_and_its_port_with_it() {
     let one = service("one", 1);
     register.announced(&one, now);
     tried(&mut register, 1, "ynn", now);
-    let later = now + AGE;
+    let later = now + GRACE;
     assert_eq!(reasons(&register, later - Duration::from_millis(1)), [Reason::PortRefuses]);
     assert_eq!(reasons(&register, later), []);
     assert!(register.ports_due(later).is_empty());
+    assert_eq!(register.changes(later), Changes::default(), "it was withdrawn already");
     assert!(register.announced(&one, later), "what its port did before is no longer known");
 }
 
@@ -150,9 +344,18 @@ fn what_is_remembered_and_tried_is_bounded() {
         assert!(register.announced(&service("many", port), now));
         assert!(register.announced(&service("more", port), now));
     }
-    let ports = register.ports_due(now);
-    assert_eq!(ports.len(), MAX_PORTS);
-    assert_eq!(ports.iter().collect::<HashSet<_>>().len(), MAX_PORTS, "each once");
+    let mut tried = HashSet::new();
+    for round in 1..=4 {
+        let ports = register.ports_due(now);
+        assert_eq!(ports.len(), MAX_PORTS);
+        for port in ports {
+            register.tried(port, Outcome::Yes, now + Duration::from_secs(round));
+            tried.insert(port);
+        }
+    }
+    assert_eq!(tried.len(), 1000, "each has its turn");
+    register.tried(7, Outcome::No, now + AGE);
+    assert!(register.ports_due(now).contains(&7), "whether it has ended should be known soon");
     let mut register = checked(2);
     for port in 1..=3 {
         register.announced(&service("many", port), now);
@@ -178,8 +381,16 @@ fn what_a_flag_declares_waits_for_its_port_and_each_condition() {
         assert_eq!(register.is_free(&one), held.is_empty());
     };
     let none = Changes::default;
-    let asked = |place, letter| move |r: &mut Register| r.asked(place, outcome(letter));
-    let port = |letter| move |r: &mut Register| r.tried(1, outcome(letter));
+    let asked = |place, letter| {
+        move |r: &mut Register| {
+            r.asked(place, outcome(letter));
+        }
+    };
+    let port = |letter| {
+        move |r: &mut Register| {
+            r.tried(1, outcome(letter), now);
+        }
+    };
     step(&|_| {}, none(), &[Reason::PortSilent]);
     step(&asked(1, 'y'), none(), &[Reason::PortSilent]);
     step(&port('n'), none(), &[Reason::PortSilent]);
@@ -250,7 +461,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
         2 => (0..SERVICES.len()).prop_map(Event::Withdrew),
         16 => (1..4_u16, letter.clone()).prop_map(|(port, letter)| Event::Port(port, letter)),
         4 => letter.prop_map(Event::Condition),
-        2 => (1..100_u64).prop_map(Event::Passes),
+        2 => (1..300_u64).prop_map(Event::Passes),
         1 => Just(Event::Drained),
     ];
     proptest::collection::vec(event, 1..80)
@@ -282,11 +493,22 @@ proptest! {
                     register.withdrew(&services[at], now);
                     announced.remove(&services[at]);
                 }
-                Event::Port(port, letter) => register.tried(port, outcome(letter)),
-                Event::Condition(letter) => register.asked(0, outcome(letter)),
+                Event::Port(port, letter) => { register.tried(port, outcome(letter), now); },
+                Event::Condition(letter) => { register.asked(0, outcome(letter)); },
                 Event::Passes(seconds) => {
-                    now += Duration::from_secs(seconds);
-                    register.ports_due(now);
+                    for _ in 0..seconds {
+                        now += Duration::from_secs(1);
+                        register.ports_due(now);
+                        let changes = register.changes(now);
+                        for (one, _) in &changes.withdraw {
+                            prop_assert!(announced.remove(one), "{:?} was not announced", one);
+                        }
+                        prop_assert!(changes.announce.iter().all(|one| *one == services[0]));
+                        announced.extend(changes.announce);
+                        for renewal in register.renewals(now) {
+                            prop_assert!(announced.contains(&renewal.service));
+                        }
+                    }
                     // Announces end with their age in the DHT too; a flag's are made again.
                     announced.retain(|one| *one == services[0] || register.is_free(one));
                 }

@@ -240,3 +240,71 @@ async fn a_drain_is_a_post_to_the_api() {
     let long = Raw::connect(grape.api_addr()).await.post("/drain", &"x".repeat(9000)).await;
     assert_eq!((long.status, long.closes()), (413, true));
 }
+
+/// The port is tried where others are sent: at loopback, and at the advertised address if this host
+/// has it. Loopback has all of 127.0.0.0/8.
+#[rstest]
+#[case::at_the_advertised_address("127.0.0.2", Some("127.0.0.2"))]
+#[case::at_loopback_behind_a_nat("127.0.0.1", Some("192.0.2.1"))]
+#[case::at_ipv6_alone("::1", None)]
+#[tokio::test]
+async fn a_service_is_tried_wherever_it_listens(
+    #[case] listens: std::net::IpAddr,
+    #[case] advertise_ip: Option<&str>,
+) {
+    let advertise_ip = advertise_ip.map(|ip| ip.parse().unwrap());
+    let grape = start(Config { advertise_ip, ..config() }).await;
+    let listener = TcpListener::bind((listens, 0)).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    announce(&grape, port).await;
+    assert_eq!(lookup(&grape).await.len(), 1);
+    timeout(SOON, listener.accept()).await.expect("the port is tried").unwrap();
+    drop(listener);
+    let begun = std::time::Instant::now();
+    known(&grape, &[]).await;
+    use std::io::Write;
+    let line = format!("figure: W1: a service at {listens} that ends is withdrawn after");
+    writeln!(std::io::stderr(), "{line} {:.1} s", begun.elapsed().as_secs_f64()).unwrap();
+}
+
+#[tokio::test]
+async fn what_is_refused_is_shown_by_its_cause_and_what_would_be_right() {
+    let grape = start(config()).await;
+    let mut client = Raw::connect(grape.api_addr()).await;
+    for (verb, data, answer) in [
+        ("announce", r#"["svc","1337"]"#, "ERR_GRAPE_SERVICE_PORT"),
+        ("announce", r#"["svc","1338"]"#, "ERR_GRAPE_SERVICE_PORT"),
+        ("announce", r#"["svc",70000]"#, "ERR_GRAPE_SERVICE_PORT"),
+        ("announce", r#"["",1337]"#, "ERR_GRAPE_ANNOUNCE"),
+        ("withdraw", r#"["svc","1337"]"#, "ERR_GRAPE_SERVICE_PORT"),
+        ("lookup", "5", "ERR_GRAPE_LOOKUP"),
+        (
+            "put",
+            r#"{"v":1.5}"#,
+            "v holds 1.5, and bencode carries no fractions: send it as a string",
+        ),
+        ("get", "null", "ERR_GRAPE_GENERIC"),
+    ] {
+        let reply = client.post(&format!("/{verb}"), &format!(r#"{{"data":{data}}}"#)).await;
+        assert_eq!((reply.status, reply.body), (200, format!("{answer:?}")));
+    }
+    let refusals = status(&grape).await.refusals;
+    let causes: Vec<_> =
+        refusals.iter().map(|it| (&*it.verb, &*it.name, &*it.reason, it.count)).collect();
+    assert_eq!(
+        causes,
+        [
+            ("get", "", "the data is no hash of an item", 1),
+            ("put", "", "v holds 1.5, and bencode carries no fractions: send it as a string", 1),
+            ("lookup", "", "the data is no name", 1),
+            ("withdraw", "svc", "the port is a text", 1),
+            ("announce", "", "the name is empty", 1),
+            ("announce", "svc", "the port is beyond 65535, or negative", 1),
+            ("announce", "svc", "the port is a text", 2),
+        ]
+    );
+    assert_eq!(refusals[6].hint, r#"send the port as a number: ["svc", 1337]"#);
+    let brief = Raw::connect(grape.api_addr()).await.get("/status?brief").await.body;
+    let brief: StatusPage = serde_json::from_str(&brief).unwrap();
+    assert_eq!(brief.refusals, refusals, "the operator reads the brief one");
+}

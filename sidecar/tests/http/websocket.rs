@@ -49,6 +49,16 @@ async fn unfit_frames_are_refused(#[case] frame: &str, #[case] answer: Value) {
 }
 
 #[tokio::test]
+async fn a_refused_announce_is_noted_as_over_http() {
+    let grape = alone().await;
+    let mut socket = connect(grape.api_addr(), "/").await;
+    let answer = ask(&mut socket, r#"["r","announce",["svc","1337"]]"#).await;
+    assert_eq!(answer, json!(["r", "ERR_GRAPE_SERVICE_PORT"]));
+    let refusals = grape.refusals();
+    assert_eq!((&*refusals[0].name, refusals[0].count), ("svc", 1));
+}
+
+#[tokio::test]
 async fn binary_frames_are_taken_too() {
     let grape = alone().await;
     let mut socket = connect(grape.api_addr(), "/").await;

@@ -8,6 +8,7 @@ mod offers;
 mod put_get;
 mod rpc;
 mod websocket;
+mod wrapper;
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,5 @@
-//! Services beside our Grape: those that die without a word, those that a flag announces, and the
+//! Services beside our Grape: those that die without a word, those that announce themselves seldom or
+//! wrongly, those that a flag announces, and the
 //! drain of all. The services are real, and so are the Grapes, npm's among them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -6,6 +7,8 @@
 mod declared;
 mod died;
 mod drained;
+mod kept;
+mod refused;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

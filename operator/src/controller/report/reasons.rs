@@ -65,5 +65,8 @@ pub const ALL_INJECTED: &str = "AllInjected";
 pub const PODS_WITHOUT_GRAPE: &str = "PodsWithoutGrape";
 /// An evicted pod came back no better: an event.
 pub const REPAIRED_IN_VAIN: &str = "RepairedInVain";
+/// A Grape refuses what a service asks of it, which the service may take for success: an event of
+/// the pod.
+pub const REQUEST_REFUSED: &str = "RequestRefused";
 /// A pod was evicted to come back with its Grape: an event.
 pub const REPAIRED: &str = "Repaired";

@@ -41,6 +41,20 @@ pub struct ServicePod {
     pub grape: Grape,
 }
 
+impl ServicePod {
+    /// It, to be told of in an event.
+    pub fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            api_version: Some("v1".to_owned()),
+            kind: Some("Pod".to_owned()),
+            namespace: Some(self.namespace.clone()),
+            name: Some(self.name.clone()),
+            uid: Some(self.uid.clone()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
 /// What a pod has for a Grape.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Grape {

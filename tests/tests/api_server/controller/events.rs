@@ -1,9 +1,14 @@
 //! What is told of a cluster in events: what changes, once.
 
+use std::net::SocketAddr;
+
+use grape_tests::http::{self, Request};
 use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::time::Duration;
 
+use super::rest::grapes;
 use super::scene::{Scene, until_quiet};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -50,6 +55,54 @@ async fn what_changes_is_told_once() {
         told.push((reason, kind));
         assert_eq!(events(&scene).await, told);
     }
+}
+
+/// A service sends its port as text, and takes the answer for success: whoever looks at its pod sees
+/// what is wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_grape_refuses_is_told_at_its_pod_once_a_cause() {
+    let server = ApiServer::start().await.unwrap();
+    definition::install(&server.client()).await.unwrap();
+    let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
+    let scene = Scene::new(&server, "refused").await;
+    let proxy = Proxy::start(&server).await.unwrap();
+    let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
+    let (_grapes, [_, api]) = grapes(&scene).await;
+    let pod = scene.get("Pod", "live-default-1").await;
+    let ip = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
+    let grape = SocketAddr::new(ip, api.number());
+    let announce = async |data: Value| {
+        let body = json!({"rid": 1, "data": data}).to_string();
+        let reply = http::send(grape, &Request::post("/announce", body)).await.unwrap();
+        assert_eq!((reply.status, reply.json().unwrap()), (200, json!("ERR_GRAPE_SERVICE_PORT")));
+    };
+    let refused = async || {
+        let events = scene.all(&["Event"]).await.into_values();
+        let mut notes: Vec<_> = events
+            .filter(|event| event["reason"] == "RequestRefused")
+            .map(|event| {
+                assert_eq!(event["regarding"]["name"], "live-default-1");
+                assert_eq!(event["regarding"]["uid"], pod["metadata"]["uid"]);
+                assert_eq!(event["type"], "Warning");
+                event["note"].as_str().unwrap().to_owned()
+            })
+            .collect();
+        notes.sort_unstable();
+        notes
+    };
+    for _ in 0..3 {
+        announce(json!(["svc", "1337"])).await;
+    }
+    scene.until_event("live-default-1", "RequestRefused").await;
+    let text = "The Grape refused to announce \"svc\": the port is a text. What is right: send the \
+                port as a number: [\"svc\", 1337]";
+    assert_eq!(refused().await, [text]);
+    announce(json!(["svc"])).await;
+    let both = wait::until("another cause is another event", async || match refused().await {
+        notes if notes.len() == 2 => Ok(notes),
+        notes => Err(format!("{notes:?}")),
+    });
+    assert!(both.await.unwrap()[1].contains("the port is missing"));
 }
 
 /// Reasons and types in the order of time; each that was told again would be there as often.

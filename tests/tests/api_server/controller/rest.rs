@@ -133,7 +133,7 @@ fn spec(number: u16) -> Value {
 }
 
 /// A cluster of three Grapes that run here, each where its pod says it is.
-async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
+pub async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
     let ports = [Port::take().unwrap(), Port::take().unwrap()];
     let [dht, api] = ports.each_ref().map(Port::number);
     scene.cluster("live", json!({"dht": {"port": dht}, "api": {"port": api}})).await;
