@@ -10,8 +10,8 @@
 {{- if le $renew $retry -}}
 {{- fail (printf "leaderElection.renewDeadline (%s) has to be longer than leaderElection.retryPeriod (%s)" .renewDeadline .retryPeriod) -}}
 {{- end -}}
-- --lease-duration={{ .leaseDuration }}
-- --renew-deadline={{ .renewDeadline }}
-- --retry-period={{ .retryPeriod }}
+- {{ printf "--lease-duration=%s" .leaseDuration | quote }}
+- {{ printf "--renew-deadline=%s" .renewDeadline | quote }}
+- {{ printf "--retry-period=%s" .retryPeriod | quote }}
 {{- end -}}
 {{- end -}}

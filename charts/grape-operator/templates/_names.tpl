@@ -1,12 +1,18 @@
-{{/* The name of every object of the release. At most 52 characters, so that what is appended fits. */}}
+{{/*
+The name of every object of the release. At most 52 characters, so that what is appended fits. A
+Service has to be able to have it (RFC 1035): Helm takes releases named `1grape` or `my.release`, and
+API servers would refuse their Services when the webhook is there already.
+*/}}
 {{- define "grape-operator.fullname" -}}
-{{- if .Values.fullnameOverride -}}
-{{- .Values.fullnameOverride -}}
-{{- else if contains .Chart.Name .Release.Name -}}
-{{- .Release.Name | trunc 52 | trimSuffix "-" -}}
-{{- else -}}
-{{- printf "%s-%s" .Release.Name .Chart.Name | trunc 52 | trimSuffix "-" -}}
+{{- $name := .Values.fullnameOverride -}}
+{{- if not $name -}}
+{{- $name = contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
+{{- $name = $name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
+{{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
+{{- fail (printf "the release's objects would be named %q, which no Service can be: a name begins with a letter, and has small letters, digits and dashes. Set fullnameOverride, as in --set fullnameOverride=grape-operator, or choose another release name" $name) -}}
+{{- end -}}
+{{- $name -}}
 {{- end -}}
 
 {{/*
@@ -16,13 +22,13 @@ GrapeCluster lets in pods that have it.
 */}}
 {{- define "grape-operator.selectorLabels" -}}
 app.kubernetes.io/name: grape-operator
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{- define "grape-operator.commonLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
-helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" }}
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end -}}
 
 {{- define "grape-operator.labels" -}}

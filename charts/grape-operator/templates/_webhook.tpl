@@ -33,12 +33,12 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
     # Without a caBundle, which the operator writes: so an upgrade leaves the one that is there.
     {{- if $values.certificates.secret }}
     {{- with $values.certificates.caBundle }}
-    caBundle: {{ . }}
+    caBundle: {{ . | quote }}
     {{- end }}
     {{- end }}
     service:
-      name: {{ include "grape-operator.webhookName" .context }}
-      namespace: {{ .context.Release.Namespace }}
+      name: {{ include "grape-operator.webhookName" .context | quote }}
+      namespace: {{ .context.Release.Namespace | quote }}
       path: /inject
       port: 443
   rules:
@@ -58,7 +58,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       # What Kubernetes and the operator itself need to come up does not wait for the operator.
       - key: kubernetes.io/metadata.name
         operator: NotIn
-        values: [kube-system, {{ .context.Release.Namespace }}]
+        values: [kube-system, {{ .context.Release.Namespace | quote }}]
       {{- with .context.Values.watchNamespaces }}
       - key: kubernetes.io/metadata.name
         operator: In
@@ -81,7 +81,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       {{- end }}
   # A webhook that comes later may add containers, which have to find the Grape, too.
   reinvocationPolicy: IfNeeded
-  failurePolicy: {{ .failurePolicy }}
+  failurePolicy: {{ .failurePolicy | quote }}
   timeoutSeconds: {{ $values.timeoutSeconds }}
   # Events, which a dry run has none of.
   sideEffects: NoneOnDryRun

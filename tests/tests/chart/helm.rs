@@ -48,8 +48,13 @@ pub fn refusal<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Strin
 
 /// The command line that renders the release `grape-operator` in the namespace `ops`.
 pub fn template(arguments: &[&str]) -> Vec<String> {
-    let chart = chart();
-    let common = ["template", "grape-operator", chart.to_str().unwrap(), "--namespace=ops"];
+    template_of("grape-operator", "ops", arguments)
+}
+
+/// The command line that renders a release in a namespace.
+pub fn template_of(release: &str, namespace: &str, arguments: &[&str]) -> Vec<String> {
+    let (chart, namespace) = (chart(), format!("--namespace={namespace}"));
+    let common = ["template", release, chart.to_str().unwrap(), &namespace];
     common.iter().chain(arguments).map(|&each| each.to_owned()).collect()
 }
 
@@ -68,7 +73,8 @@ impl Rendered {
         Self::parse(&printed(template(&[arguments, &show].concat())))
     }
 
-    fn parse(yaml: &str) -> Self {
+    /// Those of what helm printed.
+    pub fn parse(yaml: &str) -> Self {
         let documents = serde_yaml::Deserializer::from_str(yaml);
         let values = documents.map(|each| Value::deserialize(each).unwrap());
         Self(values.filter(|value| !value.is_null()).collect())

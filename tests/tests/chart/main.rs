@@ -8,6 +8,7 @@ mod check;
 mod deployment;
 mod helm;
 mod lifecycle;
+mod names;
 mod package;
 mod rights;
 mod server;

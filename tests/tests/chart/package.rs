@@ -90,7 +90,7 @@ fn another_chart_can_have_it_as_a_part() {
     let values = "global: {region: eu}\ngrape-operator: {enabled: true, replicas: 3}\n";
     fs::write(whole.join("values.yaml"), values).unwrap();
     let printed = helm::printed(["template", "all", whole.to_str().unwrap()]);
-    assert!(printed.contains("name: all-grape-operator"), "{printed}");
+    assert!(printed.contains("name: \"all-grape-operator\""), "{printed}");
     assert!(printed.contains("replicas: 3"), "{printed}");
 }
 

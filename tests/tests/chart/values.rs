@@ -92,6 +92,32 @@ fn every_value_makes_a_difference() {
     }
 }
 
+/// `helm upgrade --reuse-values` gives a new chart the values of an old one, which knows less of them.
+#[test]
+fn a_value_that_is_missing_is_the_default_or_named() {
+    let mut paths: Vec<String> = leaves().into_keys().collect();
+    let sections = paths.iter().flat_map(|path| {
+        path.match_indices('.').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>()
+    });
+    paths.extend(sections.collect::<std::collections::BTreeSet<_>>());
+    let usual = Rendered::of(&[]).objects().to_vec();
+    for path in paths {
+        let arguments = helm::template(&[&format!("--set={path}=null"), "--skip-tests"]);
+        let output = helm::run(arguments);
+        if output.status.success() {
+            let rendered = Rendered::parse(std::str::from_utf8(&output.stdout).unwrap());
+            assert_eq!(rendered.objects(), usual, "{path} is missing: not the default");
+            continue;
+        }
+        let refusal = String::from_utf8(output.stderr).unwrap();
+        let (section, key) = path.rsplit_once('.').unwrap_or(("", &path));
+        let section = section.replace('.', "/");
+        let at = if section.is_empty() { String::new() } else { format!("/{section}") };
+        assert!(refusal.contains(&format!("at '{at}': missing propert")), "{path}: {refusal}");
+        assert!(refusal.contains(&format!("'{key}'")), "{path}: {refusal}");
+    }
+}
+
 #[test]
 fn the_schema_knows_every_value_and_no_other() {
     let schema: Value = serde_json::from_str(&helm::file("values.schema.json")).unwrap();

@@ -1,7 +1,7 @@
 {{/* Another name than the operator's, so that the Service does not take the pod for one of its. */}}
 {{- define "grape-operator.checkLabels" -}}
 app.kubernetes.io/name: grape-operator-check
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{ include "grape-operator.commonLabels" . }}
 {{- end -}}
 
