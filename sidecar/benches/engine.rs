@@ -25,6 +25,7 @@ fn engine(now: Instant) -> Engine {
         peer_max_age: Duration::from_secs(120),
         node_liveness: Duration::from_secs(300),
         advertise: None,
+        bound_to_all: false,
         awaits_seeds: false,
     };
     Engine::new(settings, [7; 32], now)

@@ -1,18 +1,27 @@
 //! Bootstrap names to addresses, and again while the routing table is short: the addresses behind
 //! a name change when pods come and go.
+//!
+//! All names are resolved side by side, each by a lookup that goes on until the system's resolver
+//! has answered: it may try a dead name server for many seconds before it asks the next.
 
 use std::collections::BTreeSet;
+use std::future::pending;
+use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
 use tokio::net::lookup_host;
-use tokio::time::{sleep, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
 
 use crate::config::HostPort;
 use crate::dht::Dht;
 
-/// A name server that takes longer is asked again later. Short, since the first operations wait.
+/// The first operations wait so long for names to resolve. Grenache's clients give up after 2.5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// The pauses while the node has not found the others.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
@@ -21,6 +30,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const AT_REST: Duration = Duration::from_secs(20);
 /// A table of this many nodes finds the rest by itself.
 const ENOUGH: usize = 20;
+/// Most shared addresses behind which other nodes are looked for at a time.
+const LOOKED_BEHIND: usize = 8;
 
 /// Joins the network through these names, and does so again when the node has lost the others, or
 /// a name has an address that it does not know. Never ends.
@@ -31,56 +42,155 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>) {
         .with_factor(1.5)
         .with_jitter()
         .without_max_times();
+    let mut names = Names::new(bootstrap);
+    let mut looks = JoinSet::new();
     let mut first = true;
-    let mut unresolved = BTreeSet::new();
     let mut pause = pauses.build();
     loop {
-        let (seeds, still_unresolved) = resolve(&bootstrap, &unresolved).await;
-        unresolved = still_unresolved;
-        let complete = unresolved.is_empty();
-        let nodes = dht.stats().nodes;
-        // Knowing somebody is not enough: two who joined through each other while their bootstrap
-        // Grape was away would stay an island.
-        let short = nodes < ENOUGH && seeds.iter().any(|seed| !dht.knows(seed));
-        if first || short || nodes == 0 {
-            tracing::debug!(?seeds, complete, nodes, "joining");
-            dht.join(seeds, complete);
+        names.ask();
+        let patience = Instant::now() + PATIENCE;
+        while names.lead_nowhere(&dht) && timeout_at(patience, names.answer()).await.is_ok() {}
+        names.tell_slow();
+        let mut seeds = names.addresses();
+        let mut complete = names.all_resolved();
+        let well = !is_short(&dht, &seeds) && complete;
+        if first || is_short(&dht, &seeds) {
+            join(&dht, &seeds, complete);
+            while looks.try_join_next().is_some() {}
+            for seed in dht.seeds_that_lead_home().into_iter().take(LOOKED_BEHIND) {
+                let dht = dht.clone();
+                looks.spawn(async move { dht.join_behind(seed).await });
+            }
         }
         first = false;
-        if nodes > 0 && complete && !short {
+        let rest = if well {
             pause = pauses.build();
-            sleep(AT_REST).await;
+            AT_REST
         } else {
-            sleep(pause.next().unwrap_or(LONGEST_PAUSE)).await;
+            pause.next().unwrap_or(LONGEST_PAUSE)
+        };
+        let next = Instant::now() + rest;
+        // What resolves later joins later.
+        while timeout_at(next, names.answer()).await.is_ok() {
+            let (more, all) = (names.addresses(), names.all_resolved());
+            if (!more.is_subset(&seeds) || all != complete) && is_short(&dht, &more) {
+                join(&dht, &more, all);
+            }
+            (seeds, complete) = (more, all);
         }
     }
 }
 
-/// All addresses of all names, and the names that have none. Warns of those that had one before.
-async fn resolve(
-    bootstrap: &[HostPort],
-    known_unresolved: &BTreeSet<String>,
-) -> (Vec<SocketAddr>, BTreeSet<String>) {
-    let mut seeds = Vec::new();
-    let mut unresolved = BTreeSet::new();
-    for name in bootstrap {
-        let error = match timeout(PATIENCE, lookup_host((name.host.as_str(), name.port))).await {
-            Ok(Ok(addrs)) => {
-                seeds.extend(addrs);
-                continue;
+/// Whether there may be others that the node does not know. Knowing somebody is not enough: two who
+/// joined through each other while their bootstrap Grape was away would stay a partition.
+fn is_short(dht: &Dht, seeds: &BTreeSet<SocketAddr>) -> bool {
+    let nodes = dht.stats().nodes;
+    nodes == 0 || nodes < ENOUGH && seeds.iter().any(|seed| !dht.knows(seed))
+}
+
+fn join(dht: &Dht, seeds: &BTreeSet<SocketAddr>, complete: bool) {
+    tracing::debug!(?seeds, complete, "joining");
+    dht.join(seeds.iter().copied().collect(), complete);
+}
+
+/// A bootstrap name, and what is known of it.
+struct Name {
+    name: HostPort,
+    /// What the last lookup found; none when it failed, or none has ended yet.
+    addresses: Option<Vec<SocketAddr>>,
+    /// When the lookup that is under way began.
+    asked: Option<Instant>,
+    /// The last lookup was begun in this round.
+    is_fresh: bool,
+    /// People were told that it does not resolve.
+    is_told: bool,
+}
+
+/// What a lookup found, and which name's it is.
+type Answer = (usize, io::Result<Vec<SocketAddr>>);
+
+/// The bootstrap names.
+struct Names {
+    names: Vec<Name>,
+    /// One a name at most.
+    lookups: FuturesUnordered<BoxFuture<'static, Answer>>,
+}
+
+impl Names {
+    fn new(names: Vec<HostPort>) -> Self {
+        let name =
+            |name| Name { name, addresses: None, asked: None, is_fresh: false, is_told: false };
+        Self { names: names.into_iter().map(name).collect(), lookups: FuturesUnordered::new() }
+    }
+
+    /// Begins a round: asks for all names, but for those whose lookup is under way.
+    fn ask(&mut self) {
+        for (index, name) in self.names.iter_mut().enumerate() {
+            name.is_fresh = false;
+            if name.asked.is_none() {
+                name.asked = Some(Instant::now());
+                let HostPort { host, port } = name.name.clone();
+                let lookup = async move { (index, resolve(&host, port).await) };
+                self.lookups.push(Box::pin(lookup));
             }
-            Ok(Err(error)) => error.to_string(),
-            Err(_) => format!("no answer from the name server in {PATIENCE:?}"),
-        };
-        let name = name.to_string();
-        if known_unresolved.contains(&name) {
+        }
+    }
+
+    /// Waits for the next answer, and takes it. Never ends while no lookup is under way.
+    async fn answer(&mut self) {
+        let Some((index, answer)) = self.lookups.next().await else { return pending().await };
+        let Some(name) = self.names.get_mut(index) else { return };
+        (name.asked, name.is_fresh) = (None, true);
+        match &answer {
+            Ok(_) => name.is_told = false,
+            Err(error) => name.tell(&error.to_string()),
+        }
+        name.addresses = answer.ok();
+    }
+
+    /// Whether no lookup of this round has found another node yet, and one still may.
+    fn lead_nowhere(&self, dht: &Dht) -> bool {
+        let fresh = self.names.iter().filter(|name| name.is_fresh);
+        let mut found = fresh.flat_map(|name| name.addresses.iter().flatten());
+        !self.lookups.is_empty() && !found.any(|addr| !dht.is_itself(addr))
+    }
+
+    /// Tells people of names that take long.
+    fn tell_slow(&mut self) {
+        for name in &mut self.names {
+            if name.asked.is_some_and(|asked| asked.elapsed() >= PATIENCE) {
+                name.tell("no answer from the name server yet");
+            }
+        }
+    }
+
+    /// All addresses of all names.
+    fn addresses(&self) -> BTreeSet<SocketAddr> {
+        self.names.iter().flat_map(|name| name.addresses.iter().flatten()).copied().collect()
+    }
+
+    /// Whether there are no other addresses.
+    fn all_resolved(&self) -> bool {
+        self.names.iter().all(|name| name.addresses.is_some())
+    }
+}
+
+impl Name {
+    /// Warns once, until it resolves.
+    fn tell(&mut self, error: &str) {
+        let name = &self.name;
+        if std::mem::replace(&mut self.is_told, true) {
             tracing::debug!(%name, %error, "bootstrap name still does not resolve");
         } else {
             tracing::warn!(%name, %error, "bootstrap name does not resolve: trying again");
         }
-        unresolved.insert(name);
     }
-    seeds.sort_unstable();
-    seeds.dedup();
-    (seeds, unresolved)
+}
+
+async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+    }
+    Ok(addresses)
 }

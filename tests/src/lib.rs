@@ -14,6 +14,7 @@
 //! | [`process`] | child processes |
 //! | [`http`] | requests as they are, byte by byte |
 //! | [`ports`] | ports that nobody else has |
+//! | [`namespace`] | tests in a network of their own |
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
 //! | [`kernel`] | what the kernel tells of a process: memory, CPU time |
@@ -32,6 +33,7 @@ pub mod items;
 pub mod kernel;
 pub mod kubernetes;
 pub mod link;
+pub mod namespace;
 pub mod network;
 pub mod npm_grape;
 pub mod our_grape;

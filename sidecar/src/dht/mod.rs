@@ -1,5 +1,6 @@
 //! The DHT as services use it: an async handle over the engine and its UDP sockets.
 
+mod behind;
 mod bursts;
 mod driver;
 mod interfaces;
@@ -46,6 +47,7 @@ impl Dht {
             peer_max_age: config.peer_max_age,
             node_liveness: config.node_liveness,
             advertise: config.advertise_ip,
+            bound_to_all: sockets.addr().ip().is_unspecified(),
             awaits_seeds: !config.bootstrap.is_empty(),
         };
         let now = crate::clock::now();
@@ -163,6 +165,33 @@ impl Dht {
     /// no address but our own, the node is then the first. See [`crate::discovery`].
     pub fn join(&self, seeds: Vec<SocketAddr>, complete: bool) {
         self.shared.with(|engine, now| engine.join(seeds, complete, now));
+    }
+
+    /// The bootstrap addresses that led back to this node when they were last asked: those of a
+    /// load balancer, as a rule.
+    pub fn seeds_that_lead_home(&self) -> Vec<SocketAddr> {
+        self.shared.with(|engine, _| engine.seeds_that_lead_home())
+    }
+
+    /// Looks for another node behind a bootstrap address that led back to this node, and joins
+    /// through those that it knows. Takes a second at most.
+    pub async fn join_behind(&self, seed: SocketAddr) {
+        let id = self.shared.with(|engine, _| engine.id());
+        let of_family = |addr: &SocketAddr| addr.is_ipv4() == seed.is_ipv4();
+        let Some(bound) = self.addrs().into_iter().find(of_family) else { return };
+        match behind::others(bound.ip(), seed, id).await {
+            Ok(Some(nodes)) => {
+                tracing::debug!(%seed, ?nodes, "another node is behind this bootstrap address");
+                self.shared.with(|engine, now| engine.join_behind(seed, &nodes, now));
+            }
+            Ok(None) => {}
+            Err(error) => tracing::debug!(%seed, %error, "cannot look who is behind this address"),
+        }
+    }
+
+    /// Whether a bootstrap address is an address of this node.
+    pub fn is_itself(&self, addr: &SocketAddr) -> bool {
+        self.shared.with(|engine, _| engine.is_itself(addr))
     }
 
     /// Whether a bootstrap address is a node that we know, or this node itself.

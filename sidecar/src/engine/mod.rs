@@ -10,6 +10,8 @@
 //! | `node.rs` | the engine's parts, and how datagrams and time go through them |
 //! | `queries.rs` | what we ask, and what becomes of it |
 //! | `presence.rs` | who was heard, and who is silent |
+//! | `newcomers.rs` | nodes that have to answer before they are believed |
+//! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
 //! | `operations.rs` | what services ask for |
 //! | `serve.rs` | answers to other nodes |
 //! | `steps.rs` | walks under way, and what follows them |
@@ -38,6 +40,7 @@ mod holders;
 mod item;
 mod items;
 mod lookups;
+mod newcomers;
 mod node;
 mod notices;
 mod operations;
@@ -48,6 +51,7 @@ mod queries;
 mod report;
 mod routing;
 mod rtt;
+mod seeds;
 mod serve;
 mod spare_room;
 mod status;
@@ -96,6 +100,9 @@ pub struct Settings {
     pub node_liveness: Duration,
     /// The address under which announces of this node are seen; see [`Effect::Neighbour`].
     pub advertise: Option<IpAddr>,
+    /// The node's sockets are bound to all addresses of this host, so that all loopback addresses
+    /// at its port are its own, too.
+    pub bound_to_all: bool,
     /// Bootstrap addresses will come by [`Engine::join`]: operations wait for it.
     pub awaits_seeds: bool,
 }

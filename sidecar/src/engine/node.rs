@@ -14,11 +14,13 @@ use super::dated::Dated;
 use super::heartbeats::Heartbeats;
 use super::items::ItemStore;
 use super::lookups::Lookups;
+use super::newcomers::Newcomers;
 use super::notices::Notices;
 use super::peers::PeerStore;
 use super::probes::Probes;
 use super::routing::Table;
 use super::rtt::RoundTrip;
+use super::seeds::Seeds;
 use super::spare_room::spare_room;
 use super::status::{Stats, method_index};
 use super::steps::{Running, Subject, Then};
@@ -66,12 +68,8 @@ pub struct Engine {
     pub(super) tombstones: Tombstones,
     pub(super) rumours: Dated,
     pub(super) withdrawals: Withdrawals,
-    /// Bootstrap addresses, but for our own.
-    pub(super) seeds: Vec<SocketAddr>,
-    /// There are no other bootstrap addresses.
-    pub(super) seeds_complete: bool,
-    /// Addresses at which we heard ourselves.
-    pub(super) own_addrs: Vec<SocketAddr>,
+    pub(super) seeds: Seeds,
+    pub(super) newcomers: Newcomers,
     pub(super) external: Option<IpAddr>,
     /// The addresses of this host, sorted.
     pub(super) host_addresses: Vec<IpAddr>,
@@ -120,9 +118,8 @@ impl Engine {
             tombstones: Tombstones::new(settings.peer_max_age),
             rumours: Dated::default(),
             withdrawals: Withdrawals::default(),
-            seeds: Vec::new(),
-            seeds_complete: !joining,
-            own_addrs: Vec::new(),
+            seeds: Seeds::new(!joining),
+            newcomers: Newcomers::new(),
             external: None,
             host_addresses: Vec::new(),
             joining,
@@ -270,11 +267,6 @@ impl Engine {
         SocketAddr::new(self.advertised(), port)
     }
 
-    /// Whether this is an address of our own.
-    pub(super) fn is_own(&self, addr: &SocketAddr) -> bool {
-        self.own_addrs.contains(addr) || *addr == self.own_addr(self.settings.port)
-    }
-
     fn on_query(
         &mut self,
         from: SocketAddr,
@@ -284,15 +276,16 @@ impl Engine {
         now: Instant,
     ) {
         self.stats.queries_received[method_index(&query.method)] += 1;
-        if let Some(sender) = query.sender.filter(|_| !query.read_only) {
-            let contact = Contact { id: sender, addr: from };
-            self.heard(contact, ours, now);
-            if self.joining {
-                self.join_through(contact, now);
-            }
-        }
-        let body = self.answer(from, id, &query, now);
+        // Our own id in another's query proves nothing: anyone can know it.
+        let sender = query.sender.filter(|id| !query.read_only && *id != self.settings.id);
+        let sender = sender.map(|id| Contact { id, addr: from });
+        let newcomer = sender.filter(|contact| self.asked_by(*contact, ours, now));
+        let body = self.answer(from, id, &query, ours, now);
         self.send(from, id, body);
+        // After the answer, by which the other knows us when the ping comes.
+        if let Some(contact) = newcomer {
+            self.ask_for_proof(contact, now);
+        }
     }
 
     pub(super) fn send(&mut self, to: SocketAddr, transaction: &[u8], body: Body<'_>) {

@@ -166,7 +166,7 @@ impl Engine {
 
     /// A node told us of a death.
     pub(super) fn on_dead(&mut self, addr: SocketAddr, depth: u8, now: Instant) {
-        if self.is_own(&addr) || !self.take_notice(Topic::Dead(addr), depth, now) {
+        if self.is_itself(&addr) || !self.take_notice(Topic::Dead(addr), depth, now) {
             return;
         }
         if self.tombstones.contains(&addr) {

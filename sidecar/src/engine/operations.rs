@@ -12,22 +12,28 @@ use super::node::Engine;
 use super::peers::Belief;
 use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
+use crate::krpc::Contact;
 
 impl Engine {
     /// Joins the DHT through these addresses. `complete` says that there are no others: with no
-    /// address but our own, this node is then the first. To be called again when names resolve
+    /// address but its own, this node is then the first. To be called again when names resolve
     /// anew, or the node has lost the others.
     pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
-        self.seeds = seeds;
-        self.seeds.retain(|seed| !self.own_addrs.contains(seed));
-        self.seeds_complete = complete;
+        self.seeds.set(seeds, complete);
         self.walk(Subject::Node(self.settings.id), Then::Join, now);
     }
 
-    /// Whether a bootstrap address is a node that we know, or ourselves.
+    /// Joins through nodes that another node told of, which was found behind a bootstrap address
+    /// that has led back to this node.
+    pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
+        self.seeds.led_elsewhere(&seed);
+        self.join_through(nodes, now);
+    }
+
+    /// Whether a bootstrap address is a node that we know, or this node itself.
     pub fn knows(&self, addr: &SocketAddr) -> bool {
         let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
-        self.own_addrs.contains(addr) || table.node_at(addr).is_some()
+        self.is_itself(addr) || table.node_at(addr).is_some()
     }
 
     /// The peers of a name: at most [`MAX_PEERS`], in random order. At once where the name was

@@ -23,17 +23,17 @@ impl Engine {
         self.watching.heard(addr, now);
     }
 
-    /// A datagram came from a node. `ours` says that it is a Grape of our kind.
+    /// A node answered a query of ours. `ours` says that it is a Grape of our kind.
     pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
-        if contact.id == self.settings.id {
-            return self.heard_ourselves(contact.addr);
-        }
         self.lives(&contact.addr, now);
         self.risen(contact, ours, now);
+        if let Some(outdated) = self.outdated(&contact) {
+            self.remove(&outdated, now);
+        }
         match self.table(&contact.addr).heard(contact, ours, now) {
             // Whoever of a full bucket is gone, is found out by the keep-alives.
             Heard::Known | Heard::Full => {}
-            Heard::Added => {
+            Heard::New => {
                 let local = |ip: &IpAddr| ip.is_loopback();
                 let further =
                     self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
@@ -43,18 +43,27 @@ impl Engine {
                 if self.announces.joined(&contact, now) {
                     self.store_again_soon(now);
                 }
-                self.settle_readiness();
+                self.settle_readiness(now);
             }
         }
     }
 
-    pub(super) fn heard_ourselves(&mut self, addr: SocketAddr) {
-        if !self.own_addrs.contains(&addr) {
-            self.own_addrs.push(addr);
+    /// A query of ours led back to this node.
+    pub(super) fn heard_ourselves(&mut self, pending: &Pending, now: Instant) {
+        self.probes.heard(&pending.to);
+        self.seeds.led_home(&pending.to, now);
+        if pending.id.is_some() {
+            // Whoever was expected there was not heard.
+            self.missed(pending, now);
         }
-        self.seeds.retain(|seed| *seed != addr);
-        self.probes.heard(&addr);
-        self.settle_readiness();
+    }
+
+    /// What the table has of this node, where that is at an address which several nodes share: the
+    /// node's own is better.
+    pub(super) fn outdated(&self, contact: &Contact) -> Option<Contact> {
+        let table = if contact.addr.is_ipv6() { &self.v6 } else { &self.v4 };
+        let known = table.get(&contact.id)?.contact;
+        (known.addr != contact.addr && self.seeds.is_shared(&known.addr)).then_some(known)
     }
 
     /// An answer did not come in time.
@@ -65,7 +74,7 @@ impl Engine {
         let expected = expected.filter(|node| node.contact.addr == pending.to);
         let node = expected.or_else(|| table.node_at(&pending.to));
         let heard_since = node.is_some_and(|node| node.heard > pending.sent);
-        if heard_since || matches!(pending.purpose, Purpose::Extension(_)) {
+        if heard_since || matches!(pending.purpose, Purpose::Extension(_) | Purpose::Newcomer) {
             return;
         }
         if self.suspects.missed(pending.to, now) == Verdict::Dead {
@@ -89,8 +98,7 @@ impl Engine {
         }
     }
 
-    pub(super) fn settle_readiness(&mut self) {
-        let first = self.seeds_complete && self.seeds.is_empty();
-        self.ready |= !self.joining && (first || self.nodes() > 0);
+    pub(super) fn settle_readiness(&mut self, now: Instant) {
+        self.ready = self.ready || !self.joining && (self.nodes() > 0 || self.is_first(now));
     }
 }

@@ -52,7 +52,7 @@ impl Engine {
     pub(super) fn probe(&mut self, addr: SocketAddr, tries: u8, tell: Tell, now: Instant) {
         if let Some(probe) = self.probes.asked.get_mut(&addr) {
             probe.tell = probe.tell.max(tell);
-        } else if self.probes.asked.len() < MAX_PROBES && !self.is_own(&addr) {
+        } else if self.probes.asked.len() < MAX_PROBES && !self.is_itself(&addr) {
             let probe = Probe { tries_left: tries, decided: now, tell };
             self.probes.asked.insert(addr, probe);
             self.on_probe(addr, now);

@@ -67,8 +67,11 @@ impl Engine {
         let Some(pending) = self.transactions.answered(id, from) else { return };
         let contact = Contact { id: response.id, addr: from };
         if contact.id == self.settings.id {
-            self.heard_ourselves(from);
+            self.heard_ourselves(&pending, now);
             return self.failed(&pending, None, now);
+        }
+        if matches!(pending.purpose, Purpose::Walk(_)) && pending.id.is_none() {
+            self.seeds.led_elsewhere(&from);
         }
         if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
             self.remove(&Contact { id: expected, addr: from }, now);
@@ -82,6 +85,7 @@ impl Engine {
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
             Purpose::Ping | Purpose::News { .. } => {}
+            Purpose::Newcomer => self.proved(contact, now),
             Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
             Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
@@ -115,7 +119,7 @@ impl Engine {
         let Some(pending) = self.transactions.get(id).cloned() else { return };
         let careful = match pending.purpose {
             Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
-            Purpose::Extension(_) | Purpose::News { .. } => false,
+            Purpose::Extension(_) | Purpose::News { .. } | Purpose::Newcomer => false,
             Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
         };
         if careful && now < pending.sent + CAREFUL {
@@ -123,7 +127,7 @@ impl Engine {
         }
         self.missed(&pending, now);
         match &pending.purpose {
-            Purpose::Ping => {}
+            Purpose::Ping | Purpose::Newcomer => {}
             Purpose::Heartbeat => self.beat_missed(pending.to, now),
             Purpose::News { news, tried } => self.news_missed(&pending, news, *tried, now),
             Purpose::Walk(walk) => self.walk_slow(*walk, &pending, now),
@@ -137,12 +141,16 @@ impl Engine {
         let Some(pending) = self.transactions.expire(id) else { return };
         self.stats.timeouts += 1;
         self.missed(&pending, now);
+        if matches!(pending.purpose, Purpose::Walk(_)) && pending.id.is_none() {
+            self.seeds.led_elsewhere(&pending.to);
+        }
         self.failed(&pending, None, now);
     }
 
     fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
         match pending.purpose {
             Purpose::Ping | Purpose::Heartbeat | Purpose::News { .. } => {}
+            Purpose::Newcomer => self.newcomers.closed(&pending.to),
             Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_failed(store, refusal, now);

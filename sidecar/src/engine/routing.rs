@@ -14,7 +14,7 @@ pub(super) const K: usize = 20;
 /// Newcomers that wait for a place in a full bucket.
 const SPARES: usize = 4;
 
-/// A node that was heard.
+/// A node that has answered.
 #[derive(Debug, Clone)]
 pub(super) struct Node {
     pub(super) contact: Contact,
@@ -36,8 +36,8 @@ struct Bucket {
 /// What came of hearing a node.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Heard {
-    /// It is new in the table.
-    Added,
+    /// It was not in the table, and there is a place for it.
+    New,
     /// It was there.
     Known,
     /// Its bucket is full: it waits for a place.
@@ -66,8 +66,25 @@ impl Table {
         usize::from(self.own.xor(id).leading_zeros())
     }
 
-    /// A datagram came from this node. `ours` says that it is a Grape of our kind.
+    /// This node answered: it enters where there is a place. `ours` says that it is a Grape of our
+    /// kind.
     pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) -> Heard {
+        let heard = self.asked_by(contact, ours, now);
+        if heard == Heard::New {
+            let index = self.index(&contact.id);
+            let nodes = &mut self.buckets[index].nodes;
+            if nodes.len() == nodes.capacity() {
+                // Doubled, but with room for no more than there will ever be.
+                nodes.reserve_exact(nodes.len().max(4).min(K - nodes.len()));
+            }
+            nodes.push(Node { contact, heard: now, round_trip: None, ours, token: None });
+            self.len += 1;
+        }
+        heard
+    }
+
+    /// A query came in this node's name, which anyone can use: it enters only once it has answered.
+    pub(super) fn asked_by(&mut self, contact: Contact, ours: bool, now: Instant) -> Heard {
         let index = self.index(&contact.id);
         if self.buckets.len() <= index {
             self.buckets.resize_with(index + 1, Bucket::default);
@@ -82,14 +99,7 @@ impl Table {
             return Heard::Known;
         }
         if bucket.nodes.len() < K {
-            if bucket.nodes.len() == bucket.nodes.capacity() {
-                // Doubled, but with room for no more than there will ever be.
-                let room = bucket.nodes.len().max(4).min(K - bucket.nodes.len());
-                bucket.nodes.reserve_exact(room);
-            }
-            bucket.nodes.push(Node { contact, heard: now, round_trip: None, ours, token: None });
-            self.len += 1;
-            return Heard::Added;
+            return Heard::New;
         }
         bucket.spares.retain(|spare| spare.id != contact.id);
         if bucket.spares.len() == SPARES {
@@ -97,6 +107,12 @@ impl Table {
         }
         bucket.spares.push(contact);
         Heard::Full
+    }
+
+    /// Whether a node of this id could enter: it is not there, and its bucket is not full.
+    pub(super) fn has_place_for(&self, id: &Id) -> bool {
+        let bucket = self.buckets.get(self.index(id));
+        bucket.is_none_or(|bucket| bucket.nodes.len() < K) && self.get(id).is_none()
     }
 
     /// An answer came after this time.
@@ -209,6 +225,17 @@ mod tests {
     }
 
     #[test]
+    fn who_only_asks_is_not_in_the_table() {
+        let now = crate::clock::now();
+        let mut table = Table::new(Id::from([0xff; 20]));
+        assert_eq!(table.asked_by(contact(1, 1), true, now), Heard::New);
+        assert_eq!((table.len(), table.nodes().count()), (0, 0));
+        assert_eq!(table.heard(contact(1, 1), true, now), Heard::New);
+        assert_eq!(table.asked_by(contact(1, 1), true, now), Heard::Known);
+        assert_eq!(table.len(), 1);
+    }
+
+    #[test]
     fn closest_first_by_xor() {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
@@ -257,7 +284,7 @@ mod tests {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
         for i in 0..20 {
-            assert_eq!(table.heard(contact(0, i), false, now), Heard::Added);
+            assert_eq!(table.heard(contact(0, i), false, now), Heard::New);
         }
         assert_eq!(table.heard(contact(0, 99), false, now), Heard::Full);
         assert_eq!(table.len(), 20);

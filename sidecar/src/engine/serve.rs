@@ -1,7 +1,7 @@
 //! Answers to other nodes. Each datagram stays under the path MTU, but for a BEP 44 value that is
 //! as long as the protocol allows.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::distance::point;
@@ -31,16 +31,20 @@ const EACH_V6: usize = 3 + PEER_V6 + 3;
 const NODE_PORT: usize = 2;
 const NODE_PORTS_FRAME: usize = 2;
 
+/// Most addresses of its own that a node tells.
+const OWN_ADDRESSES: usize = 4;
+
 /// A refusal's code and message.
 type Refusal = (i64, &'static str);
 
 impl Engine {
-    /// The answer to a query.
+    /// The answer to a query. `ours` says that a Grape of our kind asks.
     pub(super) fn answer(
         &mut self,
         from: SocketAddr,
         transaction_id: &[u8],
         query: &Query<'_>,
+        ours: bool,
         now: Instant,
     ) -> Body<'static> {
         let length = transaction_id.len();
@@ -50,7 +54,7 @@ impl Engine {
             Method::Ping { watch } => {
                 let asks = watch.zip(query.sender).filter(|_| !query.read_only);
                 let watch = asks.is_some_and(|(watch, id)| {
-                    self.on_watch(Contact { id, addr: from }, watch, now)
+                    self.on_watch(Contact { id, addr: from }, watch, ours, now)
                 });
                 Ok(Response { watch, ..Response::new(self.settings.id) })
             }
@@ -70,7 +74,14 @@ impl Engine {
                 }
                 Ok(Response::new(self.settings.id))
             }
-            Method::FindNode { target } => Ok(self.on_find_node(from, target, want, room)),
+            Method::FindNode { target } => {
+                let mut response = self.on_find_node(from, target, want, room);
+                if query.read_only {
+                    // It may have found us through an address that others share.
+                    response.nodes.extend(self.own_contacts(from));
+                }
+                Ok(response)
+            }
             Method::GetPeers { info_hash } => {
                 Ok(self.on_get_peers(from, info_hash, want, room, now))
             }
@@ -134,6 +145,20 @@ impl Engine {
     ) -> Response<'static> {
         let nodes = self.closest_nodes(from, target, want, room);
         Response { nodes, ..Response::new(self.settings.id) }
+    }
+
+    /// This node itself, at addresses of the asker's family at which the asker may reach it.
+    fn own_contacts(&self, from: SocketAddr) -> impl Iterator<Item = Contact> {
+        let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let reaches = move |ip: &IpAddr| {
+            let near = ip.is_loopback() && !from.ip().is_loopback() || link_local(ip);
+            ip.is_ipv6() == from.is_ipv6() && !near
+        };
+        let seen = self.settings.advertise.or(self.external).filter(reaches);
+        let local = self.host_addresses.iter().copied().filter(move |_| seen.is_none());
+        let all = seen.into_iter().chain(local.filter(reaches));
+        let (id, port) = (self.settings.id, self.settings.port);
+        all.take(OWN_ADDRESSES).map(move |ip| Contact { id, addr: SocketAddr::new(ip, port) })
     }
 
     /// Peers of the asker's address family, and the closest nodes in the room that is left. Where

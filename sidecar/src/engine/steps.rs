@@ -146,30 +146,47 @@ impl Engine {
         if self.joining && !joins {
             return self.waiting.push((subject, then));
         }
-        if let Some(number) = self.subjects.get(&subject).copied()
-            && let Some(running) = self.walks.get_mut(&number)
-            && !running.settled
-        {
-            if joins {
-                self.seeds.iter().for_each(|seed| running.walk.add_seed(*seed));
-            }
+        let seeds = if joins { self.seeds_to_ask() } else { Vec::new() };
+        let number = self.open_walk(subject, now);
+        if let Some(running) = self.walks.get_mut(&number) {
+            seeds.into_iter().for_each(|seed| running.walk.add_seed(seed));
             running.then.push(then);
-            return self.advance(number, now);
+        }
+        self.advance(number, now);
+    }
+
+    /// Joins through these nodes, beside the seeds.
+    pub(super) fn join_through(&mut self, contacts: &[Contact], now: Instant) {
+        let number = self.open_walk(Subject::Node(self.settings.id), now);
+        let Some(mut running) = self.walks.remove(&number) else { return };
+        for contact in contacts.iter().filter(|contact| self.may_walk_to(&contact.addr)) {
+            running.walk.add(*contact);
+        }
+        if running.then.is_empty() {
+            running.then.push(Then::Join);
+        }
+        self.walks.insert(number, running);
+        self.advance(number, now);
+    }
+
+    /// The walk towards a subject that is under way, or a new one.
+    fn open_walk(&mut self, subject: Subject, now: Instant) -> u64 {
+        if let Some(number) = self.subjects.get(&subject)
+            && self.walks.get(number).is_some_and(|running| !running.settled)
+        {
+            return *number;
         }
         let point = subject.point();
         let mut walk = Walk::new(self.settings.id, point, self.settings.concurrency);
         for table in [&self.v4, &self.v6] {
             table.closest(&point, K, |_| false).into_iter().for_each(|node| walk.add(node));
         }
-        if joins {
-            self.seeds.iter().for_each(|seed| walk.add_seed(*seed));
-        }
         let number = self.number();
         self.subjects.insert(subject.clone(), number);
         let running = Running {
             subject,
             walk,
-            then: vec![then],
+            then: Vec::new(),
             settled: false,
             out_of_time: false,
             peers: lookups::Found::default(),
@@ -178,7 +195,12 @@ impl Engine {
         };
         self.walks.insert(number, running);
         self.set_timer(now + LONGEST, Timer::WalkEnds(number));
-        self.advance(number, now);
+        number
+    }
+
+    /// Whether a node that others tell of is worth asking.
+    fn may_walk_to(&self, addr: &SocketAddr) -> bool {
+        !self.is_itself(addr) && !self.tombstones.contains(addr)
     }
 
     /// Whether a walk for the peers of a name is under way.
@@ -197,10 +219,17 @@ impl Engine {
     }
 
     pub(super) fn end_walk(&mut self, number: u64, now: Instant) {
-        if let Some(running) = self.walks.get_mut(&number) {
+        let Some(mut running) = self.walks.remove(&number) else { return };
+        if !running.settled && running.walk.has_seeds_left() {
+            // Those who wait for it go on without. The other seeds are still to be asked.
+            self.settle(&mut running, now);
+            running.then.push(Then::Join);
+            self.set_timer(now + LONGEST, Timer::WalkEnds(number));
+        } else {
             running.out_of_time = true;
-            self.advance(number, now);
         }
+        self.walks.insert(number, running);
+        self.advance(number, now);
     }
 
     /// Asks whom there is to ask, and ends what is at its end.
@@ -248,7 +277,7 @@ impl Engine {
         let Some(mut running) = self.walks.remove(&number) else { return };
         running.walk.answered(pending.id, from, response.token.as_deref());
         for node in &response.nodes {
-            if !self.own_addrs.contains(&node.addr) && !self.tombstones.contains(&node.addr) {
+            if self.may_walk_to(&node.addr) {
                 running.walk.add(*node);
             }
         }
@@ -371,21 +400,10 @@ impl Engine {
         }
     }
 
-    /// Somebody found us before our bootstrap nodes answered: they may never do.
-    pub(super) fn join_through(&mut self, contact: Contact, now: Instant) {
-        let number = self.subjects.get(&Subject::Node(self.settings.id)).copied();
-        if let Some(number) = number
-            && let Some(running) = self.walks.get_mut(&number)
-        {
-            running.walk.add(contact);
-            self.advance(number, now);
-        }
-    }
-
     /// The walk to ourselves is over.
     fn joined(&mut self, now: Instant) {
         self.joining = false;
-        self.settle_readiness();
+        self.settle_readiness(now);
         for (subject, then) in std::mem::take(&mut self.waiting) {
             self.walk(subject, then, now);
         }

@@ -16,6 +16,8 @@ use super::spare_room::spare_room;
 pub(super) enum Purpose {
     /// To know whether the node is there.
     Ping,
+    /// To know whether a node that asked us is there at all: its silence says nothing.
+    Newcomer,
     /// To tell a watcher that we are there.
     Heartbeat,
     /// To tell a node something, after so many times in vain.

@@ -35,6 +35,7 @@ impl Engine {
         self.tombstones.expire(now);
         self.rumours.expire(self.settings.peer_max_age, now);
         self.notices.expire(now);
+        self.settle_readiness(now);
         self.shrink();
         self.look_again(now);
         self.heartbeat(now);

@@ -5,6 +5,7 @@
 //! silent waits for the last of them. Late answers are still taken: a walk *finishes* when no
 //! query is out any more.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 
 use mainline::Id;
@@ -18,6 +19,8 @@ const MEMORY: usize = 3 * K;
 
 /// How often a bootstrap address is asked while nobody answers.
 const SEED_TRIES: u32 = 4;
+/// Bootstrap addresses that a walk waits for at a time, beside the nodes that it waits for.
+const SEEDS_AT_ONCE: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
@@ -91,9 +94,13 @@ pub(super) struct Walk {
     own: Id,
     concurrency: usize,
     seeds: Vec<Seed>,
+    /// Places in `seeds` of those that are to be asked, in order.
+    seeds_left: VecDeque<usize>,
     v4: Front,
     v6: Front,
+    /// Nodes that are waited for, without the seeds.
     waited_for: usize,
+    seeds_waited_for: usize,
     out: usize,
     answers: usize,
 }
@@ -105,9 +112,11 @@ impl Walk {
             own,
             concurrency: concurrency.max(1),
             seeds: Vec::new(),
+            seeds_left: VecDeque::new(),
             v4: Front::default(),
             v6: Front::default(),
             waited_for: 0,
+            seeds_waited_for: 0,
             out: 0,
             answers: 0,
         }
@@ -115,13 +124,24 @@ impl Walk {
 
     /// Adds a bootstrap address; one that failed is tried again.
     pub(super) fn add_seed(&mut self, addr: SocketAddr) {
-        match self.seeds.iter_mut().find(|seed| seed.addr == addr) {
-            Some(seed) if seed.state == State::Failed => {
-                (seed.state, seed.asked) = (State::New, 0);
+        let seed = Seed { addr, state: State::New, asked: 0 };
+        let place = match self.seeds.iter().position(|seed| seed.addr == addr) {
+            None => {
+                self.seeds.push(seed);
+                self.seeds.len() - 1
             }
-            Some(_) => {}
-            None => self.seeds.push(Seed { addr, state: State::New, asked: 0 }),
-        }
+            Some(place) if self.seeds[place].state == State::Failed => {
+                self.seeds[place] = seed;
+                place
+            }
+            Some(_) => return,
+        };
+        self.seeds_left.push_back(place);
+    }
+
+    /// Whether there are bootstrap addresses that are still to be asked.
+    pub(super) fn has_seeds_left(&self) -> bool {
+        !self.seeds_left.is_empty()
     }
 
     /// Adds a node that somebody told of.
@@ -150,7 +170,10 @@ impl Walk {
 
     /// Who to ask next, if anybody; that node counts as asked from now on.
     pub(super) fn next(&mut self, standing: impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
-        if self.waited_for >= self.concurrency {
+        // Seeds hold up no nodes that others told of, and the other way round.
+        let asks_seed = self.has_seeds_left() && self.seeds_waited_for < SEEDS_AT_ONCE;
+        let asks_node = self.waited_for < self.concurrency;
+        if !asks_seed && !asks_node {
             return None;
         }
         let alone = self.nobody_else(&standing);
@@ -159,21 +182,30 @@ impl Walk {
             _ if alone => Standing::Good,
             standing => standing,
         };
-        let ask = self
-            .next_seed(&weigh)
-            .or_else(|| self.v4.next(&weigh).or_else(|| self.v6.next(&weigh)))?;
-        self.out += 1;
-        self.waited_for += usize::from(ask.waited_for);
-        Some(ask)
+        let mut ask = if asks_seed { self.next_seed(&weigh) } else { None };
+        if ask.is_none() && asks_node {
+            ask = self.v4.next(&weigh).or_else(|| self.v6.next(&weigh));
+            self.waited_for += usize::from(ask.is_some_and(|ask| ask.waited_for));
+        }
+        self.out += usize::from(ask.is_some());
+        ask
     }
 
     fn next_seed(&mut self, standing: &impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
         let nobody = self.answers == 0;
-        let seed = self.seeds.iter_mut().find(|seed| seed.state == State::New)?;
+        // One that was to be asked again may have answered since.
+        let place = loop {
+            let place = self.seeds_left.pop_front()?;
+            if self.seeds[place].state == State::New {
+                break place;
+            }
+        };
+        let seed = &mut self.seeds[place];
         // A seed is what the user named: it is always asked.
         let waited_for = nobody || standing(&seed.addr) == Standing::Good;
         seed.asked += 1;
         seed.state = if waited_for { State::Asked } else { State::Slow };
+        self.seeds_waited_for += usize::from(waited_for);
         Some(Ask { addr: seed.addr, id: None, waited_for })
     }
 
@@ -214,18 +246,23 @@ impl Walk {
 
     /// An answer takes longer than is waited for.
     pub(super) fn slow(&mut self, asked: Option<Id>, addr: SocketAddr) {
-        if self.state(asked, addr) == Some(State::Asked) {
-            self.set(asked, addr, State::Slow);
-            self.waited_for -= 1;
+        if self.state(asked, addr) != Some(State::Asked) {
+            return;
         }
+        self.set(asked, addr, State::Slow);
+        *self.waits(asked) -= 1;
         // Grapes that start together ask each other before all of them listen.
-        if let Some(seed) = self.seeds.iter_mut().find(|seed| asked.is_none() && seed.addr == addr)
-            && seed.state == State::Slow
-            && self.answers == 0
-            && seed.asked < SEED_TRIES
-        {
-            seed.state = State::New;
+        let alone = asked.is_none() && self.answers == 0;
+        let place = self.seeds.iter().position(|seed| alone && seed.addr == addr);
+        if let Some(place) = place.filter(|place| self.seeds[*place].asked < SEED_TRIES) {
+            self.seeds[place].state = State::New;
+            self.seeds_left.push_back(place);
         }
+    }
+
+    /// How many nodes are waited for, or how many seeds, which are asked without an id.
+    fn waits(&mut self, asked: Option<Id>) -> &mut usize {
+        if asked.is_some() { &mut self.waited_for } else { &mut self.seeds_waited_for }
     }
 
     /// No answer came, or a refusal.
@@ -238,7 +275,7 @@ impl Walk {
         match self.state(asked, addr) {
             // It answered another query of this walk.
             Some(State::Answered) => return,
-            Some(State::Asked) => self.waited_for -= 1,
+            Some(State::Asked) => *self.waits(asked) -= 1,
             _ => {}
         }
         self.set(asked, addr, state);
@@ -269,7 +306,8 @@ impl Walk {
     /// Whether the closest live nodes have answered. Holds only once [`Walk::next`] has nobody
     /// more to ask.
     pub(super) fn is_settled(&self) -> bool {
-        self.waited_for == 0 && (self.answers > 0 || self.out == 0)
+        let waits = self.waited_for > 0 || self.seeds_waited_for > 0;
+        !waits && (self.answers > 0 || self.out == 0)
     }
 
     /// Whether no query is out any more.

@@ -63,22 +63,31 @@ impl Watching {
 }
 
 impl Engine {
-    /// A node asks to be watched, or to be watched no more. Returns whether we watch it.
-    pub(super) fn on_watch(&mut self, from: Contact, watch: bool, now: Instant) -> bool {
+    /// A node asks to be watched, or to be watched no more. Returns whether we watch it. `ours` says
+    /// that it is a Grape of our kind.
+    pub(super) fn on_watch(
+        &mut self,
+        from: Contact,
+        watch: bool,
+        ours: bool,
+        now: Instant,
+    ) -> bool {
         if !watch || self.draining {
             self.watching.forget(&from.addr);
             return false;
         }
-        let node = self.table(&from.addr).get(&from.id);
-        let Some(node) = node.filter(|node| node.contact == from && node.ours) else {
+        // A newcomer is pinged just now: by the time its silence would count it has answered, or it
+        // is not watched.
+        let table = self.table(&from.addr);
+        let proven = table.get(&from.id).is_some_and(|node| node.contact == from);
+        if !ours || !proven && !table.has_place_for(&from.id) {
             return false;
-        };
-        let proven = node.round_trip.is_some();
+        }
         if self.watching.is_full() && !self.watching.watched.contains_key(&from.addr) {
             // Who answered before goes before whoever may be nobody.
             let unproven = |addr: &SocketAddr, watched: &Watched| {
                 let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
-                table.get(&watched.id).is_none_or(|node| node.round_trip.is_none())
+                table.get(&watched.id).is_none()
             };
             let mut watched = self.watching.watched.iter();
             let nobody = watched.find(|(addr, watched)| unproven(addr, watched));
@@ -88,9 +97,6 @@ impl Engine {
             self.watching.forget(&nobody);
         }
         self.watching.watched.insert(from.addr, Watched { id: from.id, heard: now });
-        if !proven {
-            self.ping(from, now);
-        }
         if !std::mem::replace(&mut self.watching.timer, true) {
             self.set_timer(now + SILENCE, Timer::Watching);
         }
@@ -102,7 +108,7 @@ impl Engine {
         for silent in self.watching.take_silent(now) {
             // Who never answered may be nobody: anyone can ask in another's name.
             let node = self.table(&silent.addr).get(&silent.id);
-            if node.is_some_and(|node| node.round_trip.is_some()) {
+            if node.is_some_and(|node| node.contact == silent) {
                 self.probe(silent.addr, TRIES, Tell::Always, now);
             }
         }

@@ -132,10 +132,12 @@ impl Network {
             peer_max_age: made.peer_max_age,
             node_liveness: Duration::from_secs(300),
             advertise: None,
+            bound_to_all: false,
             awaits_seeds: true,
         };
-        let engine = Engine::new(settings, rng.random(), self.now);
+        let mut engine = Engine::new(settings, rng.random(), self.now);
         let ips: Vec<IpAddr> = std::iter::once(made.ip).chain(made.second_ip).collect();
+        engine.set_host_addresses(ips.clone(), self.now);
         self.world.by_ip.extend(ips.iter().map(|ip| (*ip, number)));
         self.parts[part].nodes.push(Node::new(engine, ips, made.plain));
         self.join(number, seeds);

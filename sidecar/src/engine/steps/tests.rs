@@ -91,6 +91,7 @@ fn asker(rng: &mut StdRng, now: Instant) -> Engine {
         peer_max_age: Duration::from_secs(120),
         node_liveness: Duration::from_secs(300),
         advertise: None,
+        bound_to_all: false,
         awaits_seeds: true,
     };
     Engine::new(settings, rng.random(), now)

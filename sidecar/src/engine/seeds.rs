@@ -1,0 +1,112 @@
+//! Bootstrap addresses ("seeds"), and which of them lead back to this node: a virtual IP or a load
+//! balancer may choose the one who asks.
+//!
+//! A node is the *first* of its network, and ready while it knows nobody, when all its seeds are
+//! known and each of them is an address of this node itself, or has led only to it for
+//! [`LED_HOME`]. A seed that another node answered at, or that did not answer, counts from anew.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use rand::seq::SliceRandom;
+
+use super::node::Engine;
+
+/// Behind seeds that led only to this node for so long there is nobody else.
+const LED_HOME: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+struct Seed {
+    addr: SocketAddr,
+    /// Since when it has led to this node, and nowhere else.
+    home_since: Option<Instant>,
+    /// It has led to this node at any time: several nodes may be behind it.
+    is_shared: bool,
+}
+
+/// The seeds that discovery found last.
+#[derive(Debug)]
+pub(super) struct Seeds {
+    seeds: Vec<Seed>,
+    /// There are no others.
+    complete: bool,
+}
+
+impl Seeds {
+    pub(super) fn new(complete: bool) -> Self {
+        Self { seeds: Vec::new(), complete }
+    }
+
+    /// These are the seeds from now on. What is known of those that stay is kept.
+    pub(super) fn set(&mut self, addrs: Vec<SocketAddr>, complete: bool) {
+        let before = std::mem::take(&mut self.seeds);
+        let known = |addr| before.iter().find(|seed| seed.addr == addr);
+        let seed = |addr| Seed {
+            addr,
+            home_since: known(addr).and_then(|seed| seed.home_since),
+            is_shared: known(addr).is_some_and(|seed| seed.is_shared),
+        };
+        self.seeds = addrs.into_iter().map(seed).collect();
+        self.complete = complete;
+    }
+
+    /// Our own answer came from this address.
+    pub(super) fn led_home(&mut self, addr: &SocketAddr, now: Instant) {
+        if let Some(seed) = self.find(addr) {
+            seed.home_since.get_or_insert(now);
+            seed.is_shared = true;
+        }
+    }
+
+    /// Another node answered at this address, or nobody.
+    pub(super) fn led_elsewhere(&mut self, addr: &SocketAddr) {
+        if let Some(seed) = self.find(addr) {
+            seed.home_since = None;
+        }
+    }
+
+    fn find(&mut self, addr: &SocketAddr) -> Option<&mut Seed> {
+        self.seeds.iter_mut().find(|seed| seed.addr == *addr)
+    }
+
+    /// Whether several nodes may be behind this address.
+    pub(super) fn is_shared(&self, addr: &SocketAddr) -> bool {
+        self.seeds.iter().any(|seed| seed.addr == *addr && seed.is_shared)
+    }
+}
+
+impl Engine {
+    /// The seeds that led back to this node when they were last asked.
+    pub fn seeds_that_lead_home(&self) -> Vec<SocketAddr> {
+        let home = self.seeds.seeds.iter().filter(|seed| seed.home_since.is_some());
+        home.map(|seed| seed.addr).filter(|addr| !self.is_itself(addr)).collect()
+    }
+
+    /// The seeds to be asked, in random order: a dead one is not always before the same others.
+    pub(super) fn seeds_to_ask(&mut self) -> Vec<SocketAddr> {
+        let addrs = self.seeds.seeds.iter().map(|seed| seed.addr);
+        let mut addrs: Vec<_> = addrs.filter(|addr| !self.is_itself(addr)).collect();
+        addrs.shuffle(&mut self.rng);
+        addrs
+    }
+
+    /// Whether there is nobody to join.
+    pub(super) fn is_first(&self, now: Instant) -> bool {
+        let lone = |seed: &Seed| {
+            let led_home = |since| now.duration_since(since) >= LED_HOME;
+            seed.home_since.is_some_and(led_home) || self.is_itself(&seed.addr)
+        };
+        self.seeds.complete && self.seeds.seeds.iter().all(lone)
+    }
+
+    /// Whether this is an address of this node: one of this host, or the advertised one, at its own
+    /// DHT port. What others say makes none.
+    pub fn is_itself(&self, addr: &SocketAddr) -> bool {
+        let (ip, settings) = (addr.ip(), &self.settings);
+        let local = || ip.is_loopback() || ip.is_unspecified();
+        addr.port() == settings.port
+            && (self.host_addresses.binary_search(&ip).is_ok()
+                || settings.advertise == Some(ip)
+                || settings.bound_to_all && local())
+    }
+}
