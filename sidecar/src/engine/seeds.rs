@@ -110,3 +110,6 @@ impl Engine {
                 || settings.bound_to_all && local())
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,6 +5,7 @@
 mod deaths;
 mod few;
 mod fleet;
+mod joining;
 mod network;
 mod notices;
 mod parallel;

@@ -144,3 +144,40 @@ fn a_node_that_changed_its_id_is_taken_as_it_is() {
     assert_eq!(walk.closest().len(), 1);
     assert_eq!(walk.closest()[0].contact, other);
 }
+
+#[test]
+fn dead_seeds_hold_up_neither_each_other_nor_nodes() {
+    let mut walk = Walk::new(Id::from([0xff; 20]), Id::from([0; 20]), 1);
+    let dead = |n: u16| SocketAddr::from(([10, 1, 0, 0], n));
+    (1..=60).for_each(|n| walk.add_seed(dead(n)));
+    walk.add_seed(contact(7).addr);
+    assert_eq!(std::iter::from_fn(|| walk.next(good)).count(), 61, "all at once");
+    walk.answered(None, contact(7), None);
+    walk.add(contact(1));
+    assert_eq!(ask_all(&mut walk, good), [1]);
+    answer(&mut walk, 1);
+    assert!(!walk.is_settled());
+    (1..=60).for_each(|n| walk.slow(None, dead(n)));
+    assert!(walk.is_settled());
+}
+
+#[test]
+fn seeds_beyond_those_at_once_are_asked_as_others_are_given_up() {
+    let mut walk = walk([]);
+    let seed = |n: usize| SocketAddr::from(([10, 1, 0, 0], n as u16));
+    let count = SEEDS_AT_ONCE + 3;
+    (0..count).for_each(|n| walk.add_seed(seed(n)));
+    let ask = |walk: &mut Walk| -> Vec<_> {
+        std::iter::from_fn(|| walk.next(good)).map(|ask| ask.addr).collect()
+    };
+    assert_eq!(ask(&mut walk).len(), SEEDS_AT_ONCE);
+    assert!(walk.has_seeds_left());
+    walk.slow(None, seed(0));
+    assert_eq!(ask(&mut walk), [seed(SEEDS_AT_ONCE)], "who was not asked before who was");
+    walk.failed(None, seed(1));
+    walk.failed(None, seed(2));
+    assert_eq!(ask(&mut walk), [seed(SEEDS_AT_ONCE + 1), seed(SEEDS_AT_ONCE + 2)]);
+    walk.failed(None, seed(3));
+    assert_eq!(ask(&mut walk), [seed(0)], "and once more");
+    assert!(!walk.has_seeds_left());
+}
