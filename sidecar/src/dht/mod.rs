@@ -7,8 +7,10 @@ mod interfaces;
 mod sockets;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures_util::future::join_all;
@@ -119,6 +121,28 @@ impl Dht {
         join_all(services.iter().map(|(name, port)| self.withdraw(name, *port))).await.len()
     }
 
+    /// Whether there are other nodes on both address families, so that it matters over which of
+    /// them a service is reached.
+    pub fn has_both_families(&self) -> bool {
+        self.shared.both_families.load(Ordering::Relaxed)
+    }
+
+    /// The ports of the services that were announced here, each once.
+    pub fn announced_ports(&self) -> BTreeSet<u16> {
+        self.shared.with(|engine, _| engine.announced_ports())
+    }
+
+    /// The addresses of this host that other nodes see, as far as they are known.
+    pub fn external(&self) -> Vec<IpAddr> {
+        self.shared.with(|engine, _| engine.external())
+    }
+
+    /// Tells at which ports of this host services are reached over IPv6 alone. What is announced
+    /// there is shown under its IPv6 address, and everything else under its IPv4 one.
+    pub fn set_ipv6_ports(&self, ports: BTreeSet<u16>) {
+        self.shared.with(|engine, now| engine.set_ipv6_ports(ports, now));
+    }
+
     async fn confirmed(&self, start: impl FnOnce(&mut Engine, Instant) -> Answer<usize>) -> usize {
         match self.shared.start(start) {
             Ok(count) => count,
@@ -214,7 +238,7 @@ impl Dht {
     /// The address that others are told of services announced here, where this host has it: they
     /// are reached there from this host as from any other. None where it is that of a NAT.
     pub(crate) fn own_advertised(&self) -> Option<IpAddr> {
-        let advertised = self.shared.with(|engine, _| engine.advertised());
+        let advertised = self.shared.with(|engine, _| engine.advertised())?;
         // Services bind to addresses that the DHT is not bound to. Of loopback's, interfaces show
         // one, and the host has all.
         let is_own = advertised.is_loopback()

@@ -1,7 +1,7 @@
 //! The engine's parts, and how datagrams and time go through them.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -10,7 +10,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::announces::Announces;
+use super::claims::Claims;
 use super::dated::Dated;
+use super::family::External;
 use super::heartbeats::Heartbeats;
 use super::items::ItemStore;
 use super::lookups::Lookups;
@@ -55,6 +57,7 @@ pub struct Engine {
     pub(super) subjects: HashMap<Subject, u64, RandomState>,
     pub(super) stores: HashMap<u64, Store, RandomState>,
     pub(super) peers: PeerStore,
+    pub(super) claims: Claims,
     pub(super) items: ItemStore,
     pub(super) tokens: Tokens,
     pub(super) lookups: Lookups,
@@ -70,7 +73,9 @@ pub struct Engine {
     pub(super) withdrawals: Withdrawals,
     pub(super) seeds: Seeds,
     pub(super) newcomers: Newcomers,
-    pub(super) external: Option<IpAddr>,
+    pub(super) external: External,
+    /// Ports of this host at which services are reached over IPv6 alone.
+    pub(super) ipv6_ports: BTreeSet<u16>,
     /// The addresses of this host, sorted.
     pub(super) host_addresses: Vec<IpAddr>,
     /// The first walk is not over: operations wait in `waiting`.
@@ -105,6 +110,7 @@ impl Engine {
             subjects: HashMap::default(),
             stores: HashMap::default(),
             peers: PeerStore::new(settings.max_names),
+            claims: Claims::new(now),
             items: ItemStore::new(settings.max_items),
             tokens: Tokens::new(&mut rng, now),
             lookups: Lookups::new(settings.max_names, settings.peer_max_age),
@@ -120,7 +126,8 @@ impl Engine {
             withdrawals: Withdrawals::default(),
             seeds: Seeds::new(!joining),
             newcomers: Newcomers::new(),
-            external: None,
+            external: External::default(),
+            ipv6_ports: BTreeSet::new(),
             host_addresses: Vec::new(),
             joining,
             waiting: Vec::new(),
@@ -254,17 +261,6 @@ impl Engine {
     /// How many nodes are in the tables.
     pub(super) fn nodes(&self) -> usize {
         self.v4.len() + self.v6.len()
-    }
-
-    /// The address under which announces of this node are seen.
-    pub(crate) fn advertised(&self) -> IpAddr {
-        let known = self.settings.advertise.or(self.external);
-        known.unwrap_or(Ipv4Addr::LOCALHOST.into())
-    }
-
-    /// The address of a service that was announced here.
-    pub(super) fn own_addr(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.advertised(), port)
     }
 
     fn on_query(

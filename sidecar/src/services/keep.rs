@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
@@ -10,15 +9,8 @@ use tracing::{info, warn};
 
 use super::health::Outcome;
 use super::register::{Changes, Renewal, Service};
-use super::{Reason, Services, State, probe};
+use super::{CONCURRENCY, EACH, Reason, Services, State, probe};
 use crate::clock;
-
-/// How often each port and each condition is tried, and what a flag declares is announced, as often
-/// as npm's clients do.
-const EACH: Duration = Duration::from_secs(1);
-
-/// Most tries at a time.
-const CONCURRENCY: usize = 32;
 
 /// Most services that one line of the log names.
 const NAMED: usize = 5;

@@ -27,10 +27,12 @@
 //! | `keep.rs` | does what the register wants, every second |
 //! | `probe.rs` | tries a port, asks a URL |
 //! | `refusals.rs` | what services asked for and were refused |
+//! | `family.rs` | which services are reached over IPv6 alone |
 //! | `declared.rs`, `ready_when.rs` | what the flags say |
 
 mod declared;
 mod facts;
+mod family;
 mod health;
 mod keep;
 mod probe;
@@ -58,7 +60,15 @@ pub use ready_when::{InvalidReadyWhen, ReadyWhen, ReadyWhenList};
 pub use refusals::Refusal;
 pub(crate) use refusals::{Refusals, Refused, shown};
 
+use family::Families;
 use register::{Register, Service, Settings};
+
+/// How often each port and each condition is tried, and what a flag declares is announced, as often
+/// as npm's clients do.
+const EACH: Duration = Duration::from_secs(1);
+
+/// Most tries at a time.
+const CONCURRENCY: usize = 32;
 
 /// A service of this host that is not announced, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,6 +109,7 @@ pub(crate) struct Services {
     conditions: Vec<ReadyWhen>,
     max_age: Duration,
     refusals: Refusals,
+    families: Families,
     state: Mutex<State>,
 }
 
@@ -126,6 +137,7 @@ impl Services {
         });
         let said = vec![None; config.ready_when.len()];
         Self {
+            families: Families::new(dht.clone()),
             dht,
             advertise_ip: config.advertise_ip,
             declared,
@@ -155,6 +167,7 @@ impl Services {
     /// is held back.
     pub(crate) async fn announce(&self, name: &[u8], port: u16) -> usize {
         let service = self.service(name, port);
+        self.families.look(service.1).await;
         // The node starts on it before anything else runs: what is decided here still holds.
         if self.lock().register.announced(&service, clock::now()) {
             self.dht.announce(name, port).await
@@ -206,6 +219,11 @@ impl Services {
             counts.held_back[reason.index()] += 1;
         }
         counts
+    }
+
+    /// Follows over which address family services are reached. Never ends.
+    pub(crate) async fn follow_families(&self) {
+        self.families.follow().await;
     }
 
     /// Port 0 stands for the DHT's own.

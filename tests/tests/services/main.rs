@@ -9,6 +9,7 @@ mod died;
 mod drained;
 mod kept;
 mod refused;
+mod shared;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -5,9 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod advertised;
 mod ages;
+mod families;
 mod items;
 mod leaving;
 mod mainline;
 mod names;
+mod started;
 mod unsorted;
