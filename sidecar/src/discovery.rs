@@ -10,7 +10,8 @@ use tokio::net::lookup_host;
 use tokio::time::{sleep, timeout};
 
 use crate::config::HostPort;
-use crate::dht::Dht;
+use crate::dht::{Dht, has_interface};
+use crate::engine;
 
 /// A name server that takes longer is asked again later. Short, since the first operations wait.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -66,10 +67,16 @@ async fn resolve(
     for name in bootstrap {
         let error = match timeout(PATIENCE, lookup_host((name.host.as_str(), name.port))).await {
             Ok(Ok(addrs)) => {
-                seeds.extend(addrs);
-                continue;
+                let before = seeds.len();
+                let addrs = addrs.filter_map(|addr| engine::seed(addr).ok());
+                seeds.extend(addrs.filter(has_interface));
+                if seeds.len() > before {
+                    continue;
+                }
+                missing_interface(name)
+                    .unwrap_or_else(|| "none of its addresses is one that a host can have".into())
             }
-            Ok(Err(error)) => error.to_string(),
+            Ok(Err(error)) => missing_interface(name).unwrap_or_else(|| error.to_string()),
             Err(_) => format!("no answer from the name server in {PATIENCE:?}"),
         };
         let name = name.to_string();
@@ -83,4 +90,10 @@ async fn resolve(
     seeds.sort_unstable();
     seeds.dedup();
     (seeds, unresolved)
+}
+
+/// What is wrong with an address of a link that does not resolve: names do not have zones.
+fn missing_interface(name: &HostPort) -> Option<String> {
+    let (_, zone) = name.host.split_once('%')?;
+    Some(format!("this host has no interface {zone:?} now"))
 }

@@ -14,6 +14,7 @@ use mainline::Id;
 use rand::RngExt;
 
 pub use driver::Driver;
+pub use interfaces::has_interface;
 pub use sockets::BindError;
 pub use watch::Watch;
 

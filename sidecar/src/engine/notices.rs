@@ -14,6 +14,7 @@ use lru::LruCache;
 use rand::seq::{IteratorRandom, SliceRandom};
 
 use super::Name;
+use super::addresses::means_the_same_to;
 use super::allowance::Allowance;
 use super::heartbeats::same_subnet;
 use super::node::Engine;
@@ -207,8 +208,8 @@ impl Engine {
         }
     }
 
-    /// Nodes of our kind in a bucket of the topic's family, but for the silent and the dead one
-    /// itself.
+    /// Nodes of our kind in a bucket of the topic's family to which its address means the same, but
+    /// for the silent and the dead one itself.
     fn some_of_bucket(&mut self, bucket: u8, topic: &Topic, count: usize) -> Vec<Contact> {
         let dead = match topic {
             Topic::Dead(addr) => Some(*addr),
@@ -218,6 +219,7 @@ impl Engine {
         table
             .bucket(bucket.into())
             .filter(|node| node.ours && !self.suspects.contains(&node.contact.addr))
+            .filter(|node| means_the_same_to(&node.contact.addr, &topic.addr()))
             .map(|node| node.contact)
             .filter(|contact| Some(contact.addr) != dead)
             .sample(&mut self.rng, count)

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use mainline::Id;
 
+use super::addresses::{canonical, seed};
 use super::announces::Service;
 use super::item::Item;
 use super::lookups::Age;
@@ -18,7 +19,7 @@ impl Engine {
     /// address but our own, this node is then the first. To be called again when names resolve
     /// anew, or the node has lost the others.
     pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
-        self.seeds = seeds;
+        self.seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
         self.seeds.retain(|seed| !self.own_addrs.contains(seed));
         self.seeds_complete = complete;
         self.walk(Subject::Node(self.settings.id), Then::Join, now);
@@ -26,6 +27,7 @@ impl Engine {
 
     /// Whether a bootstrap address is a node that we know, or ourselves.
     pub fn knows(&self, addr: &SocketAddr) -> bool {
+        let addr = &canonical(*addr);
         let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
         self.own_addrs.contains(addr) || table.node_at(addr).is_some()
     }

@@ -1,6 +1,6 @@
 //! Announced peers, each with the time until which it is believed, and the node that announced it.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -8,6 +8,8 @@ use ahash::RandomState;
 use indexmap::IndexMap;
 use lru::LruCache;
 use rand::{Rng, RngExt};
+
+use super::addresses::means_the_same_to;
 
 /// A service's name, as it is on the wire.
 pub type Name = Arc<[u8]>;
@@ -81,30 +83,30 @@ impl Peers {
         self.v4.keys().map(|a| (*a).into()).chain(self.v6.keys().map(|a| (*a).into()))
     }
 
-    /// A random choice of at most `count` peers of one address family. Loopback peers are given to those on loopback only, who alone can reach them.
+    /// A random choice of at most `count` peers of the asker's address family, of those that it can
+    /// reach: loopback peers are for askers on loopback, link-local ones for those of the same link.
     pub(super) fn sample(
         &self,
         count: usize,
-        asker: IpAddr,
+        asker: &SocketAddr,
         rng: &mut impl Rng,
     ) -> Vec<(SocketAddr, Belief)> {
         fn choose<A: Copy + Into<SocketAddr>>(
             peers: &IndexMap<A, Belief, RandomState>,
             count: usize,
-            loopback: bool,
+            asker: &SocketAddr,
             rng: &mut impl Rng,
         ) -> Vec<(SocketAddr, Belief)> {
             rand::seq::index::sample(rng, peers.len(), count.min(peers.len()))
                 .into_iter()
                 .filter_map(|index| peers.get_index(index))
                 .map(|(addr, belief)| ((*addr).into(), *belief))
-                .filter(|(addr, _)| loopback || !addr.ip().is_loopback())
+                .filter(|(addr, _)| means_the_same_to(asker, addr))
                 .collect()
         }
-        let loopback = asker.is_loopback();
         match asker {
-            IpAddr::V4(_) => choose(&self.v4, count, loopback, rng),
-            IpAddr::V6(_) => choose(&self.v6, count, loopback, rng),
+            SocketAddr::V4(_) => choose(&self.v4, count, asker, rng),
+            SocketAddr::V6(_) => choose(&self.v6, count, asker, rng),
         }
     }
 
@@ -355,8 +357,8 @@ mod tests {
         store.insert(b"a", SocketAddr::from(([127, 0, 0, 1], 1)), until(expires), &mut rng);
         store.insert(b"a", addr(1, 1), until(expires), &mut rng);
         let peers = store.get(b"a", now).unwrap();
-        assert_eq!(peers.sample(9, [127, 0, 0, 1].into(), &mut rng).len(), 2);
-        assert_eq!(peers.sample(9, [10, 0, 0, 9].into(), &mut rng).len(), 1);
+        assert_eq!(peers.sample(9, &SocketAddr::from(([127, 0, 0, 1], 9)), &mut rng).len(), 2);
+        assert_eq!(peers.sample(9, &addr(9, 9), &mut rng).len(), 1);
     }
 
     #[test]
@@ -369,7 +371,7 @@ mod tests {
         let peers = store.get(b"a", now).unwrap();
         let mut seen = vec![0u32; 1001];
         for _ in 0..1000 {
-            for (addr, _) in peers.sample(100, [10, 0, 0, 9].into(), &mut rng) {
+            for (addr, _) in peers.sample(100, &addr(9, 9), &mut rng) {
                 seen[usize::from(addr.port())] += 1;
             }
         }

@@ -36,7 +36,7 @@ impl Engine {
             Heard::Added => {
                 let local = |ip: &IpAddr| ip.is_loopback();
                 let further =
-                    self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
+                    self.external.as_ref().is_none_or(local) && !local(&contact.addr.ip());
                 if self.nodes() == 1 || further {
                     self.effect(Effect::Neighbour(contact.addr));
                 }

@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::addresses::{AddressRefusal, means_the_same_to, with_port};
 use super::distance::point;
 use super::item::{Item, Signed};
 use super::node::Engine;
@@ -55,11 +56,15 @@ impl Engine {
                 Ok(Response { watch, ..Response::new(self.settings.id) })
             }
             Method::Dead { addr, depth } => {
-                self.on_dead(*addr, *depth, now);
+                if let Ok(addr) = self.told(*addr, &from) {
+                    self.on_dead(addr, *depth, now);
+                }
                 Ok(Response::new(self.settings.id))
             }
             Method::Withdrawn { info_hash, addr, depth } => {
-                self.on_withdrawn(info_hash, *addr, *depth, now);
+                if let Ok(addr) = self.told(*addr, &from) {
+                    self.on_withdrawn(info_hash, addr, *depth, now);
+                }
                 Ok(Response::new(self.settings.id))
             }
             Method::Forgotten => {
@@ -75,8 +80,10 @@ impl Engine {
                 Ok(self.on_get_peers(from, info_hash, want, room, now))
             }
             Method::AnnouncePeer { info_hash, port, token, ttl } => {
-                let addr = SocketAddr::new(from.ip(), port.unwrap_or(from.port()));
+                let addr = with_port(from, port.unwrap_or(from.port()));
                 self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
+                    let refused = |why: AddressRefusal| (code::PROTOCOL, why.message());
+                    let addr = engine.told(addr, &from).map_err(refused)?;
                     let age = engine.settings.peer_max_age;
                     let until = now + ttl.unwrap_or(age).min(age);
                     let belief = Belief { until, node_port: Some(from.port()) };
@@ -86,7 +93,7 @@ impl Engine {
                 })
             }
             Method::WithdrawPeer { info_hash, port, token } => {
-                let addr = SocketAddr::new(from.ip(), *port);
+                let addr = with_port(from, *port);
                 self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
                     engine.peer_withdrawn(from, info_hash, addr, now);
                     Ok(())
@@ -151,7 +158,7 @@ impl Engine {
         let mut peers: Vec<_> = match self.peers.get(name, now) {
             None => Vec::new(),
             Some(peers) => peers
-                .sample(room / each, from.ip(), &mut self.rng)
+                .sample(room / each, &from, &mut self.rng)
                 .into_iter()
                 .map(|(addr, Belief { until, node_port })| Peer {
                     addr,
@@ -208,9 +215,7 @@ impl Engine {
         room: usize,
     ) -> Vec<Contact> {
         let leave_out = |addr: &SocketAddr| {
-            *addr == from
-                || self.suspects.is_repeated(addr)
-                || addr.ip().is_loopback() && !from.ip().is_loopback()
+            *addr == from || self.suspects.is_repeated(addr) || !means_the_same_to(&from, addr)
         };
         let point = point(target);
         let room = room.saturating_sub(NODES_FRAME);

@@ -248,8 +248,9 @@ impl Engine {
         let Some(mut running) = self.walks.remove(&number) else { return };
         running.walk.answered(pending.id, from, response.token.as_deref());
         for node in &response.nodes {
-            if !self.own_addrs.contains(&node.addr) && !self.tombstones.contains(&node.addr) {
-                running.walk.add(*node);
+            let Ok(addr) = self.told(node.addr, &from.addr) else { continue };
+            if !self.own_addrs.contains(&addr) && !self.tombstones.contains(&addr) {
+                running.walk.add(Contact { addr, ..*node });
             }
         }
         match &running.subject {
@@ -258,18 +259,19 @@ impl Engine {
                 let mut dead = None;
                 let mut told = Vec::with_capacity(response.peers.len());
                 for peer in &response.peers {
+                    let Ok(addr) = self.told(peer.addr, &from.addr) else { continue };
                     let until = self.lookups.expiry(peer.ttl, now);
                     let belief = Belief { until, node_port: peer.node_port };
-                    let announcer = self.dead_announcer(&peer.addr, &belief, now);
+                    let announcer = self.dead_announcer(&addr, &belief, now);
                     if announcer.is_some() {
                         dead = announcer.filter(|_| peer.node_port.is_some()).or(dead);
                         continue;
                     }
-                    self.ask_after_announcer(&peer.addr, &belief, now);
-                    running.peers.entry(peer.addr).or_insert(belief).merge(belief);
-                    told.push(peer.addr);
+                    self.ask_after_announcer(&addr, &belief, now);
+                    running.peers.entry(addr).or_insert(belief).merge(belief);
+                    told.push(addr);
                     if running.settled && running.peers.len() <= MAX_PEERS {
-                        self.lookups.add(name, peer.addr, belief);
+                        self.lookups.add(name, addr, belief);
                         self.watches.touch(name);
                     }
                 }
