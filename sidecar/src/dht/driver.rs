@@ -13,6 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
+use super::sources::{Sources, is_link_local};
 use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
 /// Datagrams that are read at a time before others have their turn.
@@ -40,6 +41,7 @@ pub(super) struct State {
     pub(super) followed: HashMap<Name, Followed>,
     /// Datagrams to be sent.
     outbox: Vec<Outgoing>,
+    sources: Sources,
     /// Until when the driver sleeps.
     sleeps_until: Option<Instant>,
 }
@@ -52,6 +54,7 @@ impl Shared {
             waiting: HashMap::new(),
             followed: HashMap::new(),
             outbox: Vec::new(),
+            sources: Sources::new(),
             sleeps_until: None,
         };
         Self { state: Mutex::new(state), sockets, ready, wanted: Notify::new() }
@@ -113,7 +116,10 @@ impl Shared {
                     }
                 }
                 Effect::Neighbour(addr) => {
-                    if let Some(ip) = self.sockets.source_towards(addr) {
+                    let source = self.sockets.source_towards(addr);
+                    // Where it knows us by another address, that is the one which it tells of.
+                    let known = state.sources.towards(&addr).filter(|ip| !is_link_local(ip));
+                    if let Some(ip) = known.or(source) {
                         state.engine.set_external(ip, crate::clock::now());
                     }
                 }
@@ -126,13 +132,13 @@ impl Shared {
 
     /// Sends what is to be sent.
     fn flush(&self, state: &mut State) {
-        self.sockets.send(&mut state.outbox);
+        self.sockets.send(&mut state.outbox, &mut state.sources);
     }
 
     /// The driver's own turn.
-    fn drive<T>(&self, act: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+    fn drive<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let result = act(&mut state.engine, crate::clock::now());
+        let result = act(&mut state, crate::clock::now());
         self.settle(&mut state);
         result
     }
@@ -169,20 +175,27 @@ impl Driver {
             tokio::select! {
                 readable = readable(first) => self.receive(readable?, &mut receiver)?,
                 readable = readable(second) => self.receive(readable?, &mut receiver)?,
-                () = sleep_until(until) => shared.drive(|engine, now| engine.tick(now)),
+                () = sleep_until(until) => shared.drive(|state, now| state.engine.tick(now)),
                 () = shared.wanted.notified() => {}
                 _ = read_addresses.tick() => {
                     let addresses = shared.sockets.host_addresses();
-                    shared.drive(|engine, now| engine.set_host_addresses(addresses, now));
+                    shared.drive(|state, now| {
+                        state.sources.set_host_addresses(&addresses);
+                        state.engine.set_host_addresses(addresses, now);
+                    });
                 }
             }
         }
     }
 
     fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<()> {
-        self.shared.drive(|engine, now| {
+        self.shared.drive(|state, now| {
+            let State { engine, sources, .. } = state;
             let mut left = BATCH;
-            receiver.receive(socket, |from, datagram| {
+            receiver.receive(socket, |from, at, datagram| {
+                if let Some(at) = at {
+                    sources.reached(from, at);
+                }
                 engine.handle(from, datagram, now);
                 left = left.saturating_sub(1);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -4,6 +4,7 @@ mod bursts;
 mod driver;
 mod interfaces;
 mod sockets;
+mod sources;
 mod watch;
 
 use std::net::{IpAddr, SocketAddr};
