@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
-use super::sources::{Sources, is_link_local};
+use super::sources::{Route, Sources, is_link_local};
 use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
 /// Datagrams that are read at a time before others have their turn.
@@ -42,6 +42,8 @@ pub(super) struct State {
     /// Datagrams to be sent.
     outbox: Vec<Outgoing>,
     sources: Sources,
+    /// Shows which of our addresses others see.
+    route: Option<Route>,
     /// Until when the driver sleeps.
     sleeps_until: Option<Instant>,
 }
@@ -55,6 +57,7 @@ impl Shared {
             followed: HashMap::new(),
             outbox: Vec::new(),
             sources: Sources::new(),
+            route: None,
             sleeps_until: None,
         };
         Self { state: Mutex::new(state), sockets, ready, wanted: Notify::new() }
@@ -117,10 +120,11 @@ impl Shared {
                 }
                 Effect::Neighbour(addr) => {
                     let source = self.sockets.source_towards(addr);
+                    state.route = source.map(|source| Route::new(addr, source));
                     // Where it knows us by another address, that is the one which it tells of.
                     let known = state.sources.towards(&addr).filter(|ip| !is_link_local(ip));
                     if let Some(ip) = known.or(source) {
-                        state.engine.set_external(ip, crate::clock::now());
+                        state.change_address(|engine, now| engine.set_external(ip, now));
                     }
                 }
             }
@@ -141,6 +145,26 @@ impl Shared {
         let result = act(&mut state, crate::clock::now());
         self.settle(&mut state);
         result
+    }
+}
+
+impl State {
+    /// The engine may give up an address of this host: nothing is sent from there then.
+    fn change_address(&mut self, change: impl FnOnce(&mut Engine, Instant) -> Option<IpAddr>) {
+        if let Some(given_up) = change(&mut self.engine, crate::clock::now()) {
+            self.sources.give_up(given_up);
+            tracing::info!(%given_up, "this host's address changed: announcing from its new one");
+        }
+    }
+
+    /// Where the way to the others leaves from another address for good, that is the one which they
+    /// see.
+    fn follow_route(&mut self, sockets: &Sockets) {
+        let Some(route) = &mut self.route else { return };
+        let source = sockets.source_towards(route.towards);
+        if let Some(ip) = source.and_then(|source| route.seen(source)) {
+            self.change_address(|engine, now| engine.move_to(ip, now));
+        }
     }
 }
 
@@ -182,6 +206,7 @@ impl Driver {
                     shared.drive(|state, now| {
                         state.sources.set_host_addresses(&addresses);
                         state.engine.set_host_addresses(addresses, now);
+                        state.follow_route(&shared.sockets);
                     });
                 }
             }

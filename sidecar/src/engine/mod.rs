@@ -41,6 +41,7 @@ mod holders;
 mod item;
 mod items;
 mod lookups;
+mod moves;
 mod node;
 mod notices;
 mod operations;
@@ -128,8 +129,9 @@ pub enum Effect {
         /// All of its peers, sorted.
         peers: Vec<SocketAddr>,
     },
-    /// The first neighbour is known, or the first beyond this host: the route to it tells which address of this host others see,
-    /// to be given by [`Engine::set_external`].
+    /// The first neighbour is known, or the first beyond this host, or the address that others saw
+    /// is gone: the route to this node tells which address of this host others see, to be given by
+    /// [`Engine::set_external`].
     Neighbour(SocketAddr),
 }
 

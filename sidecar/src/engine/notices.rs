@@ -142,10 +142,7 @@ impl Notices {
 impl Engine {
     /// We found a node dead: tells all others, and asks those whom the same may have hit.
     pub(super) fn tell_of_death(&mut self, addr: SocketAddr, now: Instant) {
-        let topic = Topic::Dead(addr);
-        if let Some((buckets, _)) = self.notices.handle(&topic, 0, true, now) {
-            self.spread(&topic, buckets, now);
-        }
+        self.tell_everybody_of_death(addr, now);
         let nodes = self.v4.nodes().chain(self.v6.nodes());
         let silent = nodes.filter(|n| n.ours && now.duration_since(n.heard) >= HEARD_LATELY);
         let mut silent: Vec<_> = silent.map(|node| node.contact.addr).collect();
@@ -153,6 +150,14 @@ impl Engine {
         silent.sort_by_key(|other| !same_subnet(other.ip(), addr.ip()));
         for other in silent.into_iter().take(SWEEP) {
             self.probe(other, SWEPT, Tell::Always, now);
+        }
+    }
+
+    /// Nobody answers at this address any more: tells all others.
+    pub(super) fn tell_everybody_of_death(&mut self, addr: SocketAddr, now: Instant) {
+        let topic = Topic::Dead(addr);
+        if let Some((buckets, _)) = self.notices.handle(&topic, 0, true, now) {
+            self.spread(&topic, buckets, now);
         }
     }
 

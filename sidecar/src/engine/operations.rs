@@ -1,6 +1,6 @@
 //! What services ask of the node.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use mainline::Id;
@@ -172,30 +172,7 @@ impl Engine {
         }
     }
 
-    /// The address of this host that other nodes see. Of no account where the settings name one.
-    pub fn set_external(&mut self, ip: IpAddr, now: Instant) {
-        if self.settings.advertise.is_some() || self.external == Some(ip) {
-            return;
-        }
-        let before = self.advertised();
-        self.external = Some(ip);
-        let services: Vec<(Service, Instant)> =
-            self.announces.iter().map(|(s, expires, _)| (s.clone(), expires)).collect();
-        for ((name, port), expires) in services.into_iter().filter(|(_, at)| *at > now) {
-            self.peers.remove(&name, &SocketAddr::new(before, port));
-            let belief = self.own_belief(expires);
-            self.peers.insert(&name, SocketAddr::new(ip, port), belief, &mut self.rng);
-            self.watches.touch(&name);
-        }
-    }
-
-    /// The addresses of this host at which this node is reached; to be called again when they change.
-    pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>, _now: Instant) {
-        addresses.sort_unstable();
-        self.host_addresses = addresses;
-    }
-
-    fn own_belief(&self, until: Instant) -> Belief {
+    pub(super) fn own_belief(&self, until: Instant) -> Belief {
         Belief { until, node_port: Some(self.settings.port) }
     }
 

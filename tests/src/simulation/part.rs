@@ -115,8 +115,10 @@ impl Part {
                     self.nodes[place].told.push((name, peers));
                 }
                 Effect::Neighbour(_) => {
-                    let ip = self.nodes[place].ips[0];
-                    self.nodes[place].engine.set_external(ip, now);
+                    let node = &mut self.nodes[place];
+                    if let Some(ip) = node.ips.first() {
+                        node.engine.set_external(*ip, now);
+                    }
                 }
             }
         }

@@ -5,6 +5,7 @@
 mod deaths;
 mod few;
 mod fleet;
+mod moves;
 mod network;
 mod notices;
 mod parallel;
