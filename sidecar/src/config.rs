@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::engine::impossible;
 use crate::services::{Declared, ReadyWhen};
 
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
@@ -115,7 +116,34 @@ impl FromStr for HostPort {
         if host.is_empty() || !host.chars().all(plausible) {
             return Err(invalid("the host is a DNS name or an IP address"));
         }
+        if let Some(reason) = cannot_be_asked(host) {
+            return Err(invalid(reason));
+        }
         Ok(Self { host: host.to_owned(), port })
+    }
+}
+
+/// Why nobody can be asked at this host; none where it is a name.
+fn cannot_be_asked(host: &str) -> Option<&'static str> {
+    let (ip, zone) = match host.split_once('%') {
+        Some((ip, zone)) => (ip, Some(zone)),
+        None => (host, None),
+    };
+    let link_local = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+    match (ip.parse::<IpAddr>(), zone) {
+        (Err(_), None) => None,
+        (Err(_), Some(_)) => Some("a zone, as %eth0, belongs to an IPv6 address"),
+        (Ok(ip), _) if impossible(ip).is_some() => {
+            Some("no host has this address; this host is 127.0.0.1 or [::1]")
+        }
+        (Ok(ip), None | Some("")) if link_local(ip) => Some(
+            "a link-local address needs the interface that leads there, as in \
+             [fe80::1%eth0]:20001",
+        ),
+        (Ok(ip), Some(_)) if !link_local(ip) => {
+            Some("only a link-local address, of fe80::/10, has a zone")
+        }
+        (Ok(_), _) => None,
     }
 }
 
@@ -135,7 +163,13 @@ mod tests {
 
     #[test]
     fn hosts_with_ports_are_read_and_written_alike() {
-        for text in ["127.0.0.1:20001", "grape-0.grapes:20001", "[::1]:1", "old_grape.prod:65535"] {
+        for text in [
+            "127.0.0.1:20001",
+            "grape-0.grapes:20001",
+            "[::1]:1",
+            "old_grape.prod:65535",
+            "[fe80::1%eth0]:1",
+        ] {
             assert_eq!(text.parse::<HostPort>().unwrap().to_string(), text);
         }
     }
@@ -149,6 +183,15 @@ mod tests {
             ("::1:20001", "brackets"),
             (":20001", "DNS name"),
             ("a b:20001", "DNS name"),
+            ("[fe80::1]:20001", "as in [fe80::1%eth0]:20001"),
+            ("[fe80::1%]:20001", "as in [fe80::1%eth0]:20001"),
+            ("[fd00::1%eth0]:20001", "only a link-local address"),
+            ("10.0.0.1%eth0:20001", "only a link-local address"),
+            ("grape%eth0:20001", "belongs to an IPv6 address"),
+            ("0.0.0.0:20001", "no host has this address"),
+            ("[::]:20001", "no host has this address"),
+            ("[ff02::1%eth0]:20001", "no host has this address"),
+            ("255.255.255.255:20001", "no host has this address"),
         ] {
             let error = text.parse::<HostPort>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");

@@ -19,7 +19,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use crate::config::HostPort;
-use crate::dht::Dht;
+use crate::dht::{Dht, has_interface};
+use crate::engine;
 
 /// The first operations wait so long for names to resolve. Grenache's clients give up after 2.5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -129,8 +130,8 @@ impl Names {
             name.is_fresh = false;
             if name.asked.is_none() {
                 name.asked = Some(Instant::now());
-                let HostPort { host, port } = name.name.clone();
-                let lookup = async move { (index, resolve(&host, port).await) };
+                let name = name.name.clone();
+                let lookup = async move { (index, resolve(&name).await) };
                 self.lookups.push(Box::pin(lookup));
             }
         }
@@ -187,10 +188,24 @@ impl Name {
     }
 }
 
-async fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    let addresses: Vec<_> = lookup_host((host, port)).await?.collect();
+async fn resolve(name: &HostPort) -> io::Result<Vec<SocketAddr>> {
+    let unfit = |reason: &str| io::Error::new(io::ErrorKind::NotFound, reason);
+    let found = lookup_host((name.host.as_str(), name.port)).await;
+    let found = found.map_err(|error| missing_interface(name).unwrap_or(error))?;
+    let addresses: Vec<_> = found.filter_map(|addr| engine::seed(addr).ok()).collect();
     if addresses.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::NotFound, "it has no address"));
+        return Err(unfit("it has no address that a host can have"));
     }
-    Ok(addresses)
+    let reachable: Vec<_> = addresses.into_iter().filter(has_interface).collect();
+    if reachable.is_empty() {
+        return Err(missing_interface(name).unwrap_or_else(|| unfit("this host has no such link")));
+    }
+    Ok(reachable)
+}
+
+/// What is wrong with an address of a link that does not resolve: names do not have zones.
+fn missing_interface(name: &HostPort) -> Option<io::Error> {
+    let (_, zone) = name.host.split_once('%')?;
+    let reason = format!("this host has no interface {zone:?} now");
+    Some(io::Error::new(io::ErrorKind::NotFound, reason))
 }

@@ -13,7 +13,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::engine::{QUERY_METHODS, Stats};
+use crate::engine::{ADDRESS_REFUSALS, QUERY_METHODS, Stats};
 use crate::http::Verb;
 use crate::services::{Counts, Reason};
 
@@ -258,12 +258,19 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         let counts = QUERY_METHODS.iter().zip(counts);
         counts.map(|(&method, &n)| (Some(("method", method)), float(n))).collect()
     };
+    let refusals = ADDRESS_REFUSALS.iter().zip(&stats.addresses_refused);
+    let refusals = refusals.map(|(&reason, &n)| (Some(("reason", reason)), float(n))).collect();
     let counters = [
         ("packets_received", "Datagrams received.", one(stats.packets_received)),
         ("packets_sent", "Datagrams sent.", one(stats.packets_sent)),
         ("received_bytes", "Bytes received in datagrams.", one(stats.bytes_received)),
         ("sent_bytes", "Bytes sent in datagrams.", one(stats.bytes_sent)),
         ("malformed_packets", "Datagrams that were no KRPC message.", one(stats.malformed)),
+        (
+            "addresses_refused",
+            "Addresses that nobody can be at, announced or told by others, by the reason.",
+            refusals,
+        ),
         ("queries_received", "Queries received.", methods(&stats.queries_received)),
         ("queries_sent", "Queries sent.", methods(&stats.queries_sent)),
         ("query_timeouts", "Queries sent that were never answered.", one(stats.timeouts)),
@@ -383,6 +390,7 @@ mod tests {
         let open = metrics.watch();
         let mut stats = Stats { packets_sent: 7, nodes: 3, ..Stats::default() };
         stats.queries_sent[2] = 5;
+        stats.addresses_refused[0] = 8;
         let mut counts = Counts::default();
         counts.withdrawals[Reason::PortRefuses.index()] = 4;
         counts.held_back[Reason::NotReady(1).index()] = 6;
@@ -394,6 +402,7 @@ mod tests {
             r#"grape_api_refusals_total{verb="lookup"} 1"#,
             r#"grape_api_request_duration_seconds_bucket{verb="lookup",le="0.0001"} 1"#,
             r#"grape_dht_queries_sent_total{method="get_peers"} 5"#,
+            r#"grape_dht_addresses_refused_total{reason="port_0"} 8"#,
             "grape_dht_packets_sent_total 7",
             "grape_dht_nodes 3",
             "grape_ready 1",

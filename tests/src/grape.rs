@@ -36,6 +36,8 @@ impl fmt::Display for Kind {
 pub struct Options {
     /// DHT ports of the Grapes, on 127.0.0.1, that it joins through.
     pub bootstrap: Vec<u16>,
+    /// Others that it joins through, as HOST:PORT; of ours alone.
+    pub bootstrap_at: Vec<String>,
     /// How long a peer is believed; two minutes when not given.
     pub peer_max_age: Option<Duration>,
     /// Started without `--bind`: the API is on all addresses, not on 127.0.0.1 alone.

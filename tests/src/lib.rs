@@ -7,6 +7,7 @@
 //! | [`our_operator`] | how `grape-operator run` is started, and what it tells |
 //! | [`binaries`] | where the project's binaries are |
 //! | [`link`] | a connection that can be cut |
+//! | [`hosts`] | hosts that a test makes, with interfaces and addresses of their own |
 //! | [`network`] | several Grapes that have joined each other |
 //! | [`programs`] | Grenache clients in Node.js, and what they tell |
 //! | [`scenarios`] | what several of them do together |
@@ -28,6 +29,7 @@ pub mod binaries;
 pub mod figure;
 pub mod grape;
 pub mod histogram;
+pub mod hosts;
 pub mod http;
 pub mod items;
 pub mod kernel;

@@ -19,8 +19,9 @@ use crate::wait;
 /// When the binary is missing, or cannot be started.
 pub fn spawn(seat: &Seat, options: &Options) -> Result<Process> {
     let mut command = Command::new(binary()?);
-    let bootstrap: Vec<String> =
+    let mut bootstrap: Vec<String> =
         options.bootstrap.iter().map(|port| format!("127.0.0.1:{port}")).collect();
+    bootstrap.extend(options.bootstrap_at.iter().cloned());
     if !options.unbound {
         command.args(["-b", "127.0.0.1"]);
     }

@@ -9,6 +9,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::config::{Config, HostPort, InvalidHostPort};
+use crate::engine::impossible;
 use crate::log;
 use crate::services::{DeclaredList, ReadyWhenList};
 
@@ -142,7 +143,7 @@ pub(crate) struct NodeArgs {
     cache_max_age: Option<f64>,
 
     /// Serve /healthz, /readyz, /status and /metrics alone at this address too
-    #[arg(long, value_name = "IP:PORT", env = "GRAPE_ADMIN_BIND")]
+    #[arg(long, value_name = "IP:PORT", env = "GRAPE_ADMIN_BIND", value_parser = ip_and_port)]
     admin_bind: Option<SocketAddr>,
 
     /// Address of the DHT's UDP socket; all addresses unless given
@@ -150,7 +151,7 @@ pub(crate) struct NodeArgs {
     dht_bind: Option<IpAddr>,
 
     /// Address under which services announced here are reached; found out unless given
-    #[arg(long, value_name = "IP", env = "GRAPE_ADVERTISE_IP", value_parser = ip)]
+    #[arg(long, value_name = "IP", env = "GRAPE_ADVERTISE_IP", value_parser = advertised)]
     advertise_ip: Option<IpAddr>,
 
     /// Announce this service while its port answers; the last colon parts name and port. Again for
@@ -347,15 +348,50 @@ impl FromStr for Bootstrap {
     }
 }
 
+/// An address of this host, or all of them.
 fn ip(text: &str) -> Result<IpAddr, String> {
-    match text {
-        "localhost" => Ok(Ipv4Addr::LOCALHOST.into()),
-        _ => text
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .parse()
-            .map_err(|_| "an IP address is wanted, as 127.0.0.1, 0.0.0.0 or ::1".to_owned()),
+    if text == "localhost" {
+        return Ok(Ipv4Addr::LOCALHOST.into());
     }
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let (bare, zone) = bare.split_once('%').map_or((bare, None), |(ip, zone)| (ip, Some(zone)));
+    let ip: IpAddr = bare
+        .parse()
+        .map_err(|_| "an IP address is wanted, as 127.0.0.1, 0.0.0.0 or ::1".to_owned())?;
+    match ip.to_canonical() {
+        IpAddr::V6(v6) if zone.is_some() || v6.is_unicast_link_local() => {
+            Err("a link-local address means a host on its own link only: :: is all addresses of \
+                 this host, link-local ones included"
+                .to_owned())
+        }
+        ip => match impossible(ip).filter(|_| !ip.is_unspecified()) {
+            Some(_) => Err("no host has this address".to_owned()),
+            None => Ok(ip),
+        },
+    }
+}
+
+fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
+    let wanted =
+        || "an IP address and a port are wanted, as 127.0.0.1:9091 or [::]:9091".to_owned();
+    let (ip_text, port) = text.rsplit_once(':').ok_or_else(wanted)?;
+    let port = port.parse().map_err(|_| wanted())?;
+    // Without brackets its last group would be taken for the port.
+    if ip_text.contains(':') != ip_text.starts_with('[') {
+        return Err(wanted());
+    }
+    ip(ip_text).map(|ip| SocketAddr::new(ip, port))
+}
+
+/// An address at which others reach this host.
+fn advertised(text: &str) -> Result<IpAddr, String> {
+    let ip = ip(text)?;
+    if impossible(ip).is_some() {
+        return Err("no host has this address: give the one at which others reach this host, or \
+                    leave it out to have it found out"
+            .to_owned());
+    }
+    Ok(ip)
 }
 
 fn port(text: &str) -> Result<u16, String> {
@@ -445,6 +481,17 @@ mod tests {
     #[case(&["--aph", ""], "a value is required")]
     #[case(&["--bn", "grape"], "a port is missing")]
     #[case(&["--bind", "grape.local"], "an IP address is wanted")]
+    #[case(&["--bind", "fe80::1%eth0"], "link-local")]
+    #[case(&["--dht-bind", "fe80::1"], "link-local")]
+    #[case(&["--dht-bind", "224.0.0.1"], "no host has this address")]
+    #[case(&["--admin-bind", "[fe80::1%2]:9091"], "link-local")]
+    #[case(&["--admin-bind", "::1:9091"], "as 127.0.0.1:9091")]
+    #[case(&["--advertise-ip", "0.0.0.0"], "the one at which others reach this host")]
+    #[case(&["--advertise-ip", "::"], "the one at which others reach this host")]
+    #[case(&["--advertise-ip", "255.255.255.255"], "no host has this address")]
+    #[case(&["--advertise-ip", "ff02::1"], "no host has this address")]
+    #[case(&["--advertise-ip", "fe80::1"], "link-local")]
+    #[case(&["--bn", "[fe80::1]:20001"], "as in [fe80::1%eth0]:20001")]
     #[case(&["--dc", "0"], "1..=1024")]
     #[case(&["--announce", "rpc_test"], "for '--announce <NAME:PORT>': \"rpc_test\" is not NAME:PORT")]
     #[case(&["--announce", "rpc_test:0"], "the port, after the last colon, is a number")]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,6 +14,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
+use super::sources::{Route, Sources, is_link_local};
 use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
 /// Datagrams that are read at a time before others have their turn.
@@ -43,6 +44,9 @@ pub(super) struct State {
     pub(super) followed: HashMap<Name, Followed>,
     /// Datagrams to be sent.
     outbox: Vec<Outgoing>,
+    sources: Sources,
+    /// Show which of our addresses others see: over IPv4, and over IPv6.
+    routes: [Option<Route>; 2],
     /// Until when the driver sleeps.
     sleeps_until: Option<Instant>,
 }
@@ -55,6 +59,8 @@ impl Shared {
             waiting: HashMap::new(),
             followed: HashMap::new(),
             outbox: Vec::new(),
+            sources: Sources::new(),
+            routes: [None, None],
             sleeps_until: None,
         };
         let both_families = AtomicBool::new(false);
@@ -117,8 +123,13 @@ impl Shared {
                     }
                 }
                 Effect::Neighbour(addr) => {
-                    if let Some(ip) = self.sockets.source_towards(addr) {
-                        state.engine.set_external(ip, crate::clock::now());
+                    let source = self.sockets.source_towards(addr);
+                    let route = source.map(|source| Route::new(addr, source));
+                    state.routes[usize::from(addr.is_ipv6())] = route;
+                    // Where it knows us by another address, that is the one which it tells of.
+                    let known = state.sources.towards(&addr).filter(|ip| !is_link_local(ip));
+                    if let Some(ip) = known.or(source) {
+                        state.change_address(|engine, now| engine.set_external(ip, now));
                     }
                 }
             }
@@ -131,15 +142,37 @@ impl Shared {
 
     /// Sends what is to be sent.
     fn flush(&self, state: &mut State) {
-        self.sockets.send(&mut state.outbox);
+        self.sockets.send(&mut state.outbox, &mut state.sources);
     }
 
     /// The driver's own turn.
-    fn drive<T>(&self, act: impl FnOnce(&mut Engine, Instant) -> T) -> T {
+    fn drive<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
-        let result = act(&mut state.engine, crate::clock::now());
+        let result = act(&mut state, crate::clock::now());
         self.settle(&mut state);
         result
+    }
+}
+
+impl State {
+    /// The engine may give up an address of this host: nothing is sent from there then.
+    fn change_address(&mut self, change: impl FnOnce(&mut Engine, Instant) -> Option<IpAddr>) {
+        if let Some(given_up) = change(&mut self.engine, crate::clock::now()) {
+            self.sources.give_up(given_up);
+            tracing::info!(%given_up, "this host's address changed: announcing from its new one");
+        }
+    }
+
+    /// Where the way to the others leaves from another address for good, that is the one which they
+    /// see.
+    fn follow_route(&mut self, sockets: &Sockets) {
+        for family in 0..self.routes.len() {
+            let Some(route) = &mut self.routes[family] else { continue };
+            let source = sockets.source_towards(route.towards);
+            if let Some(ip) = source.and_then(|source| route.seen(source)) {
+                self.change_address(|engine, now| engine.move_to(ip, now));
+            }
+        }
     }
 }
 
@@ -174,20 +207,28 @@ impl Driver {
             tokio::select! {
                 readable = readable(first) => self.receive(readable?, &mut receiver)?,
                 readable = readable(second) => self.receive(readable?, &mut receiver)?,
-                () = sleep_until(until) => shared.drive(|engine, now| engine.tick(now)),
+                () = sleep_until(until) => shared.drive(|state, now| state.engine.tick(now)),
                 () = shared.wanted.notified() => {}
                 _ = read_addresses.tick() => {
                     let addresses = shared.sockets.host_addresses();
-                    shared.drive(|engine, now| engine.set_host_addresses(addresses, now));
+                    shared.drive(|state, _| {
+                        state.sources.set_host_addresses(&addresses);
+                        state.engine.set_host_addresses(addresses);
+                        state.follow_route(&shared.sockets);
+                    });
                 }
             }
         }
     }
 
     fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<()> {
-        self.shared.drive(|engine, now| {
+        self.shared.drive(|state, now| {
+            let State { engine, sources, .. } = state;
             let mut left = BATCH;
-            receiver.receive(socket, |from, datagram| {
+            receiver.receive(socket, |from, at, datagram| {
+                if let Some(at) = at {
+                    sources.reached(from, at);
+                }
                 engine.handle(from, datagram, now);
                 left = left.saturating_sub(1);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }

@@ -4,6 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 
 use nix::ifaddrs::getifaddrs;
+use nix::net::if_::if_indextoname;
 use nix::sys::socket::SockaddrStorage;
 
 /// All of them, sorted, each once.
@@ -17,6 +18,14 @@ pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
     addresses.sort_unstable();
     addresses.dedup();
     Ok(addresses)
+}
+
+/// Whether this host has the interface that an address names; so it is where it names none.
+pub fn has_interface(address: &SocketAddr) -> bool {
+    match address {
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => if_indextoname(v6.scope_id()).is_ok(),
+        _ => true,
+    }
 }
 
 fn ip(address: &SockaddrStorage) -> Option<IpAddr> {
@@ -35,5 +44,14 @@ mod tests {
         let addresses = addresses().unwrap();
         assert!(addresses.contains(&Ipv4Addr::LOCALHOST.into()), "{addresses:?}");
         assert!(addresses.is_sorted());
+    }
+
+    #[test]
+    fn loopback_is_the_first_interface() {
+        for (address, there) in
+            [("10.0.0.1:1", true), ("[fe80::1%1]:1", true), ("[fe80::1%999999]:1", false)]
+        {
+            assert_eq!(has_interface(&address.parse().unwrap()), there, "{address}");
+        }
     }
 }

@@ -5,6 +5,7 @@ mod bursts;
 mod driver;
 mod interfaces;
 mod sockets;
+mod sources;
 mod watch;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use mainline::Id;
 use rand::RngExt;
 
 pub use driver::Driver;
+pub use interfaces::has_interface;
 pub use sockets::BindError;
 pub use watch::Watch;
 
@@ -59,7 +61,7 @@ impl Dht {
         if let Some(ip) = config.dht_bind.filter(specific).or(config.bind.filter(specific)) {
             engine.set_external(ip, now);
         }
-        engine.set_host_addresses(sockets.host_addresses(), now);
+        engine.set_host_addresses(sockets.host_addresses());
         let shared = Arc::new(Shared::new(engine, sockets));
         Ok((Self { shared: shared.clone() }, Driver::new(shared)))
     }

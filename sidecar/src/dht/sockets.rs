@@ -8,6 +8,7 @@ use tokio::net::UdpSocket;
 
 use super::bursts::{self, Outgoing, Sender};
 use super::interfaces;
+use super::sources::{Sources, is_link_local};
 
 /// Bytes that the kernel may keep for us while we are busy; more than its default, so that a burst
 /// of answers to a wide walk is not lost.
@@ -84,19 +85,23 @@ impl Sockets {
     }
 
     /// Sends all of them, those to one address in their order, and leaves none.
-    pub(super) fn send(&self, datagrams: &mut Vec<Outgoing>) {
+    pub(super) fn send(&self, datagrams: &mut Vec<Outgoing>, sources: &mut Sources) {
         datagrams.sort_by_key(|(to, _)| *to);
         for alike in datagrams.chunk_by(|(one, _), (next, _)| one == next) {
             let Some((to, _)) = alike.first() else { continue };
             let socket = self.sockets.iter().find(|(_, on)| on.is_ipv4() == to.is_ipv4());
             if let Some((socket, _)) = socket {
-                self.sender.send(socket, *to, alike);
+                let source = sources.towards(to);
+                if self.sender.send(socket, *to, source, alike) != source {
+                    sources.forget(to);
+                }
             }
         }
         datagrams.clear();
     }
 
-    /// The address of this host from which datagrams to `to` are sent.
+    /// The address of this host from which the kernel sends datagrams to `to`. None where that is
+    /// link-local: to others it means nothing.
     pub(super) fn source_towards(&self, to: SocketAddr) -> Option<IpAddr> {
         let (_, bound) = self.sockets.iter().find(|(_, on)| on.is_ipv4() == to.is_ipv4())?;
         if !bound.ip().is_unspecified() {
@@ -105,7 +110,7 @@ impl Sockets {
         // A connected UDP socket sends nothing; it only asks the kernel for its route.
         let probe = std::net::UdpSocket::bind(SocketAddr::new(bound.ip(), 0)).ok()?;
         probe.connect(to).ok()?;
-        Some(probe.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+        Some(probe.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified() && !is_link_local(ip))
     }
 }
 
@@ -119,6 +124,9 @@ fn open(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), BindError> {
         // The kernel gives less where its limit is lower.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
         bursts::take_bursts(&socket);
+        if addr.ip().is_unspecified() {
+            bursts::take_destinations(&socket, addr.is_ipv6());
+        }
         socket.bind(&addr.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let addr = socket.local_addr()?;

@@ -185,6 +185,12 @@ impl Announces {
         self.moved(now, |_, holders| holders.left(node))
     }
 
+    /// What the holders hold is announced from an address that we do not have any more. Returns
+    /// whether anything is.
+    pub(super) fn moved_house(&mut self, now: Instant) -> bool {
+        self.moved(now, |_, _| true)
+    }
+
     /// The closest nodes changed of those services for which this holds. Returns whether there are
     /// any.
     fn moved(&mut self, now: Instant, mut holds: impl FnMut(&Name, &mut Holders) -> bool) -> bool {

@@ -98,42 +98,26 @@ impl Claims {
 }
 
 impl Engine {
-    /// A node announces something until then, and says that it is reached at this IP. Returns the
-    /// IP to be shown.
-    pub(super) fn reached_at(
+    /// A node announces something until then, which is reached at this IP: its own, or one that it
+    /// claims.
+    ///
+    /// # Errors
+    /// When there are too many claims: the code and message of a KRPC error.
+    pub(super) fn claims(
         &mut self,
         from: SocketAddr,
-        ip: Option<IpAddr>,
+        ip: IpAddr,
         until: Instant,
         now: Instant,
-    ) -> Result<IpAddr, (i64, &'static str)> {
-        let claimed = ip.filter(|ip| *ip != from.ip());
-        if claimed.is_some_and(|ip| !may_claim(ip, from.ip())) {
-            return Err((code::PROTOCOL, "nobody here can be reached at `ip`"));
-        }
+    ) -> Result<(), (i64, &'static str)> {
+        let claimed = Some(ip).filter(|ip| *ip != from.ip());
         match self.claims.announced(from, claimed, until, now) {
             Ok(Some(_)) => drop(self.forget_announces(&from, false, now)),
             Ok(None) => {}
             Err(TooMany) => return Err((code::PROTOCOL, "too many different `ip`")),
         }
-        Ok(claimed.unwrap_or(from.ip()))
+        Ok(())
     }
-}
-
-/// Whether a service may be at an IP that a node at another claims for it: addresses that nobody
-/// can have are refused, as are those of the other family, whose nodes would not be told; and who
-/// is not on this host has nothing on its loopback.
-fn may_claim(ip: IpAddr, from: IpAddr) -> bool {
-    let exists = match ip {
-        IpAddr::V4(ip) => {
-            let [first, ..] = ip.octets();
-            first != 0 && first < 240 && !ip.is_multicast()
-        }
-        IpAddr::V6(ip) => {
-            !ip.is_unspecified() && !ip.is_multicast() && ip.to_ipv4_mapped().is_none()
-        }
-    };
-    exists && ip.is_ipv4() == from.is_ipv4() && (!ip.is_loopback() || from.is_loopback())
 }
 
 #[cfg(test)]
@@ -211,23 +195,5 @@ mod tests {
             changes += usize::from(matches!(claimed, Ok(Some(_))));
         }
         assert!((1..300).contains(&changes), "{changes}");
-    }
-
-    #[test]
-    fn nobody_claims_an_address_that_cannot_be() {
-        let (out, inside) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([127, 0, 0, 1]));
-        for refused in
-            ["0.0.0.0", "0.1.2.3", "224.0.0.1", "240.0.0.1", "255.255.255.255", "fd00::1"]
-        {
-            assert!(!may_claim(refused.parse().unwrap(), inside), "{refused}");
-        }
-        let v6: IpAddr = "fd00::1".parse().unwrap();
-        for refused in ["::", "::1", "ff02::1", "::ffff:10.0.0.1", "10.0.0.1"] {
-            assert!(!may_claim(refused.parse().unwrap(), v6), "{refused}");
-        }
-        let loopback: IpAddr = "127.0.0.9".parse().unwrap();
-        assert!(!may_claim(loopback, out) && may_claim(loopback, inside));
-        assert!(may_claim(ip(1), out) && may_claim(ip(1), inside));
-        assert!(may_claim("2001:db8::1".parse().unwrap(), v6));
     }
 }

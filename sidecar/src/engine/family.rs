@@ -23,20 +23,13 @@ impl External {
     }
 
     /// Returns whether it is news.
-    fn set(&mut self, ip: IpAddr) -> bool {
+    pub(super) fn set(&mut self, ip: IpAddr) -> bool {
         let known = if ip.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
         known.replace(ip) != Some(ip)
     }
 }
 
 impl Engine {
-    /// The address of this host that other nodes see, of its address family.
-    pub fn set_external(&mut self, ip: IpAddr, now: Instant) {
-        if self.external.set(ip) {
-            self.show_own(now);
-        }
-    }
-
     /// The ports of this host at which services are reached over IPv6 alone: they are tried, and
     /// refuse on IPv4. Of all others nothing is known, and IPv4 is taken.
     pub fn set_ipv6_ports(&mut self, ports: BTreeSet<u16>, now: Instant) {

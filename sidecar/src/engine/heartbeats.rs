@@ -17,17 +17,28 @@ const CHOOSE_AGAIN: Duration = Duration::from_secs(10);
 /// A node that will not watch us is asked again after this.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(30);
 
+/// After our address changed, nodes refuse to watch us until they have found that nobody is at the
+/// old one: that says nothing of them.
+const FOUND_AGAIN: Duration = Duration::from_secs(5);
+
 /// Our watchers.
 #[derive(Debug, Default)]
 pub(super) struct Heartbeats {
     watchers: Vec<Contact>,
     chosen: Option<Instant>,
     refusals: Vec<(SocketAddr, Instant)>,
+    moved: Option<Instant>,
 }
 
 impl Heartbeats {
     fn is_watcher(&self, addr: &SocketAddr) -> bool {
         self.watchers.iter().any(|watcher| watcher.addr == *addr)
+    }
+
+    /// Our address changed.
+    pub(super) fn moved(&mut self, now: Instant) {
+        self.refusals.clear();
+        self.moved = Some(now);
     }
 
     fn refused(&self, addr: &SocketAddr) -> bool {
@@ -60,7 +71,9 @@ impl Engine {
 
     /// A heartbeat was answered: by a node that watches us, or will not.
     pub(super) fn beat_answered(&mut self, addr: SocketAddr, watches: bool, now: Instant) {
-        if !watches && self.heartbeats.is_watcher(&addr) {
+        let moved = self.heartbeats.moved;
+        let found_again = moved.is_none_or(|at| now.duration_since(at) >= FOUND_AGAIN);
+        if !watches && found_again && self.heartbeats.is_watcher(&addr) {
             self.heartbeats.refusals.push((addr, now));
             self.replace_watcher(&addr, now);
         }

@@ -25,12 +25,15 @@
 //! | `notices.rs`, `allowance.rs` | news of deaths and withdrawals, to every node, and how many |
 //! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
 //! | `tombstones.rs`, `dated.rs` | the dead: what they announced goes; and what happens when they come back |
+//! | `moves.rs` | what is done when this host gets another address |
 //! | `report.rs`, `status.rs` | what the node tells of itself |
+//! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
 //! | `spare_room.rs` | how much memory is kept for what may come |
 //! | `watches.rs` | names that somebody follows |
 //! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
 //! | `peers.rs`, `announcers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
 
+mod addresses;
 mod allowance;
 mod announcers;
 mod announces;
@@ -44,6 +47,7 @@ mod holders;
 mod item;
 mod items;
 mod lookups;
+mod moves;
 mod newcomers;
 mod node;
 mod notices;
@@ -77,6 +81,7 @@ use std::time::Duration;
 
 use mainline::Id;
 
+pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use node::Engine;
 pub use peers::Name;
@@ -135,8 +140,9 @@ pub enum Effect {
         /// All of its peers, sorted.
         peers: Vec<SocketAddr>,
     },
-    /// The first neighbour of an address family is known, or the first beyond this host: the route
-    /// to it tells which address of this host others see, to be given by [`Engine::set_external`].
+    /// The first neighbour of an address family is known, or the first beyond this host, or the
+    /// address that others saw is gone: the route to this node tells which address of this host
+    /// others see, to be given by [`Engine::set_external`].
     Neighbour(SocketAddr),
 }
 

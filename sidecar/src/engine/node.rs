@@ -9,6 +9,7 @@ use mainline::Id;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
+use super::addresses::canonical;
 use super::announces::Announces;
 use super::claims::Claims;
 use super::dated::Dated;
@@ -157,7 +158,9 @@ impl Engine {
     pub fn handle(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.stats.packets_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
-        let from = SocketAddr::new(from.ip().to_canonical(), from.port());
+        let from = canonical(from);
+        // Nothing that it says could be answered.
+        let Ok(from) = self.told(from, &from) else { return };
         match krpc::decode(datagram) {
             Err(malformed) => {
                 self.stats.malformed += 1;

@@ -14,6 +14,7 @@ use lru::LruCache;
 use rand::seq::{IteratorRandom, SliceRandom};
 
 use super::Name;
+use super::addresses::means_the_same_to;
 use super::allowance::Allowance;
 use super::heartbeats::same_subnet;
 use super::node::Engine;
@@ -141,10 +142,7 @@ impl Notices {
 impl Engine {
     /// We found a node dead: tells all others, and asks those whom the same may have hit.
     pub(super) fn tell_of_death(&mut self, addr: SocketAddr, now: Instant) {
-        let topic = Topic::Dead(addr);
-        if let Some((buckets, _)) = self.notices.handle(&topic, 0, true, now) {
-            self.spread(&topic, buckets, now);
-        }
+        self.tell_everybody_of_death(addr, now);
         let nodes = self.v4.nodes().chain(self.v6.nodes());
         let silent = nodes.filter(|n| n.ours && now.duration_since(n.heard) >= HEARD_LATELY);
         let mut silent: Vec<_> = silent.map(|node| node.contact.addr).collect();
@@ -152,6 +150,14 @@ impl Engine {
         silent.sort_by_key(|other| !same_subnet(other.ip(), addr.ip()));
         for other in silent.into_iter().take(SWEEP) {
             self.probe(other, SWEPT, Tell::Always, now);
+        }
+    }
+
+    /// Nobody answers at this address any more: tells all others.
+    pub(super) fn tell_everybody_of_death(&mut self, addr: SocketAddr, now: Instant) {
+        let topic = Topic::Dead(addr);
+        if let Some((buckets, _)) = self.notices.handle(&topic, 0, true, now) {
+            self.spread(&topic, buckets, now);
         }
     }
 
@@ -207,8 +213,8 @@ impl Engine {
         }
     }
 
-    /// Nodes of our kind in a bucket of the topic's family, but for the silent and the dead one
-    /// itself.
+    /// Nodes of our kind in a bucket of the topic's family to which its address means the same, but
+    /// for the silent and the dead one itself.
     fn some_of_bucket(&mut self, bucket: u8, topic: &Topic, count: usize) -> Vec<Contact> {
         let dead = match topic {
             Topic::Dead(addr) => Some(*addr),
@@ -218,6 +224,7 @@ impl Engine {
         table
             .bucket(bucket.into())
             .filter(|node| node.ours && !self.suspects.contains(&node.contact.addr))
+            .filter(|node| means_the_same_to(&node.contact.addr, &topic.addr()))
             .map(|node| node.contact)
             .filter(|contact| Some(contact.addr) != dead)
             .sample(&mut self.rng, count)

@@ -1,10 +1,11 @@
 //! What services ask of the node.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use mainline::Id;
 
+use super::addresses::{canonical, seed};
 use super::announces::Service;
 use super::family::shown;
 use super::item::Item;
@@ -20,6 +21,7 @@ impl Engine {
     /// address but its own, this node is then the first. To be called again when names resolve
     /// anew, or the node has lost the others.
     pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
+        let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
         self.seeds.set(seeds, complete);
         self.walk(Subject::Node(self.settings.id), Then::Join, now);
     }
@@ -33,6 +35,7 @@ impl Engine {
 
     /// Whether a bootstrap address is a node that we know, or this node itself.
     pub fn knows(&self, addr: &SocketAddr) -> bool {
+        let addr = &canonical(*addr);
         let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
         self.is_itself(addr) || table.node_at(addr).is_some()
     }
@@ -194,12 +197,6 @@ impl Engine {
                 Answer::Later(operation)
             }
         }
-    }
-
-    /// The addresses of this host at which this node is reached; to be called again when they change.
-    pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>, _now: Instant) {
-        addresses.sort_unstable();
-        self.host_addresses = addresses;
     }
 
     fn service(&self, name: &[u8], port: u16) -> Service {

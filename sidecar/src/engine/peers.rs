@@ -1,6 +1,6 @@
 //! Announced peers, each with the nodes that announced it, and the time until which it is believed.
 
-use std::net::{IpAddr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use indexmap::IndexMap;
 use lru::LruCache;
 use rand::{Rng, RngExt};
 
+use super::addresses::means_the_same_to;
 use super::announcers::{Announcer, Belief, Left};
 
 /// A service's name, as it is on the wire.
@@ -53,30 +54,30 @@ impl Peers {
         v4.chain(self.v6.iter().map(|(addr, belief)| ((*addr).into(), belief)))
     }
 
-    /// A random choice of at most `count` peers of one address family. Loopback peers are given to those on loopback only, who alone can reach them.
+    /// A random choice of at most `count` peers of the asker's address family, of those that it can
+    /// reach: loopback peers are for askers on loopback, link-local ones for those of the same link.
     pub(super) fn sample(
         &self,
         count: usize,
-        asker: IpAddr,
+        asker: &SocketAddr,
         rng: &mut impl Rng,
     ) -> Vec<(SocketAddr, &Belief)> {
         fn choose<'a, A: Copy + Into<SocketAddr>>(
             peers: &'a IndexMap<A, Belief, RandomState>,
             count: usize,
-            loopback: bool,
+            asker: &SocketAddr,
             rng: &mut impl Rng,
         ) -> Vec<(SocketAddr, &'a Belief)> {
             rand::seq::index::sample(rng, peers.len(), count.min(peers.len()))
                 .into_iter()
                 .filter_map(|index| peers.get_index(index))
                 .map(|(addr, belief)| ((*addr).into(), belief))
-                .filter(|(addr, _)| loopback || !addr.ip().is_loopback())
+                .filter(|(addr, _)| means_the_same_to(asker, addr))
                 .collect()
         }
-        let loopback = asker.is_loopback();
         match asker {
-            IpAddr::V4(_) => choose(&self.v4, count, loopback, rng),
-            IpAddr::V6(_) => choose(&self.v6, count, loopback, rng),
+            SocketAddr::V4(_) => choose(&self.v4, count, asker, rng),
+            SocketAddr::V6(_) => choose(&self.v6, count, asker, rng),
         }
     }
 

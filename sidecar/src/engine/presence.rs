@@ -36,7 +36,7 @@ impl Engine {
             Heard::New => {
                 let local = |ip: IpAddr| ip.is_loopback();
                 let external = self.external.get(contact.addr.is_ipv6());
-                let further = external.is_some_and(local) && !local(contact.addr.ip());
+                let further = external.is_none_or(local) && !local(contact.addr.ip());
                 let first = self.table(&contact.addr).len() == 1;
                 if first || further {
                     self.effect(Effect::Neighbour(contact.addr));

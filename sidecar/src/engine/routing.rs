@@ -133,6 +133,13 @@ impl Table {
         }
     }
 
+    /// The write tokens that nodes gave are good no more.
+    pub(super) fn forget_tokens(&mut self) {
+        for node in self.buckets.iter_mut().flat_map(|bucket| &mut bucket.nodes) {
+            node.token = None;
+        }
+    }
+
     pub(super) fn get(&self, id: &Id) -> Option<&Node> {
         self.buckets.get(self.index(id))?.nodes.iter().find(|node| node.contact.id == *id)
     }

@@ -4,6 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::addresses::{AddressRefusal, means_the_same_to, with_port};
 use super::announcers::Announcer;
 use super::distance::point;
 use super::item::{Item, Signed};
@@ -65,11 +66,15 @@ impl Engine {
                 Ok(Response { watch, ..Response::new(self.settings.id) })
             }
             Method::Dead { addr, depth } => {
-                self.on_dead(*addr, *depth, now);
+                if let Ok(addr) = self.told(*addr, &from) {
+                    self.on_dead(addr, *depth, now);
+                }
                 Ok(Response::new(self.settings.id))
             }
             Method::Withdrawn { info_hash, addr, depth } => {
-                self.on_withdrawn(info_hash, *addr, *depth, now);
+                if let Ok(addr) = self.told(*addr, &from) {
+                    self.on_withdrawn(info_hash, addr, *depth, now);
+                }
                 Ok(Response::new(self.settings.id))
             }
             Method::Forgotten => {
@@ -92,17 +97,19 @@ impl Engine {
                 Ok(self.on_get_peers(from, info_hash, want, room, now))
             }
             Method::AnnouncePeer { info_hash, port, token, ttl, ip, alt } => {
-                let port = port.unwrap_or(from.port());
+                let unclaimed = with_port(from, port.unwrap_or(from.port()));
                 self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
+                    let refused = |why: AddressRefusal| (code::PROTOCOL, why.message());
+                    engine.told(unclaimed, &from).map_err(refused)?;
+                    let addr = claimed(unclaimed, *ip);
+                    engine.told(addr, &from).map_err(refused)?;
                     let age = engine.settings.peer_max_age;
                     let until = now + ttl.unwrap_or(age).min(age);
-                    let ip = engine.reached_at(from, *ip, until, now)?;
+                    engine.claims(from, addr.ip(), until, now)?;
                     let by = Announcer { addr: from, until, alt: *alt };
-                    let addr = SocketAddr::new(ip, port);
                     engine.peers.announced(info_hash, addr, by, &mut engine.rng);
-                    if ip != from.ip() {
+                    if addr != unclaimed {
                         // It may have announced the same before it claimed another IP.
-                        let unclaimed = SocketAddr::new(from.ip(), port);
                         engine.peers.withdrawn(info_hash, &unclaimed, &from);
                     }
                     engine.watches.touch(info_hash);
@@ -110,8 +117,7 @@ impl Engine {
                 })
             }
             Method::WithdrawPeer { info_hash, port, token, ip } => {
-                let same_family = |ip: &IpAddr| ip.is_ipv4() == from.is_ipv4();
-                let addr = SocketAddr::new(ip.filter(same_family).unwrap_or(from.ip()), *port);
+                let addr = claimed(with_port(from, *port), *ip);
                 self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
                     engine.peer_withdrawn(from, info_hash, addr, now);
                     Ok(())
@@ -188,7 +194,7 @@ impl Engine {
     ) -> Response<'static> {
         let each = if from.is_ipv6() { EACH_V6 } else { EACH_V4 };
         let held = self.peers.get(name, now);
-        let chosen = held.map(|held| held.sample(room / each, from.ip(), &mut self.rng));
+        let chosen = held.map(|held| held.sample(room / each, &from, &mut self.rng));
         let chosen: Vec<_> = chosen
             .into_iter()
             .flatten()
@@ -257,9 +263,7 @@ impl Engine {
         room: usize,
     ) -> Vec<Contact> {
         let leave_out = |addr: &SocketAddr| {
-            *addr == from
-                || self.suspects.is_repeated(addr)
-                || addr.ip().is_loopback() && !from.ip().is_loopback()
+            *addr == from || self.suspects.is_repeated(addr) || !means_the_same_to(&from, addr)
         };
         let point = point(target);
         let room = room.saturating_sub(NODES_FRAME);
@@ -298,6 +302,17 @@ fn fit(peers: &mut Vec<Peer>, each: usize, room: usize) -> usize {
     }
     peers.sort_by_key(|peer| !named(peer));
     bytes
+}
+
+/// Where a service is reached: at the IP that its announcer claims, which is of its own address
+/// family, or else where its announcer is.
+fn claimed(addr: SocketAddr, ip: Option<IpAddr>) -> SocketAddr {
+    match ip.map(|ip| ip.to_canonical()) {
+        Some(ip) if ip.is_ipv4() == addr.is_ipv4() && ip != addr.ip() => {
+            SocketAddr::new(ip, addr.port())
+        }
+        _ => addr,
+    }
 }
 
 /// Without a wish, nodes of the address family that the query came over (BEP 32).

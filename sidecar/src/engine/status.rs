@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::addresses::ADDRESS_REFUSALS;
 use crate::krpc::Method;
 
 /// A picture of a node. Lists are cut at [`MAX_LISTED`]; the counts beside them are whole.
@@ -79,6 +80,8 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Datagrams that were no KRPC message.
     pub malformed: u64,
+    /// Addresses that nobody can be at, announced or told by others, by [`ADDRESS_REFUSALS`].
+    pub addresses_refused: [u64; ADDRESS_REFUSALS.len()],
     /// Queries received, by [`QUERY_METHODS`].
     pub queries_received: [u64; QUERY_METHODS.len()],
     /// Queries sent, by [`QUERY_METHODS`].

@@ -297,8 +297,9 @@ impl Engine {
         let Some(mut running) = self.walks.remove(&number) else { return };
         running.walk.answered(pending.id, from, response.token.as_deref());
         for node in &response.nodes {
-            if self.may_walk_to(&node.addr) {
-                running.walk.add(*node);
+            let Ok(addr) = self.told(node.addr, &from.addr) else { continue };
+            if self.may_walk_to(&addr) {
+                running.walk.add(Contact { addr, ..*node });
             }
         }
         match &running.subject {
@@ -308,6 +309,7 @@ impl Engine {
                 let mut told = Vec::with_capacity(response.peers.len());
                 for peer in &response.peers {
                     let until = self.lookups.expiry(peer.ttl, now);
+                    let Some(peer) = &self.told_peer(peer, &from.addr) else { continue };
                     let mut belief = Belief::told(peer, from.addr, until);
                     let announcer = self.dead_announcer(&peer.addr, &belief, now);
                     if announcer.is_some() {

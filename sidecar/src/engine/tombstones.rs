@@ -43,6 +43,11 @@ impl Tombstones {
         self.dead.contains(addr)
     }
 
+    /// This address is one of our own now.
+    pub(super) fn forget(&mut self, addr: &SocketAddr) {
+        self.dead.remove(addr);
+    }
+
     pub(super) fn expire(&mut self, now: Instant) {
         self.dead.expire(self.peer_max_age.max(ASKED_FOR), now);
     }

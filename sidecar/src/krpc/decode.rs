@@ -142,8 +142,7 @@ fn get_peers<'a>(fields: &Fields<'a>) -> Read<'a> {
 }
 
 fn port(fields: &Fields<'_>, method: &'static str) -> Result<u16, Method<'static>> {
-    let port = fields.port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port != 0);
-    need(port, method, "port")
+    need(fields.port.and_then(|port| u16::try_from(port).ok()), method, "port")
 }
 
 fn announce_peer<'a>(fields: &Fields<'a>) -> Read<'a> {

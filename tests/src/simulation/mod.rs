@@ -148,7 +148,7 @@ impl Network {
         };
         let mut engine = Engine::new(settings, rng.random(), self.now);
         let ips: Vec<IpAddr> = std::iter::once(made.ip).chain(made.second_ip).collect();
-        engine.set_host_addresses(ips.clone(), self.now);
+        engine.set_host_addresses(ips.clone());
         self.world.by_ip.extend(ips.iter().map(|ip| (*ip, number)));
         self.parts[part].nodes.push(Node::new(engine, ips, made.plain));
         self.join(number, seeds);
@@ -233,6 +233,23 @@ impl Network {
     /// Ends a node without a word, as `kill -9` does.
     pub fn kill(&mut self, node: usize) {
         self.node_mut(node).alive = false;
+    }
+
+    /// A node's host loses its IPv4 address, and has this one instead, if any. The node learns of it
+    /// by [`Network::tell_addresses`].
+    pub fn change_ip(&mut self, node: usize, ip: Option<IpAddr>) {
+        self.world.by_ip.retain(|known, of| *of != node || known.is_ipv6());
+        self.world.by_ip.extend(ip.map(|ip| (ip, node)));
+        let ips = &mut self.node_mut(node).ips;
+        ips.retain(IpAddr::is_ipv6);
+        ips.splice(0..0, ip);
+    }
+
+    /// Tells a node the addresses of its host, as its driver does every 2 seconds.
+    pub fn tell_addresses(&mut self, node: usize) {
+        let mut addresses = self.node(node).ips.clone();
+        addresses.push(Ipv4Addr::LOCALHOST.into());
+        self.act(node, |engine, _| engine.set_host_addresses(addresses));
     }
 
     /// Cuts the network in two: the nodes for which `side` holds, and the others. `None` heals it.

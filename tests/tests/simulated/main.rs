@@ -7,6 +7,7 @@ mod deaths;
 mod few;
 mod fleet;
 mod joining;
+mod moves;
 mod network;
 mod notices;
 mod parallel;

@@ -1,7 +1,7 @@
-//! Where there are no bursts.
+//! Where there are no bursts, and no source can be chosen.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use tokio::net::UdpSocket;
 
@@ -11,11 +11,24 @@ pub(super) fn take_bursts(_: &socket2::Socket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(super) fn send_burst(_: &UdpSocket, _: SocketAddr, _: &[Outgoing]) -> io::Result<()> {
+pub(super) fn take_destinations(_: &socket2::Socket, _ipv6: bool) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+pub(super) fn send(
+    _: &UdpSocket,
+    _: SocketAddr,
+    _source: Option<IpAddr>,
+    _: &[Outgoing],
+) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
 pub(super) fn refuses_bursts(_: &io::Error) -> bool {
+    true
+}
+
+pub(super) fn refuses_source(_: &io::Error) -> bool {
     true
 }
 
@@ -25,6 +38,6 @@ pub(super) struct Receiver;
 impl Receiver {
     pub(super) fn receive(&mut self, socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Read> {
         let (all, from) = socket.try_recv_from(buffer)?;
-        Ok(Read { from, all, each: all })
+        Ok(Read { from, at: None, all, each: all })
     }
 }

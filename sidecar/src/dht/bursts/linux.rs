@@ -1,11 +1,12 @@
-//! Bursts, as Linux has them.
+//! Bursts, as Linux has them, and the addresses of this host that datagrams come to and leave from.
 
 use std::io::{self, IoSlice, IoSliceMut};
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
 use nix::cmsg_space;
 use nix::errno::Errno;
+use nix::libc::{in_addr, in_pktinfo, in6_addr, in6_pktinfo};
 use nix::sys::socket::{
     ControlMessage, ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, sendmsg, setsockopt,
     sockopt,
@@ -19,23 +20,63 @@ pub(super) fn take_bursts(socket: &socket2::Socket) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::UdpGroSegment, &true)?)
 }
 
-pub(super) fn send_burst(socket: &UdpSocket, to: SocketAddr, burst: &[Outgoing]) -> io::Result<()> {
+pub(super) fn take_destinations(socket: &socket2::Socket, ipv6: bool) -> io::Result<()> {
+    let told = match ipv6 {
+        true => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
+        false => setsockopt(socket, sockopt::Ipv4PacketInfo, &true),
+    };
+    Ok(told?)
+}
+
+/// Sends datagrams as one burst, from an address of this host where one is given.
+pub(super) fn send(
+    socket: &UdpSocket,
+    to: SocketAddr,
+    source: Option<IpAddr>,
+    burst: &[Outgoing],
+) -> io::Result<()> {
     let slices: Vec<_> = burst.iter().map(|(_, datagram)| IoSlice::new(datagram)).collect();
     let length = burst.first().map_or(0, |(_, first)| first.len());
     let length = u16::try_from(length).map_err(|_| Errno::EMSGSIZE)?;
-    let segments = [ControlMessage::UdpGsoSegments(&length)];
+    let segments = (burst.len() > 1).then_some(ControlMessage::UdpGsoSegments(&length));
+    let (v4, v6);
+    let source = match source {
+        None => None,
+        Some(IpAddr::V4(ip)) => {
+            let source = in_addr { s_addr: u32::from_ne_bytes(ip.octets()) };
+            v4 = in_pktinfo {
+                ipi_ifindex: 0,
+                ipi_spec_dst: source,
+                ipi_addr: in_addr { s_addr: 0 },
+            };
+            Some(ControlMessage::Ipv4PacketInfo(&v4))
+        }
+        Some(IpAddr::V6(ip)) => {
+            v6 = in6_pktinfo { ipi6_addr: in6_addr { s6_addr: ip.octets() }, ipi6_ifindex: 0 };
+            Some(ControlMessage::Ipv6PacketInfo(&v6))
+        }
+    };
+    let messages: Vec<_> = segments.into_iter().chain(source).collect();
     let to = SockaddrStorage::from(to);
-    sendmsg(socket.as_raw_fd(), &slices, &segments, MsgFlags::empty(), Some(&to))?;
+    sendmsg(socket.as_raw_fd(), &slices, &messages, MsgFlags::empty(), Some(&to))?;
     Ok(())
 }
 
 /// Whether the next burst would be refused as well.
 pub(super) fn refuses_bursts(error: &io::Error) -> bool {
-    let refusals = [Errno::EIO, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOPROTOOPT];
-    error.raw_os_error().is_some_and(|code| refusals.contains(&Errno::from_raw(code)))
+    is_one_of(error, &[Errno::EIO, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOPROTOOPT])
 }
 
-/// Where the kernel tells how long the datagrams of a burst are.
+/// Whether a datagram was not sent since its source is no address of this host.
+pub(super) fn refuses_source(error: &io::Error) -> bool {
+    is_one_of(error, &[Errno::EINVAL, Errno::EADDRNOTAVAIL])
+}
+
+fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
+    error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
+}
+
+/// Where the kernel tells how long the datagrams of a burst are, and to where they came.
 #[derive(Debug)]
 pub(super) struct Receiver {
     told: Vec<u8>,
@@ -43,7 +84,7 @@ pub(super) struct Receiver {
 
 impl Default for Receiver {
     fn default() -> Self {
-        Self { told: cmsg_space!(i32) }
+        Self { told: cmsg_space!(i32, in6_pktinfo) }
     }
 }
 
@@ -54,12 +95,24 @@ impl Receiver {
             let told = Some(self.told.as_mut_slice());
             let fd = socket.as_raw_fd();
             let read = recvmsg::<SockaddrStorage>(fd, &mut slices, told, MsgFlags::empty())?;
-            let each = read.cmsgs()?.find_map(|message| match message {
-                ControlMessageOwned::UdpGroSegments(each) => usize::try_from(each).ok(),
-                _ => None,
-            });
+            let (mut each, mut at) = (None, None);
+            for message in read.cmsgs()? {
+                match message {
+                    ControlMessageOwned::UdpGroSegments(length) => {
+                        each = usize::try_from(length).ok();
+                    }
+                    ControlMessageOwned::Ipv4PacketInfo(info) => {
+                        let local = info.ipi_spec_dst.s_addr.to_ne_bytes();
+                        at = Some(Ipv4Addr::from(local).into());
+                    }
+                    ControlMessageOwned::Ipv6PacketInfo(info) => {
+                        at = Some(info.ipi6_addr.s6_addr.into());
+                    }
+                    _ => {}
+                }
+            }
             let from = read.address.as_ref().and_then(address).ok_or(Errno::EAFNOSUPPORT)?;
-            Ok(Read { from, all: read.bytes, each: each.unwrap_or(read.bytes) })
+            Ok(Read { from, at, all: read.bytes, each: each.unwrap_or(read.bytes) })
         })
     }
 }

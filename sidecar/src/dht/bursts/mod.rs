@@ -1,9 +1,12 @@
 //! Datagrams, several at a time. Where the kernel can (Linux: `UDP_SEGMENT` since 4.18, `UDP_GRO`
 //! since 5.0), those to one address go through its layers as one *burst*, which is parted again for
 //! whoever does not take bursts, and on the wire. Elsewhere each goes by itself.
+//!
+//! Linux also tells to which address of this host a datagram came, and takes the one to send from
+//! (`IP_PKTINFO`, `IPV6_PKTINFO`).
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -36,21 +39,40 @@ pub(super) struct Sender {
 
 impl Sender {
     /// Sends datagrams that all go to one address, or drops those for which the kernel has no room:
-    /// UDP promises no more, and those who wait ask again.
-    pub(super) fn send(&self, socket: &UdpSocket, to: SocketAddr, mut datagrams: &[Outgoing]) {
+    /// UDP promises no more, and those who wait ask again. They leave from `source`, or from where
+    /// the kernel wants. Returns the source, unless the kernel refused it: they left from another.
+    pub(super) fn send(
+        &self,
+        socket: &UdpSocket,
+        to: SocketAddr,
+        mut source: Option<IpAddr>,
+        mut datagrams: &[Outgoing],
+    ) -> Option<IpAddr> {
         while !datagrams.is_empty() {
             let (burst, later) = datagrams.split_at(burst(datagrams));
             datagrams = later;
             let mut refused = false;
             if burst.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
-                match kernel::send_burst(socket, to, burst) {
+                match kernel::send(socket, to, source, burst) {
                     Ok(()) => continue,
                     Err(error) => refused = kernel::refuses_bursts(&error),
                 }
             }
-            for (_, datagram) in burst {
+            for one in burst {
+                if source.is_some() {
+                    match kernel::send(socket, to, source, std::slice::from_ref(one)) {
+                        Err(error) if kernel::refuses_source(&error) => {
+                            (source, refused) = (None, false);
+                        }
+                        Ok(()) => continue,
+                        Err(error) => {
+                            tracing::debug!(%to, %error, "datagram not sent");
+                            continue;
+                        }
+                    }
+                }
                 // Not through tokio, which lets nothing out before it has first polled the socket.
-                if let Err(error) = SockRef::from(socket).send_to(datagram, &to.into()) {
+                if let Err(error) = SockRef::from(socket).send_to(&one.1, &to.into()) {
                     tracing::debug!(%to, %error, "datagram not sent");
                     // It was the address, such as one with port 0, that was refused.
                     refused = false;
@@ -60,6 +82,7 @@ impl Sender {
                 self.one_by_one.store(true, Ordering::Relaxed);
             }
         }
+        source
     }
 }
 
@@ -85,21 +108,22 @@ impl Receiver {
         Self { buffer: vec![0; DATAGRAM], kernel: kernel::Receiver::default() }
     }
 
-    /// Reads what there is, until there is no more or `each` has had enough.
+    /// Reads what there is, until there is no more or `each` has had enough. It is given from where
+    /// a datagram came, and to which address of this host, where the system tells.
     ///
     /// # Errors
     /// When the socket fails. That nothing is there is no failure.
     pub(super) fn receive(
         &mut self,
         socket: &UdpSocket,
-        mut each: impl FnMut(SocketAddr, &[u8]) -> ControlFlow<()>,
+        mut each: impl FnMut(SocketAddr, Option<IpAddr>, &[u8]) -> ControlFlow<()>,
     ) -> io::Result<()> {
         let mut flow = ControlFlow::Continue(());
         while flow.is_continue() {
             match self.kernel.receive(socket, &mut self.buffer) {
                 Ok(read) => {
                     let datagrams = self.buffer[..read.all].chunks(read.each.max(1));
-                    flow = datagrams.fold(flow, |flow, one| match each(read.from, one) {
+                    flow = datagrams.fold(flow, |flow, one| match each(read.from, read.at, one) {
                         ControlFlow::Continue(()) => flow,
                         enough => enough,
                     });
@@ -118,6 +142,8 @@ impl Receiver {
 #[derive(Debug, Clone, Copy)]
 struct Read {
     from: SocketAddr,
+    /// The address of this host that they came to.
+    at: Option<IpAddr>,
     /// Bytes of all datagrams.
     all: usize,
     /// Bytes of each, but for the last, which may be shorter.
@@ -128,6 +154,13 @@ struct Read {
 pub(super) fn take_bursts(socket: &socket2::Socket) {
     if let Err(error) = kernel::take_bursts(socket) {
         tracing::debug!(%error, "this kernel gives no bursts of datagrams");
+    }
+}
+
+/// Asks the kernel to tell which of this host's addresses a datagram came to.
+pub(super) fn take_destinations(socket: &socket2::Socket, ipv6: bool) {
+    if let Err(error) = kernel::take_destinations(socket, ipv6) {
+        tracing::debug!(%error, "this kernel does not tell which address was asked");
     }
 }
 
@@ -173,8 +206,45 @@ mod tests {
         let sends = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sender = Sender::default();
-        sender.send(&sends, nowhere, &datagrams(nowhere, &[100, 100]));
+        sender.send(&sends, nowhere, None, &datagrams(nowhere, &[100, 100]));
         assert!(!sender.one_by_one.into_inner());
+    }
+
+    /// Datagrams leave from the address that is given, in bursts and one by one, and from another
+    /// once the host does not have it; the receiver learns which of its addresses they came to.
+    #[cfg(target_os = "linux")]
+    #[rstest]
+    #[tokio::test]
+    async fn sources_are_chosen_and_destinations_told(#[values(true, false)] one_by_one: bool) {
+        let open = || {
+            let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
+            let socket = socket.unwrap();
+            socket.set_nonblocking(true).unwrap();
+            take_bursts(&socket);
+            take_destinations(&socket, false);
+            socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).unwrap();
+            UdpSocket::from_std(socket.into()).unwrap()
+        };
+        let (sends, receives) = (open(), open());
+        let asked: IpAddr = Ipv4Addr::new(127, 0, 0, 3).into();
+        let to = SocketAddr::new(asked, receives.local_addr().unwrap().port());
+        let sender = Sender { one_by_one: one_by_one.into() };
+        for (source, seen) in [("127.0.0.9", "127.0.0.9"), ("203.0.113.254", "127.0.0.1")] {
+            let (source, seen): (IpAddr, IpAddr) = (source.parse().unwrap(), seen.parse().unwrap());
+            let left = sender.send(&sends, to, Some(source), &datagrams(to, &[100; 3]));
+            assert_eq!(left, Some(source).filter(|source| *source == seen));
+            let (mut receiver, mut came) = (Receiver::new(), 0);
+            while came < 3 {
+                receives.readable().await.unwrap();
+                let each = |from: SocketAddr, at: Option<IpAddr>, _: &[u8]| {
+                    assert_eq!((from.ip(), at), (seen, Some(asked)));
+                    came += 1;
+                    ControlFlow::Continue(())
+                };
+                receiver.receive(&receives, each).unwrap();
+            }
+        }
+        assert_eq!(sender.one_by_one.into_inner(), one_by_one, "it was the source alone");
     }
 
     /// Those sent in bursts come as they were, in their order, to one that takes bursts and to one
@@ -185,6 +255,7 @@ mod tests {
         #[values("127.0.0.1:0", "[::1]:0")] host: SocketAddr,
         #[values(true, false)] receives_bursts: bool,
         #[values(true, false)] one_by_one: bool,
+        #[values(true, false)] chosen: bool,
     ) {
         let open = || {
             let domain = socket2::Domain::for_address(host);
@@ -203,12 +274,13 @@ mod tests {
         let lengths = [&[100; 70][..], &[90, 90, 1200, 3, 1, 2, 2]].concat();
         let sent = datagrams(to, &lengths);
         let sender = Sender { one_by_one: one_by_one.into() };
-        sender.send(&sends, to, &sent);
+        let source = chosen.then_some(from.ip());
+        assert_eq!(sender.send(&sends, to, source, &sent), source);
 
         let (mut receiver, mut came) = (Receiver::new(), Vec::new());
         while came.len() < sent.len() {
             receives.readable().await.unwrap();
-            let each = |of: SocketAddr, datagram: &[u8]| {
+            let each = |of: SocketAddr, _: Option<IpAddr>, datagram: &[u8]| {
                 assert_eq!(of, from);
                 came.push((to, datagram.to_vec()));
                 ControlFlow::Continue(())

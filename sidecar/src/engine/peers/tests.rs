@@ -66,8 +66,8 @@ fn loopback_peers_are_for_askers_on_loopback() {
     store.announced(b"a", SocketAddr::from(([127, 0, 0, 1], 1)), until(expires), &mut rng);
     store.announced(b"a", addr(1, 1), until(expires), &mut rng);
     let peers = store.get(b"a", now).unwrap();
-    assert_eq!(peers.sample(9, [127, 0, 0, 1].into(), &mut rng).len(), 2);
-    assert_eq!(peers.sample(9, [10, 0, 0, 9].into(), &mut rng).len(), 1);
+    assert_eq!(peers.sample(9, &SocketAddr::from(([127, 0, 0, 1], 9)), &mut rng).len(), 2);
+    assert_eq!(peers.sample(9, &addr(9, 9), &mut rng).len(), 1);
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_sample_of_many_is_even() {
     let peers = store.get(b"a", now).unwrap();
     let mut seen = vec![0u32; 1001];
     for _ in 0..1000 {
-        for (addr, _) in peers.sample(100, [10, 0, 0, 9].into(), &mut rng) {
+        for (addr, _) in peers.sample(100, &addr(9, 9), &mut rng) {
             seen[usize::from(addr.port())] += 1;
         }
     }

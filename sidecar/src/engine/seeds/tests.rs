@@ -36,7 +36,7 @@ fn engine(now: Instant) -> Engine {
         awaits_seeds: true,
     };
     let mut engine = Engine::new(settings, [7; 32], now);
-    engine.set_host_addresses(vec![HOST], now);
+    engine.set_host_addresses(vec![HOST]);
     engine
 }
 
