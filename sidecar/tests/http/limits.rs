@@ -4,11 +4,14 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use rstest::rstest;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::time::{sleep, timeout};
 
 use crate::figure;
 use crate::grapes::alone;
 use crate::raw::{Raw, request};
+use crate::websocket::handshake;
 
 /// How long the beginning of a request is kept. The tests wait for three times as long.
 const GIVEN_UP: Duration = Duration::from_secs(10);
@@ -140,4 +143,36 @@ async fn stalled_requests_do_not_keep_others_out() {
     sleep(Duration::from_millis(100)).await;
     next.send("\r\n\r\n").await;
     assert_eq!(next.response().await.status, 200);
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_answers_is_given_up() {
+    let grape = alone().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut client = Raw::over(socket.connect(grape.api_addr()).await.unwrap());
+    let began = Instant::now();
+    // Answers of more than a MB, none of which it reads.
+    let asked = "GET /status HTTP/1.1\r\nHost: grape\r\n\r\n".repeat(2000);
+    let _ = timeout(Duration::from_secs(1), client.try_send(asked.as_bytes())).await;
+    let open = "\ngrape_api_connections 1\n";
+    while !Raw::connect(grape.api_addr()).await.get("/metrics").await.body.contains(open) {
+        assert!(began.elapsed() < Duration::from_secs(90), "it is given up in 30 s");
+        sleep(Duration::from_millis(200)).await;
+    }
+    figure("15: a client that takes no answers: given up after", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_message_that_does_not_come_whole_is_given_up() {
+    let grape = alone().await;
+    let mut stream = handshake(grape.api_addr()).await;
+    // The first fragment, a ping in between, and the head of the second.
+    let frames = [0x01, 0x81, 0, 0, 0, 0, b'[', 0x89, 0x80, 0, 0, 0, 0, 0x80, 0x85];
+    stream.write_all(&frames).await.unwrap();
+    let mut got = Vec::new();
+    let read = timeout(3 * GIVEN_UP, stream.read_to_end(&mut got)).await;
+    assert!(read.is_ok(), "it is given up in 10 s");
+    assert_eq!(&got[..2], b"\x8a\x00", "the pong");
+    assert_eq!((got[2], u16::from_be_bytes([got[4], got[5]])), (0x88, 1008), "{got:?}");
 }

@@ -4,6 +4,7 @@
 
 mod admin;
 mod command;
+mod cors;
 mod drain;
 mod framing;
 mod grapes;

@@ -65,12 +65,20 @@ async fn a_watcher_that_reads_no_more_loses_its_place() {
     watcher.send("GET /watch?name=x HTTP/1.1\r\nHost: grape\r\n\r\n").await;
     watcher.head().await;
 
-    // More than all buffers hold: 300 events of up to 6 KB.
     let began = Instant::now();
     let mut service = Raw::connect(grape.api_addr()).await;
     for port in 1000..1300 {
         service.post("/announce", &format!("{{\"data\":[\"x\",{port}]}}")).await;
     }
+    // More than all buffers hold: 60 events of 5 KB, each of which another watcher has got.
+    let mut reader = Raw::connect(grape.api_addr()).await;
+    reader.send("GET /watch?name=x HTTP/1.1\r\nHost: grape\r\n\r\n").await;
+    event(&mut reader).await;
+    for verb in ["/announce", "/withdraw"].repeat(30) {
+        service.post(verb, r#"{"data":["x",999]}"#).await;
+        event(&mut reader).await;
+    }
+    drop(reader);
     let mut other = Raw::connect(grape.api_addr()).await;
     while !other.get("/metrics").await.body.contains("\ngrape_watches 0\n") {
         assert!(began.elapsed() < Duration::from_secs(90), "its place should be free in 30 s");

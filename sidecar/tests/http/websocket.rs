@@ -229,7 +229,7 @@ fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
 }
 
 /// A WebSocket without a library in between.
-async fn handshake(address: SocketAddr) -> TcpStream {
+pub(crate) async fn handshake(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let request = "GET / HTTP/1.1\r\nHost: grape\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";

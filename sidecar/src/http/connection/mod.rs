@@ -86,8 +86,8 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, do
         let ahead = parts.read_buf;
         match verdict {
             None => {
-                // What hyper had buffered is free again, while the client is heard out.
-                drop(ahead);
+                // What was held is free again, while the client is heard out.
+                drop((ahead, patience));
                 if activity.leaves_input() {
                     Box::pin(linger(&mut socket)).await;
                 }
@@ -99,13 +99,17 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, do
                 // Line ends before a request mean nothing.
                 let blank = ahead.iter().all(|byte| b"\r\n".contains(byte));
                 if late && !blank {
-                    return Box::pin(refuse(socket, ahead, Verdict::Late)).await;
+                    drop((ahead, patience));
+                    return Box::pin(refuse(socket, Verdict::Late)).await;
                 }
                 let ahead = if blank { Bytes::new() } else { ahead };
                 activity.found_ahead(ahead.len());
                 socket.keep(ahead);
             }
-            Some(verdict) => return Box::pin(refuse(socket, ahead, verdict)).await,
+            Some(verdict) => {
+                drop((ahead, patience));
+                return Box::pin(refuse(socket, verdict)).await;
+            }
         }
     }
     if let Some(upgrade) = activity.take_upgrade() {
@@ -114,8 +118,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, do
 }
 
 /// Refuses a request that did not come whole, and closes the connection.
-async fn refuse(mut socket: Socket, ahead: Bytes, verdict: Verdict) {
-    drop(ahead);
+async fn refuse(mut socket: Socket, verdict: Verdict) {
     let (status, text) = match verdict {
         Verdict::Crowded => (
             StatusCode::SERVICE_UNAVAILABLE,
