@@ -10,6 +10,7 @@
 //! | answer to `get_peers` | `ttl` | for each peer how long it is to be believed, 3 bytes of milliseconds |
 //! | | `dp` | the DHT port of the node that announced it: 2 bytes for all peers, or for each |
 //! | `announce_peer` | `ttl` | how long the peer is to be believed, in milliseconds |
+//! | answer to a read-only `find_node` | `nodes` | the answerer, too: it may have been found through a load balancer |
 //! | `withdraw_peer` | a query | the peer is no more |
 //! | `ping` | `watch` | 1: tell the others if I fall silent; 0: no more |
 //! | answer to `ping` | `watch` | 1: I will |
