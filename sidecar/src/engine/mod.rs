@@ -13,6 +13,7 @@
 //! | `newcomers.rs` | nodes that have to answer before they are believed |
 //! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
 //! | `operations.rs` | what services ask for |
+//! | `join.rs` | how the node joins the others |
 //! | `serve.rs` | answers to other nodes |
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
@@ -46,6 +47,7 @@ mod heartbeats;
 mod holders;
 mod item;
 mod items;
+mod join;
 mod lookups;
 mod moves;
 mod newcomers;

@@ -105,7 +105,7 @@ impl Engine {
             v4: Table::new(settings.id),
             v6: Table::new(settings.id),
             suspects: Suspects::new(),
-            transactions: Transactions::new(rng.random()),
+            transactions: Transactions::default(),
             round_trip: None,
             walks: HashMap::default(),
             subjects: HashMap::default(),

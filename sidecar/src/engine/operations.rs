@@ -5,7 +5,6 @@ use std::time::Instant;
 
 use mainline::Id;
 
-use super::addresses::{canonical, seed};
 use super::announces::Service;
 use super::family::shown;
 use super::item::Item;
@@ -14,32 +13,8 @@ use super::node::Engine;
 use super::peers::Peers;
 use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
-use crate::krpc::Contact;
 
 impl Engine {
-    /// Joins the DHT through these addresses. `complete` says that there are no others: with no
-    /// address but its own, this node is then the first. To be called again when names resolve
-    /// anew, or the node has lost the others.
-    pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
-        let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
-        self.seeds.set(seeds, complete);
-        self.walk(Subject::Node(self.settings.id), Then::Join, now);
-    }
-
-    /// Joins through nodes that another node told of, which was found behind a bootstrap address
-    /// that has led back to this node.
-    pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
-        self.seeds.led_elsewhere(&seed);
-        self.join_through(nodes, now);
-    }
-
-    /// Whether a bootstrap address is a node that we know, or this node itself.
-    pub fn knows(&self, addr: &SocketAddr) -> bool {
-        let addr = &canonical(*addr);
-        let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
-        self.is_itself(addr) || table.node_at(addr).is_some()
-    }
-
     /// The peers of a name: at most [`MAX_PEERS`], in random order. At once where the name was
     /// looked up lately, after a walk otherwise.
     pub fn lookup(&mut self, name: &[u8], now: Instant) -> Answer<Vec<SocketAddr>> {

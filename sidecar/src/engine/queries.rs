@@ -35,7 +35,8 @@ impl Engine {
         now: Instant,
     ) -> u32 {
         self.stats.queries_sent[method_index(&method)] += 1;
-        let transaction = self.transactions.open(Pending { to, id, sent: now, purpose });
+        let transaction =
+            self.transactions.open(Pending { to, id, sent: now, purpose }, &mut self.rng);
         if waited_for {
             let node = id.and_then(|id| self.table(&to).get(&id));
             let patience = rtt::patience(node.and_then(|node| node.round_trip).or(self.round_trip));

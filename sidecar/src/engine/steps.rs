@@ -19,9 +19,6 @@ use super::walk::{Standing, Walk};
 use super::{Found, MAX_PEERS, Name, Operation, Outcome};
 use crate::krpc::{Contact, Method, Response};
 
-/// Buckets that are filled by a walk of their own when a node joins a large network.
-const BUCKETS_FILLED: usize = 8;
-
 /// A walk settles with what it has after this: Grenache's clients give up after 2.5 seconds.
 const LONGEST: Duration = Duration::from_secs(2);
 
@@ -155,15 +152,21 @@ impl Engine {
         self.advance(number, now);
     }
 
-    /// Joins through these nodes, beside the seeds.
-    pub(super) fn join_through(&mut self, contacts: &[Contact], now: Instant) {
-        let number = self.open_walk(Subject::Node(self.settings.id), now);
+    /// Adds nodes to the walk towards a subject that is under way, or to a new one.
+    pub(super) fn walk_through(
+        &mut self,
+        subject: Subject,
+        then: Then,
+        contacts: &[Contact],
+        now: Instant,
+    ) {
+        let number = self.open_walk(subject, now);
         let Some(mut running) = self.walks.remove(&number) else { return };
         for contact in contacts.iter().filter(|contact| self.may_walk_to(&contact.addr)) {
             running.walk.add(*contact);
         }
         if running.then.is_empty() {
-            running.then.push(Then::Join);
+            running.then.push(then);
         }
         self.walks.insert(number, running);
         self.advance(number, now);
@@ -421,33 +424,6 @@ impl Engine {
                 _,
             ) => {}
         }
-    }
-
-    /// The walk to ourselves is over.
-    fn joined(&mut self, now: Instant) {
-        self.joining = false;
-        self.settle_readiness(now);
-        for (subject, then) in std::mem::take(&mut self.waiting) {
-            self.walk(subject, then, now);
-        }
-        // Where all nodes answered, all are known; a larger network's other regions are not.
-        if self.nodes() >= K {
-            for bucket in 0..self.v4.depth().max(self.v6.depth()).min(BUCKETS_FILLED) {
-                let target = self.id_in_bucket(bucket);
-                self.walk(Subject::Node(target), Then::Refresh, now);
-            }
-        }
-    }
-
-    /// A random id that shares just `bucket` leading bits with ours.
-    pub(super) fn id_in_bucket(&mut self, bucket: usize) -> Id {
-        let own = *self.settings.id.as_bytes();
-        let mut id = *self.random_id().as_bytes();
-        let (byte, bit) = (bucket / 8, 0x80u8 >> (bucket % 8));
-        id[..byte].copy_from_slice(&own[..byte]);
-        let kept = !(bit | (bit - 1));
-        id[byte] = (own[byte] & kept) | (!own[byte] & bit) | (id[byte] & (bit - 1));
-        Id::from(id)
     }
 }
 

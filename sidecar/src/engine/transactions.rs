@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use ahash::RandomState;
 use mainline::Id;
+use rand::{Rng, RngExt};
 
 use super::notices::News;
 use super::spare_room::spare_room;
@@ -41,26 +42,22 @@ pub(super) struct Pending {
 }
 
 /// The queries that are out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Transactions {
-    next: u32,
     pending: HashMap<u32, Pending, RandomState>,
 }
 
 impl Transactions {
-    /// `first` is random, so that strangers cannot guess what would be believed.
-    pub(super) fn new(first: u32) -> Self {
-        Self { next: first, pending: HashMap::default() }
-    }
-
-    pub(super) fn open(&mut self, pending: Pending) -> u32 {
-        while self.pending.contains_key(&self.next) {
-            self.next = self.next.wrapping_add(1);
+    /// Each id is random: who sees one of them cannot guess what would be believed of another
+    /// address.
+    pub(super) fn open(&mut self, pending: Pending, rng: &mut impl Rng) -> u32 {
+        loop {
+            let id = rng.random();
+            if let Entry::Vacant(free) = self.pending.entry(id) {
+                free.insert(pending);
+                return id;
+            }
         }
-        let id = self.next;
-        self.next = self.next.wrapping_add(1);
-        self.pending.insert(id, pending);
-        id
     }
 
     /// The query that an answer from this address is for. It is closed.
@@ -89,16 +86,21 @@ impl Transactions {
 
 #[cfg(test)]
 mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
     use super::*;
 
     #[test]
     fn an_answer_counts_from_the_address_that_was_asked_only() {
         let now = crate::clock::now();
         let to = SocketAddr::from(([10, 0, 0, 1], 1));
-        let mut open = Transactions::new(u32::MAX);
+        let mut rng = StdRng::seed_from_u64(1);
+        let mut open = Transactions::default();
         let query = Pending { to, id: None, sent: now, purpose: Purpose::Ping };
-        assert_eq!((open.open(query.clone()), open.open(query)), (u32::MAX, 0));
-        let id = u32::MAX.to_be_bytes();
+        let first = open.open(query.clone(), &mut rng);
+        assert!(open.open(query, &mut rng).abs_diff(first) > 1, "one tells nothing of the next");
+        let id = first.to_be_bytes();
         assert!(open.answered(&id, SocketAddr::from(([10, 0, 0, 2], 1))).is_none());
         assert!(open.answered(b"aa", to).is_none());
         assert!(open.answered(&id, to).is_some());

@@ -15,6 +15,7 @@
 //! | `announce_peer` | `ttl` | how long the peer is to be believed, in milliseconds |
 //! | | `alt` | 1: as in the answer |
 //! | | `ip` | the service is reached at this IP of the query's address family, 4 or 16 bytes, and not at the one that the query comes from |
+//! | answer to a read-only `find_node` | `nodes` | the answerer, too: it may have been found through a load balancer |
 //! | `withdraw_peer` | a query | the sender announces the peer no more; others may go on |
 //! | | `ip` | as in `announce_peer` |
 //! | `ping` | `watch` | 1: tell the others if I fall silent; 0: no more |

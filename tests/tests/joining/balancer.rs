@@ -1,6 +1,7 @@
 //! A load balancer for UDP, as a ClusterIP is one: a single address, behind which are several.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -31,10 +32,10 @@ impl Balancer {
                 let before = sent.entry(client).or_default();
                 let backend = choose(client, *before);
                 *before += 1;
-                if !flows.contains_key(&(client, backend)) {
+                if let Entry::Vacant(flow) = flows.entry((client, backend)) {
                     let back = Arc::new(UdpSocket::bind("127.0.0.1:0").await.unwrap());
                     back.connect(backend).await.unwrap();
-                    flows.insert((client, backend), Arc::clone(&back));
+                    flow.insert(Arc::clone(&back));
                     let front = Arc::clone(&front);
                     answers.spawn(async move {
                         let mut buffer = [0; 2048];

@@ -19,9 +19,12 @@ pub(super) enum Answer {
     Silence,
 }
 
+/// What is answered for which name.
+type Answers = Box<dyn Fn(&str) -> Answer + Send>;
+
 /// A name server that runs until the test ends. What it answers may change.
 pub(super) struct NameServer {
-    answer: Arc<Mutex<Box<dyn Fn(&str) -> Answer + Send>>>,
+    answer: Arc<Mutex<Answers>>,
 }
 
 impl NameServer {
