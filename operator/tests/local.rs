@@ -74,7 +74,7 @@ fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
 
 #[test]
 fn what_a_service_is_refused_is_shown_once_a_cause() {
-    let ports = Ports::take(2);
+    let ports = Ports::take(3);
     let mut local = Local::start(&ports.flags());
     local.wait_for("Ctrl-C stops the cluster");
     for (port, times) in [("\"1337\"", 2), ("1337.5", 1)] {

@@ -7,6 +7,7 @@ use futures_util::{StreamExt, stream};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
+use super::facts::GRACE;
 use super::health::Outcome;
 use super::register::{Changes, Renewal, Service};
 use super::{CONCURRENCY, EACH, Reason, Services, State, probe};
@@ -133,7 +134,8 @@ impl Services {
         }
         if !changes.ended.is_empty() {
             let services = listed(changes.ended.iter());
-            info!(%services, "no longer announced: silent for long, and no port of theirs answered");
+            let silent = GRACE.as_secs();
+            info!(%services, "no longer announced: silent for {silent} s, and so were their ports");
         }
         let mut by_cause: BTreeMap<String, Vec<&Service>> = BTreeMap::new();
         for (service, reason) in &changes.withdraw {

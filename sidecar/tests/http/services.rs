@@ -260,7 +260,7 @@ async fn a_service_is_tried_wherever_it_listens(
     assert_eq!(lookup(&grape).await.len(), 1);
     timeout(SOON, listener.accept()).await.expect("the port is tried").unwrap();
     drop(listener);
-    let begun = std::time::Instant::now();
+    let begun = tokio::time::Instant::now();
     known(&grape, &[]).await;
     use std::io::Write;
     let line = format!("figure: W1: a service at {listens} that ends is withdrawn after");

@@ -1,6 +1,6 @@
 //! Services beside our Grape: those that die without a word, those that announce themselves seldom or
-//! wrongly, those that a flag announces, and the
-//! drain of all. The services are real, and so are the Grapes, npm's among them.
+//! wrongly, those that a flag announces, and the drain of all. The services are real, and so are the
+//! Grapes, npm's among them.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
