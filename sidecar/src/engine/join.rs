@@ -28,7 +28,13 @@ impl Engine {
     /// that has led back to this node.
     pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
         self.seeds.led_elsewhere(&seed);
-        self.join_through(nodes, now);
+        let mut told = Vec::with_capacity(nodes.len());
+        for node in nodes {
+            if let Ok(addr) = self.told(node.addr, &seed) {
+                told.push(Contact { addr, ..*node });
+            }
+        }
+        self.join_through(&told, now);
     }
 
     /// Whether a bootstrap address is a node that we know, or this node itself.
