@@ -13,6 +13,7 @@ use crate::krpc::{MAX_ANNOUNCERS, Peer};
 pub(super) struct Belief(Announcers);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(clippy::box_collection, reason = "one pointer takes no more room than the one announcer")]
 enum Announcers {
     One {
         until: Instant,

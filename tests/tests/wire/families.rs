@@ -17,7 +17,9 @@ const NAME: &str = "rpc:families";
 /// Three Grapes that know each other on both families.
 async fn both() -> Vec<Started> {
     let mut grapes = vec![Started::start(&[]).await];
-    let seed = format!("localhost:{}", grapes[0].seat.dht.number());
+    // As `localhost` where it has both addresses.
+    let seed = grapes[0].seat.dht.number();
+    let seed = format!("127.0.0.1:{seed},[::1]:{seed}");
     for _ in 0..2 {
         grapes.push(Started::start(&["--bn", &seed]).await);
     }
