@@ -99,7 +99,14 @@ fn peers(criterion: &mut Criterion) {
         let token = response(&answered).token.expect("a token").into_owned();
         let announce = |port| {
             let (info_hash, token) = (name.clone(), Cow::Borrowed(&*token));
-            ask(Method::AnnouncePeer { info_hash, port: Some(port), token, ttl: None })
+            ask(Method::AnnouncePeer {
+                info_hash,
+                port: Some(port),
+                token,
+                ttl: None,
+                ip: None,
+                alt: false,
+            })
         };
         for port in 1..=count {
             answer(&mut engine, &announce(port), now);

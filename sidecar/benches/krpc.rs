@@ -27,8 +27,11 @@ fn addr(n: u8) -> SocketAddr {
 /// A lookup's question, and answers to it: the closest nodes, and a full datagram of peers.
 fn messages() -> [(&'static str, Body<'static>); 4] {
     let contact = |n| Contact { id: Id::from([n; 20]), addr: addr(n) };
-    let peer =
-        |n| Peer { addr: addr(n), ttl: Some(Duration::from_secs(100)), node_port: Some(20001) };
+    let peer = |n| Peer {
+        ttl: Some(Duration::from_secs(100)),
+        node_port: Some(20001),
+        ..Peer::new(addr(n))
+    };
     let token = Some(Cow::Borrowed(&b"tokens"[..]));
     let answer = || Response { token: token.clone(), ..Response::new(Id::from([2; 20])) };
     let name = Cow::Borrowed(&b"rpc_test"[..]);
@@ -41,6 +44,8 @@ fn messages() -> [(&'static str, Body<'static>); 4] {
                 port: Some(1337),
                 token: Cow::Borrowed(b"tokens"),
                 ttl: Some(Duration::from_secs(120)),
+                ip: None,
+                alt: false,
             }),
         ),
         (

@@ -1,5 +1,6 @@
 //! What services announced through this node: which nodes hold it, and when to store it again.
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
@@ -30,7 +31,12 @@ struct Announce {
     /// When the closest nodes changed, so that it must be stored again, this is when.
     store_again: Option<Instant>,
     storing: bool,
+    /// The address under which our own node shows it.
+    shown_at: Option<SocketAddr>,
 }
+
+/// The name of a service that had to make room, and where our own node shows it.
+pub(super) type Dropped = (Name, SocketAddr);
 
 /// What an announce calls for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,14 +72,16 @@ impl Announces {
         }
     }
 
-    /// A service announced itself (again). Returns what to do, and a service that had to make room.
-    pub(super) fn announced(&mut self, service: &Service, now: Instant) -> (Due, Option<Service>) {
+    /// A service announced itself (again). Returns what to do, and a service that had to make room,
+    /// with the address under which it is shown.
+    pub(super) fn announced(&mut self, service: &Service, now: Instant) -> (Due, Option<Dropped>) {
         let announce = self.services.get_or_insert_mut_ref(service, || Announce {
             expires: now,
             stored_until: None,
             holders: Holders::default(),
             store_again: None,
             storing: false,
+            shown_at: None,
         });
         announce.expires = now + self.max_age;
         let left = announce.stored_until.map(|until| until.saturating_duration_since(now));
@@ -85,7 +93,31 @@ impl Announces {
         let held_by = announce.holders.count();
         let crowded = self.services.len() > self.max_services;
         let dropped = crowded.then(|| self.services.pop_lru()).flatten();
-        (Due { held_by, store, wait, at }, dropped.map(|(service, _)| service))
+        let dropped = dropped.and_then(|((name, _), announce)| Some((name, announce.shown_at?)));
+        (Due { held_by, store, wait, at }, dropped)
+    }
+
+    /// The address under which our own node shows a service.
+    pub(super) fn shown_at(&self, service: &Service) -> Option<SocketAddr> {
+        self.services.peek(service)?.shown_at
+    }
+
+    /// Our own node shows a service at this address from now on. Returns the one before.
+    pub(super) fn show_at(&mut self, service: &Service, addr: SocketAddr) -> Option<SocketAddr> {
+        self.services.peek_mut(service)?.shown_at.replace(addr)
+    }
+
+    /// The services at these ports are reached over another address family than before, and are
+    /// to be stored again now. Returns whether there are any.
+    pub(super) fn reached_elsewhere(&mut self, ports: &BTreeSet<u16>, now: Instant) -> bool {
+        let mut any = false;
+        for ((_, port), announce) in self.services.iter_mut() {
+            if ports.contains(port) {
+                announce.store_again = Some(now);
+                any = true;
+            }
+        }
+        any
     }
 
     /// A store began.
@@ -316,9 +348,11 @@ mod tests {
         let now = crate::clock::now();
         let mut announces = Announces::new(1, AGE);
         announces.announced(&service(), now);
+        let shown_at = SocketAddr::from(([10, 0, 0, 1], 1337));
+        assert_eq!(announces.show_at(&service(), shown_at), None);
         let other: Service = (b"other".as_slice().into(), 1);
         let (_, dropped) = announces.announced(&other, now);
-        assert_eq!(dropped, Some(service()));
+        assert_eq!(dropped, Some((service().0, shown_at)));
         assert_eq!(announces.believed_until(&other, now + AGE), None);
         announces.expire(now + AGE);
         assert_eq!(announces.len(), 0);

@@ -31,6 +31,11 @@ impl Dated {
         !self.addrs.is_empty() && self.addrs.contains_key(addr)
     }
 
+    /// When the address was noted.
+    pub(super) fn since(&self, addr: &SocketAddr) -> Option<Instant> {
+        if self.addrs.is_empty() { None } else { self.addrs.get(addr).copied() }
+    }
+
     /// Drops what was noted this long ago, or longer.
     pub(super) fn expire(&mut self, age: Duration, now: Instant) {
         self.addrs.retain(|_, noted| now.duration_since(*noted) < age);

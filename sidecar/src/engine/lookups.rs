@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use ahash::RandomState;
 use indexmap::IndexMap;
+use indexmap::map::Entry;
 use lru::LruCache;
 
 use super::MAX_PEERS;
-use super::peers::{Belief, Name};
+use super::announcers::{Belief, Left};
+use super::peers::Name;
 
 /// A lookup is answered from memory for this long after its walk, or for [`SHARE`] of what a peer
 /// can live, if that is less. Half of it later, a name in use is walked for again, in the
@@ -24,10 +26,20 @@ pub(super) const CHOICE: usize = 4 * MAX_PEERS;
 /// Peers with what is known of each.
 pub(super) type Found = IndexMap<SocketAddr, Belief, RandomState>;
 
+/// Adds what somebody tells of a peer.
+pub(super) fn merge(found: &mut Found, addr: SocketAddr, belief: Belief) {
+    match found.entry(addr) {
+        Entry::Occupied(mut known) => known.get_mut().merge(&addr, belief),
+        Entry::Vacant(place) => drop(place.insert(belief)),
+    }
+}
+
 #[derive(Debug)]
 struct Lookup {
     peers: Found,
     walked: Instant,
+    /// Peers went that others may have announced since.
+    doubtful: bool,
 }
 
 /// How a kept lookup stands.
@@ -63,7 +75,8 @@ impl Lookups {
     }
 
     pub(super) fn age(&mut self, name: &[u8], now: Instant) -> Age {
-        match self.kept.get(name).map(|lookup| now.duration_since(lookup.walked)) {
+        let lookup = self.kept.get(name).filter(|lookup| !lookup.doubtful);
+        match lookup.map(|lookup| now.duration_since(lookup.walked)) {
             Some(age) if age < self.fresh / 2 => Age::Fresh,
             Some(age) if age < self.fresh => Age::Due,
             _ => Age::Stale,
@@ -72,7 +85,7 @@ impl Lookups {
 
     /// A walk settled: what it found is what there is.
     pub(super) fn replace(&mut self, name: &Name, peers: Found, now: Instant) {
-        self.kept.put(name.clone(), Lookup { peers, walked: now });
+        self.kept.put(name.clone(), Lookup { peers, walked: now, doubtful: false });
         if self.kept.len() > self.max_names {
             self.kept.pop_lru();
         }
@@ -81,27 +94,54 @@ impl Lookups {
     /// A late answer adds to what its walk found.
     pub(super) fn add(&mut self, name: &[u8], addr: SocketAddr, belief: Belief) {
         if let Some(lookup) = self.kept.peek_mut(name) {
-            lookup.peers.entry(addr).or_insert(belief).merge(belief);
+            merge(&mut lookup.peers, addr, belief);
         }
     }
 
-    /// A peer withdrew.
+    /// A peer is no more.
     pub(super) fn remove(&mut self, name: &[u8], addr: &SocketAddr) {
         if let Some(lookup) = self.kept.peek_mut(name) {
             lookup.peers.swap_remove(addr);
         }
     }
 
-    /// Drops the peers of which this holds; returns the names of them.
-    pub(super) fn remove_where(
+    /// A node announces a peer no more; others may go on. `untold` is as in [`Belief::strike`].
+    pub(super) fn strike(
         &mut self,
-        gone: impl Fn(&SocketAddr, &Belief) -> bool,
+        name: &[u8],
+        addr: &SocketAddr,
+        node: &SocketAddr,
+        untold: bool,
+    ) {
+        let Some(lookup) = self.kept.peek_mut(name) else { return };
+        let belief = lookup.peers.get_mut(addr);
+        if belief.is_some_and(|belief| belief.strike(addr, node, untold) == Left::Nobody) {
+            lookup.peers.swap_remove(addr);
+            lookup.doubtful = true;
+        }
+    }
+
+    /// Drops what the node at this address announced; returns the names of it. `sole` says that no
+    /// other node of its host is known. Else another may have announced the same since the last
+    /// walk, which the next lookup is to find out; and those who follow a name are not told
+    /// before.
+    pub(super) fn remove_from(
+        &mut self,
+        node: &SocketAddr,
+        sole: bool,
+        followed: impl Fn(&Name) -> bool,
     ) -> Vec<Name> {
         let mut names = Vec::new();
         for (name, lookup) in self.kept.iter_mut() {
-            let before = lookup.peers.len();
-            lookup.peers.retain(|addr, belief| !gone(addr, belief));
-            if lookup.peers.len() < before {
+            let (mut any, mut gone) = (false, false);
+            lookup.peers.retain(|addr, belief| {
+                let left = belief.strike(addr, node, sole);
+                any |= left != Left::All;
+                gone |= left == Left::Nobody;
+                left != Left::Nobody || !sole && followed(name)
+            });
+            lookup.doubtful |= gone && !sole;
+            if any {
                 names.push(name.clone());
             }
         }
@@ -118,14 +158,16 @@ impl Lookups {
         self.kept.peek(name).is_some_and(|lookup| lookup.peers.contains_key(addr))
     }
 
-    /// What the last walk for a name found that is alive now.
+    /// What the last walk for a name found that is alive now, and whether it is rather to be
+    /// reached over the other address family.
     pub(super) fn peers(
         &self,
         name: &[u8],
         now: Instant,
-    ) -> impl Iterator<Item = SocketAddr> + Clone {
+    ) -> impl Iterator<Item = (SocketAddr, bool)> + Clone {
         let peers = self.kept.peek(name).map(|lookup| lookup.peers.iter());
-        peers.into_iter().flatten().filter(move |(_, belief)| belief.until > now).map(|(a, _)| *a)
+        let alive = peers.into_iter().flatten().filter(move |(_, belief)| belief.until() > now);
+        alive.map(|(addr, belief)| (*addr, belief.is_alt()))
     }
 
     /// Drops what was neither used nor walked for in the longest time that a peer can live.
@@ -174,11 +216,7 @@ mod tests {
         assert_eq!(lookups.expiry(Some(ms(9000)), now), now + ms(200));
         assert_eq!(lookups.expiry(None, now), now + ms(25));
         let name: Name = b"n".as_slice().into();
-        lookups.replace(
-            &name,
-            Found::from_iter([(addr, Belief { until: now + ms(70), node_port: None })]),
-            now,
-        );
+        lookups.replace(&name, Found::from_iter([(addr, Belief::untold(now + ms(70)))]), now);
         assert_eq!(lookups.peers(b"n", now + ms(69)).count(), 1);
         assert_eq!(lookups.peers(b"n", now + ms(70)).count(), 0);
     }

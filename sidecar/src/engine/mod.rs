@@ -15,6 +15,7 @@
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
 //! | `timers.rs` | what is due when |
+//! | `family.rs`, `claims.rs` | at which address a service is shown: its address family, and an IP that its Grape claims |
 //! | `everybody.rs` | networks so small that no walk is needed to know who is in them |
 //! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
 //! | `heartbeats.rs` | nodes that we ask to watch us while we have announces |
@@ -26,13 +27,16 @@
 //! | `spare_room.rs` | how much memory is kept for what may come |
 //! | `watches.rs` | names that somebody follows |
 //! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
-//! | `peers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
+//! | `peers.rs`, `announcers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
 
 mod allowance;
+mod announcers;
 mod announces;
+mod claims;
 mod dated;
 mod distance;
 mod everybody;
+mod family;
 mod heartbeats;
 mod holders;
 mod item;
@@ -124,8 +128,8 @@ pub enum Effect {
         /// All of its peers, sorted.
         peers: Vec<SocketAddr>,
     },
-    /// The first neighbour is known, or the first beyond this host: the route to it tells which address of this host others see,
-    /// to be given by [`Engine::set_external`].
+    /// The first neighbour of an address family is known, or the first beyond this host: the route
+    /// to it tells which address of this host others see, to be given by [`Engine::set_external`].
     Neighbour(SocketAddr),
 }
 

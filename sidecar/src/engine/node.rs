@@ -1,7 +1,7 @@
 //! The engine's parts, and how datagrams and time go through them.
 
-use std::collections::{HashMap, VecDeque};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
@@ -10,7 +10,9 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use super::announces::Announces;
+use super::claims::Claims;
 use super::dated::Dated;
+use super::family::External;
 use super::heartbeats::Heartbeats;
 use super::items::ItemStore;
 use super::lookups::Lookups;
@@ -53,6 +55,7 @@ pub struct Engine {
     pub(super) subjects: HashMap<Subject, u64, RandomState>,
     pub(super) stores: HashMap<u64, Store, RandomState>,
     pub(super) peers: PeerStore,
+    pub(super) claims: Claims,
     pub(super) items: ItemStore,
     pub(super) tokens: Tokens,
     pub(super) lookups: Lookups,
@@ -72,7 +75,9 @@ pub struct Engine {
     pub(super) seeds_complete: bool,
     /// Addresses at which we heard ourselves.
     pub(super) own_addrs: Vec<SocketAddr>,
-    pub(super) external: Option<IpAddr>,
+    pub(super) external: External,
+    /// Ports of this host at which services are reached over IPv6 alone.
+    pub(super) ipv6_ports: BTreeSet<u16>,
     /// The addresses of this host, sorted.
     pub(super) host_addresses: Vec<IpAddr>,
     /// The first walk is not over: operations wait in `waiting`.
@@ -107,6 +112,7 @@ impl Engine {
             subjects: HashMap::default(),
             stores: HashMap::default(),
             peers: PeerStore::new(settings.max_names),
+            claims: Claims::new(now),
             items: ItemStore::new(settings.max_items),
             tokens: Tokens::new(&mut rng, now),
             lookups: Lookups::new(settings.max_names, settings.peer_max_age),
@@ -123,7 +129,8 @@ impl Engine {
             seeds: Vec::new(),
             seeds_complete: !joining,
             own_addrs: Vec::new(),
-            external: None,
+            external: External::default(),
+            ipv6_ports: BTreeSet::new(),
             host_addresses: Vec::new(),
             joining,
             waiting: Vec::new(),
@@ -259,20 +266,12 @@ impl Engine {
         self.v4.len() + self.v6.len()
     }
 
-    /// The address under which announces of this node are seen.
-    pub(super) fn advertised(&self) -> IpAddr {
-        let known = self.settings.advertise.or(self.external);
-        known.unwrap_or(Ipv4Addr::LOCALHOST.into())
-    }
-
-    /// The address of a service that was announced here.
-    pub(super) fn own_addr(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.advertised(), port)
-    }
-
     /// Whether this is an address of our own.
     pub(super) fn is_own(&self, addr: &SocketAddr) -> bool {
-        self.own_addrs.contains(addr) || *addr == self.own_addr(self.settings.port)
+        let at = |ip: IpAddr| *addr == SocketAddr::new(ip, self.settings.port);
+        self.own_addrs.contains(addr)
+            || at(self.own_addr(0).ip())
+            || self.external.get(addr.is_ipv6()).is_some_and(at)
     }
 
     fn on_query(

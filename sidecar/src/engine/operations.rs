@@ -6,10 +6,11 @@ use std::time::Instant;
 use mainline::Id;
 
 use super::announces::Service;
+use super::family::shown;
 use super::item::Item;
 use super::lookups::Age;
 use super::node::Engine;
-use super::peers::Belief;
+use super::peers::Peers;
 use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
 
@@ -59,14 +60,11 @@ impl Engine {
         }
         let service = self.service(name, port);
         let (due, dropped) = self.announces.announced(&service, now);
-        if let Some((name, port)) = dropped {
-            let addr = self.own_addr(port);
-            self.peers.remove(&name, &addr);
+        if let Some((name, addr)) = dropped {
+            self.peers.withdrawn(&name, &addr, &self.own_node(&addr));
+            self.watches.touch(&name);
         }
-        let addr = self.own_addr(service.1);
-        let belief = self.own_belief(now + self.settings.peer_max_age);
-        self.peers.insert(name, addr, belief, &mut self.rng);
-        self.watches.touch(name);
+        self.show(&service, now + self.settings.peer_max_age);
         if !due.store {
             self.stats.announces_from_memory += 1;
             return Answer::Now(due.held_by);
@@ -94,11 +92,19 @@ impl Engine {
         later
     }
 
-    /// Takes an announce back. Answers how many other nodes confirmed.
+    /// Takes an announce back. Answers how many other nodes confirmed. What is announced at other
+    /// nodes too stays.
     pub fn withdraw(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
         let service = self.service(name, port);
-        let addr = self.own_addr(service.1);
-        self.forget_peer(name, &addr);
+        let addr = self.announces.shown_at(&service).unwrap_or(self.own_addr(service.1));
+        self.peers.withdrawn(name, &addr, &self.own_node(&addr));
+        let others = self.peers.has(name, &addr);
+        match self.own_node_seen(&addr) {
+            Some(node) => self.strike_found(name, &addr, &node, !others),
+            None if others => {}
+            None => self.forget_found(name, &addr),
+        }
+        self.watches.touch(name);
         let holders = self.announces.remove(&service, now);
         // A walk under way may still find it at those who are told only now.
         self.doubt(service.0.clone(), addr, now);
@@ -111,7 +117,7 @@ impl Engine {
         let operation = self.operation();
         match holders {
             Some(holders) => self.store_withdrawal(service, holders, Some(operation), now),
-            // Tokens too old, or another process announced it: ask the closest nodes for new ones.
+            // Tokens too old, or this node announced it before it restarted: ask the closest nodes for new ones.
             None => {
                 let (name, port) = service;
                 let then = Then::Withdraw { port, operation: Some(operation) };
@@ -170,48 +176,33 @@ impl Engine {
         }
     }
 
-    /// The address of this host that other nodes see. Of no account where the settings name one.
-    pub fn set_external(&mut self, ip: IpAddr, now: Instant) {
-        if self.settings.advertise.is_some() || self.external == Some(ip) {
-            return;
-        }
-        let before = self.advertised();
-        self.external = Some(ip);
-        let services: Vec<(Service, Instant)> =
-            self.announces.iter().map(|(s, expires, _)| (s.clone(), expires)).collect();
-        for ((name, port), expires) in services.into_iter().filter(|(_, at)| *at > now) {
-            self.peers.remove(&name, &SocketAddr::new(before, port));
-            let belief = self.own_belief(expires);
-            self.peers.insert(&name, SocketAddr::new(ip, port), belief, &mut self.rng);
-            self.watches.touch(&name);
-        }
-    }
-
     /// The addresses of this host at which this node is reached; to be called again when they change.
     pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>, _now: Instant) {
         addresses.sort_unstable();
         self.host_addresses = addresses;
     }
 
-    fn own_belief(&self, until: Instant) -> Belief {
-        Belief { until, node_port: Some(self.settings.port) }
-    }
-
     fn service(&self, name: &[u8], port: u16) -> Service {
         (name.into(), if port == 0 { self.settings.port } else { port })
     }
 
-    /// A peer withdrew, or was withdrawn. Returns whether we held it.
-    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) -> bool {
+    /// A peer is no more, whoever announced it.
+    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
+        self.forget_found(name, addr);
+        self.watches.touch(name);
+        self.peers.remove(name, addr);
+    }
+
+    /// What lookups found of a peer is of no account.
+    fn forget_found(&mut self, name: &[u8], addr: &SocketAddr) {
         self.lookups.remove(name, addr);
         self.forget_on_walks(name, addr);
-        self.watches.touch(name);
-        self.peers.remove(name, addr)
     }
 
     /// What is known of a name's peers: those stored here, and those that the last walk found. At
     /// most [`MAX_PEERS`], evenly chosen, in random order.
     pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
+        let both = self.has_both_families();
         let stored = self.peers.get(name, now);
         let found = self.lookups.peers(name, now);
         let many = found.clone().count();
@@ -220,16 +211,24 @@ impl Engine {
         let (stored, found): (_, Vec<_>) = match stored {
             Some(stored) if many > MAX_PEERS && stored.len() >= many => (Some(stored), Vec::new()),
             _ if many > MAX_PEERS => (None, found.collect()),
-            Some(stored) => (Some(stored), found.filter(|addr| !stored.contains(addr)).collect()),
+            Some(stored) => (Some(stored), found.filter(|(at, _)| !stored.contains(at)).collect()),
             None => (None, found.collect()),
         };
-        let held = stored.map_or(0, |stored| stored.len());
+        if both {
+            let stored = stored.into_iter().flat_map(Peers::iter);
+            let stored = stored.map(|(addr, belief)| (addr, belief.is_alt()));
+            let all = shown(stored.chain(found.iter().copied()));
+            let chosen =
+                rand::seq::index::sample(&mut self.rng, all.len(), all.len().min(MAX_PEERS));
+            return chosen.into_iter().map(|index| all[index]).collect();
+        }
+        let held = stored.map_or(0, Peers::len);
         let total = held + found.len();
         rand::seq::index::sample(&mut self.rng, total, total.min(MAX_PEERS))
             .into_iter()
             .filter_map(|index| match index.checked_sub(held) {
-                None => stored.and_then(|stored| stored.at(index)).map(|(addr, _)| addr),
-                Some(index) => found.get(index).copied(),
+                None => stored.and_then(|stored| stored.at(index)),
+                Some(index) => found.get(index).map(|(addr, _)| *addr),
             })
             .collect()
     }

@@ -34,11 +34,15 @@ impl Engine {
             // Whoever of a full bucket is gone, is found out by the keep-alives.
             Heard::Known | Heard::Full => {}
             Heard::Added => {
-                let local = |ip: &IpAddr| ip.is_loopback();
-                let further =
-                    self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
-                if self.nodes() == 1 || further {
+                let local = |ip: IpAddr| ip.is_loopback();
+                let external = self.external.get(contact.addr.is_ipv6());
+                let further = external.is_some_and(local) && !local(contact.addr.ip());
+                let first = self.table(&contact.addr).len() == 1;
+                if first || further {
                     self.effect(Effect::Neighbour(contact.addr));
+                }
+                if first {
+                    self.show_own(now);
                 }
                 if self.announces.joined(&contact, now) {
                     self.store_again_soon(now);
@@ -86,6 +90,9 @@ impl Engine {
         }
         if removed.removed && self.announces.left(contact, now) {
             self.store_again_soon(now);
+        }
+        if removed.removed && self.table(&contact.addr).len() == 0 {
+            self.show_own(now);
         }
     }
 

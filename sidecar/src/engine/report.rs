@@ -69,7 +69,7 @@ impl Engine {
             id: hex::encode(self.settings.id.as_bytes()),
             ready: self.ready,
             draining: self.draining,
-            advertised: self.settings.advertise.or(self.external),
+            advertised: self.advertised(),
             nodes: self.nodes(),
             neighbours,
             names_held: self.peers.len(),

@@ -1,13 +1,14 @@
 //! Answers to other nodes. Each datagram stays under the path MTU, but for a BEP 44 value that is
 //! as long as the protocol allows.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use super::announcers::Announcer;
 use super::distance::point;
 use super::item::{Item, Signed};
 use super::node::Engine;
-use super::peers::{Belief, time_left};
+use super::peers::time_left;
 use super::routing::K;
 use super::timers::Timer;
 use crate::krpc::{
@@ -30,6 +31,12 @@ const EACH_V6: usize = 3 + PEER_V6 + 3;
 /// Bytes of a peer's DHT port in an answer where they differ, and more of the head of the list.
 const NODE_PORT: usize = 2;
 const NODE_PORTS_FRAME: usize = 2;
+
+/// Bytes of the head of the list of announcers, and of each string in it.
+const ANNOUNCERS_FRAME: usize = 6;
+const EACH_NAMED: usize = 4;
+/// Bytes of the head of the bits that tell of the other address family.
+const ALT_FRAME: usize = 8;
 
 /// A refusal's code and message.
 type Refusal = (i64, &'static str);
@@ -74,19 +81,27 @@ impl Engine {
             Method::GetPeers { info_hash } => {
                 Ok(self.on_get_peers(from, info_hash, want, room, now))
             }
-            Method::AnnouncePeer { info_hash, port, token, ttl } => {
-                let addr = SocketAddr::new(from.ip(), port.unwrap_or(from.port()));
+            Method::AnnouncePeer { info_hash, port, token, ttl, ip, alt } => {
+                let port = port.unwrap_or(from.port());
                 self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
                     let age = engine.settings.peer_max_age;
                     let until = now + ttl.unwrap_or(age).min(age);
-                    let belief = Belief { until, node_port: Some(from.port()) };
-                    engine.peers.insert(info_hash, addr, belief, &mut engine.rng);
+                    let ip = engine.reached_at(from, *ip, until, now)?;
+                    let by = Announcer { addr: from, until, alt: *alt };
+                    let addr = SocketAddr::new(ip, port);
+                    engine.peers.announced(info_hash, addr, by, &mut engine.rng);
+                    if ip != from.ip() {
+                        // It may have announced the same before it claimed another IP.
+                        let unclaimed = SocketAddr::new(from.ip(), port);
+                        engine.peers.withdrawn(info_hash, &unclaimed, &from);
+                    }
                     engine.watches.touch(info_hash);
                     Ok(())
                 })
             }
-            Method::WithdrawPeer { info_hash, port, token } => {
-                let addr = SocketAddr::new(from.ip(), *port);
+            Method::WithdrawPeer { info_hash, port, token, ip } => {
+                let same_family = |ip: &IpAddr| ip.is_ipv4() == from.is_ipv4();
+                let addr = SocketAddr::new(ip.filter(same_family).unwrap_or(from.ip()), *port);
                 self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
                     engine.peer_withdrawn(from, info_hash, addr, now);
                     Ok(())
@@ -148,25 +163,35 @@ impl Engine {
         now: Instant,
     ) -> Response<'static> {
         let each = if from.is_ipv6() { EACH_V6 } else { EACH_V4 };
-        let mut peers: Vec<_> = match self.peers.get(name, now) {
-            None => Vec::new(),
-            Some(peers) => peers
-                .sample(room / each, from.ip(), &mut self.rng)
-                .into_iter()
-                .map(|(addr, Belief { until, node_port })| Peer {
-                    addr,
-                    ttl: Some(time_left(until, now)),
-                    node_port,
-                })
-                .collect(),
-        };
-        let (mut room, mut each) = (room, each);
-        if peers.windows(2).any(|pair| pair[0].node_port != pair[1].node_port) {
-            (room, each) = (room.saturating_sub(NODE_PORTS_FRAME), each + NODE_PORT);
-            peers.truncate(room / each);
-        }
-        let nodes = self.closest_nodes(from, name, want, room.saturating_sub(peers.len() * each));
+        let held = self.peers.get(name, now);
+        let chosen = held.map(|held| held.sample(room / each, from.ip(), &mut self.rng));
+        let chosen: Vec<_> = chosen
+            .into_iter()
+            .flatten()
+            .map(|(addr, belief)| (belief.tell(addr), time_left(belief.until(), now)))
+            .collect();
+        let mut peers: Vec<_> = chosen
+            .into_iter()
+            .map(|(peer, ttl)| Peer { ttl: Some(ttl), ..self.tell_own(peer) })
+            .collect();
+        let room = room.saturating_sub(fit(&mut peers, each, room));
+        let nodes = self.closest_nodes(from, name, want, room);
         Response { nodes, peers, token: self.token(from), ..Response::new(self.settings.id) }
+    }
+
+    /// A peer that our own node announced, as it is told: at its own IP the port says who we are,
+    /// and older Grapes understand that.
+    fn tell_own(&self, mut peer: Peer) -> Peer {
+        let own = self.own_node(&peer.addr);
+        let Some(at) = peer.announcers.iter().position(|by| *by == own) else { return peer };
+        if let Some(seen) = self.own_node_seen(&peer.addr) {
+            peer.node_port = peer.node_port.or(Some(seen.port()));
+            match peer.announcers.len() {
+                1 => peer.announcers.clear(),
+                _ => peer.announcers[at] = seen,
+            }
+        }
+        peer
     }
 
     fn on_get(
@@ -224,6 +249,31 @@ impl Engine {
         }
         nodes
     }
+}
+
+/// Leaves out peers at the end that do not fit, and puts those first whose announcers are told by
+/// name. Returns the bytes that the others take in an answer, of which each takes this many at
+/// least.
+fn fit(peers: &mut Vec<Peer>, each: usize, room: usize) -> usize {
+    let ports_differ = peers.windows(2).any(|pair| pair[0].node_port != pair[1].node_port);
+    let ports = if ports_differ { (NODE_PORTS_FRAME, NODE_PORT) } else { (0, 0) };
+    let named = |peer: &Peer| !peer.announcers.is_empty();
+    let names = if peers.iter().any(named) { ANNOUNCERS_FRAME } else { 0 };
+    let alts =
+        if peers.iter().any(|peer| peer.alt) { ALT_FRAME + peers.len().div_ceil(8) } else { 0 };
+    let of_peer = |peer: &Peer| {
+        let compact = if peer.addr.is_ipv6() { PEER_V6 } else { PEER_V4 };
+        let names = if named(peer) { EACH_NAMED + compact * peer.announcers.len() } else { 0 };
+        each + ports.1 + names
+    };
+    let mut bytes = ports.0 + names + alts + peers.iter().map(of_peer).sum::<usize>();
+    while bytes > room
+        && let Some(peer) = peers.pop()
+    {
+        bytes -= of_peer(&peer);
+    }
+    peers.sort_by_key(|peer| !named(peer));
+    bytes
 }
 
 /// Without a wish, nodes of the address family that the query came over (BEP 32).

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use mainline::Id;
 use rand::Rng;
 
+use super::announcers::{Belief, Left};
 use super::distance::point;
 use super::item::Item;
 use super::lookups;
 use super::node::Engine;
-use super::peers::Belief;
 use super::routing::K;
 use super::serve::signed_item;
 use super::timers::Timer;
@@ -123,14 +123,14 @@ impl Running {
         let closest = self.walk.closest();
         let is_close = |id: &Id| closest.iter().any(|node| node.contact.id == *id);
         let told = self.told.iter().filter(|(id, _)| is_close(id)).flat_map(|(_, peers)| peers);
-        let told = told.filter_map(|peer| Some((*peer, *self.peers.get(peer)?)));
+        let told = told.filter_map(|peer| Some((*peer, self.peers.get(peer)?.clone())));
         let told: lookups::Found = told.collect();
         if told.len() < MAX_PEERS {
             return self.peers.clone();
         }
         let chosen = rand::seq::index::sample(rng, told.len(), told.len().min(most));
         let chosen = chosen.into_iter().filter_map(|at| told.get_index(at));
-        chosen.map(|(peer, belief)| (*peer, *belief)).collect()
+        chosen.map(|(peer, belief)| (*peer, belief.clone())).collect()
     }
 
     /// An immutable item is what it is: nobody can tell better.
@@ -191,6 +191,26 @@ impl Engine {
     pub(super) fn forget_on_walks(&mut self, name: &[u8], peer: &SocketAddr) {
         for running in self.walks.values_mut() {
             if matches!(&running.subject, Subject::Peers(walked) if **walked == *name) {
+                running.peers.swap_remove(peer);
+            }
+        }
+    }
+
+    /// A node announces a peer no more: what lookups found of it follows, and walks under way.
+    /// `untold` is as in [`Belief::strike`].
+    pub(super) fn strike_found(
+        &mut self,
+        name: &[u8],
+        peer: &SocketAddr,
+        node: &SocketAddr,
+        untold: bool,
+    ) {
+        self.lookups.strike(name, peer, node, untold);
+        for running in self.walks.values_mut() {
+            if matches!(&running.subject, Subject::Peers(walked) if **walked == *name)
+                && let Some(belief) = running.peers.get_mut(peer)
+                && belief.strike(peer, node, untold) == Left::Nobody
+            {
                 running.peers.swap_remove(peer);
             }
         }
@@ -259,19 +279,20 @@ impl Engine {
                 let mut told = Vec::with_capacity(response.peers.len());
                 for peer in &response.peers {
                     let until = self.lookups.expiry(peer.ttl, now);
-                    let belief = Belief { until, node_port: peer.node_port };
+                    let mut belief = Belief::told(peer, from.addr, until);
                     let announcer = self.dead_announcer(&peer.addr, &belief, now);
                     if announcer.is_some() {
-                        dead = announcer.filter(|_| peer.node_port.is_some()).or(dead);
+                        dead = announcer.filter(|_| belief.is_told()).or(dead);
                         continue;
                     }
+                    dead = self.strike_dead(&peer.addr, &mut belief, now).or(dead);
                     self.ask_after_announcer(&peer.addr, &belief, now);
-                    running.peers.entry(peer.addr).or_insert(belief).merge(belief);
                     told.push(peer.addr);
                     if running.settled && running.peers.len() <= MAX_PEERS {
-                        self.lookups.add(name, peer.addr, belief);
+                        self.lookups.add(name, peer.addr, belief.clone());
                         self.watches.touch(name);
                     }
+                    lookups::merge(&mut running.peers, peer.addr, belief);
                 }
                 if !running.settled && !told.is_empty() {
                     running.told.push((from.id, told));
@@ -348,7 +369,7 @@ impl Engine {
             (Then::Doubt { peer, again: false }, Subject::Peers(name)) => {
                 if running.walk.answers() > 0 {
                     let found = running.peers.contains_key(&peer);
-                    self.doubt_settled(name, peer, found, running.peers.len());
+                    self.doubt_settled(name, peer, found, running.peers.len(), now);
                 }
             }
             (Then::Get { operation, held }, _) => {

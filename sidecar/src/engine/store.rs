@@ -1,6 +1,6 @@
 //! Announces, withdrawals and items on their way to the nodes that are to hold them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mainline::Id;
@@ -19,6 +19,10 @@ use crate::krpc::{self, Contact, Method, Put, SignedFields};
 /// How often a node is told of an announce, or of its end, when it does not answer.
 const TRIES: u8 = 4;
 
+/// An IP at which a service is reached, and whether it is rather to be reached over the other address
+/// family.
+type Reach = (Option<IpAddr>, bool);
+
 /// What is to be stored, or taken back.
 #[derive(Debug)]
 enum Cargo {
@@ -28,18 +32,25 @@ enum Cargo {
 }
 
 impl Cargo {
-    fn method<'a>(&'a self, token: &'a [u8]) -> Method<'a> {
+    /// `reach` says where a service is reached: see [`Engine::reach`].
+    fn method<'a>(&'a self, token: &'a [u8], reach: impl Fn(u16) -> Reach) -> Method<'a> {
         match self {
-            Self::Announce { service: (name, port), ttl, .. } => Method::AnnouncePeer {
-                info_hash: name.as_ref().into(),
-                port: Some(*port),
-                token: token.into(),
-                ttl: Some(*ttl),
-            },
+            Self::Announce { service: (name, port), ttl, .. } => {
+                let (ip, alt) = reach(*port);
+                Method::AnnouncePeer {
+                    info_hash: name.as_ref().into(),
+                    port: Some(*port),
+                    token: token.into(),
+                    ttl: Some(*ttl),
+                    ip,
+                    alt,
+                }
+            }
             Self::Withdrawal { service: (name, port) } => Method::WithdrawPeer {
                 info_hash: name.as_ref().into(),
                 port: *port,
                 token: token.into(),
+                ip: reach(*port).0,
             },
             Self::Item { item, cas } => Method::Put(Box::new(Put {
                 token: token.into(),
@@ -153,7 +164,7 @@ impl Engine {
         for node in &nodes {
             let (addr, id) = (node.contact.addr, Some(node.contact.id));
             let good = !self.suspects.contains(&addr);
-            let method = cargo.method(&node.token);
+            let method = cargo.method(&node.token, |port| self.reach(port, &addr));
             let watched = good || matches!(cargo, Cargo::Withdrawal { .. });
             let transaction = self.query(addr, id, method, purpose.clone(), watched, now);
             if good {
@@ -231,7 +242,8 @@ impl Engine {
         }
         store.tries[at] += 1;
         store.out += 1;
-        let method = store.cargo.method(&store.nodes[at].token);
+        let reach = |port| self.reach(port, &addr);
+        let method = store.cargo.method(&store.nodes[at].token, reach);
         let transaction = self.query(addr, Some(id), method, pending.purpose.clone(), true, now);
         if withdraws && waited_for {
             store.waited_for.push(transaction);

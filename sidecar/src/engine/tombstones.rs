@@ -6,11 +6,14 @@ use std::time::{Duration, Instant};
 
 use rand::seq::IteratorRandom;
 
+use super::Name;
+use super::announcers::{Belief, Left};
 use super::dated::Dated;
+use super::lookups::Age;
 use super::node::Engine;
 use super::notices::{News, VERIFIED};
-use super::peers::Belief;
 use super::probes::Tell;
+use super::steps::{Subject, Then};
 use super::transactions::Purpose;
 use crate::krpc::{Contact, Method};
 
@@ -44,19 +47,24 @@ impl Tombstones {
         self.dead.expire(self.peer_max_age.max(ASKED_FOR), now);
     }
 
-    /// The dead node that announced this peer; none where it is of the living, or was announced
-    /// after that node's death. Where nobody tells which node it was, any dead one of the peer's
-    /// host counts.
+    /// A dead node that announced this peer; none where a living one did too, or it was announced
+    /// after the death. Where nobody tells which node it was, any dead one of the peer's host
+    /// counts.
     fn announcer(&self, peer: &SocketAddr, belief: &Belief, now: Instant) -> Option<SocketAddr> {
-        self.dead.of_host(peer.ip()).find_map(|(addr, died)| {
-            let ends = died + self.peer_max_age;
-            let counts = match belief.is_from(peer, &addr) {
-                // Nobody announces for longer than `peer_max_age`.
-                Some(is_from) => is_from && belief.until <= ends,
-                None => true,
-            };
-            (counts && now < ends).then_some(addr)
-        })
+        if !belief.is_told() {
+            let mut dead = self.dead.of_host(peer.ip());
+            return dead.find(|(_, died)| now < *died + self.peer_max_age).map(|(addr, _)| addr);
+        }
+        // Nobody announces for longer than `peer_max_age`.
+        let mut all = belief.announcers(peer);
+        let dead =
+            all.all(|by| self.ends(&by.addr, now).is_some_and(|ends| belief.until() <= ends));
+        belief.announcers(peer).next().filter(|_| dead).map(|by| by.addr)
+    }
+
+    /// When the last announce of a dead node ends; none where it lives, or all of them are over.
+    fn ends(&self, node: &SocketAddr, now: Instant) -> Option<Instant> {
+        self.dead.since(node).map(|died| died + self.peer_max_age).filter(|ends| now < *ends)
     }
 }
 
@@ -72,15 +80,8 @@ impl Engine {
             self.remove(&contact, now);
         }
         let sole = !self.lives_at(addr.ip());
-        let gone = |peer: &SocketAddr, belief: &Belief| belief.is_from(peer, &addr).unwrap_or(sole);
-        let mut names = self.peers.remove_from(&addr);
-        names.extend(self.lookups.remove_where(gone));
-        for running in self.walks.values_mut() {
-            running.peers.retain(|peer, belief| !gone(peer, belief));
-        }
-        for name in &names {
-            self.watches.touch(name);
-        }
+        let names = self.forget_announces(&addr, sole, now);
+        self.claims.forget(&addr);
         // It may have another address, of the other family.
         let other = if addr.is_ipv6() { &self.v4 } else { &self.v6 };
         let others: Vec<_> = ids.iter().filter_map(|id| other.get(id)).collect();
@@ -89,6 +90,28 @@ impl Engine {
             self.probe(other, TRIES, Tell::IfItAnnounced, now);
         }
         !names.is_empty()
+    }
+
+    /// What the node at this address announced is no more; what others announced too stays. `sole`
+    /// says that no other node of its host is known. Returns the names.
+    pub(super) fn forget_announces(
+        &mut self,
+        node: &SocketAddr,
+        sole: bool,
+        now: Instant,
+    ) -> Vec<Name> {
+        let mut names = self.peers.remove_from(node);
+        names.extend(self.lookups.remove_from(node, sole, |name| self.watches.has(name)));
+        for running in self.walks.values_mut() {
+            running.peers.retain(|peer, belief| belief.strike(peer, node, sole) != Left::Nobody);
+        }
+        for name in &names {
+            self.watches.touch(name);
+            if self.watches.has(name) && self.lookups.age(name, now) == Age::Stale {
+                self.walk(Subject::Peers(name.clone()), Then::Refresh, now);
+            }
+        }
+        names
     }
 
     /// A datagram came from this node. If it was taken for dead, it is told so, since what it
@@ -114,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// The dead node that announced this peer, if one did.
+    /// The dead node that announced this peer, if no other did.
     pub(super) fn dead_announcer(
         &self,
         peer: &SocketAddr,
@@ -122,7 +145,26 @@ impl Engine {
         now: Instant,
     ) -> Option<SocketAddr> {
         let dead = self.tombstones.announcer(peer, belief, now)?;
-        (belief.node_port.is_some() || !self.lives_at(peer.ip())).then_some(dead)
+        (belief.is_told() || !self.lives_at(peer.ip())).then_some(dead)
+    }
+
+    /// Takes the dead out of those that announced a peer of which not all are dead. Returns one of
+    /// them.
+    pub(super) fn strike_dead(
+        &self,
+        peer: &SocketAddr,
+        belief: &mut Belief,
+        now: Instant,
+    ) -> Option<SocketAddr> {
+        let is_dead = |addr: &SocketAddr| self.tombstones.ends(addr, now).is_some();
+        let mut struck = None;
+        loop {
+            let dead = belief.announcers(peer).map(|by| by.addr).find(is_dead);
+            match dead.map(|dead| belief.strike(peer, &dead, false)) {
+                Some(Left::Others) => struck = dead,
+                _ => return struck,
+            }
+        }
     }
 
     /// Whether we know a node at this address, or a peer that it may have announced: whether its
@@ -138,10 +180,10 @@ impl Engine {
     /// A peer was found: if there is a rumour that the node which announced it is dead, that node
     /// is asked.
     pub(super) fn ask_after_announcer(&mut self, peer: &SocketAddr, belief: &Belief, now: Instant) {
-        let mut rumoured = self.rumours.of_host(peer.ip());
-        let announcer = rumoured.find(|(addr, _)| belief.is_from(peer, addr) != Some(false));
-        if let Some((addr, _)) = announcer {
-            drop(rumoured);
+        let announcers = belief.announcers(peer).map(|by| by.addr);
+        let known = announcers.into_iter().find(|addr| self.rumours.contains(addr));
+        let any = || self.rumours.of_host(peer.ip()).next().filter(|_| !belief.is_told());
+        if let Some(addr) = known.or_else(|| any().map(|(addr, _)| addr)) {
             self.rumours.remove(&addr);
             self.probe(addr, VERIFIED, Tell::Never, now);
         }
@@ -156,6 +198,7 @@ impl Engine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::krpc::Peer;
 
     const AGE: Duration = Duration::from_secs(120);
 
@@ -163,12 +206,37 @@ mod tests {
         SocketAddr::from(([10, 0, 0, host], port))
     }
 
+    /// A peer at host 1 that these nodes announced.
+    fn by(nodes: &[(u8, u16)], until: Instant) -> Belief {
+        let announcers = nodes.iter().map(|(host, port)| addr(*host, *port)).collect();
+        let peer = Peer { announcers, ..Peer::new(addr(1, 80)) };
+        Belief::told(&peer, addr(9, 9), until)
+    }
+
+    #[test]
+    fn a_peer_that_a_living_node_announced_too_is_there() {
+        let now = crate::clock::now();
+        let mut tombstones = Tombstones::new(AGE);
+        let announcer = |tombstones: &Tombstones, nodes| {
+            tombstones.announcer(&addr(1, 80), &by(nodes, now + AGE / 2), now)
+        };
+        tombstones.dead.insert(addr(1, 7), now);
+        assert_eq!(announcer(&tombstones, &[(1, 7), (1, 8)]), None);
+        assert_eq!(announcer(&tombstones, &[(1, 7), (2, 7)]), None);
+        tombstones.dead.insert(addr(2, 7), now);
+        assert_eq!(announcer(&tombstones, &[(1, 7), (2, 7)]), Some(addr(1, 7)));
+        assert_eq!(announcer(&tombstones, &[(2, 7)]), Some(addr(2, 7)), "at another IP");
+    }
+
     #[test]
     fn what_a_dead_node_announced_before_its_death_is_known() {
         let now = crate::clock::now();
         let mut tombstones = Tombstones::new(AGE);
         tombstones.dead.insert(addr(1, 7), now);
-        let belief = |until, node_port| Belief { until, node_port };
+        let belief = |until, port: Option<u16>| match port {
+            Some(port) => by(&[(1, port)], until),
+            None => Belief::untold(until),
+        };
         let announcer = |peer: SocketAddr, belief: Belief, now: Instant| {
             tombstones.announcer(&peer, &belief, now)
         };

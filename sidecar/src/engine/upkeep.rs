@@ -30,6 +30,7 @@ impl Engine {
     pub(super) fn upkeep(&mut self, now: Instant) {
         self.tokens.rotate(&mut self.rng, now);
         self.peers.expire(now);
+        self.claims.expire(now);
         self.lookups.expire(now);
         self.announces.expire(now);
         self.tombstones.expire(now);

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::family::shown;
 use super::node::Engine;
+use super::peers::Peers;
 use super::steps::{Subject, Then};
 use super::{Effect, Name};
 
@@ -51,8 +53,11 @@ impl Engine {
 
     pub(super) fn tell_watchers(&mut self, now: Instant) {
         for name in std::mem::take(&mut self.watches.touched) {
-            let mut peers: Vec<_> = self.lookups.peers(&name, now).collect();
-            peers.extend(self.peers.get(&name, now).into_iter().flat_map(|held| held.iter()));
+            let both = self.has_both_families();
+            let found = self.lookups.peers(&name, now);
+            let stored = self.peers.get(&name, now).into_iter().flat_map(Peers::iter);
+            let known = found.chain(stored.map(|(addr, belief)| (addr, belief.is_alt())));
+            let mut peers = if both { shown(known) } else { known.map(|(addr, _)| addr).collect() };
             peers.sort_unstable();
             peers.dedup();
             if let Some(told) = self.watches.told.get_mut(&name)

@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::announcers::Left;
 use super::announces::Service;
 use super::distance::point;
 use super::node::Engine;
@@ -38,7 +39,7 @@ pub(super) struct Withdrawals {
 }
 
 impl Engine {
-    /// A node took back a peer that we held for it.
+    /// A node took back a peer that it had announced. It stays while others announce it.
     pub(super) fn peer_withdrawn(
         &mut self,
         from: SocketAddr,
@@ -46,7 +47,12 @@ impl Engine {
         peer: SocketAddr,
         now: Instant,
     ) {
-        if !self.forget_peer(name, &peer) || name.len() > LONGEST_NAME {
+        let left = self.peers.withdrawn(name, &peer, &from);
+        let untold = left == Left::Nobody || !self.peers.has(name, &peer);
+        self.strike_found(name, &peer, &from, untold);
+        self.watches.touch(name);
+        // Where others announced it too, it is still there.
+        if left != Left::Nobody || name.len() > LONGEST_NAME {
             return;
         }
         self.doubt(name.into(), peer, now);
@@ -108,8 +114,7 @@ impl Engine {
 
     fn look_for(&mut self, name: Name, peer: SocketAddr, now: Instant) {
         let service: Service = (name, peer.port());
-        let ours = peer.ip() == self.advertised()
-            && self.announces.believed_until(&service, now).is_some();
+        let ours = self.is_own_peer(&service, &peer, now);
         let (name, _) = service;
         let under_way = self.is_walked_for(&name);
         let shown = self.lookups.has(&name, &peer) || self.peers.has(&name, &peer);
@@ -128,8 +133,10 @@ impl Engine {
         peer: SocketAddr,
         found: bool,
         peers: usize,
+        now: Instant,
     ) {
-        if !found && peers < MAX_PEERS {
+        let ours = self.is_own_peer(&(name.clone(), peer.port()), &peer, now);
+        if !found && !ours && peers < MAX_PEERS {
             self.forget_peer(name, &peer);
         }
     }

@@ -19,19 +19,33 @@ pub const PEER_V6: usize = 18;
 pub(super) fn read_peer(bytes: &[u8]) -> Option<SocketAddr> {
     let (ip, port) = bytes.split_at_checked(bytes.len().checked_sub(2)?)?;
     let port = u16::from_be_bytes(port.try_into().ok()?);
-    let ip: IpAddr = match ip.len() {
-        4 => Ipv4Addr::from(<[u8; 4]>::try_from(ip).ok()?).into(),
-        16 => Ipv6Addr::from(<[u8; 16]>::try_from(ip).ok()?).into(),
-        _ => return None,
-    };
+    let ip = read_ip(ip)?;
     (port != 0).then_some(SocketAddr::new(ip, port))
 }
 
-pub(super) fn write_addr(addr: &SocketAddr, out: &mut Vec<u8>) {
-    match addr.ip() {
+/// An IP address; none when it is neither 4 nor 16 bytes.
+pub(super) fn read_ip(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(Ipv4Addr::from(<[u8; 4]>::try_from(bytes).ok()?).into()),
+        16 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(bytes).ok()?).into()),
+        _ => None,
+    }
+}
+
+/// Addresses of one family, one after the other; what does not read as an address is left out.
+pub(super) fn read_addrs(bytes: &[u8], ipv6: bool) -> impl Iterator<Item = SocketAddr> + '_ {
+    bytes.chunks_exact(if ipv6 { PEER_V6 } else { PEER_V4 }).filter_map(read_peer)
+}
+
+pub(super) fn write_ip(ip: IpAddr, out: &mut Vec<u8>) {
+    match ip {
         IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
         IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
     }
+}
+
+pub(super) fn write_addr(addr: &SocketAddr, out: &mut Vec<u8>) {
+    write_ip(addr.ip(), out);
     out.extend_from_slice(&addr.port().to_be_bytes());
 }
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 use bendy::decoding::{Decoder, Error, ListDecoder, Object};
 use mainline::Id;
 
-use super::compact::{NODE_V4, NODE_V6, read_nodes, read_peer};
-use super::fields::{Fields, Ttl};
-use super::{Body, Message, Method, Peer, Put, Query, Response, SignedFields, Want};
+use super::compact::{NODE_V4, NODE_V6, read_addrs, read_ip, read_nodes, read_peer};
+use super::fields::{Alt, Fields, Ttl};
+use super::{
+    Body, MAX_ANNOUNCERS, Message, Method, Peer, Put, Query, Response, SignedFields, Want,
+};
 
 /// Deepest nesting that is read: a BEP 44 value of 32 levels, in `a` or `r`, in the message.
 const MAX_DEPTH: usize = 40;
@@ -158,6 +160,8 @@ fn announce_peer<'a>(fields: &Fields<'a>) -> Read<'a> {
             Some(Ttl::Milliseconds(ms)) => u64::try_from(ms).ok().map(Duration::from_millis),
             _ => None,
         },
+        ip: fields.ip.and_then(read_ip),
+        alt: matches!(fields.alt, Some(Alt::Flag(flag)) if flag != 0),
     })
 }
 
@@ -167,6 +171,7 @@ fn withdraw_peer<'a>(fields: &Fields<'a>) -> Read<'a> {
         info_hash: info_hash(fields, NAME)?,
         port: port(fields, NAME)?,
         token: need(fields.token, NAME, "token")?.into(),
+        ip: fields.ip.and_then(read_ip),
     })
 }
 
@@ -222,13 +227,21 @@ fn response(fields: Fields<'_>) -> Result<Response<'_>, Malformed> {
     };
     let mut ttls = ttls.chunks_exact(3);
     let node_ports = fields.dp.unwrap_or_default();
+    let alts = match fields.alt {
+        Some(Alt::Each(bits)) => bits,
+        _ => &[],
+    };
     let peers = fields.values.iter().enumerate().filter_map(|(index, value)| {
         // A peer that cannot be read still has its place in the lists.
         let ttl = ttls.next().map(|ms| u32::from_be_bytes([0, ms[0], ms[1], ms[2]]));
+        let addr = read_peer(value)?;
+        let announcers = fields.by.get(index).copied().unwrap_or_default();
         Some(Peer {
-            addr: read_peer(value)?,
+            addr,
             ttl: ttl.map(|ms| Duration::from_millis(ms.into())),
             node_port: read_port(node_ports, index),
+            announcers: read_addrs(announcers, addr.is_ipv6()).take(MAX_ANNOUNCERS).collect(),
+            alt: alts.get(index / 8).is_some_and(|byte| byte & 0x80 >> (index % 8) != 0),
         })
     });
     let signed = match (fields.k, fields.sig, fields.seq) {

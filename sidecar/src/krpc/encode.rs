@@ -1,12 +1,12 @@
 //! From a message to a datagram.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bendy::encoding::{AsString, Encoder, Error, SingleItemEncoder, SortedDictEncoder, ToBencode};
 use bendy::value::Value;
 
-use super::compact::{write_addr, write_nodes};
-use super::{Body, MAX_TTL, Message, Method, Put, Query, Response, SignedFields};
+use super::compact::{write_addr, write_ip, write_nodes};
+use super::{Body, MAX_TTL, Message, Method, Peer, Put, Query, Response, SignedFields};
 
 /// Deepest nesting that is written: a BEP 44 value of 32 levels, in `a` or `r`, in the message.
 const MAX_DEPTH: usize = 40;
@@ -87,10 +87,14 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
                 id(&mut a)?;
                 a.emit_pair(b"info_hash", AsString(info_hash))?;
             }
-            Method::AnnouncePeer { info_hash, port, token, ttl } => {
+            Method::AnnouncePeer { info_hash, port, token, ttl, ip, alt } => {
+                if *alt {
+                    a.emit_pair(b"alt", 1)?;
+                }
                 id(&mut a)?;
                 a.emit_pair(b"implied_port", i64::from(port.is_none()))?;
                 a.emit_pair(b"info_hash", AsString(info_hash))?;
+                claim(*ip, &mut a)?;
                 // BEP 5 wants the argument even where `implied_port` makes it void.
                 a.emit_pair(b"port", port.unwrap_or(0))?;
                 a.emit_pair(b"token", AsString(token))?;
@@ -98,9 +102,10 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
                     a.emit_pair(b"ttl", u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX))?;
                 }
             }
-            Method::WithdrawPeer { info_hash, port, token } => {
+            Method::WithdrawPeer { info_hash, port, token, ip } => {
                 id(&mut a)?;
                 a.emit_pair(b"info_hash", AsString(info_hash))?;
+                claim(*ip, &mut a)?;
                 a.emit_pair(b"port", *port)?;
                 a.emit_pair(b"token", AsString(token))?;
             }
@@ -119,6 +124,13 @@ fn arguments(query: &Query<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Er
             _ => Ok(()),
         }
     })
+}
+
+fn claim(ip: Option<IpAddr>, a: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
+    let Some(ip) = ip else { return Ok(()) };
+    let mut bytes = Vec::with_capacity(16);
+    write_ip(ip, &mut bytes);
+    a.emit_pair(b"ip", AsString(bytes))
 }
 
 fn notice(addr: &SocketAddr, depth: u8, a: &mut SortedDictEncoder<'_>) -> Result<(), Error> {
@@ -177,6 +189,14 @@ fn value(value: &Value<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(), Erro
 
 fn answer(response: &Response<'_>, encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
     encoder.emit_dict(|mut r| {
+        let alts = alts(response);
+        if !alts.is_empty() {
+            r.emit_pair(b"alt", AsString(alts))?;
+        }
+        let told = response.peers.iter().rposition(|peer| !peer.announcers.is_empty());
+        if let Some(last) = told {
+            r.emit_pair_with(b"by", |by| announcers(&response.peers[..=last], by))?;
+        }
         let node_ports = node_ports(response);
         if !node_ports.is_empty() {
             r.emit_pair(b"dp", AsString(node_ports))?;
@@ -232,13 +252,39 @@ fn ttls(response: &Response<'_>) -> Vec<u8> {
     bytes
 }
 
-/// Two bytes for all peers when their nodes have one port, else two for each; nothing when the port
-/// of any is not known.
+/// Two bytes for all peers when their nodes have one port, else two for each, 0 where it is not
+/// known; nothing when none is known.
 fn node_ports(response: &Response<'_>) -> Vec<u8> {
-    let ports: Option<Vec<u16>> = response.peers.iter().map(|peer| peer.node_port).collect();
-    let mut ports = ports.unwrap_or_default();
-    if ports.windows(2).all(|pair| pair[0] == pair[1]) {
-        ports.truncate(1);
+    let ports = || response.peers.iter().map(|peer| peer.node_port.unwrap_or(0));
+    let first = ports().next().unwrap_or(0);
+    if ports().all(|port| port == first) {
+        return if first == 0 { Vec::new() } else { first.to_be_bytes().to_vec() };
     }
-    ports.into_iter().flat_map(u16::to_be_bytes).collect()
+    ports().flat_map(u16::to_be_bytes).collect()
+}
+
+/// One string of compact addresses for each of these peers.
+fn announcers(peers: &[Peer], encoder: SingleItemEncoder<'_>) -> Result<(), Error> {
+    encoder.emit_list(|list| {
+        let mut bytes = Vec::new();
+        for peer in peers {
+            bytes.clear();
+            for announcer in &peer.announcers {
+                write_addr(announcer, &mut bytes);
+            }
+            list.emit_bytes(&bytes)?;
+        }
+        Ok(())
+    })
+}
+
+/// A bit for each peer, the highest of a byte first; nothing when none is set.
+fn alts(response: &Response<'_>) -> Vec<u8> {
+    if !response.peers.iter().any(|peer| peer.alt) {
+        return Vec::new();
+    }
+    let byte = |peers: &[Peer]| {
+        peers.iter().enumerate().fold(0, |byte, (at, peer)| byte | u8::from(peer.alt) << (7 - at))
+    };
+    response.peers.chunks(8).map(byte).collect()
 }

@@ -9,12 +9,15 @@ use bendy::value::Value;
 #[derive(Debug, Default)]
 pub(super) struct Fields<'a> {
     pub(super) addr: Option<&'a [u8]>,
+    pub(super) alt: Option<Alt<'a>>,
+    pub(super) by: Vec<&'a [u8]>,
     pub(super) cas: Option<i64>,
     pub(super) depth: Option<i64>,
     pub(super) dp: Option<&'a [u8]>,
     pub(super) id: Option<&'a [u8]>,
     pub(super) implied_port: Option<i64>,
     pub(super) info_hash: Option<&'a [u8]>,
+    pub(super) ip: Option<&'a [u8]>,
     pub(super) k: Option<&'a [u8]>,
     pub(super) nodes: Option<&'a [u8]>,
     pub(super) nodes6: Option<&'a [u8]>,
@@ -39,18 +42,33 @@ pub(super) enum Ttl<'a> {
     Each(&'a [u8]),
 }
 
+/// `alt` is a number in a query, and a byte string in an answer.
+#[derive(Debug)]
+pub(super) enum Alt<'a> {
+    Flag(i64),
+    Each(&'a [u8]),
+}
+
 impl<'a> Fields<'a> {
     pub(super) fn read(mut dict: DictDecoder<'_, 'a>) -> Result<Self, Error> {
         let mut fields = Self::default();
         while let Some((key, object)) = dict.next_pair()? {
             match key {
                 b"addr" => fields.addr = fields.bytes("addr", object),
+                b"alt" => {
+                    fields.alt = match object {
+                        Object::Bytes(bytes) => Some(Alt::Each(bytes)),
+                        other => fields.integer("alt", other).map(Alt::Flag),
+                    }
+                }
+                b"by" => fields.by = fields.list("by", object)?,
                 b"cas" => fields.cas = fields.integer("cas", object),
                 b"depth" => fields.depth = fields.integer("depth", object),
                 b"dp" => fields.dp = fields.bytes("dp", object),
                 b"id" => fields.id = fields.bytes("id", object),
                 b"implied_port" => fields.implied_port = fields.integer("implied_port", object),
                 b"info_hash" => fields.info_hash = fields.bytes("info_hash", object),
+                b"ip" => fields.ip = fields.bytes("ip", object),
                 b"k" => fields.k = fields.bytes("k", object),
                 b"nodes" => fields.nodes = fields.bytes("nodes", object),
                 b"nodes6" => fields.nodes6 = fields.bytes("nodes6", object),

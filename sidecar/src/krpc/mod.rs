@@ -8,9 +8,14 @@
 //! | where | what | says |
 //! |---|---|---|
 //! | answer to `get_peers` | `ttl` | for each peer how long it is to be believed, 3 bytes of milliseconds |
-//! | | `dp` | the DHT port of the node that announced it: 2 bytes for all peers, or for each |
+//! | | `dp` | the DHT port of the node that announced it: 2 bytes for all peers, or for each; 0 where it is not known |
+//! | | `by` | for each of the first peers the addresses of all nodes that announced it, compact, where `dp` cannot say them: several nodes, or one at another IP. An IP of zeros is the answerer's own |
+//! | | `alt` | a bit for each peer, the highest of a byte first: the same service is announced over the other address family, and is rather to be reached there |
 //! | `announce_peer` | `ttl` | how long the peer is to be believed, in milliseconds |
-//! | `withdraw_peer` | a query | the peer is no more |
+//! | | `alt` | 1: as in the answer |
+//! | | `ip` | the service is reached at this IP of the query's address family, 4 or 16 bytes, and not at the one that the query comes from |
+//! | `withdraw_peer` | a query | the sender announces the peer no more; others may go on |
+//! | | `ip` | as in `announce_peer` |
 //! | `ping` | `watch` | 1: tell the others if I fall silent; 0: no more |
 //! | answer to `ping` | `watch` | 1: I will |
 //! | `dead` | a query | the node at `addr` is silent; tell it to the `depth`-th subtree and deeper |
@@ -25,7 +30,7 @@ mod encode;
 mod fields;
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use bendy::value::Value;
@@ -53,6 +58,9 @@ pub const VERSION: [u8; 4] = *b"Gp01";
 
 /// Longest time to live that `ttl` in an answer can say: 24 bits of milliseconds.
 pub const MAX_TTL: Duration = Duration::from_millis(0x00ff_ffff);
+
+/// Most nodes that are told to have announced one peer.
+pub const MAX_ANNOUNCERS: usize = 8;
 
 /// Another node: its id and where it is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -148,6 +156,11 @@ pub enum Method<'a> {
         token: Cow<'a, [u8]>,
         /// How long to believe it (extension); as long as the answerer believes any when none.
         ttl: Option<Duration>,
+        /// The IP at which the service is reached (extension); the query's own when none.
+        ip: Option<IpAddr>,
+        /// The service is announced over the other address family too, and is rather to be reached
+        /// there (extension).
+        alt: bool,
     },
     /// I serve this name no more (extension).
     WithdrawPeer {
@@ -157,6 +170,8 @@ pub enum Method<'a> {
         port: u16,
         /// From the answer to `get_peers`.
         token: Cow<'a, [u8]>,
+        /// As that of [`Method::AnnouncePeer`].
+        ip: Option<IpAddr>,
     },
     /// What is stored under `target`? (BEP 44)
     Get {
@@ -265,7 +280,7 @@ pub struct Response<'a> {
 }
 
 /// A peer in an answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Peer {
     /// Where the service is.
     pub addr: SocketAddr,
@@ -274,6 +289,19 @@ pub struct Peer {
     /// The DHT port of the node that announced it, whose IP is the peer's, where the answerer says
     /// so; never 0.
     pub node_port: Option<u16>,
+    /// All nodes that announced it, at most [`MAX_ANNOUNCERS`], of the peer's address family, where
+    /// `node_port` cannot say who they are. An unspecified IP is the answerer's own.
+    pub announcers: Vec<SocketAddr>,
+    /// The service is announced over the other address family too, and is rather to be reached
+    /// there.
+    pub alt: bool,
+}
+
+impl Peer {
+    /// A peer of which nothing is told but its address.
+    pub fn new(addr: SocketAddr) -> Self {
+        Self { addr, ttl: None, node_port: None, announcers: Vec::new(), alt: false }
+    }
 }
 
 impl Response<'_> {

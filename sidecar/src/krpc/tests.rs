@@ -1,4 +1,4 @@
-use std::net::{Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use proptest::collection::vec;
 use proptest::option;
@@ -61,14 +61,25 @@ fn method() -> impl Strategy<Value = Method<'static>> {
         Just(Method::Forgotten),
         bytes(40).prop_map(|target| Method::FindNode { target }),
         bytes(400).prop_map(|info_hash| Method::GetPeers { info_hash }),
-        (bytes(400), option::of(1u16..), bytes(20), ttl).prop_map(
-            |(info_hash, port, token, ttl)| Method::AnnouncePeer { info_hash, port, token, ttl }
+        (
+            bytes(400),
+            option::of(1u16..),
+            bytes(20),
+            ttl,
+            option::of(any::<IpAddr>()),
+            any::<bool>()
+        )
+            .prop_map(|(info_hash, port, token, ttl, ip, alt)| Method::AnnouncePeer {
+                info_hash,
+                port,
+                token,
+                ttl,
+                ip,
+                alt
+            }),
+        (bytes(400), 1u16.., bytes(20), option::of(any::<IpAddr>())).prop_map(
+            |(info_hash, port, token, ip)| Method::WithdrawPeer { info_hash, port, token, ip }
         ),
-        (bytes(400), 1u16.., bytes(20)).prop_map(|(info_hash, port, token)| Method::WithdrawPeer {
-            info_hash,
-            port,
-            token
-        }),
         (bytes(40), option::of(any::<i64>())).prop_map(|(target, seq)| Method::Get { target, seq }),
         (bytes(20), value(), option::of(signed(true)), option::of(any::<i64>())).prop_map(
             |(token, value, signed, cas)| Method::Put(Box::new(Put { token, value, signed, cas }))
@@ -90,13 +101,18 @@ fn query() -> impl Strategy<Value = Body<'static>> {
 
 fn response() -> impl Strategy<Value = Body<'static>> {
     let ttl = (0u64..1 << 24).prop_map(|ms| Some(Duration::from_millis(ms)));
+    let announcers = (vec(addr(), 0..=MAX_ANNOUNCERS), any::<bool>());
     let peers = prop_oneof![
-        vec((addr(), Just(None), Just(None)), 0..8),
-        vec((addr(), ttl.clone(), (1u16..).prop_map(Some)), 0..8),
-        vec((addr(), ttl, Just(Some(PORT))), 0..8),
+        vec((addr(), Just(None), Just(None), Just((vec![], false))), 0..20),
+        vec((addr(), ttl.clone(), option::of(1u16..), announcers), 0..20),
+        vec((addr(), ttl, Just(Some(PORT)), Just((vec![], false))), 0..8),
     ]
     .prop_map(|peers| {
-        let peer = |(addr, ttl, node_port)| Peer { addr, ttl, node_port };
+        let peer =
+            |(addr, ttl, node_port, (mut announcers, alt)): (SocketAddr, _, _, (Vec<_>, _))| {
+                announcers.retain(|by: &SocketAddr| by.is_ipv6() == addr.is_ipv6());
+                Peer { addr, ttl, node_port, announcers, alt }
+            };
         peers.into_iter().map(peer).collect()
     });
     let nodes = vec((id(), addr()), 0..10).prop_map(|nodes| {
@@ -186,9 +202,9 @@ fn a_hundred_ipv4_peers_with_their_times_and_one_port_fit_the_path_mtu() {
     response.token = Some(vec![1; 6].into());
     response.peers = (1..=100u16)
         .map(|port| Peer {
-            addr: SocketAddr::from(([10, 0, 0, 1], port)),
             ttl: Some(Duration::from_secs(90)),
             node_port: Some(PORT),
+            ..Peer::new(SocketAddr::from(([10, 0, 0, 1], port)))
         })
         .collect();
     let message = Message {
@@ -197,4 +213,39 @@ fn a_hundred_ipv4_peers_with_their_times_and_one_port_fit_the_path_mtu() {
         body: Body::Response(Box::new(response)),
     };
     assert_eq!(encode(&message).unwrap().len(), 1200);
+}
+
+/// An older Grape writes a port for all peers or for each, and knows neither `by` nor `alt`.
+#[test]
+fn what_an_older_grape_tells_of_peers_is_read() {
+    let answer = |before: &str, peers: &str| {
+        let id = "a".repeat(20);
+        format!("d1:rd{before}2:id20:{id}6:valuesl{peers}ee1:t1:t1:y1:re")
+    };
+    let read = |datagram: String| match decode(datagram.as_bytes()).unwrap().body {
+        Body::Response(response) => response.peers,
+        other => panic!("{other:?}"),
+    };
+    for (before, ports) in [
+        ("", [None; 2]),
+        ("2:dp2:AA", [Some(0x4141); 2]),
+        ("2:dp4:AABB", [Some(0x4141), Some(0x4242)]),
+    ] {
+        let peers = read(answer(before, "6:aaaaaa6:bbbbbb"));
+        assert_eq!(peers.iter().map(|peer| peer.node_port).collect::<Vec<_>>(), ports);
+        assert!(peers.iter().all(|peer| peer.announcers.is_empty() && !peer.alt));
+    }
+}
+
+#[test]
+fn announcers_that_cannot_be_are_left_out() {
+    let id = "a".repeat(20);
+    let many = "cccccc".repeat(50);
+    let datagram = format!(
+        "d1:rd3:alti1e2:byl7:aaaaaab300:{many}i5ee2:id20:{id}6:valuesl6:aaaaaa6:bbbbbbee1:t1:t1:y1:re"
+    );
+    let Body::Response(response) = decode(datagram.as_bytes()).unwrap().body else { panic!() };
+    let told: Vec<_> = response.peers.iter().map(|peer| peer.announcers.len()).collect();
+    assert_eq!(told, [1, MAX_ANNOUNCERS]);
+    assert!(response.peers.iter().all(|peer| !peer.alt));
 }

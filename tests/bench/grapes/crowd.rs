@@ -100,6 +100,8 @@ impl Announcer {
                 port: Some(port),
                 token: Cow::clone(&token),
                 ttl: None,
+                ip: None,
+                alt: false,
             };
             self.ask(to, announce).await?;
         }

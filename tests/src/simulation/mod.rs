@@ -118,8 +118,19 @@ impl Network {
         self.add_made(Made { peer_max_age, ip, second_ip: None, plain: false }, seeds)
     }
 
+    /// As [`Network::add`], with a node whose services are reached at another IP than its own.
+    pub fn add_behind(&mut self, ip: IpAddr, peer_max_age: Duration, seeds: &[usize]) -> usize {
+        let own = Self::ip(self.len());
+        let made = Made { peer_max_age, ip: own, second_ip: None, plain: false };
+        self.add_advertising(made, Some(ip), seeds)
+    }
+
     /// Adds a node that joins through the nodes `seeds`. Returns its number.
     pub fn add_made(&mut self, made: Made, seeds: &[usize]) -> usize {
+        self.add_advertising(made, None, seeds)
+    }
+
+    fn add_advertising(&mut self, made: Made, advertise: Option<IpAddr>, seeds: &[usize]) -> usize {
         let number = self.len();
         let (part, _) = self.world.place(number);
         let rng = &mut self.parts[part].rng;
@@ -131,7 +142,7 @@ impl Network {
             max_items: 5000,
             peer_max_age: made.peer_max_age,
             node_liveness: Duration::from_secs(300),
-            advertise: None,
+            advertise,
             awaits_seeds: true,
         };
         let engine = Engine::new(settings, rng.random(), self.now);

@@ -114,9 +114,12 @@ impl Part {
                     let name = String::from_utf8_lossy(&name).into_owned();
                     self.nodes[place].told.push((name, peers));
                 }
-                Effect::Neighbour(_) => {
-                    let ip = self.nodes[place].ips[0];
-                    self.nodes[place].engine.set_external(ip, now);
+                Effect::Neighbour(addr) => {
+                    let node = &mut self.nodes[place];
+                    let ip = node.ips.iter().find(|ip| ip.is_ipv6() == addr.is_ipv6()).copied();
+                    if let Some(ip) = ip {
+                        node.engine.set_external(ip, now);
+                    }
                 }
             }
         }

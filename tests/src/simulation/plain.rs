@@ -1,6 +1,6 @@
 //! What datagrams of nodes are that know no extensions, as the Node.js Grape.
 
-use grape::krpc::{self, Body, Method};
+use grape::krpc::{self, Body, Method, Peer};
 
 /// Whether a datagram is no query that only Grapes of our kind know.
 pub(super) fn is_plain(datagram: &[u8]) -> bool {
@@ -25,12 +25,12 @@ pub(super) fn plain(datagram: &[u8]) -> Vec<u8> {
         Body::Response(response) => {
             response.watch = false;
             for peer in &mut response.peers {
-                (peer.ttl, peer.node_port) = (None, None);
+                *peer = Peer::new(peer.addr);
             }
         }
         Body::Query(query) => match &mut query.method {
             Method::Ping { watch } => *watch = None,
-            Method::AnnouncePeer { ttl, .. } => *ttl = None,
+            Method::AnnouncePeer { ttl, ip, alt, .. } => (*ttl, *ip, *alt) = (None, None, false),
             _ => {}
         },
         Body::Error { .. } => {}

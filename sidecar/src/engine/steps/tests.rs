@@ -5,6 +5,7 @@ use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{RngExt, SeedableRng};
 
+use super::super::announcers::Announcer;
 use super::super::{Answer, Effect, Settings};
 use super::*;
 use crate::krpc::{self, Body, Message, Peer};
@@ -58,9 +59,8 @@ fn settle(
                     let mut response = Response::new(node.id);
                     if matches!(&query.body, Body::Query(query) if query.method.name() == b"get_peers")
                     {
-                        let told = |addr: SocketAddr| Peer { addr, ttl: None, node_port: None };
                         let chosen = node.peers.iter().copied().sample(rng, MAX_PEERS);
-                        response.peers = chosen.into_iter().map(told).collect();
+                        response.peers = chosen.into_iter().map(Peer::new).collect();
                         response.nodes = node.nodes.clone();
                         response.token = Some(Cow::Borrowed(b"t"));
                     }
@@ -123,10 +123,11 @@ fn who_holds_all_of_a_name_shows_all_of_them() {
     let (nodes, now) = (nodes(), crate::clock::now());
     let rng = &mut StdRng::seed_from_u64(2);
     let mut engine = asker(rng, now);
-    let belief = Belief { until: now + Duration::from_secs(120), node_port: None };
+    let until = now + Duration::from_secs(120);
     let closest = &nodes[&contact(0, true).addr];
     for peer in &closest.peers {
-        engine.peers.insert(NAME, *peer, belief, rng);
+        let by = Announcer { addr: contact(0, true).addr, until, alt: false };
+        engine.peers.announced(NAME, *peer, by, rng);
     }
     engine.join((0..K as u8).map(|n| contact(n, false).addr).collect(), true, now);
     settle(&mut engine, &nodes, rng, now);
