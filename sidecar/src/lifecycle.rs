@@ -136,6 +136,13 @@ impl Grape {
                 "it ended".to_owned()
             }
         });
+        background.spawn("the watch over address families", {
+            let services = Arc::clone(&services);
+            async move {
+                services.follow_families().await;
+                "it ended".to_owned()
+            }
+        });
         if services.are_watched() {
             background.spawn("the watch over services", async move {
                 services.keep().await;

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     state: Mutex<State>,
     pub(super) sockets: Sockets,
     pub(super) ready: watch::Sender<bool>,
+    /// There are other nodes on both address families.
+    pub(super) both_families: AtomicBool,
     /// There is something for the driver to do: datagrams to send, or an earlier tick.
     wanted: Notify,
 }
@@ -54,7 +57,8 @@ impl Shared {
             outbox: Vec::new(),
             sleeps_until: None,
         };
-        Self { state: Mutex::new(state), sockets, ready, wanted: Notify::new() }
+        let both_families = AtomicBool::new(false);
+        Self { state: Mutex::new(state), sockets, ready, both_families, wanted: Notify::new() }
     }
 
     /// The engine is never left half-changed: it does not panic, and if it did, serving on is
@@ -119,6 +123,7 @@ impl Shared {
                 }
             }
         }
+        self.both_families.store(state.engine.has_both_families(), Ordering::Relaxed);
         if state.engine.is_ready() {
             self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
         }

@@ -6,8 +6,10 @@ mod interfaces;
 mod sockets;
 mod watch;
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use futures_util::future::join_all;
 use mainline::Id;
@@ -98,6 +100,28 @@ impl Dht {
     pub async fn withdraw_all(&self) -> usize {
         let services = self.shared.with(|engine, _| engine.drain());
         join_all(services.iter().map(|(name, port)| self.withdraw(name, *port))).await.len()
+    }
+
+    /// Whether there are other nodes on both address families, so that it matters over which of
+    /// them a service is reached.
+    pub fn has_both_families(&self) -> bool {
+        self.shared.both_families.load(Ordering::Relaxed)
+    }
+
+    /// The ports of the services that were announced here, each once.
+    pub fn announced_ports(&self) -> BTreeSet<u16> {
+        self.shared.with(|engine, _| engine.announced_ports())
+    }
+
+    /// The addresses of this host that other nodes see, as far as they are known.
+    pub fn external(&self) -> Vec<IpAddr> {
+        self.shared.with(|engine, _| engine.external())
+    }
+
+    /// Tells at which ports of this host services are reached over IPv6 alone. What is announced
+    /// there is shown under its IPv6 address, and everything else under its IPv4 one.
+    pub fn set_ipv6_ports(&self, ports: BTreeSet<u16>) {
+        self.shared.with(|engine, now| engine.set_ipv6_ports(ports, now));
     }
 
     async fn confirmed(

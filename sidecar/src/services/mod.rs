@@ -18,9 +18,11 @@
 //! | `register.rs` | which services are announced and which are held back; pure |
 //! | `health.rs` | what one try after another tells; pure |
 //! | `probe.rs` | tries a port, asks a URL |
+//! | `family.rs` | which services are reached over IPv6 alone |
 //! | `declared.rs`, `ready_when.rs` | what the flags say |
 
 mod declared;
+mod family;
 mod health;
 mod probe;
 mod ready_when;
@@ -48,6 +50,7 @@ pub use declared::{Declared, DeclaredList, InvalidDeclared};
 pub use ready_when::{InvalidReadyWhen, ReadyWhen, ReadyWhenList};
 pub(crate) use register::Reason;
 
+use family::Families;
 use health::Outcome;
 use register::{Changes, Register, Service, Settings};
 
@@ -100,6 +103,7 @@ pub(crate) struct Services {
     declared: Vec<Service>,
     conditions: Vec<ReadyWhen>,
     check_announced: bool,
+    families: Families,
     state: Mutex<State>,
 }
 
@@ -131,6 +135,7 @@ impl Services {
         });
         let said = vec![None; config.ready_when.len()];
         Self {
+            families: Families::new(dht.clone()),
             dht,
             address: config.advertise_ip.unwrap_or(Ipv4Addr::LOCALHOST.into()),
             declared,
@@ -154,6 +159,7 @@ impl Services {
     /// is held back.
     pub(crate) async fn announce(&self, name: &[u8], port: u16) -> usize {
         let service = self.service(name, port);
+        self.families.look(service.1).await;
         // The node starts on it before anything else runs: what is decided here still holds.
         if self.lock().register.announced(&service, clock::now()) {
             self.dht.announce(name, port).await
@@ -205,6 +211,11 @@ impl Services {
             counts.held_back[reason.index()] += 1;
         }
         counts
+    }
+
+    /// Follows over which address family services are reached. Never ends.
+    pub(crate) async fn follow_families(self: Arc<Self>) {
+        self.families.follow().await;
     }
 
     /// Tries ports and conditions, announces what a flag declares, and withdraws what has gone.
@@ -280,6 +291,7 @@ impl Services {
 
     /// Announces a service, or withdraws it: what should be by the time that this runs.
     async fn tell(self: Arc<Self>, service: Service) {
+        self.families.look(service.1).await;
         let is_free = self.lock().register.is_free(&service);
         let (name, port) = service;
         if is_free {
