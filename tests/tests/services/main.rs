@@ -6,6 +6,7 @@
 mod declared;
 mod died;
 mod drained;
+mod shared;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

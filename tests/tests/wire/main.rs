@@ -5,8 +5,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod advertised;
 mod ages;
+mod families;
 mod items;
 mod leaving;
 mod mainline;
 mod names;
+mod started;
