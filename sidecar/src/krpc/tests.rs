@@ -143,7 +143,7 @@ proptest! {
         // A strict reader takes it too: its keys are in order.
         let mut strict = Decoder::new(&datagram).with_max_depth(40);
         let Ok(Some(Object::Dict(mut dict))) = strict.next_object() else { panic!("no dictionary") };
-        prop_assert_eq!(dict.consume_all(), Ok(()));
+        prop_assert!(dict.consume_all().is_ok());
     }
 
     #[test]
