@@ -8,8 +8,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use grape::clock;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::pty::{OpenptyResult, openpty};
 
@@ -172,10 +173,10 @@ fn a_reader_that_stops_reading_holds_up_no_grape() {
     stdout.write_all(&vec![b'\n'; usize::try_from(size).unwrap()]).unwrap();
     let ports = Ports::take(3);
     let mut local = Local::spawn(&ports.flags(), |command| command.stdout(Stdio::from(stdout)));
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = clock::now() + Duration::from_secs(30);
     for port in &ports.api {
         while TcpStream::connect(("127.0.0.1", *port)).is_err() {
-            assert!(Instant::now() < end, "the Grape at {port} does not start");
+            assert!(clock::now() < end, "the Grape at {port} does not start");
             std::thread::sleep(Duration::from_millis(10));
         }
         ask(*port, "lookup", r#""rpc_test""#);

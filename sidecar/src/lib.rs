@@ -15,8 +15,8 @@
 //! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
 //! | [`lifecycle`] | start, readiness, drain | |
 //! | [`log`] | lines on standard error | |
-//! | [`nonblocking`] | writing to who may stop reading | |
-//! | [`variables`] | environment variables that are no settings | |
+//! | [`nonblocking`] | writing that never blocks | |
+//! | [`variables`] | environment variables that are not settings | |
 //! | [`cli`] | the command `grape` | |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]

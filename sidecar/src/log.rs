@@ -1,4 +1,4 @@
-//! The log: lines on standard error, which hold up nothing of what they tell.
+//! The log: lines on standard error. Logging never blocks.
 
 use std::io::{self, IsTerminal, Write};
 use std::panic;
@@ -13,7 +13,7 @@ use tracing_subscriber::{Layer, Registry, fmt, registry};
 
 use crate::nonblocking::NonBlocking;
 
-/// How long the end of a process waits for who reads its last lines.
+/// How long a process that ends waits until its last lines are read.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 /// How a log line looks.
@@ -25,7 +25,7 @@ pub enum Format {
     Json,
 }
 
-/// What a filter is put upon: the registry with its lines.
+/// What a filter is put upon: the registry, and the layer that writes lines.
 pub type Lines = Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
 
 /// The log of this process. Dropping it waits until the last lines are read, for a second at most.

@@ -1,10 +1,10 @@
-//! Writing to a reader that may stop reading, without waiting for it.
+//! Writing that never blocks, for output whose reader may stop reading.
 //!
-//! Who writes to a full pipe waits. The one thread that serves must not: it hands its lines to a
-//! thread that may wait. Lines that find no room are dropped and counted.
+//! A write to a full pipe blocks. The one thread that serves the API and the DHT must not block, so a
+//! thread of their own writes its lines. Lines that find no room are dropped and counted.
 //!
-//! `tracing-appender` does much of this; but it bounds lines, not bytes, and its guard writes to
-//! standard error when it cannot flush, so that a process whose log is not read never ends.
+//! `tracing-appender` does much of this. But it bounds lines, not bytes, and its guard writes to
+//! standard error when it cannot flush: a process whose log is not read would never end.
 
 use std::io::{self, ErrorKind, Write};
 use std::mem;
@@ -18,8 +18,8 @@ use tracing::warn;
 /// Most bytes that wait to be written. As many again may be on their way.
 const MAX_PENDING: usize = 64 << 10;
 
-/// Pause before another try where the descriptor itself does not wait (`O_NONBLOCK`, which whoever
-/// shares a pipe may set).
+/// Pause before another try on a descriptor that does not block: another process that has the same
+/// pipe may have set `O_NONBLOCK`.
 const PAUSE: Duration = Duration::from_millis(10);
 
 static DROPPED: AtomicU64 = AtomicU64::new(0);
@@ -29,9 +29,9 @@ pub fn lines_dropped() -> u64 {
     DROPPED.load(Ordering::Relaxed)
 }
 
-/// A writer that never waits. Its clones write to the same place.
+/// A writer that never blocks. Its clones write to the same place.
 ///
-/// Once the reader is back, the number of lines that were dropped is logged.
+/// Once the reader is back, the number of dropped lines is logged.
 #[derive(Debug, Clone)]
 pub struct NonBlocking(Arc<Shared>);
 
@@ -46,11 +46,11 @@ struct State {
     pending: Vec<u8>,
     /// What was taken of `pending` is being written.
     writing: bool,
-    /// Lines dropped that were not told of yet.
+    /// Lines dropped, and not logged yet.
     dropped: u64,
-    /// It is being told: there is room for that.
+    /// Their number is being logged. That line is never dropped.
     telling: bool,
-    /// Why the last write failed, until [`NonBlocking::flush`] has told it.
+    /// Why the last write failed, until [`NonBlocking::flush`] has returned it.
     failure: Option<ErrorKind>,
 }
 
@@ -88,8 +88,7 @@ impl Write for NonBlocking {
         Ok(bytes.len())
     }
 
-    /// Tells, once, that what was written before could not be. Does not wait: see
-    /// [`NonBlocking::drain`].
+    /// Returns the error of an earlier write, once. Does not wait: see [`NonBlocking::drain`].
     fn flush(&mut self) -> io::Result<()> {
         self.0.lock().failure.take().map_or(Ok(()), |kind| Err(kind.into()))
     }
@@ -109,7 +108,7 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Logs how many lines were dropped; that line is not.
+    /// Logs how many lines were dropped.
     fn tell(&self, name: &str, dropped: u64) {
         self.lock().telling = true;
         warn!(
@@ -133,7 +132,7 @@ impl Shared {
             match write_patiently(&mut out, &bytes) {
                 Ok(()) if dropped > 0 => self.tell(name, dropped),
                 Ok(()) => {}
-                // A reader that is gone is told nothing: each word to it would be one more lost.
+                // Nothing is logged for a reader that is gone: that line would fail too, and so on.
                 Err(error) => {
                     let mut state = self.lock();
                     state.dropped = state.dropped.saturating_add(dropped);
@@ -219,7 +218,7 @@ mod tests {
         assert!(writer.drain(LONG), "all is read");
         let read: usize = seen.try_iter().map(|bytes| bytes.len()).sum();
         assert_eq!(read / line.len(), lines - usize::try_from(dropped).unwrap());
-        assert_eq!(writer.0.lock().dropped, 0, "they are told of");
+        assert_eq!(writer.0.lock().dropped, 0, "their number is logged");
     }
 
     #[test]

@@ -1,8 +1,7 @@
-//! Environment variables that look like settings and hold none.
+//! Environment variables that are not settings: empty ones, and Kubernetes' service links.
 //!
-//! An empty variable counts as one that is not set: manifests often have them. Kubernetes sets
-//! `GRAPE_API_PORT=tcp://…` in the pods of a namespace that has a Service named `grape-api`
-//! (service links), and so for any other name: that is no port of ours.
+//! An empty variable counts as unset: manifests often have them. In the pods of a namespace that has a
+//! Service named `grape-api`, Kubernetes sets `GRAPE_API_PORT=tcp://…` (a service link).
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -10,7 +9,7 @@ use std::{env, fmt};
 
 use clap::{Arg, Command, Parser};
 
-/// A variable that Kubernetes has set for a Service, whose name is that of a setting.
+/// A variable that has the name of a setting, and that Kubernetes has set for a Service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServiceLink {
     variable: String,
@@ -27,7 +26,7 @@ impl fmt::Display for ServiceLink {
     }
 }
 
-/// Parses a command line. Variables that hold no setting are left out; the service links among them
+/// Parses a command line. Variables that are not settings are left out; the service links among them
 /// are returned, to be logged.
 ///
 /// # Errors
@@ -41,7 +40,7 @@ pub fn parse<C: Parser>(
     Ok((parsed.map_err(|error| error.format(&mut command))?, links))
 }
 
-/// The command without those variables that hold no setting, given what each variable holds.
+/// The command without the variables that are not settings, given the value of each variable.
 fn settings_alone(
     command: Command,
     value_of: &dyn Fn(&OsStr) -> Option<OsString>,
@@ -127,7 +126,7 @@ mod tests {
         let counting = counting(&command);
         assert_eq!(counting.contains(&"GRAPE_API_PORT"), port);
         assert_eq!(counting.contains(&"GRAPE_URL"), url);
-        // One variable is told of once, however many commands read it.
+        // One variable is one link, however many commands read it.
         assert_eq!(links.len(), usize::from(!port && url));
     }
 

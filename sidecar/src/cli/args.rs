@@ -489,7 +489,7 @@ mod tests {
     #[rstest]
     #[case(&["--dp", "70000"], "a port is a number from 0 to 65535")]
     #[case(&["--aph", "tcp://10.96.0.7:30001"], "a port is a number from 0 to 65535")]
-    #[case(&["--aph", ""], "a value is required")]
+    #[case(&["--aph", ""], "a port is a number from 0 to 65535")]
     #[case(&["--bn", "grape"], "a port is missing")]
     #[case(&["--bind", "grape.local"], "an IP address is wanted")]
     #[case(&["--bind", "fe80::1%eth0"], "link-local")]

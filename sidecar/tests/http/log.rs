@@ -4,8 +4,9 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::process::{Child, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use grape::clock;
 use nix::pty::{OpenptyResult, openpty};
 use rstest::rstest;
 
@@ -53,9 +54,9 @@ fn get(api: SocketAddr, path: &str) -> Option<String> {
 
 impl Unread {
     fn until_it_answers(&self) {
-        let end = Instant::now() + SOON;
+        let end = clock::now() + SOON;
         while get(self.api, "/healthz").is_none() {
-            assert!(Instant::now() < end, "the Grape does not start");
+            assert!(clock::now() < end, "the Grape does not start");
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -82,7 +83,7 @@ const MANY: usize = 2_500;
 #[test]
 fn a_log_that_nobody_reads_holds_up_neither_the_api_nor_the_dht() {
     let mut grape = unread();
-    let started = Instant::now();
+    let started = clock::now();
     grape.until_it_answers();
     grape.log_lines(MANY);
     let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
@@ -116,14 +117,14 @@ fn a_grape_whose_log_nobody_reads_is_drained_and_ends(#[values(0, MANY)] lines: 
     let mut grape = unread();
     grape.until_it_answers();
     grape.log_lines(lines);
-    let stopped = Instant::now();
+    let stopped = clock::now();
     send("TERM", &grape.child);
     let end = stopped + SOON;
     let status = loop {
         if let Some(status) = grape.child.try_wait().unwrap() {
             break status;
         }
-        if Instant::now() > end {
+        if clock::now() > end {
             grape.child.kill().unwrap();
             panic!("it does not end");
         }
@@ -160,9 +161,9 @@ fn a_grape_that_cannot_start_says_so_to_nobody_and_ends() {
     let (reader, writer) = full_pipe();
     let args = ["--bind", "127.0.0.1", "--dp", "0", "--aph", &port];
     let mut child = command(&args).stderr(Stdio::from(writer)).spawn().unwrap();
-    let end = Instant::now() + SOON;
+    let end = clock::now() + SOON;
     while child.try_wait().unwrap().is_none() {
-        assert!(Instant::now() < end, "it does not end");
+        assert!(clock::now() < end, "it does not end");
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(child.wait().unwrap().code(), Some(2));

@@ -1,6 +1,6 @@
 //! Networks so small that everybody is among the closest to every name.
 
-use grape::engine::{Item, Value};
+use grape::engine::Item;
 use grape_tests::simulation::{Made, Network};
 
 use super::{AGE, SECOND, addr, steady};
@@ -21,7 +21,7 @@ fn sent<T>(network: &mut Network, act: impl FnOnce(&mut Network) -> T) -> (u64, 
 }
 
 fn item(text: &str) -> Item {
-    Item::immutable(Value::Bytes(text.as_bytes().to_vec().into())).unwrap()
+    Item::immutable(format!("{}:{text}", text.len()).into_bytes()).unwrap()
 }
 
 #[test]
