@@ -23,7 +23,10 @@ pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
 /// Whether this host has the interface that an address names; so it is where it names none.
 pub fn has_interface(address: &SocketAddr) -> bool {
     match address {
-        SocketAddr::V6(v6) if v6.scope_id() != 0 => if_indextoname(v6.scope_id()).is_ok(),
+        // nix 0.32 takes the failure for success, with an empty name.
+        SocketAddr::V6(v6) if v6.scope_id() != 0 => {
+            if_indextoname(v6.scope_id()).is_ok_and(|name| !name.is_empty())
+        }
         _ => true,
     }
 }

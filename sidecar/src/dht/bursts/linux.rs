@@ -67,9 +67,10 @@ pub(super) fn refuses_bursts(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::EIO, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOPROTOOPT])
 }
 
-/// Whether a datagram was not sent since its source is no address of this host.
+/// Whether a datagram may not have been sent since its source is no address of this host: IPv6
+/// calls that an invalid argument, IPv4 by the kernel's version that or an unreachable network.
 pub(super) fn refuses_source(error: &io::Error) -> bool {
-    is_one_of(error, &[Errno::EINVAL, Errno::EADDRNOTAVAIL])
+    is_one_of(error, &[Errno::EINVAL, Errno::EADDRNOTAVAIL, Errno::ENETUNREACH])
 }
 
 fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
