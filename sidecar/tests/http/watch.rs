@@ -1,10 +1,10 @@
 //! `GET /watch`: a name's peers, followed.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rstest::rstest;
 use tokio::net::TcpSocket;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::figure;
 use crate::grapes::{alone, pair};

@@ -154,7 +154,7 @@ async fn no_request_that_was_sent_is_left_without_an_answer() {
         let clients: Vec<_> =
             CLIENTS.map(|client| thread::spawn(move || ask(client, address))).into();
         tokio::time::sleep(LOAD).await;
-        let began = std::time::Instant::now();
+        let began = tokio::time::Instant::now();
         grape.process().signal("TERM").await.unwrap();
         let status = grape.process().ended().await.unwrap();
         longest = longest.max(began.elapsed());
