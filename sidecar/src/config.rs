@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::http::Origin;
 use crate::services::{Declared, ReadyWhen};
 
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
@@ -39,6 +40,8 @@ pub struct Config {
     pub node_liveness: Duration,
     /// Largest body of a request in bytes; one byte more is refused with 413.
     pub max_payload_size: usize,
+    /// Origins of the web pages that may use the API from a browser. None: browsers are told nothing.
+    pub api_origins: Vec<Origin>,
     /// Services that the Grape announces by itself, while their ports answer.
     pub announce: Vec<Declared>,
     /// What has to say yes, beside their ports, for those to be announced.
@@ -65,6 +68,7 @@ impl Default for Config {
             peer_max_age: Duration::from_secs(120),
             node_liveness: Duration::from_secs(300),
             max_payload_size: 8192,
+            api_origins: Vec::new(),
             announce: Vec::new(),
             ready_when: Vec::new(),
             check_announced: false,

@@ -189,7 +189,7 @@ impl Grape {
         // Other Grapes that do not answer must not use up the time of our own clients.
         let withdrawal = self.api.services.drain(self.api.drain_timeout / 2).await;
         let withdrawn = withdrawal.complete.then_some(withdrawal.withdrawn);
-        self.api.stop.cancel();
+        self.api.begin_stop();
         let ended = timeout_at(deadline, self.servers.all()).await.is_ok();
         let cut_off = if ended { 0 } else { self.api.metrics.connections_open() };
         Drained { withdrawn, cut_off, took: start.elapsed() }

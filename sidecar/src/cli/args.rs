@@ -9,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
 use crate::config::{Config, HostPort, InvalidHostPort};
+use crate::http::Origin;
 use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;
@@ -140,6 +141,11 @@ pub(crate) struct NodeArgs {
     )]
     cache_max_age: Option<f64>,
 
+    /// Let web pages of this origin use the API from a browser; * for all pages. Again for more, or
+    /// separated by commas
+    #[arg(long, value_name = "ORIGIN", env = "GRAPE_API_ORIGIN", value_delimiter = ',')]
+    api_origin: Vec<Origin>,
+
     /// Serve /healthz, /readyz, /status and /metrics alone at this address too
     #[arg(long, value_name = "IP:PORT", env = "GRAPE_ADMIN_BIND")]
     admin_bind: Option<SocketAddr>,
@@ -203,6 +209,7 @@ impl NodeArgs {
             peer_max_age: Duration::from_millis(self.dht_peer_max_age),
             node_liveness: Duration::from_millis(self.dht_node_liveness),
             max_payload_size: size(self.check_max_payload_size),
+            api_origins: self.api_origin.clone(),
             announce: self.announce.iter().flat_map(|list| list.0.clone()).collect(),
             ready_when: self.ready_when.iter().flat_map(|list| list.0.clone()).collect(),
             check_announced: self.check_announced,
@@ -411,6 +418,7 @@ mod tests {
         let args = "--dht_maxTables 1 --dht_maxValues 2 --dpa 200 --dnl 4000 --cache_maxAge 5 \
                     --check_maxPayloadSize 6 --admin-bind [::1]:9 --dht-bind 127.0.0.2 \
                     --advertise-ip 10.0.0.1 --announce a:1,b:c:2 --announce d:3 --check-announced \
+                    --api-origin http://a:5173,https://b --api-origin * \
                     --ready-when http://a/x,y,tcp://b:1 --ready-when https://c/ \
                     --drain-timeout 0 --bn= --log warn --log-format json";
         let args: Vec<&str> = args.split_whitespace().collect();
@@ -420,6 +428,9 @@ mod tests {
             peer_max_age: Duration::from_millis(200),
             node_liveness: Duration::from_secs(4),
             max_payload_size: 6,
+            api_origins: ["http://a:5173", "https://b", "*"]
+                .map(|text| text.parse().unwrap())
+                .to_vec(),
             admin_bind: Some("[::1]:9".parse().unwrap()),
             dht_bind: Some("127.0.0.2".parse().unwrap()),
             advertise_ip: Some("10.0.0.1".parse().unwrap()),
@@ -442,6 +453,7 @@ mod tests {
     #[case(&["--announce", "rpc_test"], "for '--announce <NAME:PORT>': \"rpc_test\" is not NAME:PORT")]
     #[case(&["--announce", "rpc_test:0"], "the port, after the last colon, is a number")]
     #[case(&["--ready-when", "/healthz"], "for '--ready-when <URL>': \"/healthz\" cannot be asked")]
+    #[case(&["--api-origin", "localhost:5173"], "for '--api-origin <ORIGIN>': \"localhost:5173\" is no origin")]
     #[case(&["--check-announced=maybe"], "--check-announced")]
     #[case(&["get", "abc"], "40 hex digits")]
     #[case(&["announce", "a"], "<PORT>")]

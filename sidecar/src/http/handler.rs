@@ -21,7 +21,7 @@ use super::connection::Activity;
 use super::reply::Reply;
 use super::routes::Verb;
 use super::watch::Events;
-use super::{Api, Door, admin, drain, json, verbs, watch, websocket};
+use super::{Api, Door, admin, cors, drain, json, verbs, watch, websocket};
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -66,26 +66,71 @@ pub(crate) async fn answer(
     door: Door,
     peer: SocketAddr,
     connection: &Arc<Activity>,
-    mut request: Request<Incoming>,
+    request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
+    connection.begins(request.body().size_hint().exact());
+    let response = match door {
+        Door::Api if !api.origins.is_empty() => from_page(api, peer, connection, request).await,
+        _ => route(api, door, peer, connection, request).await,
+    };
+    connection.finishes();
+    let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+    let is_last = !upgrades && (connection.has_nothing_more() || api.insists_on_stop());
+    Ok(if is_last { closing(response) } else { response })
+}
+
+/// Answers a request that may be one of a web page.
+async fn from_page(
+    api: &Api,
+    peer: SocketAddr,
+    connection: &Arc<Activity>,
+    request: Request<Incoming>,
+) -> Response<Answer> {
+    let permit = match api.origins.permit(request.headers()) {
+        Ok(permit) => permit,
+        Err(refusal) => {
+            connection.rejects_input();
+            return closing(text(StatusCode::FORBIDDEN, refusal));
+        }
+    };
+    let mut response = match cors::preflight(&request) {
+        Some(headers) => {
+            let mut response = json_response(Reply::ok(Bytes::new()));
+            *response.status_mut() = StatusCode::NO_CONTENT;
+            *response.headers_mut() = headers;
+            response
+        }
+        None => route(api, Door::Api, peer, connection, request).await,
+    };
+    permit.write(response.headers_mut());
+    response
+}
+
+async fn route(
+    api: &Api,
+    door: Door,
+    peer: SocketAddr,
+    connection: &Arc<Activity>,
+    mut request: Request<Incoming>,
+) -> Response<Answer> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         if let Some(page) = admin::page(api, request.uri()) {
             api.metrics.answered(Asked::Admin, page.status());
-            return Ok(page);
+            return page;
         }
         if door == Door::Api && websocket::is_asked_for(&request) {
-            return Ok(match websocket::accept(&mut request) {
+            return match websocket::accept(&mut request) {
                 Ok((response, upgrade)) => {
                     connection.upgrade_to(upgrade);
                     response
                 }
                 Err(refusal) => text(StatusCode::BAD_REQUEST, refusal),
-            });
+            };
         }
         if door == Door::Api && request.uri().path() == "/watch" {
             let answer = watch::answer(api, connection, request.uri().query());
             api.metrics.answered(Asked::Watch, answer.status());
-            return Ok(answer);
+            return answer;
         }
     }
     if door == Door::Api && drain::is_asked_for(&request) {
@@ -97,14 +142,14 @@ pub(crate) async fn answer(
             Err(unread) => not_read(connection, unread),
         };
         api.metrics.answered(Asked::Drain, response.status());
-        return Ok(response);
+        return response;
     }
-    Ok(match door {
+    match door {
         Door::Api => ask(api, connection, request).await,
         Door::Admin => {
             text(StatusCode::NOT_FOUND, "Here are GET /healthz, /readyz, /status and /metrics.\n")
         }
-    })
+    }
 }
 
 /// Answers a verb.

@@ -2,8 +2,10 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `server.rs`, `connection.rs` | listening; one connection: keep-alive, time-outs, closing |
+//! | `server.rs` | listening, and the last connections when the Grape stops |
+//! | `connection/` | one connection: keep-alive, time-outs, bytes held, closing |
 //! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
+//! | `cors.rs` | which web pages may ask, and what their browsers are told |
 //! | `routes.rs`, `verbs.rs`, `items.rs` | the verbs, shared by HTTP and WebSocket |
 //! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
 //! | `websocket.rs` | the verbs in text frames |
@@ -15,6 +17,7 @@
 mod admin;
 mod body;
 mod connection;
+mod cors;
 mod drain;
 mod handler;
 mod items;
@@ -29,23 +32,32 @@ mod watch;
 mod websocket;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use crate::clock;
 use crate::config::Config;
 use crate::dht::Dht;
 use crate::metrics::Metrics;
 use crate::services::Services;
 
+use connection::Budget;
+use cors::Origins;
+
 pub use admin::StatusPage;
 pub(crate) use admin::status;
+pub use cors::{InvalidOrigin, Origin};
 pub(crate) use routes::Verb;
-pub use server::bind;
 pub(crate) use server::serve;
+pub use server::{accept_last, bind};
+
+/// How long after a Grape stopped an answer says that it is the last one although more requests have
+/// come: to a client that sends them without a pause.
+const INSIST: Duration = Duration::from_secs(2);
 
 /// Where a Grape is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +81,11 @@ pub(crate) struct Api {
     pub(crate) started: Instant,
     /// Cancelled when the Grape takes no more requests: connections finish what they do and close.
     pub(crate) stop: CancellationToken,
+    stopped: OnceLock<Instant>,
+    /// The web pages that may ask.
+    pub(crate) origins: Origins,
+    /// What may be held of requests that have not come whole.
+    unfinished: Budget,
     draining: AtomicBool,
     watches: Arc<Semaphore>,
 }
@@ -90,6 +107,9 @@ impl Api {
             drain_timeout: config.drain_timeout,
             started,
             stop: CancellationToken::new(),
+            stopped: OnceLock::new(),
+            origins: Origins::new(&config.api_origins),
+            unfinished: Budget::new(config.max_payload_size),
             draining: AtomicBool::new(false),
             watches: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
         }
@@ -98,6 +118,18 @@ impl Api {
     /// From now on `/readyz` sends clients elsewhere.
     pub(crate) fn begin_drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// From now on the Grape answers what it was sent before, and closes its connections.
+    pub(crate) fn begin_stop(&self) {
+        self.stopped.get_or_init(clock::now);
+        self.stop.cancel();
+    }
+
+    /// Whether connections end even if more requests come on them.
+    pub(crate) fn insists_on_stop(&self) -> bool {
+        let stopped = self.stopped.get();
+        stopped.is_some_and(|at| clock::now().saturating_duration_since(*at) >= INSIST)
     }
 
     pub(crate) fn is_draining(&self) -> bool {

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tracing::{error, warn};
+use tokio::time::sleep;
+use tracing::{debug, error, warn};
 
-use super::connection;
+use super::connection::{self, TAKEN};
 use super::{Api, Door};
 
 /// Connections that the system keeps waiting until they are accepted.
@@ -18,6 +19,13 @@ const BACKLOG: i32 = 1024;
 
 /// How long no connection is accepted after accepting failed, for want of file descriptors say.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// Bytes that the system keeps of answers that a client does not take; Linux doubles it. Connections
+/// have it from their listener.
+const SEND_BUFFER: usize = 64 << 10;
+
+/// How long connections that are about to be made are waited for before a listener is closed.
+const LAST: Duration = Duration::from_millis(50);
 
 /// Listens at an address; at all of them, IPv6 included where there is any, when `ip` is `None` or
 /// `::`.
@@ -44,6 +52,10 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     }
     // A Grape that starts again gets its port back at once.
     socket.set_reuse_address(true)?;
+    socket.set_send_buffer_size(SEND_BUFFER)?;
+    // A client that vanished, or that takes nothing, is given up by the system.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(TAKEN))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
@@ -62,25 +74,82 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, door: Door) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    // Answers are small and whole: waiting for more to send only delays them.
-                    if stream.set_nodelay(true).is_ok() {
-                        connections.spawn(connection::serve(stream, peer, Arc::clone(&api), door));
-                    }
+                    spawn(&mut connections, stream, peer, &api, door);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
                         warn!(%error, "cannot accept connections: trying on");
                     }
-                    tokio::time::sleep(PAUSE).await;
+                    sleep(PAUSE).await;
                 }
             },
             Some(ended) = connections.join_next() => note(&api, ended),
         }
     }
-    drop(listener);
+    accept_last(listener, |stream, peer| spawn(&mut connections, stream, peer, &api, door)).await;
     while let Some(ended) = connections.join_next().await {
         note(&api, ended);
     }
+}
+
+fn spawn(
+    connections: &mut JoinSet<()>,
+    stream: TcpStream,
+    peer: SocketAddr,
+    api: &Arc<Api>,
+    door: Door,
+) {
+    // Answers are small and whole: waiting for more to send only delays them.
+    if stream.set_nodelay(true).is_ok() {
+        connections.spawn(connection::serve(stream, peer, Arc::clone(api), door));
+    }
+}
+
+/// Accepts what has connected to a listener, and closes it. Were it closed at once, the system would
+/// reset connections on which clients may have sent requests.
+pub async fn accept_last(listener: TcpListener, mut accept: impl FnMut(TcpStream, SocketAddr)) {
+    if let Err(error) = refuse_new(&listener) {
+        debug!(%error, "a client that connects while the listener is closed may be reset");
+    }
+    let mut last = std::pin::pin!(sleep(LAST));
+    loop {
+        tokio::select! {
+            // When the time is up, what has connected until then is accepted all the same.
+            biased;
+            accepted = listener.accept() => match accepted {
+                Ok((stream, peer)) => accept(stream, peer),
+                Err(error) => {
+                    warn!(%error, "cannot accept the last connections");
+                    return;
+                }
+            },
+            () = &mut last => return,
+        }
+    }
+}
+
+/// Lets the system ignore who begins to connect. Connections that are half made are still made, so
+/// that after a moment no more can come, and the listener can be closed without cutting one off.
+#[cfg(target_os = "linux")]
+fn refuse_new(listener: &TcpListener) -> io::Result<()> {
+    use socket2::SockFilter;
+
+    // For classic BPF: byte 13 of a TCP header has the flags.
+    socket2::SockRef::from(listener).attach_filter(&[
+        // A = header[13]
+        SockFilter::new(0x30, 0, 0, 13),
+        // A &= SYN | ACK
+        SockFilter::new(0x54, 0, 0, 0x12),
+        // If it is SYN alone, the first return, else the second.
+        SockFilter::new(0x15, 0, 1, 0x02),
+        SockFilter::new(0x06, 0, 0, 0),
+        SockFilter::new(0x06, 0, 0, u32::MAX),
+    ])
+}
+
+#[cfg(not(target_os = "linux"))]
+fn refuse_new(_: &TcpListener) -> io::Result<()> {
+    Ok(())
 }
 
 /// A connection whose task panicked is lost, the others are not; the log and a counter say so.

@@ -1,6 +1,8 @@
 //! The verbs over a WebSocket, as the first Grapes had them: a text frame `[rid, verb, data]` is
 //! answered by `[rid, result]` or `[rid, "ERR_…"]`, in whatever order the answers come.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -13,9 +15,9 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::value::RawValue;
-use tokio::time::{Instant, interval_at, timeout};
+use tokio::time::{Instant, interval_at, sleep, timeout};
 use tokio_tungstenite::WebSocketStream;
-use tokio_tungstenite::tungstenite::error::{CapacityError, Error};
+use tokio_tungstenite::tungstenite::error::{CapacityError, Error, ProtocolError};
 use tokio_tungstenite::tungstenite::handshake::server::create_response_with_body;
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
@@ -23,6 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 use crate::clock;
 use crate::metrics::Asked;
 
+use super::connection::{self, Activity, Patience, Verdict, linger};
 use super::handler::Answer;
 use super::json::{self, Json};
 use super::reply::Reply;
@@ -40,6 +43,11 @@ const SEND: Duration = Duration::from_secs(10);
 
 /// Buffers start small: a Grape may have many quiet connections.
 const BUFFER: usize = 4096;
+
+/// Bytes of a client's control frame before its payload.
+const CONTROL_HEAD: usize = 6;
+
+const STOPS: Goodbye = (CloseCode::Away, "the Grape stops");
 
 type Sink = SplitSink<WebSocketStream<TokioIo<Upgraded>>, Message>;
 
@@ -61,8 +69,16 @@ pub(crate) fn accept(
     Ok((response, hyper::upgrade::on(request)))
 }
 
+/// Why we close a WebSocket: RFC 6455, section 7.4.1.
+type Goodbye = (CloseCode, &'static str);
+
 /// Serves a WebSocket until either side closes it.
-pub(crate) async fn serve(upgrade: OnUpgrade, api: &Api) {
+pub(crate) async fn serve(
+    upgrade: OnUpgrade,
+    api: &Api,
+    activity: &Activity,
+    mut patience: Patience,
+) {
     let Ok(upgraded) = upgrade.await else { return };
     let _open = api.metrics.websocket();
     let limit = Some(api.max_payload_size);
@@ -70,7 +86,7 @@ pub(crate) async fn serve(upgrade: OnUpgrade, api: &Api) {
         .max_message_size(limit)
         .max_frame_size(limit)
         .read_buffer_size(BUFFER)
-        .write_buffer_size(0);
+        .write_buffer_size(BUFFER);
     let socket =
         WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
@@ -78,49 +94,131 @@ pub(crate) async fn serve(upgrade: OnUpgrade, api: &Api) {
     let mut ping = interval_at(Instant::now() + PING, PING);
     let mut heard = true;
     let mut stopping = false;
-    let goodbye = loop {
-        if stopping && answers.is_empty() {
-            break Some((CloseCode::Away, "the Grape stops"));
-        }
+    let mut quiet = pin!(sleep(Duration::ZERO));
+    // Once set, nothing more is read; what was asked before is answered yet.
+    let mut goodbye: Option<Goodbye> = None;
+    while goodbye.is_none() || !answers.is_empty() {
         tokio::select! {
-            Some(answer) = answers.next(), if !answers.is_empty() => {
-                if !send(&mut sink, Message::text(answer)).await {
-                    break None;
-                }
-            }
-            message = stream.next(), if !stopping && answers.len() < MAX_IN_FLIGHT => {
-                heard = true;
-                match message {
-                    Some(Ok(Message::Text(frame))) => {
-                        answers.push(answer(api, frame.into()));
-                    }
-                    Some(Ok(Message::Binary(frame))) => answers.push(answer(api, frame)),
-                    // Pings are answered, and a close returned, as the stream is read on.
-                    Some(Ok(_)) => {}
-                    Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                        break Some((CloseCode::Size, "ERR_GRAPE_PAYLOAD_SIZE"));
-                    }
-                    Some(Err(_)) | None => break None,
-                }
+            biased;
+            () = api.stop.cancelled(), if !stopping => {
+                stopping = true;
+                quiet.as_mut().reset(Instant::now() + connection::quiet(api.drain_timeout));
             }
             _ = ping.tick() => {
                 if !heard || !send(&mut sink, Message::Ping(Bytes::new())).await {
-                    break None;
+                    return;
                 }
                 // While it is not read from, a client cannot be heard.
                 heard = answers.len() >= MAX_IN_FLIGHT;
             }
-            () = api.stop.cancelled(), if !stopping => stopping = true,
+            message = stream.next(), if goodbye.is_none() && answers.len() < MAX_IN_FLIGHT => {
+                heard = true;
+                quiet.as_mut().reset(Instant::now() + connection::quiet(api.drain_timeout));
+                match message {
+                    Some(Ok(Message::Text(frame))) => {
+                        activity.finishes();
+                        answers.push(answer(api, frame.into()));
+                    }
+                    Some(Ok(Message::Binary(frame))) => {
+                        activity.finishes();
+                        answers.push(answer(api, frame));
+                    }
+                    // Pings are answered, and a close returned, as the stream is read on.
+                    Some(Ok(control)) => activity.skips(CONTROL_HEAD + control.len()),
+                    Some(Err(error)) => match breach(&error) {
+                        Some(breach) => goodbye = Some(breach),
+                        None => return,
+                    },
+                    None => return,
+                }
+                if stopping && api.insists_on_stop() {
+                    goodbye.get_or_insert(STOPS);
+                }
+            }
+            Some(answer) = answers.next(), if !answers.is_empty() => {
+                // Nothing more has come: it was looked for just before.
+                if stopping && answers.is_empty() {
+                    goodbye.get_or_insert(STOPS);
+                }
+                let taken = if goodbye.is_some() && answers.is_empty() {
+                    // Together with the goodbye, so that nothing is asked in between.
+                    feed(&mut sink, Message::text(answer)).await
+                } else {
+                    send(&mut sink, Message::text(answer)).await
+                };
+                if !taken {
+                    return;
+                }
+            }
+            () = &mut quiet, if stopping && goodbye.is_none() && activity.is_between_messages() => {
+                goodbye = Some(STOPS);
+            }
+            verdict = poll_fn(|context| patience.poll(context, activity)), if goodbye.is_none() => {
+                match verdict {
+                    Verdict::Look { .. } | Verdict::Late => {
+                        goodbye = Some((CloseCode::Policy, "the message did not come whole in 10 s"));
+                    }
+                    Verdict::Crowded => {
+                        goodbye = Some((CloseCode::Again, "too many messages are unfinished"));
+                    }
+                    Verdict::Stuck => return,
+                    // Pings tell whether a quiet client is there.
+                    Verdict::Idle => patience.begins_again(),
+                }
+            }
         }
-    };
+    }
     if let Some((code, reason)) = goodbye {
-        send(&mut sink, Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
+        let frame = CloseFrame { code, reason: reason.into() };
+        if send(&mut sink, Message::Close(Some(frame))).await
+            && let Ok(socket) = sink.reunite(stream)
+        {
+            linger(&mut socket.into_inner()).await;
+        }
+    }
+}
+
+/// What a client is told that broke the protocol, or a limit of ours; `None` when nobody is there
+/// any more.
+fn breach(error: &Error) -> Option<Goodbye> {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Some((CloseCode::Size, "ERR_GRAPE_PAYLOAD_SIZE"))
+        }
+        Error::Utf8(_) => Some((CloseCode::Invalid, "a text that is no UTF-8")),
+        Error::Protocol(
+            ProtocolError::ResetWithoutClosingHandshake | ProtocolError::ReceivedAfterClosing,
+        ) => None,
+        Error::Protocol(breach) => Some((CloseCode::Protocol, wording(breach))),
+        _ => None,
+    }
+}
+
+/// What is wrong, in the few bytes that a close frame has for it.
+fn wording(breach: &ProtocolError) -> &'static str {
+    match breach {
+        ProtocolError::UnmaskedFrameFromClient => "a client masks its frames",
+        ProtocolError::NonZeroReservedBits => "a reserved bit is set",
+        ProtocolError::UnknownControlFrameType(_) | ProtocolError::UnknownDataFrameType(_) => {
+            "a reserved opcode"
+        }
+        ProtocolError::FragmentedControlFrame => "a control frame has no fragments",
+        ProtocolError::ControlFrameTooBig => "a control frame has 125 bytes at most",
+        ProtocolError::UnexpectedContinueFrame => "a continuation of nothing",
+        ProtocolError::ExpectedFragment(_) => "a message within another one",
+        ProtocolError::InvalidCloseSequence => "a close frame of one byte",
+        _ => "not as RFC 6455 has it",
     }
 }
 
 /// Sends a message; false when the client does not take it.
 async fn send(sink: &mut Sink, message: Message) -> bool {
     matches!(timeout(SEND, sink.send(message)).await, Ok(Ok(())))
+}
+
+/// The same for one that goes with the next.
+async fn feed(sink: &mut Sink, message: Message) -> bool {
+    matches!(timeout(SEND, sink.feed(message)).await, Ok(Ok(())))
 }
 
 /// The answer to a frame.

@@ -4,11 +4,22 @@
 
 mod admin;
 mod command;
+mod cors;
 mod drain;
 mod framing;
 mod grapes;
+mod limits;
 mod raw;
 mod services;
+mod stopping;
 mod verbs;
 mod watch;
 mod websocket;
+
+use std::io::Write;
+use std::time::Duration;
+
+/// Tells how long something took, also when the test passes.
+fn figure(what: &str, time: Duration) {
+    let _ = writeln!(std::io::stderr(), "figure: {what}: {:.1} s", time.as_secs_f64());
+}

@@ -31,7 +31,12 @@ impl Response {
 
 impl Raw {
     pub(crate) async fn connect(address: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() }
+        Self::over(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// A connection that was made already.
+    pub(crate) fn over(stream: TcpStream) -> Self {
+        Self { stream, read: Vec::new() }
     }
 
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
@@ -72,6 +77,12 @@ impl Raw {
         let body = self.read.drain(..length.unwrap_or(0)).collect();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         Response { status, head, body: String::from_utf8(body).unwrap() }
+    }
+
+    /// Reads an answer that may be long in coming, and after which the connection ends.
+    pub(crate) async fn patiently(&mut self) -> Response {
+        while self.read.is_empty() && self.stream.read_buf(&mut self.read).await.unwrap_or(0) > 0 {}
+        self.response().await
     }
 
     /// Reads an answer's head.

@@ -1,7 +1,12 @@
 //! `GET /watch`: a name's peers, followed.
 
-use rstest::rstest;
+use std::time::Duration;
 
+use rstest::rstest;
+use tokio::net::TcpSocket;
+use tokio::time::{Instant, sleep};
+
+use crate::figure;
 use crate::grapes::{alone, pair};
 use crate::raw::Raw;
 
@@ -49,6 +54,37 @@ async fn a_watch_needs_a_name(#[values("/watch", "/watch?", "/watch?name=")] pat
     let response = client.get(path).await;
     assert_eq!(response.status, 400);
     assert!(response.body.contains("/watch?name="), "{}", response.body);
+}
+
+#[tokio::test]
+async fn a_watcher_that_reads_no_more_loses_its_place() {
+    let grape = alone().await;
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut watcher = Raw::over(socket.connect(grape.api_addr()).await.unwrap());
+    watcher.send("GET /watch?name=x HTTP/1.1\r\nHost: grape\r\n\r\n").await;
+    watcher.head().await;
+
+    let began = Instant::now();
+    let mut service = Raw::connect(grape.api_addr()).await;
+    for port in 1000..1300 {
+        service.post("/announce", &format!("{{\"data\":[\"x\",{port}]}}")).await;
+    }
+    // More than all buffers hold: 60 events of 5 KB, each of which another watcher has got.
+    let mut reader = Raw::connect(grape.api_addr()).await;
+    reader.send("GET /watch?name=x HTTP/1.1\r\nHost: grape\r\n\r\n").await;
+    event(&mut reader).await;
+    for verb in ["/announce", "/withdraw"].repeat(30) {
+        service.post(verb, r#"{"data":["x",999]}"#).await;
+        event(&mut reader).await;
+    }
+    drop(reader);
+    let mut other = Raw::connect(grape.api_addr()).await;
+    while !other.get("/metrics").await.body.contains("\ngrape_watches 0\n") {
+        assert!(began.elapsed() < Duration::from_secs(90), "its place should be free in 30 s");
+        sleep(Duration::from_millis(100)).await;
+    }
+    figure("15: a watcher that reads no more: its place was free after", began.elapsed());
 }
 
 /// The peers of the next event.

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use futures_util::{SinkExt, StreamExt};
 use rstest::rstest;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
@@ -92,6 +93,76 @@ async fn a_frame_over_the_limit_ends_the_connection() {
     assert_eq!((frame.code, &*frame.reason), (CloseCode::Size, "ERR_GRAPE_PAYLOAD_SIZE"));
 }
 
+/// RFC 6455, sections 5, 7.4.1 and 8.1.
+#[rstest]
+#[case::a_frame_without_mask(&[0x81, 1, b'x'], 1002)]
+#[case::a_first_reserved_bit(&masked(0xc1, b"x"), 1002)]
+#[case::a_second_reserved_bit(&masked(0xa1, b"x"), 1002)]
+#[case::a_third_reserved_bit(&masked(0x91, b"x"), 1002)]
+#[case::a_reserved_opcode_of_data(&masked(0x83, b"x"), 1002)]
+#[case::a_reserved_opcode_of_control(&masked(0x8b, b"x"), 1002)]
+#[case::a_ping_in_fragments(&masked(0x09, b"x"), 1002)]
+#[case::a_close_in_fragments(&masked(0x08, &[3, 232]), 1002)]
+#[case::a_ping_over_125_bytes(&masked(0x89, &[b'x'; 126]), 1002)]
+#[case::a_continuation_of_nothing(&masked(0x80, b"x"), 1002)]
+#[case::a_message_within_another(&[masked(0x01, b"a"), masked(0x81, b"b")].concat(), 1002)]
+#[case::a_close_of_one_byte(&masked(0x88, &[3]), 1002)]
+#[case::a_close_with_code_0(&masked(0x88, &[0, 0]), 1002)]
+#[case::a_close_with_code_999(&masked(0x88, &[3, 231]), 1002)]
+#[case::a_close_with_code_1005(&masked(0x88, &[3, 237]), 1002)]
+#[case::a_close_with_code_1006(&masked(0x88, &[3, 238]), 1002)]
+#[case::a_close_with_code_1015(&masked(0x88, &[3, 247]), 1002)]
+#[case::a_close_with_code_5000(&masked(0x88, &[0x13, 0x88]), 1002)]
+#[case::a_close_whose_reason_is_no_text(&masked(0x88, &[3, 232, 0xff]), 1007)]
+#[case::a_text_that_is_none(&masked(0x81, &[b'"', 0xff, b'"']), 1007)]
+#[case::a_text_that_ends_within_a_character(&masked(0x81, &[0xc3]), 1007)]
+#[case::fragments_of_no_text(&[masked(0x01, b"a"), masked(0x80, &[0xff])].concat(), 1007)]
+#[case::a_frame_too_big(&masked(0x81, &[b'x'; 8193]), 1009)]
+#[case::a_frame_that_says_it_is_too_big(&[0x81, 0xff, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0], 1009)]
+#[case::fragments_too_big(
+    &[masked(0x01, &[b'x'; 8000]), masked(0x80, &[b'x'; 193])].concat(), 1009
+)]
+#[case::a_close(&masked(0x88, &[3, 232]), 1000)]
+#[case::a_close_with_a_code_of_the_programs_own(&masked(0x88, &[0x0f, 0xa0]), 4000)]
+#[tokio::test]
+async fn a_breach_is_answered_by_the_code_that_says_what_is_wrong(
+    #[case] frames: &[u8],
+    #[case] code: u16,
+    #[values(false, true)] after_a_request: bool,
+) {
+    let grape = alone().await;
+    let mut stream = handshake(grape.api_addr()).await;
+    if after_a_request {
+        stream.write_all(&masked(0x81, br#"[1,"lookup","x"]"#)).await.unwrap();
+        let mut answer = [0; 8];
+        stream.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"\x81\x06[1,[]]");
+    }
+    stream.write_all(frames).await.unwrap();
+    let got = rest(&mut stream).await;
+    assert_eq!(got.first(), Some(&0x88), "a close frame: {got:?}");
+    assert_eq!(u16::from_be_bytes([got[2], got[3]]), code, "{}", String::from_utf8_lossy(&got));
+    assert_eq!(got.len(), 2 + usize::from(got[1]), "nothing after the close frame");
+}
+
+#[tokio::test]
+async fn a_close_without_a_code_is_returned_without_one() {
+    let grape = alone().await;
+    let mut stream = handshake(grape.api_addr()).await;
+    stream.write_all(&masked(0x88, b"")).await.unwrap();
+    assert_eq!(rest(&mut stream).await, [0x88, 0]);
+}
+
+#[tokio::test]
+async fn requests_before_a_breach_are_answered() {
+    let grape = alone().await;
+    let mut stream = handshake(grape.api_addr()).await;
+    let request = masked(0x81, br#"[1,"lookup","x"]"#);
+    stream.write_all(&[request, masked(0x83, b"x")].concat()).await.unwrap();
+    let got = rest(&mut stream).await;
+    assert!(got.starts_with(b"\x81\x06[1,[]]\x88"), "{}", String::from_utf8_lossy(&got));
+}
+
 #[rstest]
 #[tokio::test]
 async fn any_path_will_do(#[values("/", "/ws", "/lookup", "/a/b?c=d")] path: &str) {
@@ -140,4 +211,41 @@ async fn next(socket: &mut Socket) -> Message {
 
 fn text(message: Message) -> Value {
     serde_json::from_str(message.to_text().unwrap()).unwrap()
+}
+
+/// A frame as a client sends it, its mask zero.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let mut frame = vec![first];
+    match u16::try_from(payload.len()).unwrap() {
+        length @ 0..=125 => frame.push(0x80 | u8::try_from(length).unwrap()),
+        length => {
+            frame.push(0x80 | 126);
+            frame.extend(length.to_be_bytes());
+        }
+    }
+    frame.extend([0; 4]);
+    frame.extend(payload);
+    frame
+}
+
+/// A WebSocket without a library in between.
+pub(crate) async fn handshake(address: SocketAddr) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: grape\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+                   Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(stream.read_u8().await.unwrap());
+    }
+    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", String::from_utf8_lossy(&head));
+    stream
+}
+
+/// All that comes until the connection ends.
+async fn rest(stream: &mut TcpStream) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    // A reset after the last byte is an end as well.
+    let _ = timeout(SOON, stream.read_to_end(&mut bytes)).await.expect("an end soon");
+    bytes
 }

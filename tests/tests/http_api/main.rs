@@ -1,7 +1,12 @@
 //! The HTTP API byte by byte: connections that are kept, requests that follow each other, odd
-//! bodies; and what ends npm's Grape but must not end ours.
+//! bodies; what ends npm's Grape but must not end ours; a Grape that is stopped under load; requests
+//! that stall; and a real browser.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod browser;
+mod stalled;
+mod stopped;
 
 use grape_tests::grape::{Grape, Kind};
 use grape_tests::http::{Connection, Request};
