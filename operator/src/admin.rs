@@ -7,6 +7,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use grape::http::accept_last;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
@@ -31,6 +32,9 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
+
+/// How long requests are waited for that were sent before the server was told to end.
+const FINISH: Duration = Duration::from_secs(1);
 
 /// How long no connection is accepted after accepting failed, for want of file descriptors say.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -80,10 +84,14 @@ async fn serve_patiently(
 ) {
     let mut connections = JoinSet::new();
     let mut failing = false;
+    let serve = |connections: &mut JoinSet<()>, stream| {
+        let answered = timeout(patience, answer(stream, pages.clone()));
+        connections.spawn(async { drop(answered.await) });
+    };
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => return,
+            () = stop.cancelled() => break,
             Some(ended) = connections.join_next() => {
                 if let Err(error) = ended {
                     error!(%error, "a connection failed: this is a defect of the operator");
@@ -92,8 +100,7 @@ async fn serve_patiently(
             accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
                 Ok((stream, _)) => {
                     failing = false;
-                    let answered = timeout(patience, answer(stream, pages.clone()));
-                    connections.spawn(async { drop(answered.await) });
+                    serve(&mut connections, stream);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -104,6 +111,9 @@ async fn serve_patiently(
             },
         }
     }
+    accept_last(listener, |stream, _| serve(&mut connections, stream)).await;
+    // What was asked is answered; who asks nothing is not waited for any longer.
+    let _ = timeout(FINISH, async { while connections.join_next().await.is_some() {} }).await;
 }
 
 async fn answer(stream: TcpStream, pages: Pages) {
@@ -277,6 +287,28 @@ mod tests {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         assert!(!String::from_utf8_lossy(&answer).contains(" 200 "));
+    }
+
+    #[tokio::test]
+    async fn what_was_asked_before_it_was_told_to_end_is_answered() {
+        let server = server().await;
+        let mut asked: Vec<_> = (0..20)
+            .map(|_| {
+                // Not accepted yet: nothing is awaited, and the server is on this thread.
+                let mut stream = std::net::TcpStream::connect(server.address).unwrap();
+                let request = b"GET /healthz HTTP/1.1\r\nhost: a\r\n\r\n";
+                std::io::Write::write_all(&mut stream, request).unwrap();
+                stream.set_nonblocking(true).unwrap();
+                TcpStream::from_std(stream).unwrap()
+            })
+            .collect();
+        server.stop.cancel();
+        for stream in &mut asked {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.ends_with("ok\n"), "{answer}");
+        }
+        server.ended.await.unwrap();
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use grape::http::accept_last;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -105,7 +106,11 @@ pub async fn serve<A, F>(
             },
         }
     }
-    drop(listener);
+    accept_last(listener, |stream, _| {
+        let service = Arc::clone(&service);
+        connections.spawn(connection(stream, tls.clone(), service, closing.clone()));
+    })
+    .await;
     closing.cancel();
     let all = async { while connections.join_next().await.map(tell).is_some() {} };
     if timeout(FINISH, all).await.is_err() {
