@@ -67,7 +67,9 @@ impl FromStr for Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(invalid(Reason::Form));
         };
-        if authority.as_str().contains(['@', '*']) || authority.as_str().ends_with(':') {
+        // `port_u16` cannot tell a bad port from none.
+        let given = authority.as_str() != authority.host();
+        if authority.as_str().contains(['@', '*']) || given && authority.port_u16().is_none() {
             return Err(invalid(Reason::Form));
         }
         if text.len() != scheme.len() + "://".len() + authority.as_str().len() {
