@@ -68,8 +68,7 @@ async fn answer(socket: Arc<UdpSocket>) {
         let Body::Query(query) = message.body else { continue };
         let mut response = Response::new(Id::from([7; 20]));
         if let Method::GetPeers { .. } = query.method {
-            let peer = |addr| Peer { addr, ttl: None, node_port: None };
-            response.peers = impossible().chain([possible]).map(peer).collect();
+            response.peers = impossible().chain([possible]).map(Peer::new).collect();
             response.token = Some(b"t".as_slice().into());
         }
         if let Method::GetPeers { .. } | Method::FindNode { .. } = query.method {
@@ -148,6 +147,8 @@ async fn an_announce_of_port_0_is_refused_and_counted() {
         port,
         token: token.clone(),
         ttl: None,
+        ip: None,
+        alt: false,
     };
     let answer = ask(&socket, to, announce(Some(0))).await.unwrap();
     let Body::Error { code, message } = answer.body else { panic!("{answer:?}") };

@@ -131,7 +131,7 @@ fn a_grape_that_is_seen_at_another_address_announces_from_there() {
     let mut network = served(5);
     // Nobody answers at the old one any more, though the host still has it.
     network.change_ip(0, Some(elsewhere(1)));
-    network.act(0, |engine, _| {
+    network.act(0, |engine, now| {
         let both = vec![Network::ip(0), elsewhere(1), [127, 0, 0, 1].into()];
         engine.set_host_addresses(both);
         assert_eq!(engine.move_to(elsewhere(1), now), Some(Network::ip(0)));
