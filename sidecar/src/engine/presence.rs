@@ -37,6 +37,9 @@ impl Engine {
                 let local = |ip: &IpAddr| ip.is_loopback();
                 let further =
                     self.external.as_ref().is_some_and(local) && !local(&contact.addr.ip());
+                if self.nodes() == 1 {
+                    self.upkeep.joined(now);
+                }
                 if self.nodes() == 1 || further {
                     self.effect(Effect::Neighbour(contact.addr));
                 }
