@@ -38,6 +38,9 @@ impl Engine {
                 let external = self.external.get(contact.addr.is_ipv6());
                 let further = external.is_none_or(local) && !local(contact.addr.ip());
                 let first = self.table(&contact.addr).len() == 1;
+                if self.nodes() == 1 {
+                    self.upkeep.joined(now);
+                }
                 if first || further {
                     self.effect(Effect::Neighbour(contact.addr));
                 }

@@ -124,6 +124,9 @@ impl Engine {
             Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
         };
         if careful && now < pending.sent + CAREFUL {
+            if let Purpose::Walk(walk) = pending.purpose {
+                self.walk_late(walk, &pending, now);
+            }
             return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
         }
         self.missed(&pending, now);

@@ -347,6 +347,13 @@ impl Engine {
         self.advance(number, now);
     }
 
+    pub(super) fn walk_late(&mut self, number: u64, pending: &Pending, now: Instant) {
+        if let Some(running) = self.walks.get_mut(&number) {
+            running.walk.late(pending.id, pending.to);
+            self.advance(number, now);
+        }
+    }
+
     pub(super) fn walk_slow(&mut self, number: u64, pending: &Pending, now: Instant) {
         if let Some(running) = self.walks.get_mut(&number) {
             running.walk.slow(pending.id, pending.to);

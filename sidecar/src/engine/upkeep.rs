@@ -14,15 +14,26 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// nodes there are.
 const KEEP_ALIVE_EACH: Duration = Duration::from_millis(500);
 
+/// After a node found the others it looks once more: those that joined at the same moment were
+/// told of to nobody before they had answered.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
 /// What upkeep remembers.
 #[derive(Debug)]
 pub(super) struct Upkeep {
     refreshed: Instant,
+    /// When the node looks once more who is there, after it found the others.
+    looks_again: Option<Instant>,
 }
 
 impl Upkeep {
     pub(super) fn new(now: Instant) -> Self {
-        Self { refreshed: now }
+        Self { refreshed: now, looks_again: None }
+    }
+
+    /// The node, which knew nobody, knows somebody.
+    pub(super) fn joined(&mut self, now: Instant) {
+        self.looks_again = Some(now + LOOK_AGAIN);
     }
 }
 
@@ -70,6 +81,10 @@ impl Engine {
 
     /// Walks to our own id, and to a random region, so that the table follows the network.
     fn refresh(&mut self, now: Instant) {
+        if self.upkeep.looks_again.is_some_and(|at| at <= now) {
+            self.upkeep.looks_again = None;
+            self.walk(Subject::Node(self.settings.id), Then::Refresh, now);
+        }
         if now.duration_since(self.upkeep.refreshed) < self.settings.node_liveness {
             return;
         }

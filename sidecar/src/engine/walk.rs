@@ -2,7 +2,8 @@
 //!
 //! A walk *settles* when the closest live nodes have answered. A node that is silent beyond our
 //! patience is passed over, so that a dead one never holds a walk up; a walk whose every node is
-//! silent waits for the last of them. Late answers are still taken: a walk *finishes* when no
+//! silent waits for the last of them. One that is late by what is usual is still waited for, while
+//! the next closest is asked as well. Late answers are still taken: a walk *finishes* when no
 //! query is out any more.
 
 use std::collections::VecDeque;
@@ -28,6 +29,8 @@ enum State {
     New,
     /// Asked, and waited for.
     Asked,
+    /// Asked, and waited for, but others are asked in its place meanwhile.
+    Late,
     /// Asked, and not waited for any more.
     Slow,
     /// Answered.
@@ -100,6 +103,8 @@ pub(super) struct Walk {
     v6: Front,
     /// Nodes that are waited for, without the seeds.
     waited_for: usize,
+    /// Nodes that are waited for while others are asked in their places.
+    late: usize,
     seeds_waited_for: usize,
     out: usize,
     answers: usize,
@@ -116,6 +121,7 @@ impl Walk {
             v4: Front::default(),
             v6: Front::default(),
             waited_for: 0,
+            late: 0,
             seeds_waited_for: 0,
             out: 0,
             answers: 0,
@@ -212,7 +218,8 @@ impl Walk {
     /// Whether every node that could be asked was silent lately, and none has answered.
     fn nobody_else(&self, standing: &impl Fn(&SocketAddr) -> Standing) -> bool {
         let good = |addr: &SocketAddr, state: State| {
-            matches!(state, State::New | State::Asked) && standing(addr) == Standing::Good
+            matches!(state, State::New | State::Asked | State::Late)
+                && standing(addr) == Standing::Good
         };
         self.answers == 0
             && !self.seeds.iter().any(|seed| good(&seed.addr, seed.state))
@@ -237,20 +244,28 @@ impl Walk {
         let front = self.front(from.addr.is_ipv6());
         if let Some(candidate) = front.find(from.id) {
             // It may have been asked by its own name as well as by its address.
-            let waited_for = candidate.state == State::Asked;
-            candidate.state = State::Answered;
+            let before = std::mem::replace(&mut candidate.state, State::Answered);
             candidate.token = token.map(Box::from);
-            self.waited_for -= usize::from(waited_for);
+            self.waits_no_more(Some(from.id), before);
+        }
+    }
+
+    /// An answer takes longer than is usual: another node is asked as well.
+    pub(super) fn late(&mut self, asked: Option<Id>, addr: SocketAddr) {
+        if asked.is_some() && self.state(asked, addr) == Some(State::Asked) {
+            self.set(asked, addr, State::Late);
+            self.waited_for -= 1;
+            self.late += 1;
         }
     }
 
     /// An answer takes longer than is waited for.
     pub(super) fn slow(&mut self, asked: Option<Id>, addr: SocketAddr) {
-        if self.state(asked, addr) != Some(State::Asked) {
-            return;
+        match self.state(asked, addr) {
+            Some(before @ (State::Asked | State::Late)) => self.waits_no_more(asked, before),
+            _ => return,
         }
         self.set(asked, addr, State::Slow);
-        *self.waits(asked) -= 1;
         // Grapes that start together ask each other before all of them listen.
         let alone = asked.is_none() && self.answers == 0;
         let place = self.seeds.iter().position(|seed| alone && seed.addr == addr);
@@ -260,9 +275,15 @@ impl Walk {
         }
     }
 
-    /// How many nodes are waited for, or how many seeds, which are asked without an id.
-    fn waits(&mut self, asked: Option<Id>) -> &mut usize {
-        if asked.is_some() { &mut self.waited_for } else { &mut self.seeds_waited_for }
+    /// What was asked, and was in this state, is not waited for any more. Seeds are asked without an
+    /// id.
+    fn waits_no_more(&mut self, asked: Option<Id>, before: State) {
+        match (before, asked) {
+            (State::Asked, Some(_)) => self.waited_for -= 1,
+            (State::Asked, None) => self.seeds_waited_for -= 1,
+            (State::Late, _) => self.late -= 1,
+            _ => {}
+        }
     }
 
     /// No answer came, or a refusal.
@@ -275,8 +296,8 @@ impl Walk {
         match self.state(asked, addr) {
             // It answered another query of this walk.
             Some(State::Answered) => return,
-            Some(State::Asked) => *self.waits(asked) -= 1,
-            _ => {}
+            Some(before) => self.waits_no_more(asked, before),
+            None => {}
         }
         self.set(asked, addr, state);
     }
@@ -306,7 +327,7 @@ impl Walk {
     /// Whether the closest live nodes have answered. Holds only once [`Walk::next`] has nobody
     /// more to ask.
     pub(super) fn is_settled(&self) -> bool {
-        let waits = self.waited_for > 0 || self.seeds_waited_for > 0;
+        let waits = self.waited_for > 0 || self.late > 0 || self.seeds_waited_for > 0;
         !waits && (self.answers > 0 || self.out == 0)
     }
 
@@ -352,7 +373,7 @@ impl Front {
             }
             match candidate.state {
                 State::Asked | State::Answered => live += 1,
-                State::Slow | State::Failed => {}
+                State::Late | State::Slow | State::Failed => {}
                 State::New => {
                     let (addr, id) = (candidate.contact.addr, Some(candidate.contact.id));
                     match standing(&addr) {

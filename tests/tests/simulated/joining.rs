@@ -56,6 +56,18 @@ fn who_asks_and_answers_is_a_node() {
     assert_eq!(network.engine(first).stats().nodes, 1);
 }
 
+/// Neither was told of the other, since neither had answered the first.
+#[test]
+fn two_that_join_at_the_same_moment_find_each_other() {
+    let mut network = Network::new(1, steady());
+    let first = network.add(AGE, &[]);
+    let both = [network.add(AGE, &[first]), network.add(AGE, &[first])];
+    network.run(4 * SECOND);
+    for node in both {
+        assert_eq!(network.engine(node).stats().nodes, 2, "node {node}");
+    }
+}
+
 #[test]
 fn dead_seeds_hold_up_no_living_one() {
     for count in [2, 60, 500, 2000] {

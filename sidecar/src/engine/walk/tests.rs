@@ -181,3 +181,16 @@ fn seeds_beyond_those_at_once_are_asked_as_others_are_given_up() {
     assert_eq!(ask(&mut walk), [seed(0)], "and once more");
     assert!(!walk.has_seeds_left());
 }
+
+#[test]
+fn a_late_node_is_waited_for_while_the_next_is_asked() {
+    let mut walk = walk(1..=21);
+    ask_all(&mut walk, good);
+    (2..=20).for_each(|n| answer(&mut walk, n));
+    walk.late(Some(contact(1).id), contact(1).addr);
+    assert_eq!(ask_all(&mut walk, good), [21]);
+    answer(&mut walk, 21);
+    assert!(!walk.is_settled(), "the closest may have what nobody else has");
+    walk.slow(Some(contact(1).id), contact(1).addr);
+    assert!(walk.is_settled() && !walk.is_finished());
+}
