@@ -87,9 +87,12 @@ async fn a_watcher_that_reads_no_more_loses_its_place() {
     figure("15: a watcher that reads no more: its place was free after", began.elapsed());
 }
 
-/// The peers of the next event.
+/// The peers of the next event. A comment may come before it, as often as the watch sends them.
 async fn event(watcher: &mut Raw) -> String {
-    let text = watcher.until("\n\n").await;
-    let (_, data) = text.split_once("event: peers\ndata: ").expect("an event of peers");
-    data.trim_end().to_owned()
+    loop {
+        let text = watcher.until("\n\n").await;
+        if let Some((_, data)) = text.split_once("event: peers\ndata: ") {
+            return data.trim_end().to_owned();
+        }
+    }
 }
