@@ -54,3 +54,16 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- with $tag }}:{{ . }}{{ end -}}
 {{- with .image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
+
+{{/* Quantities as texts, as API servers store them: one that is a number would be another value to them. */}}
+{{- define "grape-operator.resources" -}}
+{{- $resources := dict -}}
+{{- range $kind, $amounts := .Values.resources -}}
+{{- $texts := dict -}}
+{{- range $name, $amount := $amounts -}}
+{{- $_ := set $texts $name (toString $amount) -}}
+{{- end -}}
+{{- $_ := set $resources $kind $texts -}}
+{{- end -}}
+{{- toYaml $resources -}}
+{{- end -}}

@@ -94,7 +94,10 @@ fn the_flags_are_those_of_the_values() {
 #[test]
 fn a_pod_knows_its_name_and_its_namespace() {
     let env = serde_json::to_value(container(&[]).env).unwrap();
-    let field = |name, path| json!({"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}});
+    let field = |name, path| {
+        let field = json!({"apiVersion": "v1", "fieldPath": path});
+        json!({"name": name, "valueFrom": {"fieldRef": field}})
+    };
     let expected =
         json!([field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")]);
     assert_eq!(env, expected);

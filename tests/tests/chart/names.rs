@@ -52,7 +52,7 @@ fn a_watched_namespace_is_a_text_whatever_its_name(
 #[case::a_number("42", "42-grape-operator")]
 fn a_release_whose_service_could_not_be_is_refused(#[case] release: &str, #[case] name: &str) {
     let refusal = helm::refusal(helm::template_of(release, "ops", &[]));
-    assert!(refusal.contains(&format!("would be named \\\"{name}\\\"")), "{refusal}");
+    assert!(refusal.contains(&format!("would be named \"{name}\"")), "{refusal}");
     assert!(refusal.contains("Set fullnameOverride, as in --set fullnameOverride="), "{refusal}");
     helm::printed(helm::template_of(release, "ops", &["--set=fullnameOverride=grapes"]));
 }

@@ -125,5 +125,5 @@ fn objects_are_named_after_the_release(
     let show = "--show-only=templates/service.yaml";
     let printed =
         crate::helm::printed(["template", release, chart.to_str().unwrap(), set.as_str(), show]);
-    assert!(printed.contains(&format!("\n  name: {name}\n")), "{printed}");
+    assert!(printed.contains(&format!("\n  name: \"{name}\"\n")), "{printed}");
 }
