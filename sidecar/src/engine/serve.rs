@@ -101,7 +101,7 @@ impl Engine {
                 self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
                     let refused = |why: AddressRefusal| (code::PROTOCOL, why.message());
                     engine.told(unclaimed, &from).map_err(refused)?;
-                    let addr = claimed(unclaimed, *ip);
+                    let addr = claimed(unclaimed, *ip)?;
                     engine.told(addr, &from).map_err(refused)?;
                     let age = engine.settings.peer_max_age;
                     let until = now + ttl.unwrap_or(age).min(age);
@@ -117,8 +117,8 @@ impl Engine {
                 })
             }
             Method::WithdrawPeer { info_hash, port, token, ip } => {
-                let addr = claimed(with_port(from, *port), *ip);
                 self.authorised(from, token, "cannot `withdraw_peer` with bad token", |engine| {
+                    let addr = claimed(with_port(from, *port), *ip)?;
                     engine.peer_withdrawn(from, info_hash, addr, now);
                     Ok(())
                 })
@@ -304,14 +304,16 @@ fn fit(peers: &mut Vec<Peer>, each: usize, room: usize) -> usize {
     bytes
 }
 
-/// Where a service is reached: at the IP that its announcer claims, which is of its own address
-/// family, or else where its announcer is.
-fn claimed(addr: SocketAddr, ip: Option<IpAddr>) -> SocketAddr {
+/// Where a service is reached: at the IP that its announcer claims, or else where its announcer is.
+///
+/// # Errors
+/// When the IP is of the other address family, whose nodes are told by another datagram.
+fn claimed(addr: SocketAddr, ip: Option<IpAddr>) -> Result<SocketAddr, Refusal> {
     match ip.map(|ip| ip.to_canonical()) {
-        Some(ip) if ip.is_ipv4() == addr.is_ipv4() && ip != addr.ip() => {
-            SocketAddr::new(ip, addr.port())
-        }
-        _ => addr,
+        None => Ok(addr),
+        Some(ip) if ip == addr.ip() => Ok(addr),
+        Some(ip) if ip.is_ipv4() == addr.is_ipv4() => Ok(SocketAddr::new(ip, addr.port())),
+        Some(_) => Err((code::PROTOCOL, "`ip` is not of the address family of its sender")),
     }
 }
 
