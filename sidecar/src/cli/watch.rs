@@ -1,9 +1,11 @@
 //! `grape watch`: follows a name's peers.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use http_body_util::BodyExt;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use tokio::time::timeout;
 
 use super::args::{Format, To};
 use super::client;
@@ -12,14 +14,17 @@ use super::output::{Failure, Output, printable};
 /// Largest line of an event; a Grape sends far less.
 const MAX_LINE: usize = 1 << 20;
 
+/// How long a Grape may send nothing. It sends a comment every ten seconds where it has no news, so
+/// a longer silence is a connection that somebody on the way has forgotten.
+const SILENCE: Duration = Duration::from_secs(40);
+
 /// Shows a name's peers as they come and go, until the Grape ends it.
 pub(crate) async fn watch(name: &str, to: &To, output: &mut Output) -> Result<bool, Failure> {
     let path = format!("/watch?name={}", utf8_percent_encode(name, NON_ALPHANUMERIC));
     let mut body = client::stream(&to.url(), &path).await?.into_body();
     let mut buffer = Vec::new();
     let mut known = BTreeSet::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(frame) = frame else { break };
+    while let Ok(Some(Ok(frame))) = timeout(SILENCE, body.frame()).await {
         buffer.extend_from_slice(frame.data_ref().map_or(&[], |data| &data[..]));
         while let Some(end) = buffer.iter().position(|&byte| byte == b'\n') {
             let line: Vec<u8> = buffer.drain(..=end).collect();
