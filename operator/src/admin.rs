@@ -43,22 +43,35 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Whether `/readyz` says yes, and otherwise why not. Clones tell the same.
 #[derive(Debug, Clone)]
-pub struct Readiness(watch::Sender<Option<&'static str>>);
+pub struct Readiness(watch::Sender<Reasons>);
+
+/// Why it is not ready; ready where there is no reason.
+#[derive(Debug)]
+struct Reasons {
+    own: Option<&'static str>,
+    waits: Option<String>,
+}
 
 impl Readiness {
     /// Not ready, for this reason, which is one line.
     pub fn not_yet(reason: &'static str) -> Self {
-        Self(watch::Sender::new(Some(reason)))
+        Self(watch::Sender::new(Reasons { own: Some(reason), waits: None }))
     }
 
-    /// Ready from now on.
+    /// Ready from now on, unless it waits for somebody.
     pub fn ready(&self) {
-        self.0.send_replace(None);
+        self.0.send_modify(|reasons| reasons.own = None);
     }
 
     /// Not ready from now on, for this reason, which is one line.
     pub fn not_ready(&self, reason: &'static str) {
-        self.0.send_replace(Some(reason));
+        self.0.send_modify(|reasons| reasons.own = Some(reason));
+    }
+
+    /// For whom it waits from now on, as one line; `None`: for nobody. While it waits it is not
+    /// ready, whatever else is told.
+    pub fn waits(&self, reason: Option<String>) {
+        self.0.send_modify(|reasons| reasons.waits = reason);
     }
 }
 
@@ -148,7 +161,8 @@ impl Pages {
     }
 
     fn readyz(&self) -> Response<Full<Bytes>> {
-        match *self.readiness.0.borrow() {
+        let Reasons { own, waits } = &*self.readiness.0.borrow();
+        match waits.as_deref().or(*own) {
             None => reply(StatusCode::OK, TEXT, "ok\n"),
             Some(reason) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
         }

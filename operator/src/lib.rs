@@ -12,6 +12,8 @@
 //! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
+//! | `api_client` | the way to the API server | what is asked |
+//! | [`turn`] | which of several operators works | what they do |
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
 //! | [`webhook`] | pods that ask for a Grape, changed as they are made | the election |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
@@ -22,6 +24,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 pub mod admin;
+mod api_client;
 pub mod check;
 pub mod cli;
 pub mod cluster;
@@ -35,5 +38,6 @@ pub mod metrics;
 pub mod observe;
 pub mod process;
 pub mod stop;
+pub mod turn;
 pub mod validate;
 pub mod webhook;

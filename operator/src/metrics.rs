@@ -55,6 +55,7 @@ pub struct Metrics {
     reconciled: [Histogram; Outcome::ALL.len()],
     queue: IntGauge,
     injections: IntCounterVec,
+    unwatched: IntGaugeVec,
     /// From when until when; neither is shown before a certificate is served.
     certificate: [IntGaugeVec; 2],
     clusters: Mutex<BTreeMap<Key, Health>>,
@@ -87,6 +88,13 @@ impl Metrics {
             ),
             &["result", "reason"],
         )?;
+        let unwatched = IntGaugeVec::new(
+            Opts::new(
+                "grape_operator_namespace_unwatched",
+                "1 for a namespace whose GrapeClusters cannot be watched; `all` is all of them.",
+            ),
+            &["namespace"],
+        )?;
         let certificate = |name: &str, help| {
             let name = format!("grape_operator_webhook_certificate_{name}_timestamp_seconds");
             IntGaugeVec::new(Opts::new(name, help), &[])
@@ -104,11 +112,12 @@ impl Metrics {
         build.set(1);
         let registry = Registry::new();
         let [start, expiry] = certificate.clone();
-        let parts: [Box<dyn Collector>; 7] = [
+        let parts: [Box<dyn Collector>; 8] = [
             Box::new(leader.clone()),
             Box::new(queue.clone()),
             Box::new(reconciled.clone()),
             Box::new(injections.clone()),
+            Box::new(unwatched.clone()),
             Box::new(start),
             Box::new(expiry),
             Box::new(build),
@@ -124,6 +133,7 @@ impl Metrics {
                 .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
             queue,
             injections,
+            unwatched,
             certificate,
             clusters: Mutex::default(),
         })
@@ -147,6 +157,16 @@ impl Metrics {
     /// The webhook was asked about a pod: what became of it, and why.
     pub fn injection(&self, result: &str, reason: impl Display) {
         self.injections.with_label_values(&[result, &reason.to_string()]).inc();
+    }
+
+    /// Whether the GrapeClusters of a namespace cannot be watched.
+    pub fn unwatched(&self, namespace: &str, is: bool) {
+        if is {
+            self.unwatched.with_label_values(&[namespace]).set(1);
+        } else {
+            // It fails where nothing was told before.
+            let _ = self.unwatched.remove_label_values(&[namespace]);
+        }
     }
 
     /// The webhook serves a certificate that is valid from `start` to `expiry`, as Unix times.

@@ -1,5 +1,5 @@
-//! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads, runs
-//! the controller, and ends.
+//! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads and no
+//! other operator works where it would, runs the controller, and ends.
 //!
 //! What the leader does, and what every replica does beside the election, are parameters, so that
 //! this knows nothing of clusters.
@@ -12,16 +12,20 @@ use anyhow::{Context as _, bail, ensure};
 use backon::{ExponentialBuilder, Retryable};
 use http::Uri;
 use kube::{Client, Config};
+use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{info, warn};
 
 use crate::admin::{self, Pages, Readiness};
+use crate::api_client;
 use crate::leader::decide::Loss;
 use crate::leader::{self, Elector, Leadership, Timings};
 use crate::metrics::Metrics;
 use crate::stop::Stop;
+use crate::turn::claim::Scope;
+use crate::turn::{Standing, Turn};
 
 /// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
 const GRACE: Duration = Duration::from_secs(20);
@@ -66,6 +70,8 @@ pub struct Context {
     pub namespace: String,
     /// What is told to Prometheus.
     pub metrics: Arc<Metrics>,
+    /// What is known of other operators.
+    pub turn: Turn,
     /// Cancelled when the controller is to end what it has begun, and return.
     pub stop: CancellationToken,
     /// What the process was told.
@@ -143,7 +149,7 @@ pub async fn run_until(
     let client = |retries| {
         let mut config = config.clone();
         config.default_retry = retries;
-        Client::try_from(config).context("the Kubernetes configuration cannot be used")
+        api_client::connect(config).context("the Kubernetes configuration cannot be used")
     };
     let (client, once) = (client(true)?, client(false)?);
 
@@ -156,7 +162,10 @@ pub async fn run_until(
     let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
     let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
 
-    let context = Context { client, once, namespace, metrics, stop, settings: Arc::new(settings) };
+    let own = (namespace.clone(), settings.lease.clone());
+    let turn = Turn::new(client.clone(), own, Scope::of(&settings.watch_namespaces));
+    let settings = Arc::new(settings);
+    let context = Context { client, once, namespace, metrics, turn, stop, settings };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
@@ -179,6 +188,9 @@ async fn work(
     let reached = stop.run_until_cancelled(reach(&context.client, url)).await;
     let Some(reached) = reached else { return Ok(()) };
     reached?;
+    let turn = context.turn.clone();
+    let watching = AbortOnDropHandle::new(tokio::spawn(turn.clone().watch()));
+    let waiting = AbortOnDropHandle::new(tokio::spawn(wait(turn.standing(), readiness.clone())));
     // Whichever ends asks the other to.
     let beside = async {
         let ended = beside(context.clone(), readiness.clone()).await;
@@ -190,8 +202,22 @@ async fn work(
         stop.cancel();
         ended
     };
-    let (beside, elected) = tokio::join!(beside, elected);
-    elected.and(beside)
+    tokio::select! {
+        (beside, elected) = async { tokio::join!(beside, elected) } => elected.and(beside),
+        ended = watching => bail!("the watch of other operators ended: {ended:?}"),
+        ended = waiting => bail!("the readiness is kept no more: {ended:?}"),
+    }
+}
+
+/// No replica is ready while another operator works where this one would.
+async fn wait(mut standing: watch::Receiver<Standing>, readiness: Readiness) {
+    loop {
+        let now = standing.borrow_and_update().clone();
+        readiness.waits((now != Standing::First).then(|| now.to_string()));
+        if standing.changed().await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Leads when it is this one's turn, and as long as it is.
@@ -200,7 +226,7 @@ async fn elect(
     readiness: &Readiness,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings, .. } = context.clone();
+    let Context { client, namespace, metrics, turn, stop, settings, .. } = context.clone();
     let election = leader::Settings {
         namespace,
         lease: settings.lease.clone(),
@@ -211,8 +237,20 @@ async fn elect(
         return Ok(());
     };
     info!(lease = settings.lease, identity = settings.identity, "leading");
-    metrics.leader(true);
-    let led = lead(&leadership, control(context), &stop, readiness).await;
+    let control = async {
+        if !turn.take(&stop).await {
+            return Ok(());
+        }
+        metrics.leader(true);
+        let ended = tokio::select! {
+            biased;
+            after = turn.lost() => Err(anyhow::anyhow!(after)),
+            ended = control(context) => ended,
+        };
+        metrics.leader(false);
+        ended
+    };
+    let led = lead(&leadership, control, &stop, readiness).await;
     metrics.leader(false);
     match led {
         Ok(ended) => {

@@ -4,9 +4,9 @@ use anyhow::Context;
 use grape::log::{self, Format, Log};
 use tracing_subscriber::EnvFilter;
 
-/// The client logs each request that failed as an error. Who sent it knows whether it is one, and
-/// tells with more words; a filter that names the module has it all the same.
-const QUIET: &str = "kube_client::client::builder=off";
+/// The watches log each try that failed. Who watches knows what that means, and tells once, with more
+/// words; a filter that names the module has it all the same.
+const QUIET: &str = "kube_runtime::watcher=off";
 
 /// Sends the log to standard error.
 ///

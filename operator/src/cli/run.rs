@@ -318,10 +318,11 @@ async fn serve(
     context: Context,
     readiness: &Readiness,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, stop, settings, .. } = context;
+    let Context { client, namespace, metrics, turn, stop, settings, .. } = context;
     let setup = webhook::Setup {
         client,
         namespace,
+        standing: turn.standing(),
         metrics,
         namespaces: settings.watch_namespaces.clone(),
         grape_image: settings.grape_image.clone(),
@@ -333,7 +334,7 @@ async fn serve(
 
 /// What the leader does.
 async fn control(context: Context) -> anyhow::Result<()> {
-    let Context { client, once, namespace, metrics, stop, settings } = context;
+    let Context { client, once, namespace, metrics, stop, settings, .. } = context;
     controller::run(controller::Setup {
         client,
         once,

@@ -12,6 +12,7 @@
 //! | [`mod@write`], [`events`] | status and events written | I/O |
 //! | [`sidecars`] | the Grapes in pods of services: who lacks one, and its repair | |
 //! | [`memory`] | what is known from one reconciliation to the next | |
+//! | [`unwatched`] | namespaces that cannot be watched | |
 //! | [`seen`] | what was seen of Grapes, and when to look again | pure |
 //! | [`refused`] | which refusals of Grapes are told | pure |
 //! | [`queue`] | who waits | |
@@ -33,6 +34,7 @@ pub mod roll;
 pub mod seen;
 pub mod sidecars;
 pub mod stores;
+pub mod unwatched;
 pub mod write;
 
 use std::sync::{Arc, Mutex};
@@ -61,6 +63,7 @@ use queue::Queue;
 use reconcile::{Reconciler, Settings, reconcile};
 use sidecars::Sidecars;
 use stores::{Stored, Stores};
+use unwatched::Unwatched;
 
 /// How long signals of one cluster are gathered before it is reconciled: a StatefulSet changes
 /// several objects at once.
@@ -148,9 +151,13 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
 
     let (store, writer) = reflector::store();
     let watched = Arc::clone(&reconciler);
+    let mut unwatched = Unwatched::new(namespace, Arc::clone(metrics));
     let clusters = watcher(stores::api::<Stored>(client, namespace), watcher::Config::default())
         .modify(|cluster| cluster.managed_fields_mut().clear())
         .default_backoff()
+        .inspect(move |change| {
+            unwatched.note(change);
+        })
         .reflect(writer)
         .inspect_ok(move |event| watched.noted(event))
         .touched_objects();
@@ -186,7 +193,9 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
             }
-            Some(Err(error)) => warn!(%error, "cannot watch GrapeClusters; trying again"),
+            // Told as it was watched.
+            Some(Err(controller::Error::QueueError(_))) => {}
+            Some(Err(error)) => warn!(%error, "the controller of GrapeClusters goes on"),
         }
     }
 }

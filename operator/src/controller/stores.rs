@@ -110,6 +110,7 @@ where
     K::DynamicType: Eq + Hash + Clone,
 {
     let (store, writer) = reflector::store();
+    let mut failing = false;
     let config =
         watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
     let changes = watcher(api::<K>(client, namespace), config)
@@ -120,6 +121,16 @@ where
         .default_backoff()
         .reflect(writer)
         .touched_objects()
+        .inspect(move |change| {
+            // Once: a namespace that is gone may be so for long.
+            if let Err(error) = change
+                && !std::mem::replace(&mut failing, true)
+            {
+                warn!(kind = %K::kind(&()), %error, "cannot watch; trying again");
+            } else if change.is_ok() {
+                failing = false;
+            }
+        })
         .filter_map(|change| std::future::ready(cluster_of(change)));
     signals.push(changes.boxed());
     store
@@ -139,10 +150,7 @@ where
             let name = owner.or_else(|| object.labels().get(labels::INSTANCE))?;
             Some(ObjectRef::new(name).within(&object.namespace()?))
         }
-        Err(error) => {
-            warn!(kind = %K::kind(&()), %error, "cannot watch; trying again");
-            None
-        }
+        Err(_) => None,
     }
 }
 

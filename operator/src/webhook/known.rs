@@ -9,12 +9,15 @@ use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
+use tokio::sync::watch;
 use tracing::warn;
 
 use super::joinable::Joinable;
 use crate::controller::stores;
+use crate::controller::unwatched::{Unwatched, is_refusal};
+use crate::metrics::Metrics;
 use crate::validate::ValidatedCluster;
 
 /// A cluster's namespace and name.
@@ -27,9 +30,18 @@ pub type Labels = BTreeMap<String, String>;
 #[derive(Clone)]
 pub struct Known {
     client: Client,
-    /// By the namespace that is watched; `None` for all.
-    clusters: Vec<(Option<String>, Store<Joinable>)>,
+    clusters: Vec<Watched>,
     namespaces: Store<PartialObjectMeta<Namespace>>,
+}
+
+/// The clusters of one namespace, or of all.
+#[derive(Clone)]
+struct Watched {
+    /// `None` for all.
+    namespace: Option<String>,
+    store: Store<Joinable>,
+    /// Whether they may not be watched, as in a namespace that is gone.
+    refused: watch::Receiver<bool>,
 }
 
 /// What the API server itself said of a namespace and some clusters.
@@ -46,6 +58,7 @@ impl Known {
     pub fn watch(
         client: &Client,
         namespaces: &[String],
+        metrics: &Arc<Metrics>,
     ) -> (Self, impl Future<Output = ()> + use<>) {
         let mut changes = SelectAll::new();
         let all = namespaces.is_empty().then_some(None);
@@ -55,8 +68,19 @@ impl Known {
             let api = stores::api::<Joinable>(client, namespace.as_deref());
             let watched = watcher(api, watcher::Config::default());
             let watched = watched.default_backoff().reflect(writer);
-            changes.push(watched.map(|change| told("GrapeClusters", change.err())).boxed());
-            (namespace, store)
+            let mut unwatched = Unwatched::new(namespace.as_deref(), Arc::clone(metrics));
+            let (told, refused) = watch::channel(false);
+            let watched = watched.map(move |change| {
+                unwatched.note(&change);
+                match &change {
+                    Ok(Event::Init) => {}
+                    change => {
+                        told.send_replace(change.as_ref().is_err_and(is_refusal));
+                    }
+                }
+            });
+            changes.push(watched.boxed());
+            Watched { namespace, store, refused }
         });
         let clusters = clusters.collect();
         let (store, writer) = reflector::store();
@@ -65,16 +89,26 @@ impl Known {
             namespace.managed_fields_mut().clear();
             namespace.annotations_mut().clear();
         });
-        let watched = watched.default_backoff().reflect(writer);
-        changes.push(watched.map(|change| told("Namespaces", change.err())).boxed());
+        let watched = watched.default_backoff().reflect(writer).map(|change| {
+            if let Err(error) = change {
+                warn!(%error, "the webhook cannot watch namespaces; trying again");
+            }
+        });
+        changes.push(watched.boxed());
         let known = Self { client: client.clone(), clusters, namespaces: store };
         (known, changes.for_each(|()| async {}))
     }
 
-    /// Completes when all copies are whole; `false` when they never will be, for their watch ended.
+    /// Completes when all copies are whole, but for those of namespaces that may not be watched:
+    /// nobody else waits for these. `false` when they never will be, for their watch ended.
     pub async fn is_whole(&self) -> bool {
-        for (_, store) in &self.clusters {
-            if store.wait_until_ready().await.is_err() {
+        for Watched { store, refused, .. } in &self.clusters {
+            let mut refused = refused.clone();
+            let known = tokio::select! {
+                ready = store.wait_until_ready() => ready.is_ok(),
+                refused = refused.wait_for(|refused| *refused) => refused.is_ok(),
+            };
+            if !known {
                 return false;
             }
         }
@@ -129,13 +163,7 @@ impl Known {
     }
 
     fn watched(&self, namespace: &str) -> Option<&Store<Joinable>> {
-        let is = |watched: &Option<String>| watched.as_ref().is_none_or(|it| it == namespace);
-        self.clusters.iter().find(|(watched, _)| is(watched)).map(|(_, store)| store)
-    }
-}
-
-fn told(kind: &str, error: Option<watcher::Error>) {
-    if let Some(error) = error {
-        warn!(kind, %error, "the webhook cannot watch; trying again");
+        let is = |it: &&Watched| it.namespace.as_ref().is_none_or(|it| it == namespace);
+        self.clusters.iter().find(is).map(|it| &it.store)
     }
 }

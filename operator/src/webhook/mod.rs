@@ -4,6 +4,7 @@
 //! | module | concern | |
 //! |---|---|---|
 //! | [`certificates`] | the certificate that it serves with, kept and believed | I/O |
+//! | [`configuration`] | whose its configuration is, and whether it is asked | I/O |
 //! | [`server`] | HTTPS, bounded | I/O |
 //! | [`admit`] | a review to its answer | I/O |
 //! | [`review`] | AdmissionReviews, read and answered | pure |
@@ -13,6 +14,7 @@
 
 pub mod admit;
 pub mod certificates;
+pub mod configuration;
 pub mod joinable;
 pub mod known;
 pub mod review;
@@ -26,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use kube::Client;
+use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
@@ -33,6 +36,7 @@ use tracing::info;
 
 use crate::admin::Readiness;
 use crate::metrics::Metrics;
+use crate::turn::Standing;
 use admit::Admission;
 use certificates::decide::Terms;
 use certificates::folder;
@@ -62,6 +66,8 @@ pub struct Setup {
     pub client: Client,
     /// The operator's own namespace.
     pub namespace: String,
+    /// Whether another operator works where this one would.
+    pub standing: watch::Receiver<Standing>,
     /// Where figures go.
     pub metrics: Arc<Metrics>,
     /// The namespaces whose clusters pods may join; none for all.
@@ -79,7 +85,8 @@ pub struct Setup {
 /// # Errors
 /// It cannot listen, or one of its tasks ended.
 pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> anyhow::Result<()> {
-    let Setup { client, namespace, metrics, namespaces, grape_image, identity, stop } = setup;
+    let Setup { client, namespace, standing, metrics, namespaces, grape_image, identity, stop } =
+        setup;
     let address = settings.bind;
     let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--webhook-bind)"))?;
@@ -87,7 +94,10 @@ pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> an
 
     let served = Served::new(Arc::clone(&metrics));
     let keeping = keep(settings, &client, &namespace, served.clone());
-    let (known, watching) = Known::watch(&client, &namespaces);
+    let name = format!("{}.{namespace}", settings.name);
+    let configuration = configuration::Keeper { client: client.clone(), name, namespace, standing };
+    let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.keep()));
+    let (known, watching) = Known::watch(&client, &namespaces, &metrics);
     let (told, telling) = Told::new(client, &identity, metrics);
     let ready = ready(known.clone(), served.clone(), readiness.clone(), stop.clone());
     let tasks = [keeping, AbortOnDropHandle::new(tokio::spawn(watching)), telling];
@@ -105,6 +115,7 @@ pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> an
     tokio::select! {
         () = serving => {}
         ended = keeping => bail!("the task of the certificate ended: {ended:?}"),
+        ended = configuring => bail!("the task of the configuration ended: {ended:?}"),
         ended = watching => bail!("the watches of the webhook ended: {ended:?}"),
         ended = telling => bail!("the task of the events ended: {ended:?}"),
     }

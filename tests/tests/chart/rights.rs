@@ -44,6 +44,12 @@ const WEBHOOK: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// All that it takes to notice other operators.
+const OTHERS: &[(&str, &str, &[&str])] = &[
+    ("coordination.k8s.io", "leases", &["list", "watch"]),
+    ("authorization.k8s.io", "subjectaccessreviews", &["create"]),
+];
+
 /// All that it takes in the operator's namespace, by its name.
 const CERTIFICATE: &[(&str, &str, &[&str])] =
     &[("", "secrets", &["get", "list", "watch", "update"])];
@@ -89,10 +95,14 @@ fn named<K: ResourceExt>(all: Vec<K>, name: &str) -> K {
 #[test]
 fn over_the_whole_cluster_it_may_do_what_it_does_and_nothing_else() {
     let rendered = Rendered::of(&["--set=userRoles.enabled=false,webhook.enabled=false"]);
-    let role: ClusterRole = rendered.one();
-    assert_eq!(rights(role.rules), expected(OPERATOR));
-    let binding: ClusterRoleBinding = rendered.one();
-    assert_binds(&binding.role_ref, "ClusterRole", "grape-operator", binding.subjects);
+    let roles: Vec<ClusterRole> = rendered.all();
+    assert_eq!(roles.len(), 2);
+    for (name, table) in [("grape-operator", OPERATOR), ("grape-operator-others.ops", OTHERS)] {
+        let role: ClusterRole = named(rendered.all(), name);
+        assert_eq!(rights(role.rules), expected(table));
+        let binding: ClusterRoleBinding = named(rendered.all(), name);
+        assert_binds(&binding.role_ref, "ClusterRole", name, binding.subjects);
+    }
     let leases: Role = rendered.one();
     assert_eq!(leases.metadata.namespace.as_deref(), Some("ops"));
     assert_eq!(rights(leases.rules), expected(LEASES));
@@ -122,11 +132,11 @@ fn the_webhook_adds_the_rights_to_its_own_objects() {
 }
 
 #[test]
-fn where_somebody_else_keeps_the_certificate_the_webhook_only_reads() {
+fn where_somebody_else_keeps_the_certificate_no_secret_is_read() {
     let certificate = "--set=userRoles.enabled=false,webhook.certificates.secret=certificate";
     let rendered = Rendered::of(&[certificate]);
     let role: ClusterRole = named(rendered.all(), "grape-operator-webhook.ops");
-    assert_eq!(rights(role.rules), expected(&WEBHOOK[..1]));
+    assert_eq!(rights(role.rules), expected(WEBHOOK));
     let roles: Vec<Role> = rendered.all();
     assert_eq!(
         roles.iter().map(ResourceExt::name_any).collect::<Vec<_>>(),

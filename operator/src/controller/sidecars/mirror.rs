@@ -47,6 +47,11 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Mirror<K, V> {
         self.known.values()
     }
 
+    /// There is nothing to know: what was known stands, and nothing more is waited for.
+    pub fn refused(&mut self) {
+        self.whole = true;
+    }
+
     /// Takes note of an event; what has changed by it. While a watch that broke off lists anew, what
     /// was known stands.
     /// Something that is there, and none of those that are meant, is told without a value.

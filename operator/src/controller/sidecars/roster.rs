@@ -41,6 +41,8 @@ pub enum Told {
     Namespaces(Event<(String, Option<Arc<Labels>>)>),
     /// Of pods, by `NAMESPACE/NAME`.
     Pods(Source, Event<(String, Option<Arc<ServicePod>>)>),
+    /// These pods may not be watched: nobody waits for what is not to be known.
+    Refused(Source),
 }
 
 /// What comes of it.
@@ -109,6 +111,11 @@ impl Roster {
                 let changes = self.pods.get_mut(&source).map(|pods| pods.note(event));
                 for Change { before, after, .. } in changes.into_iter().flatten() {
                     news.touched.extend(before.into_iter().chain(after).map(|pod| wished(&pod)));
+                }
+            }
+            Told::Refused(source) => {
+                if let Some(pods) = self.pods.get_mut(&source) {
+                    pods.refused();
                 }
             }
         }

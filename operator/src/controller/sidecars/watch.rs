@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::future::try_join_all;
+use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::core::PartialObjectMeta;
@@ -18,6 +18,7 @@ use tracing::{debug, warn};
 use super::pod::ServicePod;
 use super::roster::{Labels, News, Source, Told};
 use crate::controller::stores;
+use crate::controller::unwatched::is_refusal;
 use crate::desired::labels;
 use crate::inject::wish;
 
@@ -79,18 +80,15 @@ fn read(client: Client, names: Vec<String>) -> BoxStream<'static, Told> {
         async move {
             sleep(pause).await;
             let all = names.iter().map(|name| api.get_opt(name));
-            let list = match try_join_all(all).await {
-                Ok(found) => {
-                    let found = found.into_iter().flatten();
-                    let known = found.map(|it| Event::InitApply(labelled(it)));
-                    let list = [Event::Init].into_iter().chain(known).chain([Event::InitDone]);
-                    list.map(Told::Namespaces).collect()
-                }
-                Err(error) => {
-                    warn!(%error, "cannot read namespaces; trying again");
-                    Vec::new()
-                }
-            };
+            // One that cannot be read, for it is gone or its Role is, hides none of the others.
+            let found = join_all(all).await.into_iter().filter_map(|found| {
+                found
+                    .inspect_err(|error| warn!(%error, "cannot read a namespace; trying again"))
+                    .ok()?
+            });
+            let known = found.map(|it| Event::InitApply(labelled(it)));
+            let list = [Event::Init].into_iter().chain(known).chain([Event::InitDone]);
+            let list: Vec<_> = list.map(Told::Namespaces).collect();
             Some((stream::iter(list), READ))
         }
     });
@@ -112,6 +110,7 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
         // Those that have ended need none.
         .fields("status.phase!=Succeeded,status.phase!=Failed");
     let events = watcher(stores::api::<Pod>(client, namespace), config).default_backoff();
+    let refused = source.clone();
     let told = move |event| {
         let kept = |pod: Pod| {
             let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
@@ -119,7 +118,11 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
         };
         Told::Pods(source.clone(), each(event, kept))
     };
-    events.filter_map(move |event| std::future::ready(well(event, "pods").map(&told))).boxed()
+    let told = move |event: watcher::Result<_>| match event {
+        Err(error) if is_refusal(&error) => Some(Told::Refused(refused.clone())),
+        event => well(event, "pods").map(&told),
+    };
+    events.filter_map(move |event| std::future::ready(told(event))).boxed()
 }
 
 fn well<T>(event: watcher::Result<Event<T>>, what: &str) -> Option<Event<T>> {

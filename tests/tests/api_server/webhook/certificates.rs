@@ -14,6 +14,7 @@ use kube::api::{DeleteParams, Patch, PatchParams};
 use serde_json::json;
 use tokio::time::sleep;
 
+use super::owner::until_owned;
 use super::scene::{CLUSTER, OPS, SECRET, SHOP, Scene, WEBHOOKS, is_injected, pod};
 
 /// How long certificates live here: an authority five times as long.
@@ -108,7 +109,7 @@ async fn what_others_break_is_put_right() {
     scene.until_asked().await;
 }
 
-/// As cert-manager keeps one: the operator reads it, and touches nothing else.
+/// As cert-manager keeps one: the operator reads it, and does not touch it.
 #[tokio::test(flavor = "multi_thread")]
 async fn somebody_else_may_keep_the_certificate() {
     let scene = Scene::new().await;
@@ -135,6 +136,8 @@ async fn somebody_else_may_keep_the_certificate() {
         }
         scene.until_asked().await;
     }
+    // Its configuration goes with its namespace all the same.
+    until_owned(&scene).await;
     assert_eq!(scene.secret("tls.crt").await, "");
     assert_eq!(scene.bundles().await, [&*made[1].authorities, &*made[1].authorities]);
 }

@@ -3,5 +3,8 @@
 mod again;
 mod away;
 mod certificates;
+mod namespace_gone;
+mod owner;
 mod pods;
 mod scene;
+mod two_operators;

@@ -26,6 +26,9 @@ pub const CONFIGURATION: &str = "grape-operator-webhook.ops";
 /// The Secret with the certificate.
 pub const SECRET: &str = "grape-operator-webhook-tls";
 
+/// The chart's ServiceAccount.
+const ACCOUNT: &str = "grape-operator";
+
 /// The webhooks of the configuration: of pods that ask, and of those whose namespace does.
 pub const WEBHOOKS: [&str; 2] = ["pods.inject.grenache.dev", "namespaces.inject.grenache.dev"];
 
@@ -33,7 +36,7 @@ pub const WEBHOOKS: [&str; 2] = ["pods.inject.grenache.dev", "namespaces.inject.
 pub struct Scene {
     pub server: ApiServer,
     kubeconfig: PathBuf,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An operator whose webhook answers.
@@ -51,6 +54,11 @@ impl Replica {
 
 impl Scene {
     pub async fn new() -> Self {
+        Self::of(&[]).await
+    }
+
+    /// As [`Scene::new`], with these values of the chart.
+    pub async fn of(values: &[&str]) -> Self {
         let server = ApiServer::start().await.unwrap();
         definition::install(&server.client()).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -60,10 +68,32 @@ impl Scene {
             let object = serde_json::from_value(object).unwrap();
             namespaces.create(&PostParams::default(), &object).await.unwrap();
         }
-        let kubeconfig = account(&server, folder.path());
-        let scene = Self { server, kubeconfig, _folder: folder };
+        let kubeconfig = account(&server, folder.path(), (OPS, ACCOUNT), values);
+        let scene = Self { server, kubeconfig, folder };
         scene.cluster(SHOP, "market", json!({})).await;
         scene
+    }
+
+    /// The same, with some of Kubernetes' own controllers.
+    pub async fn with_controllers(self, names: &[&str]) -> Self {
+        let server = self.server.with_controllers(names).await.unwrap();
+        Self { server, ..self }
+    }
+
+    /// Upgrades the chart's rights to these values.
+    pub fn upgrade(&self, values: &[&str]) {
+        account(&self.server, self.folder.path(), (OPS, ACCOUNT), values);
+    }
+
+    /// A kubeconfig of the account of another release, in a namespace that there has to be.
+    pub fn another(&self, namespace: &str, name: &str) -> PathBuf {
+        let value = format!("--set=fullnameOverride={name}");
+        account(&self.server, self.folder.path(), (namespace, name), &[&value])
+    }
+
+    /// The kubeconfig of the chart's account.
+    pub fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
     }
 
     /// Starts an operator, and waits until it says that it is ready.
@@ -94,7 +124,7 @@ impl Scene {
 
     /// Makes the chart's configuration, with another `clientConfig` for each of its webhooks.
     pub async fn make_configuration(&self, clients: [Value; 2]) {
-        let chart = rendered(&["--show-only=templates/webhook.yaml"]);
+        let chart = rendered(OPS, &["--show-only=templates/webhook.yaml"]);
         let documents = serde_yaml::Deserializer::from_str(&chart);
         let mut objects = documents.map(|each| Value::deserialize(each).unwrap());
         let mut object =
@@ -209,27 +239,34 @@ pub fn is_injected(pod: &Pod) -> bool {
         .all(|it| it.env.iter().flatten().any(|variable| variable.name == "GRAPE_URL"))
 }
 
-/// What helm renders of the chart in the operator's namespace.
-fn rendered(flags: &[&str]) -> String {
+/// What helm renders of the chart in a namespace.
+fn rendered(namespace: &str, flags: &[&str]) -> String {
     let chart = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
     let mut helm = Command::new(tools::binary("helm").unwrap());
     helm.args(["template", "grape-operator"]).arg(chart.join("charts/grape-operator"));
-    script::run(helm.arg("--namespace=ops").args(flags)).unwrap()
+    script::run(helm.arg(format!("--namespace={namespace}")).args(flags)).unwrap()
 }
 
-/// A kubeconfig of the chart's account, which has what the chart gives it.
-fn account(server: &ApiServer, folder: &Path) -> PathBuf {
+/// A kubeconfig of the chart's account in a namespace, which has what the chart gives it.
+fn account(
+    server: &ApiServer,
+    folder: &Path,
+    (namespace, name): (&str, &str),
+    values: &[&str],
+) -> PathBuf {
     let kubectl = server.kubectl().unwrap();
-    let files = ["rbac", "leases", "serviceaccount", "webhook-rights"];
+    let files = ["rbac", "leases", "serviceaccount", "webhook-rights", "other-operators"];
     let files = files.map(|file| format!("--show-only=templates/{file}.yaml"));
     let file = folder.join("rendered.yaml");
-    fs::write(&file, rendered(&files.each_ref().map(String::as_str))).unwrap();
+    let flags = [&files.each_ref().map(String::as_str), values].concat();
+    fs::write(&file, rendered(namespace, &flags)).unwrap();
     kubectl.run(["apply", "--filename", file.to_str().unwrap()]).unwrap();
-    let token = kubectl.run(["create", "token", "grape-operator", "--namespace", OPS]).unwrap();
+    let asked = ["create", "token", name, "--namespace", namespace];
+    let token = kubectl.run(asked).unwrap();
     let text = fs::read_to_string(server.kubeconfig()).unwrap();
     let mut config: serde_yaml::Value = serde_yaml::from_str(&text).unwrap();
     config["users"][0]["user"] = serde_yaml::to_value(json!({"token": token})).unwrap();
-    let path = folder.join("operator.kubeconfig");
+    let path = folder.join(format!("{namespace}.kubeconfig"));
     fs::write(&path, serde_yaml::to_string(&config).unwrap()).unwrap();
     path
 }

@@ -10,6 +10,7 @@ mod node_drained;
 mod npm_grapes;
 mod readme;
 mod replicas;
+mod silent_connections;
 mod upgrade;
 mod watch;
 mod zones;

@@ -1,0 +1,70 @@
+//! The way to the API server: kube's own client, on connections that are known to be dead soon
+//! after they are.
+//!
+//! A firewall or a load balancer may forget a connection and say nothing. Then whoever watches on
+//! it waits for news that never come. client-go asks by pings of HTTP/2; kube's client speaks
+//! HTTP/1.1, so TCP asks. A watch that has merely nothing to tell goes on: the other side's kernel
+//! answers.
+
+use std::time::Duration;
+
+use hyper_timeout::TimeoutConnector;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::client::retry::RetryPolicy;
+use kube::client::{Body, ClientBuilder, ConfigExt};
+use kube::{Client, Config, Error};
+use tower::ServiceBuilder;
+use tower::retry::RetryLayer;
+
+/// After how long a silence TCP asks whether the other side is there, and asks again.
+const ASKED_AFTER: Duration = Duration::from_secs(10);
+const ASKED_EVERY: Duration = Duration::from_secs(5);
+
+/// After how many questions without an answer the connection is dead.
+const ASKED: u32 = 3;
+
+/// How long what was sent may go unacknowledged. On Linux it bounds the questions too.
+#[cfg(target_os = "linux")]
+const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
+
+/// A client as `Client::try_from(config)` makes it, whose dead connections are noticed within 30 s.
+///
+/// # Errors
+/// Those of kube: the configuration's credentials or certificates cannot be used, or it asks for a
+/// proxy, which this program is not built with.
+pub(crate) fn connect(config: Config) -> Result<Client, Error> {
+    if config.proxy_url.is_some() {
+        // kube says which proxies it was not built for.
+        return Client::try_from(config);
+    }
+    let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp())?);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
+    connector.set_reset_reader_on_write(config.reset_reader_on_write);
+    let http: hyper_util::client::legacy::Client<_, Body> =
+        hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+
+    let retries = config.default_retry.then(|| RetryLayer::new(RetryPolicy::server_retry()));
+    let service = ServiceBuilder::new()
+        .layer(config.base_uri_layer())
+        .option_layer(retries)
+        .option_layer(config.auth_layer()?)
+        .layer(config.extra_headers_layer()?)
+        .map_err(tower::BoxError::from)
+        .service(http);
+    Ok(ClientBuilder::new(service, config.default_namespace).build())
+}
+
+fn tcp() -> HttpConnector {
+    let mut tcp = HttpConnector::new();
+    // TLS comes on top.
+    tcp.enforce_http(false);
+    tcp.set_keepalive(Some(ASKED_AFTER));
+    tcp.set_keepalive_interval(Some(ASKED_EVERY));
+    tcp.set_keepalive_retries(Some(ASKED));
+    #[cfg(target_os = "linux")]
+    tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
+    tcp
+}

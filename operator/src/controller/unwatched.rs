@@ -1,0 +1,60 @@
+//! Namespaces whose GrapeClusters cannot be watched: one that is gone, or whose Role is. They are told
+//! of once, and nobody else waits for them.
+
+use std::sync::Arc;
+
+use kube::runtime::watcher::{Error, Event};
+use tracing::{info, warn};
+
+use crate::metrics::Metrics;
+
+/// What came of the watch of one namespace, or of all.
+pub struct Unwatched {
+    namespace: Option<String>,
+    metrics: Arc<Metrics>,
+    failing: bool,
+}
+
+impl Unwatched {
+    /// Nothing has come of it yet.
+    pub fn new(namespace: Option<&str>, metrics: Arc<Metrics>) -> Self {
+        Self { namespace: namespace.map(str::to_owned), metrics, failing: false }
+    }
+
+    /// Takes note of what the watch told: that it goes on, or why not.
+    pub fn note<T>(&mut self, change: &Result<Event<T>, Error>) {
+        let namespace = self.namespace.as_deref().unwrap_or("all");
+        let error = match change {
+            // It begins to list, and may be refused yet.
+            Ok(Event::Init) => return,
+            Ok(_) => None,
+            Err(error) => Some(error),
+        };
+        match (error, std::mem::replace(&mut self.failing, error.is_some())) {
+            (Some(error), false) => {
+                warn!(
+                    namespace, %error,
+                    "cannot watch the GrapeClusters of a namespace, and goes on trying: is the \
+                     namespace there, and the operator's Role in it? `helm upgrade` makes the Role"
+                );
+                self.metrics.unwatched(namespace, true);
+            }
+            (None, true) => {
+                info!(namespace, "the GrapeClusters of the namespace are watched again");
+                self.metrics.unwatched(namespace, false);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Whether the API server said that this may not be watched.
+pub fn is_refusal(error: &Error) -> bool {
+    match error {
+        Error::InitialListFailed(kube::Error::Api(status))
+        | Error::WatchStartFailed(kube::Error::Api(status))
+        | Error::WatchError(status)
+        | Error::WatchFailed(kube::Error::Api(status)) => status.code == 403,
+        _ => false,
+    }
+}
