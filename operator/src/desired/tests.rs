@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use proptest::prelude::*;
 use rstest::rstest;
@@ -201,6 +202,38 @@ fn selectors_find_the_pods(#[case] yaml: &str) {
     if let Some(monitor) = monitor {
         let selector = serde_json::from_value(monitor.data["spec"]["selector"].clone()).unwrap();
         assert!(finds(&selector, service.metadata.labels.as_ref().unwrap()));
+    }
+}
+
+/// A Helm release `market` of a chart that is called `grape`, too.
+#[test]
+fn pods_of_another_chart_are_not_selected() {
+    let Desired { service, disruption, network, pools, .. } = read(BARE);
+    let theirs: BTreeMap<String, String> =
+        [("name", "grape"), ("instance", "market"), ("managed-by", "Helm")]
+            .map(|(key, value)| (format!("app.kubernetes.io/{key}"), value.to_owned()))
+            .into();
+    let own = LabelSelector { match_labels: service.spec.unwrap().selector, ..<_>::default() };
+    let policy = network.unwrap().spec.unwrap();
+    let peers =
+        |rule: Option<Vec<NetworkPolicyPeer>>| rule.unwrap()[0].pod_selector.clone().unwrap();
+    let selectors = [
+        own,
+        disruption.unwrap().spec.unwrap().selector.unwrap(),
+        policy.pod_selector.unwrap(),
+        peers(policy.ingress.unwrap()[0].from.clone()),
+        peers(policy.egress.unwrap()[0].to.clone()),
+    ];
+    for selector in selectors {
+        assert!(!finds(&selector, &theirs), "{selector:?}");
+    }
+    let scale = labels::selector_text("market");
+    assert!(scale.contains("app.kubernetes.io/managed-by=grape-operator"), "{scale}");
+    // These stay as they were: another template would replace every Grape.
+    let pod = pools[0].set.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    for constraint in pod.topology_spread_constraints.as_ref().unwrap() {
+        let labels = constraint.label_selector.as_ref().unwrap().match_labels.as_ref().unwrap();
+        assert_eq!(labels.len(), 2, "{labels:?}");
     }
 }
 

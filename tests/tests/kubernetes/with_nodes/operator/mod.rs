@@ -10,6 +10,7 @@ mod node_drained;
 mod npm_grapes;
 mod readme;
 mod replicas;
+mod strangers;
 mod upgrade;
 mod watch;
 mod zones;
