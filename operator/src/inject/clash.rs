@@ -6,7 +6,6 @@ use super::annotations::{ANNOUNCE, Annotations};
 use super::{Objection, Reason};
 use crate::desired::grape::{self, Port};
 use crate::desired::{container, labels};
-use crate::validate::ValidatedCluster;
 
 /// By this annotation a node says that it made the pod from a file.
 const MIRROR: &str = "kubernetes.io/config.mirror";

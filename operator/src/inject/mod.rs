@@ -31,6 +31,7 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::validate::ValidatedCluster;
 use shape::Edit;
+use crate::desired::names;
 use wish::{Wish, Wished};
 
 pub use shape::GRAPE_URL;

@@ -1,6 +1,8 @@
 //! What is told of the pods of services: how many there are, whether they have their Grape, and where
 //! that is.
 
+use std::collections::BTreeMap;
+
 use super::conditions::Finding;
 use super::reasons::{ALL_INJECTED, INJECTED, PODS_WITHOUT_GRAPE};
 use super::status::number;
@@ -9,6 +11,7 @@ use crate::cluster::limits;
 use crate::cluster::status::InjectedStatus;
 use crate::controller::sidecars::repair::Course;
 
+use crate::controller::sidecars::lack::Lack;
 impl Facts<'_> {
     /// Pods of services, where there are any.
     pub(super) fn injected(&self) -> Option<&Services> {
@@ -42,17 +45,19 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
         },
     }];
     if !tally.missing.is_empty() {
-        told.push(match repair {
-            None => {
-                "They were made while the webhook did not answer: delete them when it does, or \
-                     set spec.injection.repair to true."
-                    .to_owned()
-            }
+        told.extend(lacks(&tally.lacks));
+        match repair {
+            None if tally.lacks.keys().all(|lack| lack.is_lasting()) => {}
+            None => told.push(
+                "A pod gets its Grape when it is made: delete those, so that they are made anew, or \
+                 set spec.injection.repair to true."
+                    .to_owned(),
+            ),
             Some(_) if facts.cluster.paused => {
-                "spec.paused is true: they are left alone.".to_owned()
+                told.push("spec.paused is true: they are left alone.".to_owned());
             }
-            Some(course) => self::course(course),
-        });
+            Some(course) => told.push(self::course(course)),
+        }
         if !tally.refused.is_empty() {
             told.push(format!("Others like these would be refused: {}.", few(&tally.refused)));
         }
@@ -105,3 +110,13 @@ fn course(course: &Course) -> String {
     }
     told.join(" ")
 }
+/// Why pods run without their Grape: a sentence for each cause.
+fn lacks(lacks: &BTreeMap<Lack, Vec<String>>) -> impl Iterator<Item = String> {
+    let only = lacks.len() == 1;
+    lacks.iter().map(move |(lack, pods)| match only {
+        // They are named before it.
+        true => format!("Why: {}.", lack.told()),
+        false => format!("{}: {}.", few(pods), lack.told()),
+    })
+}
+

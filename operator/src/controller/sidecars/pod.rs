@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec, Probe};
 use kube::ResourceExt;
 use kube::core::ObjectMeta;
+use serde_json::Value;
 
 use crate::controller::grapes;
-use crate::desired::container::CONTAINER;
+use crate::desired::container::{ADMIN, CONTAINER, DHT};
+use crate::desired::labels;
 use crate::inject;
 use crate::inject::annotations::IMAGE;
 use crate::inject::wish::{self, Wish, Wished};
@@ -27,6 +29,8 @@ pub struct ServicePod {
     pub uid: String,
     /// The cluster whose Grape it is to have.
     pub wished: Wished,
+    /// Whether it got the label by which it asks when it was there already.
+    pub labelled_later: bool,
     /// What makes it anew when it goes; none of a pod that somebody made by hand.
     pub maker: Option<Maker>,
     /// When it was made.
@@ -132,6 +136,7 @@ impl ServicePod {
             made: pod.creation_timestamp().map(|time| time.0),
             leaving: pod.metadata.deletion_timestamp.is_some(),
             ready: grapes::is_ready(&pod),
+            labelled_later: !wished.inherited && is_labelled_later(&pod),
             ip: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
             grape: match sidecar(&pod) {
                 Some(sidecar) => Grape::Sidecar(sidecar),
@@ -162,6 +167,18 @@ impl ServicePod {
 fn sidecar(pod: &Pod) -> Option<Sidecar> {
     if !inject::is_injected(pod) {
         return None;
+/// Whether nobody who made the pod, and so has its containers, set the label by which it asks. Where
+/// nothing tells who set it, it was there from the beginning.
+fn is_labelled_later(pod: &Pod) -> bool {
+    let label = format!("f:{}", labels::CLUSTER);
+    let label = ["f:metadata", "f:labels", &label];
+    let has =
+        |of: &Value, path: &[&str]| path.iter().try_fold(of, |of, step| of.get(step)).is_some();
+    let managers = pod.managed_fields().iter().filter_map(|it| it.fields_v1.as_ref());
+    let mut setters = managers.filter(|of| has(&of.0, &label)).peekable();
+    setters.peek().is_some() && !setters.any(|of| has(&of.0, &["f:spec", "f:containers"]))
+}
+
     }
     let mut containers = pod.spec.as_ref()?.init_containers.iter().flatten();
     let grape = containers.find(|it| it.name == CONTAINER)?;
