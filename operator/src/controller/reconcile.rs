@@ -440,11 +440,14 @@ impl Reconciler {
 
     /// The Grapes of services to ask in the next look.
     fn guests(&self, subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
-        let dht_port = subject.valid.dht.port;
         let guest = |Member { pod, .. }: &Member| {
-            let ready = pod.sidecar().is_some_and(|grape| grape.ready);
-            let ip = pod.ip.filter(|_| ready)?;
-            Some(Guest { name: pod.title(), ip, admin_port: limits::ADMIN_PORT, dht_port })
+            let grape = pod.sidecar().filter(|grape| grape.ready)?;
+            Some(Guest {
+                name: pod.title(),
+                ip: pod.ip?,
+                admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
+                dht_port: grape.dht_port.unwrap_or(subject.valid.dht.port),
+            })
         };
         let all: Vec<_> = members.iter().filter_map(guest).collect();
         let present = all.iter().map(|guest| &*guest.name).collect();

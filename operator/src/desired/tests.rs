@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -96,7 +97,12 @@ fn services_of_other_namespaces(
         changed(|spec| spec.injection.namespaces = InjectionNamespaces { from, selector });
     let spec = network.network.unwrap().spec.unwrap();
     let dht = &spec.ingress.as_ref().unwrap()[0];
-    assert_eq!(dht.from, spec.egress.unwrap()[0].to, "they answer whom they hear");
+    let egress = spec.egress.unwrap();
+    let to = egress[..2].iter().flat_map(|rule| rule.to.clone().unwrap());
+    assert_eq!(dht.from, Some(to.collect()), "they answer whom they hear");
+    let ports: Vec<_> =
+        egress[..2].iter().map(|rule| rule.ports.clone().unwrap()[0].port.clone()).collect();
+    assert_eq!(ports, [Some(IntOrString::Int(20001)), None], "a pod may name a port of its own");
     insta::assert_yaml_snapshot!(format!("services-from-{name}"), dht);
 }
 

@@ -2,9 +2,9 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
-use super::annotations::{ANNOUNCE, Annotations};
+use super::annotations::{ADMIN_PORT, ANNOUNCE, Annotations, DHT_PORT};
 use super::{Objection, Reason};
-use crate::desired::grape::{self, Port};
+use crate::desired::grape::{Port, Ports};
 use crate::desired::{container, labels};
 
 /// By this annotation a node says that it made the pod from a file.
@@ -18,11 +18,11 @@ pub(super) fn is_mirror(pod: &Pod) -> bool {
     pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
 }
 
-/// Whether there is room for a Grape of the cluster in `namespace`.
+/// Whether there is room for a Grape at these ports, of the cluster that is called NAMESPACE/NAME.
 pub(super) fn check(
     spec: &PodSpec,
-    cluster: &ValidatedCluster,
-    namespace: &str,
+    grape: Ports,
+    cluster: &str,
     own: &Annotations,
 ) -> Result<(), Objection> {
     if spec.host_network == Some(true) {
@@ -43,7 +43,7 @@ pub(super) fn check(
         }
     }
     names(spec)?;
-    ports(spec, cluster, namespace, own)
+    ports(spec, grape, cluster, own)
 }
 
 fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
@@ -65,24 +65,23 @@ fn names(spec: &PodSpec) -> Result<(), Objection> {
 ///
 /// A hostPort alone is none of the pod's: the node passes on what comes to its own address, and the
 /// port within the pod is the containerPort.
-fn ports(
-    spec: &PodSpec,
-    cluster: &ValidatedCluster,
-    namespace: &str,
-    own: &Annotations,
-) -> Result<(), Objection> {
+fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Result<(), Objection> {
     let taken = |who: String, port: &Port| {
         let Port { name, number, protocol } = port;
         let problem =
             format!("{who} is at port {number}/{protocol}, where its Grape has its {name}");
-        let mut remedy = "let it have another port".to_owned();
-        if *name == container::API {
-            let of = format!("{namespace}/{}", cluster.name);
-            remedy = format!("{remedy}, or set spec.api.port of the GrapeCluster {of}");
-        }
+        let of_pod = |key: &str, field: &str| {
+            format!("the annotation {key} of the pod, or {field} of the GrapeCluster {cluster}")
+        };
+        let setting = match *name {
+            container::DHT => of_pod(DHT_PORT, "spec.injection.dhtPort"),
+            container::ADMIN => of_pod(ADMIN_PORT, "spec.injection.adminPort"),
+            _ => format!("spec.api.port of the GrapeCluster {cluster}"),
+        };
+        let remedy = format!("let it have another port, or set {setting}");
         Objection::new(Reason::PortTaken, problem, remedy)
     };
-    let grape = grape::ports(cluster);
+    let grape = grape.each();
     for container in containers(spec) {
         for port in container.ports.iter().flatten() {
             let protocol = port.protocol.as_deref().unwrap_or("TCP");

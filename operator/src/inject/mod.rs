@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`wish`] | which cluster a pod asks for |
 //! | [`annotations`] | what a pod says of its Grape |
+//! | `ports` | where the Grape listens |
 //! | `clash` | what of a pod is against a Grape in it |
 //! | `sidecar` | the Grape's container |
 //! | `readiness` | when the services of a pod are ready |
@@ -16,6 +17,7 @@
 
 pub mod annotations;
 mod clash;
+mod ports;
 mod readiness;
 mod resources;
 mod shape;
@@ -31,7 +33,6 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::validate::ValidatedCluster;
 use shape::Edit;
-use crate::desired::names;
 use wish::{Wish, Wished};
 
 pub use shape::GRAPE_URL;
@@ -242,9 +243,11 @@ fn attempt(
         return Err(Objection::new(Reason::NamespaceNotAllowed, problem, remedy));
     }
     let annotations::Read { own, mut warnings } = annotations::read(&pod.metadata)?;
-    clash::check(spec, &cluster, namespace, &own)?;
+    let ports = ports::of(&cluster, &own)?;
+    clash::check(spec, ports, &format!("{namespace}/{name}"), &own)?;
     let resources = resources::of(spec, &cluster.injection, &own)?;
-    let grape = sidecar::build(spec, &cluster, asked, wished, &own, resources);
+    let making = sidecar::Making { wished, own: &own, ports, grape_image: asked.grape_image };
+    let grape = sidecar::build(spec, &cluster, &making, resources);
     warnings.extend(clash::warning(spec));
     let mut edit = Edit::default();
     shape::mark(&mut edit, pod, wished);

@@ -13,6 +13,8 @@ use crate::controller::sidecars::repair::Course;
 
 use crate::controller::sidecars::lack::Lack;
 impl Facts<'_> {
+use crate::desired::names;
+use crate::inject::annotations::ADMIN_PORT;
     /// Pods of services, where there are any.
     pub(super) fn injected(&self) -> Option<&Services> {
         self.services.filter(|services| services.tally.pods > 0)
@@ -71,9 +73,10 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     if !strays.silent.is_empty() {
         told.push(format!(
             "The Grapes of these are seen neither by the operator nor by the cluster's own: {}. Look \
-             at NetworkPolicies for TCP port {}.",
+             at NetworkPolicies for TCP port {}, or that of their annotation {}.",
             few(&strays.silent),
-            limits::ADMIN_PORT
+            facts.cluster.injection.admin_port,
+            ADMIN_PORT
         ));
     }
     let (is, reason) = match tally.missing.is_empty() {

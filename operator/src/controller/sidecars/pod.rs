@@ -78,6 +78,10 @@ pub struct Sidecar {
     pub is_own_image: bool,
     /// Whether it runs.
     pub ready: bool,
+    /// The TCP port of its admin pages, as its container says.
+    pub admin_port: Option<u16>,
+    /// The UDP port of its DHT node, as its container says.
+    pub dht_port: Option<u16>,
 }
 
 /// What makes a pod anew: its controller. It is told as `NAMESPACE/KIND NAME`.
@@ -190,7 +194,16 @@ fn is_labelled_later(pod: &Pod) -> bool {
         is_own_image: pod.annotations().contains_key(IMAGE),
         ready: status.is_some_and(|status| status.ready)
             && pod.metadata.deletion_timestamp.is_none(),
+        admin_port: port(grape, ADMIN),
+        dht_port: port(grape, DHT),
     })
+}
+
+/// The number of a container's port of this name.
+fn port(container: &Container, name: &str) -> Option<u16> {
+    let mut ports = container.ports.iter().flatten();
+    let port = ports.find(|port| port.name.as_deref() == Some(name))?;
+    u16::try_from(port.container_port).ok()
 }
 
 /// Leaves of a pod what [`inject`](inject::inject) looks at.
