@@ -37,7 +37,7 @@ use super::sidecars::tally::Tally;
 use super::stores::{Stored, Stores};
 use super::write;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus, limits};
-use crate::desired::{Desired, Surroundings, desired, image};
+use crate::desired::{Desired, Surroundings, desired, image, names};
 use crate::metrics::{Health, Metrics, Outcome};
 use crate::observe::guests::{self, Guest};
 use crate::observe::{Observer, Seat};
@@ -440,6 +440,7 @@ impl Reconciler {
 
     /// The Grapes of services to ask in the next look.
     fn guests(&self, subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
+        let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
         let guest = |Member { pod, .. }: &Member| {
             let grape = pod.sidecar().filter(|grape| grape.ready)?;
             Some(Guest {
@@ -447,6 +448,7 @@ impl Reconciler {
                 ip: pod.ip?,
                 admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
                 dht_port: grape.dht_port.unwrap_or(subject.valid.dht.port),
+                seed: seed.to_string(),
             })
         };
         let all: Vec<_> = members.iter().filter_map(guest).collect();

@@ -102,11 +102,35 @@ fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Resu
     Ok(())
 }
 
-/// What does not keep a Grape from running, but perhaps from finding others.
-pub(super) fn warning(spec: &PodSpec) -> Option<String> {
-    (spec.dns_policy.as_deref() == Some("Default")).then(|| {
-        "spec.dnsPolicy is Default: the pod's Grape finds the others by the name of a Service; \
-         expected ClusterFirst"
-            .to_owned()
+/// The option of resolvers that says how many dots make a name that is looked up as it is.
+const NDOTS: &str = "ndots";
+
+/// What does not keep a Grape from running, but perhaps from finding the others, which are behind the
+/// name of the Service `host`.
+pub(super) fn warning(spec: &PodSpec, host: &str) -> Option<String> {
+    let finds = format!("the pod's Grape finds the others by the name of a Service, {host}");
+    match spec.dns_policy.as_deref() {
+        Some("Default") => {
+            return Some(format!("spec.dnsPolicy is Default: {finds}; expected ClusterFirst"));
+        }
+        Some("None") => {
+            return Some(format!(
+                "spec.dnsPolicy is None: {finds}, which the name servers and search domains of \
+                 spec.dnsConfig have to resolve; expected ClusterFirst"
+            ));
+        }
+        _ => {}
+    }
+    let mut options = spec.dns_config.iter().flat_map(|config| config.options.iter().flatten());
+    let ndots = options.find(|option| option.name.as_deref() == Some(NDOTS))?;
+    let ndots: usize = ndots.value.as_deref()?.parse().ok()?;
+    let dots = host.matches('.').count();
+    // Search domains are not tried then.
+    (ndots <= dots).then(|| {
+        format!(
+            "spec.dnsConfig has {NDOTS} {ndots}: {finds}, to which its resolver would not add the \
+             cluster's domain; expected {} or more",
+            dots + 1
+        )
     })
 }

@@ -31,6 +31,7 @@ use std::sync::Arc;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
+use crate::desired::names;
 use crate::validate::ValidatedCluster;
 use shape::Edit;
 use wish::{Wish, Wished};
@@ -248,7 +249,7 @@ fn attempt(
     let resources = resources::of(spec, &cluster.injection, &own)?;
     let making = sidecar::Making { wished, own: &own, ports, grape_image: asked.grape_image };
     let grape = sidecar::build(spec, &cluster, &making, resources);
-    warnings.extend(clash::warning(spec));
+    warnings.extend(clash::warning(spec, &names::host(name, namespace)));
     let mut edit = Edit::default();
     shape::mark(&mut edit, pod, wished);
     shape::pull(&mut edit, spec, &cluster, asked.namespace == *namespace);

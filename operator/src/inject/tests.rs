@@ -256,6 +256,42 @@ fn what_a_pod_asks_for_and_cannot_have_is_refused(
     assert_eq!(refusal(cluster, namespace, more), (reason, message.to_owned()));
 }
 
+#[rstest]
+#[case::the_default("{dnsPolicy: ClusterFirst}", None)]
+#[case::of_the_node(
+    "{dnsPolicy: Default}",
+    Some(
+        "spec.dnsPolicy is Default: the pod's Grape finds the others by the name of a Service, \
+          market.trading.svc; expected ClusterFirst"
+    )
+)]
+#[case::of_its_own(
+    "{dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53]}}",
+    Some(
+        "spec.dnsPolicy is None: the pod's Grape finds the others by the name of a Service, \
+          market.trading.svc, which the name servers and search domains of spec.dnsConfig have to \
+          resolve; expected ClusterFirst"
+    )
+)]
+#[case::without_search_domains(
+    "{dnsConfig: {options: [{name: ndots, value: '2'}]}}",
+    Some(
+        "spec.dnsConfig has ndots 2: the pod's Grape finds the others by the name of a Service, \
+          market.trading.svc, to which its resolver would not add the cluster's domain; expected 3 \
+          or more"
+    )
+)]
+#[case::with_search_domains("{dnsConfig: {options: [{name: ndots, value: '3'}]}}", None)]
+#[case::another_option("{dnsConfig: {options: [{name: edns0}]}}", None)]
+fn names_that_may_not_resolve_are_warned_of(#[case] more: &str, #[case] warning: Option<&str>) {
+    match verdict(&pod("trading", json!({"grenache.dev/cluster": "market"}), more)) {
+        Verdict::Inject { warnings, .. } => {
+            assert_eq!(warnings, warning.map(str::to_owned).into_iter().collect::<Vec<_>>());
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_label_against_injection_that_cannot_be_read_is_refused() {
     let pod = pod("trading", json!({"grenache.dev/inject": "false"}), "{}");

@@ -262,7 +262,26 @@ fn pods_of_services_that_are_repaired() {
 fn grapes_of_services_that_are_elsewhere() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let some = Services {
-        strays: Strays { apart: names("web/a-1 web/a-2"), silent: names("web/c-1") },
+        strays: Strays {
+            apart: names("web/a-1 web/a-2"),
+            silent: names("web/c-1"),
+            unresolved: names("web/a-2"),
+        },
+        ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
+    };
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+}
+
+/// It was led there by another way, and would not come back by itself.
+#[test]
+fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let some = Services {
+        strays: Strays { unresolved: names("web/a-2"), ..Strays::default() },
         ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
     };
     let facts = Facts {

@@ -136,11 +136,11 @@ impl ServicePod {
             maker,
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
+            labelled_later: !wished.inherited && is_labelled_later(&pod),
             wished,
             made: pod.creation_timestamp().map(|time| time.0),
             leaving: pod.metadata.deletion_timestamp.is_some(),
             ready: grapes::is_ready(&pod),
-            labelled_later: !wished.inherited && is_labelled_later(&pod),
             ip: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
             grape: match sidecar(&pod) {
                 Some(sidecar) => Grape::Sidecar(sidecar),
@@ -167,10 +167,6 @@ impl ServicePod {
     }
 }
 
-/// The Grape in a pod that the webhook has put one into.
-fn sidecar(pod: &Pod) -> Option<Sidecar> {
-    if !inject::is_injected(pod) {
-        return None;
 /// Whether nobody who made the pod, and so has its containers, set the label by which it asks. Where
 /// nothing tells who set it, it was there from the beginning.
 fn is_labelled_later(pod: &Pod) -> bool {
@@ -183,6 +179,10 @@ fn is_labelled_later(pod: &Pod) -> bool {
     setters.peek().is_some() && !setters.any(|of| has(&of.0, &["f:spec", "f:containers"]))
 }
 
+/// The Grape in a pod that the webhook has put one into.
+fn sidecar(pod: &Pod) -> Option<Sidecar> {
+    if !inject::is_injected(pod) {
+        return None;
     }
     let mut containers = pod.spec.as_ref()?.init_containers.iter().flatten();
     let grape = containers.find(|it| it.name == CONTAINER)?;
