@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
@@ -34,16 +36,45 @@ const ENOUGH: usize = 20;
 /// Most shared addresses behind which other nodes are looked for at a time.
 const LOOKED_BEHIND: usize = 8;
 
+/// Most bootstrap names that are listed as unresolved, the first ones.
+pub const MAX_UNRESOLVED: usize = 16;
+/// Most characters of the reason why one does not resolve.
+const MAX_REASON: usize = 200;
+
+/// A bootstrap name that does not resolve.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unresolved {
+    /// The name, as `HOST:PORT`.
+    pub name: String,
+    /// Why, in 200 characters at most.
+    pub reason: String,
+}
+
+/// The bootstrap names that do not resolve now, 16 at most, in their order. Clones tell the same.
+#[derive(Debug, Clone, Default)]
+pub struct UnresolvedNames(Arc<Mutex<Vec<Unresolved>>>);
+
+impl UnresolvedNames {
+    /// Those of now.
+    pub fn list(&self) -> Vec<Unresolved> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, names: Vec<Unresolved>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
+    }
+}
+
 /// Joins the network through these names, and does so again when the node has lost the others, or
-/// a name has an address that it does not know. Never ends.
-pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>) {
+/// a name has an address that it does not know. Tells those that do not resolve. Never ends.
+pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, unresolved: UnresolvedNames) {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)
         .with_factor(1.5)
         .with_jitter()
         .without_max_times();
-    let mut names = Names::new(bootstrap);
+    let mut names = Names::new(bootstrap, unresolved);
     let mut looks = JoinSet::new();
     let mut first = true;
     let mut pause = pauses.build();
@@ -103,8 +134,8 @@ struct Name {
     asked: Option<Instant>,
     /// The last lookup was begun in this round.
     is_fresh: bool,
-    /// People were told that it does not resolve.
-    is_told: bool,
+    /// Why it does not resolve, as people were told.
+    problem: Option<String>,
 }
 
 /// What a lookup found, and which name's it is.
@@ -115,13 +146,16 @@ struct Names {
     names: Vec<Name>,
     /// One a name at most.
     lookups: FuturesUnordered<BoxFuture<'static, Answer>>,
+    /// Where those are told that do not resolve.
+    unresolved: UnresolvedNames,
 }
 
 impl Names {
-    fn new(names: Vec<HostPort>) -> Self {
+    fn new(names: Vec<HostPort>, unresolved: UnresolvedNames) -> Self {
         let name =
-            |name| Name { name, addresses: None, asked: None, is_fresh: false, is_told: false };
-        Self { names: names.into_iter().map(name).collect(), lookups: FuturesUnordered::new() }
+            |name| Name { name, addresses: None, asked: None, is_fresh: false, problem: None };
+        let names = names.into_iter().map(name).collect();
+        Self { names, lookups: FuturesUnordered::new(), unresolved }
     }
 
     /// Begins a round: asks for all names, but for those whose lookup is under way.
@@ -143,10 +177,11 @@ impl Names {
         let Some(name) = self.names.get_mut(index) else { return };
         (name.asked, name.is_fresh) = (None, true);
         match &answer {
-            Ok(_) => name.is_told = false,
+            Ok(_) => name.problem = None,
             Err(error) => name.tell(&error.to_string()),
         }
         name.addresses = answer.ok();
+        self.tell_unresolved();
     }
 
     /// Whether no lookup of this round has found another node yet, and one still may.
@@ -163,6 +198,16 @@ impl Names {
                 name.tell("no answer from the name server yet");
             }
         }
+        self.tell_unresolved();
+    }
+
+    /// Tells whoever asks for the status.
+    fn tell_unresolved(&self) {
+        let unresolved = self.names.iter().filter_map(|Name { name, problem, .. }| {
+            let reason = problem.as_ref()?.chars().take(MAX_REASON).collect();
+            Some(Unresolved { name: name.to_string(), reason })
+        });
+        self.unresolved.set(unresolved.take(MAX_UNRESOLVED).collect());
     }
 
     /// All addresses of all names.
@@ -180,7 +225,7 @@ impl Name {
     /// Warns once, until it resolves.
     fn tell(&mut self, error: &str) {
         let name = &self.name;
-        if std::mem::replace(&mut self.is_told, true) {
+        if self.problem.replace(error.to_owned()).is_some() {
             tracing::debug!(%name, %error, "bootstrap name still does not resolve");
         } else {
             tracing::warn!(%name, %error, "bootstrap name does not resolve: trying again");

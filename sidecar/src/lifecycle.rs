@@ -13,7 +13,7 @@ use tracing::info;
 use crate::clock;
 use crate::config::Config;
 use crate::dht::{BindError, Dht};
-use crate::discovery;
+use crate::discovery::{self, UnresolvedNames};
 use crate::engine::Status;
 use crate::http::{self, Addresses, Api, Door};
 use crate::metrics::Metrics;
@@ -110,9 +110,11 @@ impl Grape {
         }
 
         let services = Arc::new(Services::new(dht.clone(), &config));
+        let unresolved = UnresolvedNames::default();
         let api = Arc::new(Api::new(
             Arc::clone(&services),
             Metrics::new()?,
+            unresolved.clone(),
             addresses,
             &config,
             clock::now(),
@@ -132,7 +134,7 @@ impl Grape {
         background.spawn("the discovery of other Grapes", {
             let dht = dht.clone();
             async move {
-                discovery::keep_joined(dht, config.bootstrap).await;
+                discovery::keep_joined(dht, config.bootstrap, unresolved).await;
                 "it ended".to_owned()
             }
         });

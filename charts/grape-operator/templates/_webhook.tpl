@@ -55,10 +55,10 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       {{- toYaml . | nindent 6 }}
     {{- end }}
     matchExpressions:
-      # What Kubernetes and the operator itself need to come up does not wait for the operator.
+      # What Kubernetes needs to come up does not wait for the operator.
       - key: kubernetes.io/metadata.name
         operator: NotIn
-        values: [kube-system, {{ .context.Release.Namespace | quote }}]
+        values: [kube-system]
       {{- with .context.Values.watchNamespaces }}
       - key: kubernetes.io/metadata.name
         operator: In
@@ -73,6 +73,10 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       {{- toYaml . | nindent 6 }}
     {{- end }}
     matchExpressions:
+      # Nor does the operator itself. Others in its namespace are asked about as anywhere.
+      - key: app.kubernetes.io/name
+        operator: NotIn
+        values: [grape-operator]
       - key: grenache.dev/inject
         operator: NotIn
         values: [disabled]

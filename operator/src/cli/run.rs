@@ -299,6 +299,8 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let webhook = args.webhook()?;
     let settings = args.settings()?;
     let _log = log::to_stderr(&log, format)?;
+    let served = webhook.clone();
+    let control = async move |context: Context| control(served.as_ref(), context).await;
     let beside = async move |context: Context, readiness: Readiness| match webhook {
         Some(webhook) => serve(&webhook, context, &readiness).await,
         None => process::stand_by(context, readiness).await,
@@ -333,13 +335,14 @@ async fn serve(
 }
 
 /// What the leader does.
-async fn control(context: Context) -> anyhow::Result<()> {
+async fn control(webhook: Option<&webhook::Settings>, context: Context) -> anyhow::Result<()> {
     let Context { client, once, namespace, metrics, stop, settings, .. } = context;
     controller::run(controller::Setup {
         client,
         once,
         metrics,
         namespaces: settings.watch_namespaces.clone(),
+        webhook: webhook.map(|webhook| webhook.configuration(&namespace)),
         concurrency: settings.concurrency.try_into().unwrap_or(u16::MAX),
         identity: settings.identity.clone(),
         settings: controller::reconcile::Settings {

@@ -22,6 +22,18 @@ pub struct InjectionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
+    /// TCP port of the admin pages of each such Grape, 1024 to 65535, for services that have 9091
+    /// themselves. The annotation grenache.dev/admin-port of a pod goes before it. Defaults to 9091.
+    #[schemars(range(min = *limits::SIDECAR_PORT.start(), max = *limits::SIDECAR_PORT.end()))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admin_port: Option<i32>,
+
+    /// UDP port of the DHT of each such Grape, 1024 to 65535. The annotation grenache.dev/dht-port of
+    /// a pod goes before it. Defaults to spec.dht.port.
+    #[schemars(range(min = *limits::SIDECAR_PORT.start(), max = *limits::SIDECAR_PORT.end()))]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dht_port: Option<i32>,
+
     /// Evicts pods that ask for a Grape and run without one, such as those that started while the
     /// operator could not be reached. Only those with a controller, which makes them anew. Defaults
     /// to false.

@@ -42,6 +42,36 @@ pub fn host_port_rule() -> Rule {
 
 /// Where a Grape's admin pages are on Kubernetes, a TCP port.
 pub const ADMIN_PORT: u16 = 9091;
+/// `spec.injection.adminPort`, `spec.injection.dhtPort` and the annotations that go before them: a
+/// Grape is nobody in particular, and may have no lower one everywhere.
+pub const SIDECAR_PORT: RangeInclusive<i32> = 1024..=65535;
+/// `spec.injection.adminPort` beside the other ports of the same Grape, as CEL of a spec.
+pub fn sidecar_admin_port_rule() -> Rule {
+    let dht = "(has(self.injection.dhtPort) ? self.injection.dhtPort : self.dht.port)";
+    let own = "self.injection.adminPort";
+    let rule = format!(
+        "!has(self.injection) || !has({own}) || ({own} != self.api.port && {own} != {dht})"
+    );
+    Rule::new(rule)
+        .message(&*must_be(SIDECAR_ADMIN_PORT_EXPECTED))
+        .field_path(".injection.adminPort")
+}
+/// What would be right for it.
+pub const SIDECAR_ADMIN_PORT_EXPECTED: &str =
+    "another port than spec.api.port, and than spec.injection.dhtPort or else spec.dht.port";
+/// `spec.injection.dhtPort` beside the other ports of the same Grape, as CEL of a spec.
+pub fn sidecar_dht_port_rule() -> Rule {
+    let admin =
+        format!("(has(self.injection.adminPort) ? self.injection.adminPort : {ADMIN_PORT})");
+    let own = "self.injection.dhtPort";
+    let rule = format!(
+        "!has(self.injection) || !has({own}) || ({own} != self.api.port && {own} != {admin})"
+    );
+    Rule::new(rule).message(&*must_be(SIDECAR_DHT_PORT_EXPECTED)).field_path(".injection.dhtPort")
+}
+/// What would be right for it.
+pub const SIDECAR_DHT_PORT_EXPECTED: &str =
+    "another port than spec.api.port, and than spec.injection.adminPort or else 9091";
 /// `spec.api.port` beside it, as CEL.
 pub const API_PORT_RULE: &str = "self != 9091";
 /// What is said when that rule is broken.

@@ -113,7 +113,9 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = limits::fixed_rule(),
-    validation = limits::rest_rule()
+    validation = limits::rest_rule(),
+    validation = limits::sidecar_admin_port_rule(),
+    validation = limits::sidecar_dht_port_rule()
 )]
 pub struct GrapeClusterSpec {
     /// How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a

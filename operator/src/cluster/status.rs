@@ -181,9 +181,23 @@ pub struct InjectedStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_named: Vec<String>,
 
+    /// How many have a Grape that is connected with none of the cluster's own.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub disconnected: i32,
+
+    /// These, as NAMESPACE/NAME; 16 at most.
+    #[schemars(length(max = limits::NAMED_LENGTH))]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disconnected_named: Vec<String>,
+
     /// Controllers of which a pod was evicted and came back no better, as NAMESPACE/KIND NAME; 16 at
     /// most. No pod of theirs is evicted while one of them runs without its Grape.
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repaired_in_vain: Vec<String>,
+}
+
+/// Whether there is none to tell of.
+fn is_none(count: &i32) -> bool {
+    *count == 0
 }

@@ -13,6 +13,7 @@ use tracing::{info, warn};
 use super::apply::MANAGER;
 use super::objects::Applied;
 use super::report::{self, reasons};
+use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
@@ -83,15 +84,14 @@ impl Events {
         self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
     }
 
-    /// Tells of pods that newly run without their Grape, each as `NAMESPACE/NAME`.
-    pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String]) {
+    /// Tells of pods that newly run without their Grape, each as `NAMESPACE/NAME`, all for one cause.
+    pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String], lack: Lack) {
         let Some(first) = pods.first() else { return };
-        let (runs, were) = match pods.len() {
-            1 => ("runs without its", "it was"),
-            _ => ("run without their", "they were"),
+        let runs = match pods.len() {
+            1 => "runs without its",
+            _ => "run without their",
         };
-        let some = report::few(pods);
-        let note = format!("{some} {runs} Grape: the webhook did not answer when {were} made.");
+        let note = format!("{} {runs} Grape: {}.", report::few(pods), lack.told());
         let told = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
         self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
     }

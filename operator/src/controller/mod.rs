@@ -86,6 +86,9 @@ pub struct Setup {
     pub metrics: Arc<Metrics>,
     /// The namespaces to watch; none for all.
     pub namespaces: Vec<String>,
+    /// The name of the MutatingWebhookConfiguration of the webhook that this operator serves, if it
+    /// serves one.
+    pub webhook: Option<String>,
     /// Most clusters reconciled at once, at least 1.
     pub concurrency: u16,
     /// The name under which events are told.
@@ -100,7 +103,7 @@ pub struct Setup {
 pub async fn run(setup: Setup) {
     let observer = Observer::default();
     // Of all namespaces together: a pod may wish a cluster of another one.
-    let sidecars = Sidecars::new(&setup.namespaces);
+    let sidecars = Sidecars::new(&setup.namespaces, setup.webhook.clone());
     let control = |namespace| control(&setup, namespace, observer.clone(), sidecars.clone());
     let controls: Vec<_> = match &setup.namespaces[..] {
         [] => vec![control(None)],

@@ -37,7 +37,7 @@ use super::sidecars::tally::Tally;
 use super::stores::{Stored, Stores};
 use super::write;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus, limits};
-use crate::desired::{Desired, Surroundings, desired, image};
+use crate::desired::{Desired, Surroundings, desired, image, names};
 use crate::metrics::{Health, Metrics, Outcome};
 use crate::observe::guests::{self, Guest};
 use crate::observe::{Observer, Seat};
@@ -238,7 +238,8 @@ impl Reconciler {
         };
         self.events.applied(cluster, &applied).await;
 
-        let members = self.sidecars.of(namespace, valid, &self.settings.grape_image);
+        let made = cluster.creation_timestamp().map(|time| time.0);
+        let members = self.sidecars.of(namespace, (valid, made), &self.settings.grape_image);
         let (course, repair_in) = match &members {
             Some(members) => self.repair(subject, members, now).await,
             None => (None, None),
@@ -276,17 +277,17 @@ impl Reconciler {
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
             let health = report::health(&facts, &status, &memory.seen.window);
-            let missing = services.map(|services| services.tally.missing).unwrap_or_default();
-            Some((status, health, missing))
+            let tally = services.map(|services| services.tally).unwrap_or_default();
+            Some((status, health, tally))
         });
         let well = told.as_ref().is_some_and(|(status, ..)| report::is_ready(status));
-        if let Some((status, health, missing)) = told {
+        if let Some((status, health, tally)) = told {
             self.show(subject, &health);
             if !waits {
                 self.report(cluster, status).await?;
             }
             if members.is_some() {
-                self.tell(subject, &missing).await;
+                self.tell(subject, &tally).await;
             }
         }
         self.tell_refused(subject, &live, members.as_deref().unwrap_or_default()).await;
@@ -364,11 +365,12 @@ impl Reconciler {
     }
 
     /// Tells of pods that newly run without their Grape.
-    async fn tell(&self, subject: &Subject<'_>, missing: &[String]) {
+    async fn tell(&self, subject: &Subject<'_>, tally: &Tally) {
         let before = subject.cluster.status.as_ref().and_then(|status| status.injected.as_ref());
-        let news = self.memory.of(&subject.owner.uid, |memory| memory.told.news(missing, before));
-        if !news.is_empty() {
-            self.events.without_grape(subject.cluster, &news).await;
+        let news =
+            self.memory.of(&subject.owner.uid, |memory| memory.told.news(&tally.missing, before));
+        for (lack, pods) in tally.by_lack(&news) {
+            self.events.without_grape(subject.cluster, &pods, lack).await;
         }
     }
 
@@ -415,7 +417,9 @@ impl Reconciler {
             Step::Rest => None,
             Step::Wait(time) => Some(time),
             Step::Evict(pod) => {
-                let tried = try_evict(&self.once, &pod).await;
+                let own = members.iter().find(|member| member.pod.uid == pod.uid);
+                let lack = own.and_then(|member| member.lack);
+                let tried = try_evict(&self.once, &pod, lack).await;
                 if tried == Tried::Evicted {
                     self.events.repaired(cluster, &pod.title()).await;
                 }
@@ -436,11 +440,16 @@ impl Reconciler {
 
     /// The Grapes of services to ask in the next look.
     fn guests(&self, subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
-        let dht_port = subject.valid.dht.port;
+        let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
         let guest = |Member { pod, .. }: &Member| {
-            let ready = pod.sidecar().is_some_and(|grape| grape.ready);
-            let ip = pod.ip.filter(|_| ready)?;
-            Some(Guest { name: pod.title(), ip, admin_port: limits::ADMIN_PORT, dht_port })
+            let grape = pod.sidecar().filter(|grape| grape.ready)?;
+            Some(Guest {
+                name: pod.title(),
+                ip: pod.ip?,
+                admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
+                dht_port: grape.dht_port.unwrap_or(subject.valid.dht.port),
+                seed: seed.to_string(),
+            })
         };
         let all: Vec<_> = members.iter().filter_map(guest).collect();
         let present = all.iter().map(|guest| &*guest.name).collect();

@@ -50,9 +50,18 @@ pub struct Seen {
     pub window: Window,
     /// The band of latencies that is shown.
     band: Option<P95Band>,
-    /// Grapes of services that were not where they should be when they were last asked, by their pods'
-    /// names, and how many times in a row.
-    guests: BTreeMap<String, (Place, usize)>,
+    /// Grapes of services that were not as they should be when they were last asked, by their pods'
+    /// names.
+    guests: BTreeMap<String, OddGuest>,
+}
+
+/// A Grape of a service that was not as it should be.
+struct OddGuest {
+    place: Place,
+    /// Whether the name by which it joins does not resolve.
+    unresolved: bool,
+    /// How many times in a row it was odd.
+    times: usize,
 }
 
 /// Grapes of services that are not where they should be: it shows after a second look that is so, as
@@ -63,6 +72,9 @@ pub struct Strays {
     pub apart: Vec<String>,
     /// Pods whose Grapes nobody sees.
     pub silent: Vec<String>,
+    /// Pods in which the name does not resolve by which their Grapes join, whether these are
+    /// connected, by another way, or not.
+    pub unresolved: Vec<String>,
 }
 
 impl Seen {
@@ -81,9 +93,11 @@ impl Seen {
         let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
         self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
         for (name, place) in &look.guests {
-            let before = self.guests.remove(name).map_or(0, |(_, times)| times);
-            if *place != Place::Joined {
-                self.guests.insert(name.clone(), (place.clone(), before + 1));
+            let times = self.guests.remove(name).map_or(0, |before| before.times) + 1;
+            let unresolved = look.unresolved.contains(name);
+            if *place != Place::Joined || unresolved {
+                let odd = OddGuest { place: place.clone(), unresolved, times };
+                self.guests.insert(name.clone(), odd);
             }
         }
         self.last = Some(look);
@@ -162,14 +176,16 @@ impl Seen {
     /// Grapes of services that are not where they should be.
     pub fn strays(&self) -> Strays {
         let mut strays = Strays::default();
-        for (name, (place, times)) in &self.guests {
-            let list = match place {
-                Place::Apart => &mut strays.apart,
-                Place::Silent(_) => &mut strays.silent,
-                Place::Joined => continue,
-            };
-            if *times > 1 {
-                list.push(name.clone());
+        for (name, OddGuest { place, unresolved, .. }) in
+            self.guests.iter().filter(|(_, odd)| odd.times > 1)
+        {
+            match place {
+                Place::Apart => strays.apart.push(name.clone()),
+                Place::Silent(_) => strays.silent.push(name.clone()),
+                Place::Joined => {}
+            }
+            if *unresolved {
+                strays.unresolved.push(name.clone());
             }
         }
         strays
@@ -209,6 +225,7 @@ mod tests {
             answers: BTreeMap::new(),
             probes: Vec::new(),
             guests: BTreeMap::new(),
+            unresolved: BTreeSet::new(),
         }
     }
 
@@ -221,7 +238,7 @@ mod tests {
             let named = ["web/a", "web/b"].into_iter().zip(guests);
             let guests = named.filter_map(|(name, place)| Some((name.to_owned(), place?)));
             seen.take(Observation { guests: guests.collect(), ..look(true) }, now);
-            let Strays { apart, silent } = seen.strays();
+            let Strays { apart, silent, .. } = seen.strays();
             (apart.join(" "), silent.join(" "))
         };
         let is = |apart: &str, silent: &str| (apart.to_owned(), silent.to_owned());
@@ -235,6 +252,23 @@ mod tests {
         let present = BTreeSet::from(["web/a", "web/c"]);
         assert_eq!(seen.odd_guests(&present), BTreeSet::from(["web/a".to_owned()]));
         assert_eq!(seen.strays(), Strays::default());
+    }
+
+    #[test]
+    fn a_seed_that_does_not_resolve_is_told_of_while_it_does_not() {
+        let now = grape::clock::now();
+        let mut seen = Seen::default();
+        let mut told = |place: Place, unresolved: bool| {
+            let guests = BTreeMap::from([("web/a".to_owned(), place)]);
+            let unresolved = unresolved.then(|| "web/a".to_owned()).into_iter().collect();
+            seen.take(Observation { guests, unresolved, ..look(true) }, now);
+            let Strays { apart, unresolved, .. } = seen.strays();
+            (apart.len(), unresolved.len())
+        };
+        assert_eq!(told(Place::Apart, true), (0, 0), "it may only have started");
+        assert_eq!(told(Place::Apart, true), (1, 1));
+        assert_eq!(told(Place::Joined, true), (0, 1), "somebody else led it there");
+        assert_eq!(told(Place::Joined, false), (0, 0));
     }
 
     #[test]

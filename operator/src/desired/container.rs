@@ -26,13 +26,14 @@ pub(super) fn build(
     around: &Surroundings,
     image: String,
 ) -> Container {
+    let ports = grape::Ports::own(cluster);
     Container {
         name: CONTAINER.to_owned(),
         image_pull_policy: Some(image::pull_policy(&cluster.image, &image).to_owned()),
         image: Some(image),
-        args: Some(grape::flags(cluster, &around.namespace)),
+        args: Some(grape::flags(cluster, &around.namespace, ports)),
         env: Some(vec![grape::pod_ip()]),
-        ports: Some(grape::ports(cluster).map(Into::into).to_vec()),
+        ports: Some(ports.each().map(Into::into).to_vec()),
         startup_probe: Some(grape::startup()),
         readiness_probe: Some(grape::readiness()),
         liveness_probe: Some(grape::liveness()),

@@ -35,32 +35,50 @@ impl From<Port> for ContainerPort {
     }
 }
 
-/// The ports of each Grape.
-pub(crate) fn ports(cluster: &ValidatedCluster) -> [Port; 3] {
-    [
-        Port { name: DHT, number: cluster.dht.port, protocol: "UDP" },
-        Port { name: API, number: cluster.api.port, protocol: "TCP" },
-        Port { name: ADMIN, number: limits::ADMIN_PORT, protocol: "TCP" },
-    ]
+/// Where a Grape listens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Ports {
+    /// UDP, of its DHT node.
+    pub(crate) dht: u16,
+    /// TCP, of its API.
+    pub(crate) api: u16,
+    /// TCP, of its admin pages.
+    pub(crate) admin: u16,
+}
+
+impl Ports {
+    /// Those of a cluster's own Grapes.
+    pub(crate) fn own(cluster: &ValidatedCluster) -> Self {
+        Self { dht: cluster.dht.port, api: cluster.api.port, admin: limits::ADMIN_PORT }
+    }
+
+    /// One by one.
+    pub(crate) fn each(self) -> [Port; 3] {
+        [
+            Port { name: DHT, number: self.dht, protocol: "UDP" },
+            Port { name: API, number: self.api, protocol: "TCP" },
+            Port { name: ADMIN, number: self.admin, protocol: "TCP" },
+        ]
+    }
 }
 
 /// The flag of the API's port.
 pub(crate) const API_PORT: &str = "--api_port=";
 
-/// What a Grape of a cluster in `namespace` is told, as the flags of its command, every one but the
-/// addresses of the API and the DHT: without these it listens on all, of IPv4 and IPv6, whichever
-/// of them the node has. They want [`pod_ip`].
-pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str) -> Vec<String> {
+/// What a Grape of a cluster in `namespace` is told that listens at these ports, as the flags of its
+/// command, every one but the addresses of the API and the DHT: without these it listens on all, of
+/// IPv4 and IPv6, whichever of them the node has. They want [`pod_ip`].
+pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -> Vec<String> {
     let (dht, api) = (&cluster.dht, &cluster.api);
     // The Service tells of the other Grapes, and a Grape of the cluster of itself: one that finds
     // itself alone there knows that it is the first.
     let own = names::endpoint(&cluster.name, namespace, dht.port);
     let bootstrap = [&own].into_iter().chain(&dht.bootstrap).map(ToString::to_string);
     // IPv4 comes in there too.
-    let admin = SocketAddr::from((Ipv6Addr::UNSPECIFIED, limits::ADMIN_PORT));
+    let admin = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ports.admin));
     vec![
-        format!("--dht_port={}", dht.port),
-        format!("{API_PORT}{}", api.port),
+        format!("--dht_port={}", ports.dht),
+        format!("{API_PORT}{}", ports.api),
         format!("--bootstrap={}", bootstrap.collect::<Vec<_>>().join(",")),
         format!("--dht_concurrency={}", dht.concurrency),
         format!("--dht_maxTables={}", dht.max_tables),

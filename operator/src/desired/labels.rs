@@ -27,7 +27,7 @@ pub const OPERATOR: &str = "grape-operator";
 
 /// The labels of each object of a cluster.
 pub fn of_cluster(cluster: &str) -> BTreeMap<String, String> {
-    let mut labels = selector(cluster);
+    let mut labels = lasting_selector(cluster);
     labels.insert(MANAGED_BY.to_owned(), OPERATOR.to_owned());
     labels
 }
@@ -39,14 +39,21 @@ pub fn of_pool(cluster: &str, pool: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// What all pods of a cluster have, and no others.
+/// What all pods of a cluster have, and no others: [`MANAGED_BY`] is among it. The other two labels are
+/// also those of a Helm release that is called as the cluster, of a chart called `grape`.
 pub fn selector(cluster: &str) -> BTreeMap<String, String> {
+    of_cluster(cluster)
+}
+
+/// What pods of a cluster are selected by where a selector cannot change, or its change would replace
+/// every Grape: in StatefulSets and in their pods' template. Pods of others may have it too.
+pub(super) fn lasting_selector(cluster: &str) -> BTreeMap<String, String> {
     map([(NAME, GRAPE), (INSTANCE, cluster)])
 }
 
-/// What the pods of one pool have, and no others. A StatefulSet keeps it for life.
+/// What a StatefulSet selects its pods by, for life. It takes those alone that are called as its own.
 pub fn pool_selector(cluster: &str, pool: &str) -> BTreeMap<String, String> {
-    let mut labels = selector(cluster);
+    let mut labels = lasting_selector(cluster);
     labels.insert(POOL.to_owned(), pool.to_owned());
     labels
 }

@@ -52,28 +52,34 @@ fn ingress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPoli
     };
     vec![
         // The Grapes outside find this cluster's, and ask any of them.
-        rule(is_closed(cluster).then(|| members(cluster, around)), port("UDP", cluster.dht.port)),
+        rule(
+            is_closed(cluster)
+                .then(|| [own(cluster)].into_iter().chain(services(cluster, around)).collect()),
+            port("UDP", cluster.dht.port),
+        ),
         rule(Some(vec![operator(), prometheus]), port("TCP", limits::ADMIN_PORT)),
         rule(Some(vec![operator()]), port("TCP", cluster.api.port)),
     ]
 }
 
 fn egress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyEgressRule> {
+    let any = NetworkPolicyPort { protocol: Some("UDP".to_owned()), ..Default::default() };
+    let to = |to: Option<Vec<_>>, port| NetworkPolicyEgressRule { to, ports: Some(vec![port]) };
     let dht = if is_closed(cluster) {
-        NetworkPolicyEgressRule {
-            to: Some(members(cluster, around)),
-            ports: Some(vec![port("UDP", cluster.dht.port)]),
-        }
+        vec![
+            to(Some(vec![own(cluster)]), port("UDP", cluster.dht.port)),
+            // Each pod may name a port of its own for its Grape.
+            to(Some(services(cluster, around)), any),
+        ]
     } else {
         // The Grapes outside have ports of their own, and not only those of the bootstrap.
-        let any = NetworkPolicyPort { protocol: Some("UDP".to_owned()), ..Default::default() };
-        NetworkPolicyEgressRule { to: None, ports: Some(vec![any]) }
+        vec![to(None, any)]
     };
     // Name servers may be anywhere, on the node or outside the cluster too. A long answer, of many
     // Grapes, comes by TCP.
     let names =
         NetworkPolicyEgressRule { to: None, ports: Some(vec![port("UDP", DNS), port("TCP", DNS)]) };
-    vec![dht, names]
+    dht.into_iter().chain([names]).collect()
 }
 
 /// Whether all nodes of the DHT are Grapes of the cluster, and of services.
@@ -81,20 +87,23 @@ fn is_closed(cluster: &ValidatedCluster) -> bool {
     cluster.dht.bootstrap.is_empty()
 }
 
-/// The pods that are in the DHT: Grapes, and services with one of their own, in the namespaces that
-/// may have one.
-fn members(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyPeer> {
-    let own = NetworkPolicyPeer {
+/// The cluster's own Grapes.
+fn own(cluster: &ValidatedCluster) -> NetworkPolicyPeer {
+    NetworkPolicyPeer {
         pod_selector: Some(labels::having(labels::selector(&cluster.name))),
         ..NetworkPolicyPeer::default()
-    };
+    }
+}
+
+/// Services with a Grape of their own, in the namespaces that may have one.
+fn services(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyPeer> {
     let short = cluster.name.clone();
     let long = format!("{}.{short}", around.namespace);
     // What is longer than a label can be is wished by none, and no policy takes it.
     let long = Some(long).filter(|text| text.len() <= LABEL_LENGTH);
     // The name alone is a cluster of the pod's own namespace.
-    let here = |namespaces| services(namespaces, [short].into_iter().chain(long.clone()).collect());
-    let there = |namespaces| Some(services(Some(namespaces), vec![long.clone()?]));
+    let here = |namespaces| asking(namespaces, [short].into_iter().chain(long.clone()).collect());
+    let there = |namespaces| Some(asking(Some(namespaces), vec![long.clone()?]));
     let (here, there) = match &cluster.injection.namespaces {
         validate::From::Same => (here(None), None),
         validate::From::All => (here(None), there(LabelSelector::default())),
@@ -106,11 +115,11 @@ fn members(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPoli
             (here(Some(own)), there(selected))
         }
     };
-    [Some(own), Some(here), there].into_iter().flatten().collect()
+    [here].into_iter().chain(there).collect()
 }
 
 /// Pods of these namespaces, or of the cluster's own, whose label is one of `wishes`.
-fn services(namespaces: Option<LabelSelector>, wishes: Vec<String>) -> NetworkPolicyPeer {
+fn asking(namespaces: Option<LabelSelector>, wishes: Vec<String>) -> NetworkPolicyPeer {
     NetworkPolicyPeer {
         namespace_selector: namespaces,
         pod_selector: Some(LabelSelector {

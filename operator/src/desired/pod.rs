@@ -63,7 +63,8 @@ pub(super) fn template(
 /// How the pods spread. Unless told otherwise, over zones and nodes and all pools together, as well
 /// as can be: a Grape that cannot be placed evenly is better than none.
 fn spread(cluster: &ValidatedCluster, pool: &Pool) -> Vec<TopologySpreadConstraint> {
-    let selector = || Some(labels::having(labels::selector(&cluster.name)));
+    // A selector of more labels would be another template, and replace every Grape.
+    let selector = || Some(labels::having(labels::lasting_selector(&cluster.name)));
     let own = pool.template.topology_spread_constraints.clone().and_then(some);
     let Some(mut constraints) = own else {
         let over = |topology: &str| TopologySpreadConstraint {

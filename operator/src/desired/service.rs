@@ -15,7 +15,7 @@ use crate::validate::ValidatedCluster;
 /// to others, and what is announced at it would be found twice, once at an address that services
 /// for IPv4 do not listen on.
 pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Service {
-    let ports = grape::ports(cluster).map(|port| ServicePort {
+    let ports = grape::Ports::own(cluster).each().map(|port| ServicePort {
         name: Some(port.name.to_owned()),
         port: port.number.into(),
         protocol: Some(port.protocol.to_owned()),

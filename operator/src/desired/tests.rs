@@ -1,7 +1,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use proptest::prelude::*;
 use rstest::rstest;
 
@@ -95,7 +97,12 @@ fn services_of_other_namespaces(
         changed(|spec| spec.injection.namespaces = InjectionNamespaces { from, selector });
     let spec = network.network.unwrap().spec.unwrap();
     let dht = &spec.ingress.as_ref().unwrap()[0];
-    assert_eq!(dht.from, spec.egress.unwrap()[0].to, "they answer whom they hear");
+    let egress = spec.egress.unwrap();
+    let to = egress[..2].iter().flat_map(|rule| rule.to.clone().unwrap());
+    assert_eq!(dht.from, Some(to.collect()), "they answer whom they hear");
+    let ports: Vec<_> =
+        egress[..2].iter().map(|rule| rule.ports.clone().unwrap()[0].port.clone()).collect();
+    assert_eq!(ports, [Some(IntOrString::Int(20001)), None], "a pod may name a port of its own");
     insta::assert_yaml_snapshot!(format!("services-from-{name}"), dht);
 }
 
@@ -201,6 +208,38 @@ fn selectors_find_the_pods(#[case] yaml: &str) {
     if let Some(monitor) = monitor {
         let selector = serde_json::from_value(monitor.data["spec"]["selector"].clone()).unwrap();
         assert!(finds(&selector, service.metadata.labels.as_ref().unwrap()));
+    }
+}
+
+/// A Helm release `market` of a chart that is called `grape`, too.
+#[test]
+fn pods_of_another_chart_are_not_selected() {
+    let Desired { service, disruption, network, pools, .. } = read(BARE);
+    let theirs: BTreeMap<String, String> =
+        [("name", "grape"), ("instance", "market"), ("managed-by", "Helm")]
+            .map(|(key, value)| (format!("app.kubernetes.io/{key}"), value.to_owned()))
+            .into();
+    let own = LabelSelector { match_labels: service.spec.unwrap().selector, ..<_>::default() };
+    let policy = network.unwrap().spec.unwrap();
+    let peers =
+        |rule: Option<Vec<NetworkPolicyPeer>>| rule.unwrap()[0].pod_selector.clone().unwrap();
+    let selectors = [
+        own,
+        disruption.unwrap().spec.unwrap().selector.unwrap(),
+        policy.pod_selector.unwrap(),
+        peers(policy.ingress.unwrap()[0].from.clone()),
+        peers(policy.egress.unwrap()[0].to.clone()),
+    ];
+    for selector in selectors {
+        assert!(!finds(&selector, &theirs), "{selector:?}");
+    }
+    let scale = labels::selector_text("market");
+    assert!(scale.contains("app.kubernetes.io/managed-by=grape-operator"), "{scale}");
+    // These stay as they were: another template would replace every Grape.
+    let pod = pools[0].set.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    for constraint in pod.topology_spread_constraints.as_ref().unwrap() {
+        let labels = constraint.label_selector.as_ref().unwrap().match_labels.as_ref().unwrap();
+        assert_eq!(labels.len(), 2, "{labels:?}");
     }
 }
 

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::Targets;
 
 use super::{Objection, Reason, wish};
 use crate::cluster::quantity::{self, QuantityText};
-use crate::cluster::{DurationText, pattern};
+use crate::cluster::{DurationText, limits, pattern};
 use crate::desired::{image, labels};
 
 /// What begins the operator's annotations.
@@ -25,6 +25,10 @@ pub const CPU_LIMIT: &str = "grenache.dev/cpu-limit";
 pub const MEMORY_LIMIT: &str = "grenache.dev/memory-limit";
 /// The image of the Grape.
 pub const IMAGE: &str = "grenache.dev/image";
+/// The TCP port of the Grape's admin pages.
+pub const ADMIN_PORT: &str = "grenache.dev/admin-port";
+/// The UDP port of the Grape's DHT node.
+pub const DHT_PORT: &str = "grenache.dev/dht-port";
 /// What the Grape logs, as a filter.
 pub const LOG: &str = "grenache.dev/log";
 /// How long containers wait before they are stopped.
@@ -33,8 +37,18 @@ pub const DRAIN: &str = "grenache.dev/drain";
 pub const INJECTED_BY: &str = "grenache.dev/injected-by";
 
 /// All that are read.
-const READ: [&str; 8] =
-    [ANNOUNCE, CPU_REQUEST, MEMORY_REQUEST, CPU_LIMIT, MEMORY_LIMIT, IMAGE, LOG, DRAIN];
+const READ: [&str; 10] = [
+    ANNOUNCE,
+    CPU_REQUEST,
+    MEMORY_REQUEST,
+    CPU_LIMIT,
+    MEMORY_LIMIT,
+    IMAGE,
+    ADMIN_PORT,
+    DHT_PORT,
+    LOG,
+    DRAIN,
+];
 
 /// Most services that one pod announces.
 const SERVICES_LENGTH: usize = 64;
@@ -50,6 +64,10 @@ pub struct Annotations {
     pub resources: Asking,
     /// Another image than the cluster's.
     pub image: Option<String>,
+    /// Another port of the admin pages than the cluster's, 1024 to 65535.
+    pub admin_port: Option<u16>,
+    /// Another port of the DHT node than the cluster's, 1024 to 65535.
+    pub dht_port: Option<u16>,
     /// A filter of the Grape's log.
     pub log: Option<String>,
     /// How long containers wait before they are stopped, in whole seconds, 0 to 300.
@@ -108,6 +126,8 @@ pub(super) fn read(pod: &ObjectMeta) -> Result<Read, Objection> {
             limits: quantities(CPU_LIMIT, MEMORY_LIMIT)?,
         },
         image: text(IMAGE).map(an_image).transpose()?,
+        admin_port: text(ADMIN_PORT).map(|text| port(ADMIN_PORT, text)).transpose()?,
+        dht_port: text(DHT_PORT).map(|text| port(DHT_PORT, text)).transpose()?,
         log: text(LOG).map(filter).transpose()?,
         drain: text(DRAIN).map(seconds).transpose()?,
     };
@@ -159,6 +179,15 @@ fn an_image(text: &str) -> Result<String, Objection> {
     }
     let problem = format!("{text:?} is no image");
     Err(invalid(IMAGE, problem, "REPOSITORY[:TAG][@DIGEST], as in grenache/grape:0.1.0"))
+}
+
+fn port(key: &str, text: &str) -> Result<u16, Objection> {
+    let range = limits::SIDECAR_PORT;
+    let port = text.parse::<u16>().ok().filter(|port| range.contains(&i32::from(*port)));
+    port.ok_or_else(|| {
+        let expected = format!("{}, as in 9092", limits::expected_number(&range));
+        invalid(key, format!("{text:?} is no port for it"), &expected)
+    })
 }
 
 /// As a Grape reads it.
@@ -224,6 +253,8 @@ mod tests {
             (IMAGE, "images.example:5000/grape:0.2.0"),
             (LOG, "info,grape::dht=debug"),
             (DRAIN, "1m30s"),
+            (ADMIN_PORT, " 9092"),
+            (DHT_PORT, "20002"),
             ("grenache.dev/injected-by", "grape-operator 0.1.0"),
             ("example.com/announced", "a"),
         ]);
@@ -238,6 +269,8 @@ mod tests {
             ],
             resources: Asking { requests: one("cpu", "50m"), limits: one("memory", "128Mi") },
             image: Some("images.example:5000/grape:0.2.0".to_owned()),
+            admin_port: Some(9092),
+            dht_port: Some(20002),
             log: Some("info,grape::dht=debug".to_owned()),
             drain: Some(90),
         };

@@ -2,11 +2,10 @@
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
-use super::annotations::{ANNOUNCE, Annotations};
+use super::annotations::{ADMIN_PORT, ANNOUNCE, Annotations, DHT_PORT};
 use super::{Objection, Reason};
-use crate::desired::grape::{self, Port};
+use crate::desired::grape::{Port, Ports};
 use crate::desired::{container, labels};
-use crate::validate::ValidatedCluster;
 
 /// By this annotation a node says that it made the pod from a file.
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -19,11 +18,11 @@ pub(super) fn is_mirror(pod: &Pod) -> bool {
     pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
 }
 
-/// Whether there is room for a Grape of the cluster in `namespace`.
+/// Whether there is room for a Grape at these ports, of the cluster that is called NAMESPACE/NAME.
 pub(super) fn check(
     spec: &PodSpec,
-    cluster: &ValidatedCluster,
-    namespace: &str,
+    grape: Ports,
+    cluster: &str,
     own: &Annotations,
 ) -> Result<(), Objection> {
     if spec.host_network == Some(true) {
@@ -44,7 +43,7 @@ pub(super) fn check(
         }
     }
     names(spec)?;
-    ports(spec, cluster, namespace, own)
+    ports(spec, grape, cluster, own)
 }
 
 fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
@@ -66,24 +65,23 @@ fn names(spec: &PodSpec) -> Result<(), Objection> {
 ///
 /// A hostPort alone is none of the pod's: the node passes on what comes to its own address, and the
 /// port within the pod is the containerPort.
-fn ports(
-    spec: &PodSpec,
-    cluster: &ValidatedCluster,
-    namespace: &str,
-    own: &Annotations,
-) -> Result<(), Objection> {
+fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Result<(), Objection> {
     let taken = |who: String, port: &Port| {
         let Port { name, number, protocol } = port;
         let problem =
             format!("{who} is at port {number}/{protocol}, where its Grape has its {name}");
-        let mut remedy = "let it have another port".to_owned();
-        if *name == container::API {
-            let of = format!("{namespace}/{}", cluster.name);
-            remedy = format!("{remedy}, or set spec.api.port of the GrapeCluster {of}");
-        }
+        let of_pod = |key: &str, field: &str| {
+            format!("the annotation {key} of the pod, or {field} of the GrapeCluster {cluster}")
+        };
+        let setting = match *name {
+            container::DHT => of_pod(DHT_PORT, "spec.injection.dhtPort"),
+            container::ADMIN => of_pod(ADMIN_PORT, "spec.injection.adminPort"),
+            _ => format!("spec.api.port of the GrapeCluster {cluster}"),
+        };
+        let remedy = format!("let it have another port, or set {setting}");
         Objection::new(Reason::PortTaken, problem, remedy)
     };
-    let grape = grape::ports(cluster);
+    let grape = grape.each();
     for container in containers(spec) {
         for port in container.ports.iter().flatten() {
             let protocol = port.protocol.as_deref().unwrap_or("TCP");
@@ -104,11 +102,35 @@ fn ports(
     Ok(())
 }
 
-/// What does not keep a Grape from running, but perhaps from finding others.
-pub(super) fn warning(spec: &PodSpec) -> Option<String> {
-    (spec.dns_policy.as_deref() == Some("Default")).then(|| {
-        "spec.dnsPolicy is Default: the pod's Grape finds the others by the name of a Service; \
-         expected ClusterFirst"
-            .to_owned()
+/// The option of resolvers that says how many dots make a name that is looked up as it is.
+const NDOTS: &str = "ndots";
+
+/// What does not keep a Grape from running, but perhaps from finding the others, which are behind the
+/// name of the Service `host`.
+pub(super) fn warning(spec: &PodSpec, host: &str) -> Option<String> {
+    let finds = format!("the pod's Grape finds the others by the name of a Service, {host}");
+    match spec.dns_policy.as_deref() {
+        Some("Default") => {
+            return Some(format!("spec.dnsPolicy is Default: {finds}; expected ClusterFirst"));
+        }
+        Some("None") => {
+            return Some(format!(
+                "spec.dnsPolicy is None: {finds}, which the name servers and search domains of \
+                 spec.dnsConfig have to resolve; expected ClusterFirst"
+            ));
+        }
+        _ => {}
+    }
+    let mut options = spec.dns_config.iter().flat_map(|config| config.options.iter().flatten());
+    let ndots = options.find(|option| option.name.as_deref() == Some(NDOTS))?;
+    let ndots: usize = ndots.value.as_deref()?.parse().ok()?;
+    let dots = host.matches('.').count();
+    // Search domains are not tried then.
+    (ndots <= dots).then(|| {
+        format!(
+            "spec.dnsConfig has {NDOTS} {ndots}: {finds}, to which its resolver would not add the \
+             cluster's domain; expected {} or more",
+            dots + 1
+        )
     })
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`wish`] | which cluster a pod asks for |
 //! | [`annotations`] | what a pod says of its Grape |
+//! | `ports` | where the Grape listens |
 //! | `clash` | what of a pod is against a Grape in it |
 //! | `sidecar` | the Grape's container |
 //! | `readiness` | when the services of a pod are ready |
@@ -16,6 +17,7 @@
 
 pub mod annotations;
 mod clash;
+mod ports;
 mod readiness;
 mod resources;
 mod shape;
@@ -29,6 +31,7 @@ use std::sync::Arc;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
+use crate::desired::names;
 use crate::validate::ValidatedCluster;
 use shape::Edit;
 use wish::{Wish, Wished};
@@ -241,10 +244,12 @@ fn attempt(
         return Err(Objection::new(Reason::NamespaceNotAllowed, problem, remedy));
     }
     let annotations::Read { own, mut warnings } = annotations::read(&pod.metadata)?;
-    clash::check(spec, &cluster, namespace, &own)?;
+    let ports = ports::of(&cluster, &own)?;
+    clash::check(spec, ports, &format!("{namespace}/{name}"), &own)?;
     let resources = resources::of(spec, &cluster.injection, &own)?;
-    let grape = sidecar::build(spec, &cluster, asked, wished, &own, resources);
-    warnings.extend(clash::warning(spec));
+    let making = sidecar::Making { wished, own: &own, ports, grape_image: asked.grape_image };
+    let grape = sidecar::build(spec, &cluster, &making, resources);
+    warnings.extend(clash::warning(spec, &names::host(name, namespace)));
     let mut edit = Edit::default();
     shape::mark(&mut edit, pod, wished);
     shape::pull(&mut edit, spec, &cluster, asked.namespace == *namespace);

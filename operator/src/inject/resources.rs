@@ -126,8 +126,13 @@ mod tests {
     fn told(spec: &str, cluster: Option<(&str, &str)>, asked: (&str, &str)) -> String {
         let resources =
             |(requests, limits)| Resources { requests: read(requests), limits: read(limits) };
-        let injection =
-            Injection { namespaces: From::Same, resources: cluster.map(resources), repair: false };
+        let injection = Injection {
+            namespaces: From::Same,
+            resources: cluster.map(resources),
+            admin_port: 9091,
+            dht_port: 20001,
+            repair: false,
+        };
         let (requests, limits) = asked;
         let asking = Asking { requests: read(requests), limits: read(limits) };
         let own = Annotations { resources: asking, ..Annotations::default() };

@@ -6,11 +6,12 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::annotations::Annotations;
+use super::readiness;
 use super::shape::{GRAPE_URL, url};
 use super::wish::Wished;
-use super::{Asked, readiness};
 use crate::desired::container::{API, CONTAINER};
-use crate::desired::{grape, image, labels};
+use crate::desired::grape::{self, Ports};
+use crate::desired::{image, labels};
 use crate::validate::ValidatedCluster;
 
 /// What makes an init container a sidecar, and what keeps a pod's containers running.
@@ -41,6 +42,18 @@ pub(super) fn api_port(spec: &PodSpec) -> Option<u16> {
     flags.find_map(|flag| flag.strip_prefix(grape::API_PORT)?.parse().ok())
 }
 
+/// What a pod's Grape is made by, beside its cluster.
+pub(super) struct Making<'a> {
+    /// The cluster that the pod asks for.
+    pub(super) wished: &'a Wished,
+    /// What the pod says of its Grape.
+    pub(super) own: &'a Annotations,
+    /// Where it listens.
+    pub(super) ports: Ports,
+    /// The image where neither names one.
+    pub(super) grape_image: &'a str,
+}
+
 /// The Grape's container.
 ///
 /// It has no probe of readiness. A pod is ready when its sidecars are too, and a Grape that finds no
@@ -49,21 +62,19 @@ pub(super) fn api_port(spec: &PodSpec) -> Option<u16> {
 pub(super) fn build(
     spec: &PodSpec,
     cluster: &ValidatedCluster,
-    asked: &Asked<'_>,
-    wished: &Wished,
-    own: &Annotations,
+    making: &Making<'_>,
     resources: Option<ResourceRequirements>,
 ) -> Container {
-    let of_cluster = || image::resolve(&cluster.image, asked.grape_image);
-    let image = own.image.clone().unwrap_or_else(of_cluster);
-    // The API is for the pod alone, and no port of it.
-    let ports = grape::ports(cluster).into_iter().filter(|port| port.name != API);
+    let of_cluster = || image::resolve(&cluster.image, making.grape_image);
+    let image = making.own.image.clone().unwrap_or_else(of_cluster);
+    // The API is for the pod alone, and no port of it. By the others the operator finds this Grape.
+    let ports = making.ports.each().into_iter().filter(|port| port.name != API);
     Container {
         name: CONTAINER.to_owned(),
         image_pull_policy: Some(image::pull_policy(&cluster.image, &image).to_owned()),
         image: Some(image),
         restart_policy: Some(ALWAYS.to_owned()),
-        args: Some(flags(spec, cluster, wished, own)),
+        args: Some(flags(spec, cluster, making)),
         // The command `grape` asks there, run in this container by people and by the hook below.
         env: Some(vec![grape::pod_ip(), variable(GRAPE_URL, url(cluster.api.port))]),
         ports: Some(ports.map(Into::into).collect()),
@@ -87,18 +98,14 @@ pub(super) fn build(
     }
 }
 
-fn flags(
-    spec: &PodSpec,
-    cluster: &ValidatedCluster,
-    wished: &Wished,
-    own: &Annotations,
-) -> Vec<String> {
-    let mut flags = grape::flags(cluster, &wished.namespace);
+fn flags(spec: &PodSpec, cluster: &ValidatedCluster, making: &Making<'_>) -> Vec<String> {
+    let Making { wished, own, ports, .. } = *making;
+    let mut flags = grape::flags(cluster, &wished.namespace, ports);
     flags.push("--bind=127.0.0.1".to_owned());
-    let told = own.announce.iter().map(|service| format!("--announce={service}"));
+    let announced = own.announce.iter().map(|service| format!("--announce={service}"));
     let ready = readiness::urls(spec).into_iter().map(|url| format!("--ready-when={url}"));
     let log = own.log.iter().map(|filter| format!("--log={filter}"));
-    flags.extend(told.chain(ready).chain(log).map(|flag| literal(&flag)));
+    flags.extend(announced.chain(ready).chain(log).map(|flag| literal(&flag)));
     flags.push("--check-announced".to_owned());
     flags
 }

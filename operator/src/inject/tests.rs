@@ -161,7 +161,9 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "trading",
     "{initContainers: [{name: a, ports: [{containerPort: 9091, protocol: TCP}]}]}",
     Reason::PortTaken,
-    "the container \"a\" is at port 9091/TCP, where its Grape has its admin; let it have another port"
+    "the container \"a\" is at port 9091/TCP, where its Grape has its admin; let it have another \
+     port, or set the annotation grenache.dev/admin-port of the pod, or spec.injection.adminPort of \
+     the GrapeCluster trading/market"
 )]
 #[case::port_of_the_dht(
     "market",
@@ -169,7 +171,40 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "{container: {ports: [{containerPort: 1}, {containerPort: 20001, protocol: UDP}]}}",
     Reason::PortTaken,
     "the container \"service\" is at port 20001/UDP, where its Grape has its dht; let it have \
-     another port"
+     another port, or set the annotation grenache.dev/dht-port of the pod, or spec.injection.dhtPort \
+     of the GrapeCluster trading/market"
+)]
+#[case::port_that_the_pod_named(
+    "market",
+    "trading",
+    "{annotations: {grenache.dev/admin-port: '8080'}, container: {ports: [{containerPort: 8080}]}}",
+    Reason::PortTaken,
+    "the container \"service\" is at port 8080/TCP, where its Grape has its admin; let it have \
+     another port, or set the annotation grenache.dev/admin-port of the pod, or \
+     spec.injection.adminPort of the GrapeCluster trading/market"
+)]
+#[case::two_at_one_port(
+    "market",
+    "trading",
+    "{annotations: {grenache.dev/admin-port: '30001'}}",
+    Reason::InvalidAnnotation,
+    "annotation grenache.dev/admin-port: at port 30001 the Grape has its API; expected another port"
+)]
+#[case::the_dht_where_the_admin_pages_are(
+    "market",
+    "trading",
+    "{annotations: {grenache.dev/dht-port: '9091'}}",
+    Reason::InvalidAnnotation,
+    "annotation grenache.dev/dht-port: at port 9091 the Grape has its admin pages; expected another \
+     port"
+)]
+#[case::no_port(
+    "market",
+    "trading",
+    "{annotations: {grenache.dev/dht-port: '80'}}",
+    Reason::InvalidAnnotation,
+    "annotation grenache.dev/dht-port: \"80\" is no port for it; expected a whole number from 1024 \
+     to 65535, as in 9092"
 )]
 #[case::announced_port(
     "market",
@@ -219,6 +254,42 @@ fn what_a_pod_asks_for_and_cannot_have_is_refused(
     #[case] message: &str,
 ) {
     assert_eq!(refusal(cluster, namespace, more), (reason, message.to_owned()));
+}
+
+#[rstest]
+#[case::the_default("{dnsPolicy: ClusterFirst}", None)]
+#[case::of_the_node(
+    "{dnsPolicy: Default}",
+    Some(
+        "spec.dnsPolicy is Default: the pod's Grape finds the others by the name of a Service, \
+          market.trading.svc; expected ClusterFirst"
+    )
+)]
+#[case::of_its_own(
+    "{dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53]}}",
+    Some(
+        "spec.dnsPolicy is None: the pod's Grape finds the others by the name of a Service, \
+          market.trading.svc, which the name servers and search domains of spec.dnsConfig have to \
+          resolve; expected ClusterFirst"
+    )
+)]
+#[case::without_search_domains(
+    "{dnsConfig: {options: [{name: ndots, value: '2'}]}}",
+    Some(
+        "spec.dnsConfig has ndots 2: the pod's Grape finds the others by the name of a Service, \
+          market.trading.svc, to which its resolver would not add the cluster's domain; expected 3 \
+          or more"
+    )
+)]
+#[case::with_search_domains("{dnsConfig: {options: [{name: ndots, value: '3'}]}}", None)]
+#[case::another_option("{dnsConfig: {options: [{name: edns0}]}}", None)]
+fn names_that_may_not_resolve_are_warned_of(#[case] more: &str, #[case] warning: Option<&str>) {
+    match verdict(&pod("trading", json!({"grenache.dev/cluster": "market"}), more)) {
+        Verdict::Inject { warnings, .. } => {
+            assert_eq!(warnings, warning.map(str::to_owned).into_iter().collect::<Vec<_>>());
+        }
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

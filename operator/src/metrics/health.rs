@@ -37,6 +37,8 @@ pub struct Health {
     pub sidecars_outdated: usize,
     /// Those that run without.
     pub pods_without_grape: usize,
+    /// Those whose Grape is connected with none of the cluster's own.
+    pub sidecars_disconnected: usize,
 }
 
 /// A cluster's namespace and name.
@@ -48,7 +50,7 @@ type Series = Vec<(Option<&'static str>, f64)>;
 /// A metric's name and help, its further label, and how it is read.
 type Metric = (&'static str, &'static str, Option<&'static str>, fn(&Health) -> Series);
 
-const METRICS: [Metric; 13] = [
+const METRICS: [Metric; 14] = [
     ("grapes_desired", "Grapes that the cluster is to have.", None, |h| count(Some(h.desired))),
     ("grapes_ready", "Grapes that are ready.", None, |h| count(Some(h.ready))),
     ("grapes_updated", "Grapes that run as the spec is now.", None, |h| count(Some(h.updated))),
@@ -82,6 +84,12 @@ const METRICS: [Metric; 13] = [
     ("pods_without_grape", "Pods of services that run without their Grape.", None, |h| {
         count(Some(h.pods_without_grape))
     }),
+    (
+        "sidecars_disconnected",
+        "Pods of services whose Grape is connected with none of the cluster's own.",
+        None,
+        |h| count(Some(h.sidecars_disconnected)),
+    ),
 ];
 
 /// All metrics of all clusters, in the order of their names and labels.
@@ -151,6 +159,7 @@ mod tests {
             sidecars_ready: 10,
             sidecars_outdated: 9,
             pods_without_grape: 2,
+            sidecars_disconnected: 1,
         };
         metrics.cluster("prod", "market", &health);
         let of = |name: &str, further: &str, value: &str| {
@@ -173,6 +182,7 @@ mod tests {
                 of("lookup_success_ratio", "", "0.75"),
                 of("pods_without_grape", "", "2"),
                 of("sidecars", "", "12"),
+                of("sidecars_disconnected", "", "1"),
                 of("sidecars_outdated", "", "9"),
                 of("sidecars_ready", "", "10"),
             ]
@@ -189,9 +199,9 @@ mod tests {
             ..Health::default()
         };
         metrics.cluster("prod", "market", &known);
-        assert_eq!(series(&metrics).len(), 11);
+        assert_eq!(series(&metrics).len(), 12);
         metrics.cluster("prod", "market", &Health::default());
-        assert_eq!(series(&metrics).len(), 8);
+        assert_eq!(series(&metrics).len(), 9);
         let always =
             |line: &String| ["_grapes_", "_sidecars", "_pods_"].iter().any(|it| line.contains(it));
         assert!(series(&metrics).iter().all(always));
@@ -203,7 +213,7 @@ mod tests {
         metrics.cluster("prod", "market", &Health::default());
         metrics.cluster("test", "market", &Health::default());
         metrics.forget("prod", "market");
-        assert_eq!(series(&metrics).len(), 8);
+        assert_eq!(series(&metrics).len(), 9);
         assert!(series(&metrics).iter().all(|line| line.contains("namespace=\"test\"")));
         metrics.forget("test", "market");
         metrics.forget("test", "never was");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use grape::discovery::MAX_UNRESOLVED;
 use grape::http::StatusPage;
 use grape::services::Refusal;
 
@@ -36,6 +37,9 @@ pub(super) struct Told {
     pub(super) live: Vec<SocketAddr>,
     /// What services asked of it and were refused; 8 at most, each text short.
     pub(super) refusals: Vec<Refusal>,
+    /// Its bootstrap names that do not resolve, as `HOST:PORT`; 16 at most. None of an earlier
+    /// release, which does not tell.
+    pub(super) unresolved: Vec<String>,
 }
 
 /// Asks the Grape whose admin pages are at `admin`.
@@ -51,7 +55,7 @@ pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<Told, Call
 
 /// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
 fn told(page: StatusPage) -> Result<Told, CallError> {
-    let StatusPage { version, node, refusals, .. } = page;
+    let StatusPage { version, node, refusals, unresolved, .. } = page;
     if version.chars().count() > MAX_VERSION {
         return Err(foreign("its version is too long"));
     }
@@ -72,7 +76,8 @@ fn told(page: StatusPage) -> Result<Told, CallError> {
         Refusal { verb, name, reason, hint, count }
     };
     let refusals = refusals.into_iter().take(MAX_REFUSALS).map(refusal).collect();
-    Ok(Told { answer, live, refusals })
+    let unresolved = unresolved.into_iter().take(MAX_UNRESOLVED).map(|it| it.name).collect();
+    Ok(Told { answer, live, refusals, unresolved })
 }
 
 fn foreign(why: &str) -> CallError {
@@ -81,6 +86,7 @@ fn foreign(why: &str) -> CallError {
 
 #[cfg(test)]
 mod tests {
+    use grape::discovery::Unresolved;
     use grape::engine::{MAX_LISTED, Neighbour, Status};
 
     use super::*;
@@ -104,6 +110,7 @@ mod tests {
             dht_address: address,
             held_back: Vec::new(),
             refusals: vec![refusal(); MAX_REFUSALS],
+            unresolved: vec![unresolved(); MAX_UNRESOLVED],
             node: Status {
                 id: "a".repeat(40),
                 ready: true,
@@ -119,6 +126,10 @@ mod tests {
                 errors: Vec::new(),
             },
         }
+    }
+
+    fn unresolved() -> Unresolved {
+        Unresolved { name: "a".repeat(260), reason: "\u{fffd}".repeat(200) }
     }
 
     fn refusal() -> Refusal {
@@ -139,11 +150,13 @@ mod tests {
     }
 
     #[test]
-    fn a_grape_of_an_earlier_release_tells_of_no_refusals() {
+    fn a_grape_of_an_earlier_release_tells_of_no_refusals_and_no_names() {
         let mut page = serde_json::to_value(longest()).unwrap();
-        page.as_object_mut().unwrap().remove("refusals");
+        for field in ["refusals", "unresolved"] {
+            page.as_object_mut().unwrap().remove(field);
+        }
         let told = told(serde_json::from_value(page).unwrap()).unwrap();
-        assert_eq!(told.refusals, []);
+        assert_eq!((told.refusals, told.unresolved), (Vec::new(), Vec::new()));
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub struct Guest {
     pub admin_port: u16,
     /// UDP port of its DHT node.
     pub dht_port: u16,
+    /// The name by which it joins the cluster, as `HOST:PORT`.
+    pub seed: String,
 }
 
 impl Guest {
@@ -107,6 +109,7 @@ mod tests {
             ip: IpAddr::from([10, 0, 1, number]),
             admin_port: 9091,
             dht_port: 20001,
+            seed: "market.trading.svc:20001".to_owned(),
         }
     }
 

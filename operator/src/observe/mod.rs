@@ -14,7 +14,7 @@ pub mod guests;
 pub mod topology;
 pub mod window;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
@@ -81,6 +81,8 @@ pub struct Observation {
     pub probes: Vec<Probe>,
     /// Where the Grapes of services are that were asked, by their pods' names.
     pub guests: BTreeMap<String, Place>,
+    /// Those of them for whom the name by which they join the cluster does not resolve.
+    pub unresolved: BTreeSet<String>,
     /// What services asked of a Grape and were refused, by its pod's name; none of a Grape that
     /// refused nothing.
     pub refusals: BTreeMap<String, Vec<Refusal>>,
@@ -112,11 +114,13 @@ impl Observer {
         let at = clock::now();
         let mut refusals = BTreeMap::new();
         let (views, answers) = self.ask_all(seats, &mut refusals).await;
-        let guests = guests::places(&views, self.ask_guests(guests, &mut refusals).await);
+        let (guests, unresolved) = self.ask_guests(guests, &mut refusals).await;
+        let guests = guests::places(&views, guests);
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
         let answering = seats.iter().filter(|seat| answers.contains_key(&seat.name));
         let probes = self.probe(answering, round).await;
-        Observation { at, topology: Topology::of(&views), answers, probes, guests, refusals }
+        let topology = Topology::of(&views);
+        Observation { at, topology, answers, probes, guests, unresolved, refusals }
     }
 
     async fn ask_all(
@@ -146,22 +150,25 @@ impl Observer {
         &self,
         guests: &[Guest],
         refusals: &mut BTreeMap<String, Vec<Refusal>>,
-    ) -> Vec<View> {
+    ) -> (Vec<View>, BTreeSet<String>) {
         let asking = guests.iter().cloned().map(|guest| async move {
             let told = ask::ask(&self.caller, guest.admin()).await;
             (guest, told)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
-        let mut views = Vec::with_capacity(guests.len());
+        let (mut views, mut unresolved) = (Vec::with_capacity(guests.len()), BTreeSet::new());
         while let Some((guest, told)) = answering.next().await {
             let address = guest.dht();
             let live = told.map(|told| {
                 note(refusals, &guest.name, told.refusals);
+                if told.unresolved.contains(&guest.seed) {
+                    unresolved.insert(guest.name.clone());
+                }
                 told.live
             });
             views.push(View { name: guest.name, address, live });
         }
-        views
+        (views, unresolved)
     }
 
     async fn probe(&self, seats: impl Iterator<Item = &Seat>, round: u64) -> Vec<Probe> {

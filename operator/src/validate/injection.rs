@@ -8,13 +8,51 @@ use super::{From, Injection};
 use crate::cluster::{InjectionNamespaces, InjectionSpec, NamespacesFrom, limits};
 
 impl Check {
-    pub(super) fn injection(&mut self, spec: &InjectionSpec) -> Injection {
-        let InjectionSpec { namespaces, resources, repair } = spec;
+    /// Where the cluster's own Grapes have these ports of the DHT and the API.
+    pub(super) fn injection(&mut self, spec: &InjectionSpec, dht: i32, api: i32) -> Injection {
+        let InjectionSpec { namespaces, resources, admin_port, dht_port, repair } = spec;
         let namespaces = self.namespaces("spec.injection.namespaces", namespaces);
         if let Some(resources) = resources {
             self.resources("spec.injection.resources", resources);
         }
-        Injection { namespaces, resources: resources.clone(), repair: *repair }
+        let (admin, own_dht) =
+            (admin_port.unwrap_or(limits::ADMIN_PORT.into()), dht_port.unwrap_or(dht));
+        Injection {
+            namespaces,
+            resources: resources.clone(),
+            admin_port: self.sidecar_port(
+                "spec.injection.adminPort",
+                (*admin_port, admin),
+                [api, own_dht],
+                limits::SIDECAR_ADMIN_PORT_EXPECTED,
+            ),
+            dht_port: self.sidecar_port(
+                "spec.injection.dhtPort",
+                (*dht_port, own_dht),
+                [api, admin],
+                limits::SIDECAR_DHT_PORT_EXPECTED,
+            ),
+            repair: *repair,
+        }
+    }
+
+    /// A port that is given, or else one that is known to be good, beside others.
+    fn sidecar_port(
+        &mut self,
+        field: &str,
+        (given, port): (Option<i32>, i32),
+        others: [i32; 2],
+        expected: &str,
+    ) -> u16 {
+        match given {
+            None => u16::try_from(port).unwrap_or_default(),
+            Some(given) => {
+                if others.contains(&given) {
+                    self.note(field, format!("{given} is taken"), expected);
+                }
+                self.number(field, given, limits::SIDECAR_PORT)
+            }
+        }
     }
 
     fn namespaces(&mut self, field: &str, namespaces: &InjectionNamespaces) -> From {

@@ -92,6 +92,10 @@ pub struct Injection {
     pub namespaces: From,
     /// What such a Grape has of a node, where the spec says so.
     pub resources: Option<Resources>,
+    /// TCP port of the admin pages of such a Grape, where its pod names none; 1024 to 65535.
+    pub admin_port: u16,
+    /// UDP port of the DHT of such a Grape, where its pod names none; 1 to 65535.
+    pub dht_port: u16,
     /// Whether pods that lack their Grape are evicted.
     pub repair: bool,
 }
@@ -168,7 +172,7 @@ pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>
         api: check.api(api),
         network_policy: network_policy.enabled,
         service_monitor: monitoring.service_monitor,
-        injection: check.injection(injection),
+        injection: check.injection(injection, dht.port, api.port),
         paused: *paused,
     };
     check.finish(validated)

@@ -88,6 +88,20 @@ fn the_default_spec_is_a_good_cluster_of_three() {
     cluster(|spec| spec.api.port = 9091),
     "spec.api.port: 9091 is taken; expected any port but 9091, where a Grape's admin pages are"
 )]
+#[case::sidecars_on_the_port_of_the_api(
+    cluster(|spec| spec.injection.admin_port = Some(30001)),
+    "spec.injection.adminPort: 30001 is taken; expected another port than spec.api.port, and than \
+     spec.injection.dhtPort or else spec.dht.port"
+)]
+#[case::sidecars_on_a_low_port(
+    cluster(|spec| spec.injection.dht_port = Some(80)),
+    "spec.injection.dhtPort: 80 is too small; expected a whole number from 1024 to 65535"
+)]
+#[case::sidecars_on_the_default_of_another(
+    cluster(|spec| spec.injection.dht_port = Some(9091)),
+    "spec.injection.dhtPort: 9091 is taken; expected another port than spec.api.port, and than \
+     spec.injection.adminPort or else 9091"
+)]
 #[case::pools_have_more(
     cluster(|spec| spec.pools = vec![pool("a", Some(3)), pool("b", Some(1)), pool("c", None)]),
     "spec.replicas: is 3, and its pools have 4 of their own; expected 4 at least, or smaller pools"

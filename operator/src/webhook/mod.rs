@@ -59,6 +59,13 @@ pub struct Settings {
     pub lifetime: Duration,
 }
 
+impl Settings {
+    /// The name of its MutatingWebhookConfiguration, where the operator is in this namespace.
+    pub fn configuration(&self, namespace: &str) -> String {
+        format!("{}.{namespace}", self.name)
+    }
+}
+
 /// What the webhook works with.
 #[derive(Clone)]
 pub struct Setup {
@@ -141,7 +148,8 @@ fn keep(
             let terms =
                 Terms { names: names.into_iter().chain(address).collect(), life: *lifetime };
             let secret = (namespace, format!("{name}-tls"));
-            tokio::spawn(Keeper::new(client, secret, service, terms, served).keep())
+            let configuration = settings.configuration(namespace);
+            tokio::spawn(Keeper::new(client, secret, configuration, terms, served).keep())
         }
     })
 }

@@ -1,17 +1,24 @@
 //! Grapes of services, seen from outside of their pods.
 
+use std::collections::BTreeSet;
+use std::time::Duration;
+
 use grape_operator::observe::call::CallError;
 use grape_operator::observe::guests::{Guest, Place};
-use grape_operator::observe::{Observer, Seat};
-
+use grape_operator::observe::{Observation, Observer, Seat};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
 
-use crate::places::{join, kill, seats};
+use crate::places::{PATIENCE, join, kill, seats, start_with};
+
+/// A name that resolves nowhere.
+const SEED: &str = "market.trading.invalid:20001";
 
 fn guest(seat: &Seat) -> Guest {
     let Seat { name, ip, admin_port, dht_port, .. } = seat.clone();
-    Guest { name: format!("{ip}/{name}"), ip, admin_port, dht_port }
+    let seed = SEED.to_owned();
+    Guest { name: format!("{ip}/{name}"), ip, admin_port, dht_port, seed }
 }
 
 #[tokio::test]
@@ -35,6 +42,45 @@ async fn a_grape_of_a_service_is_joined_apart_or_silent() {
     kill(grapes.remove(3)).await;
     let seen = observer.observe(own, &guests[..1], 1).await;
     assert_eq!(seen.guests[&joined], Place::Joined);
+}
+
+/// Also where it is joined by another way, and as long as it is so.
+#[tokio::test]
+async fn a_grape_whose_seed_does_not_resolve_is_told() {
+    let places = seats(2);
+    let mut grapes = join(&places[..1]).await;
+    let bootstrap = [places[0].dht().to_string(), SEED.to_owned()].map(|it| it.parse().unwrap());
+    grapes.push(start_with(&places[1], bootstrap.to_vec()).await);
+    let guests = [guest(&places[1])];
+    let observer = Observer::default();
+    let seen =
+        until_seen(&observer, &places[..1], &guests, |seen| !seen.unresolved.is_empty()).await;
+    assert_eq!(seen.unresolved, BTreeSet::from([guests[0].name.clone()]));
+    assert_eq!(seen.guests[&guests[0].name], Place::Joined);
+    let other = [Guest { seed: "other.trading.invalid:20001".to_owned(), ..guests[0].clone() }];
+    let seen = observer.observe(&places[..1], &other, 1).await;
+    assert!(seen.unresolved.is_empty(), "that is another cluster's");
+}
+
+/// A look that is so.
+async fn until_seen(
+    observer: &Observer,
+    own: &[Seat],
+    guests: &[Guest],
+    is: impl Fn(&Observation) -> bool,
+) -> Observation {
+    let looking = async {
+        let mut round = 0;
+        loop {
+            let seen = observer.observe(own, guests, round).await;
+            if is(&seen) {
+                return seen;
+            }
+            round += 1;
+            sleep(Duration::from_millis(100)).await;
+        }
+    };
+    timeout(PATIENCE, looking).await.expect("it is seen")
 }
 
 #[tokio::test]

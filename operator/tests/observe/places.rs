@@ -60,13 +60,18 @@ pub async fn start(seats: &[Seat], index: usize) -> Grape {
     let seat = &seats[index];
     let others = seats.iter().cycle().skip(index + 1).take(SEEDS.min(seats.len() - 1));
     let bootstrap = others.map(|seat| HostPort { host: seat.ip.to_string(), port: seat.dht_port });
+    start_with(seat, bootstrap.collect()).await
+}
+
+/// The same, to join through these.
+pub async fn start_with(seat: &Seat, bootstrap: Vec<HostPort>) -> Grape {
     let config = Config {
         bind: Some(seat.ip),
         api_port: seat.api_port,
         admin_bind: Some(seat.admin()),
         dht_bind: Some(seat.ip),
         dht_port: seat.dht_port,
-        bootstrap: bootstrap.collect(),
+        bootstrap,
         advertise_ip: Some(seat.ip),
         ..Config::default()
     };

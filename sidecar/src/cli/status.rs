@@ -102,6 +102,8 @@ fn summary(page: &StatusPage) -> String {
         (name.clone(), format!("{verb}, {}: {reason}; {hint}", times(*count)))
     });
     section(&mut lines, "refused", refusals);
+    let unresolved = page.unresolved.iter().map(|it| (it.name.clone(), it.reason.clone()));
+    section(&mut lines, "bootstrap names that do not resolve", unresolved);
     let names = node.peers.iter().map(|(name, peers)| (name.clone(), list(peers)));
     section(&mut lines, "peers by name", names);
     let errors = node.errors.iter().map(|error| (String::new(), error.clone()));
@@ -185,6 +187,7 @@ mod tests {
 
     use rstest::rstest;
 
+    use crate::discovery::Unresolved;
     use crate::engine::{Neighbour, Status};
 
     use super::*;
@@ -222,6 +225,7 @@ mod tests {
         insta::assert_snapshot!(summary(&StatusPage {
             held_back: Vec::new(),
             refusals: Vec::new(),
+            unresolved: Vec::new(),
             node,
             ..alone
         }));
@@ -266,6 +270,10 @@ mod tests {
                 reason: "the port is a text".to_owned(),
                 hint: r#"send the port as a number: ["svc", 1337]"#.to_owned(),
                 count: 17,
+            }],
+            unresolved: vec![Unresolved {
+                name: "market.trading.svc:20001".to_owned(),
+                reason: "failed to lookup address information: Name does not resolve".to_owned(),
             }],
             node: Status {
                 id: "ab".repeat(20),

@@ -12,6 +12,7 @@ use hyper::{Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
+use crate::discovery::Unresolved;
 use crate::engine::Status;
 use crate::services::{HeldBack, Refusal};
 
@@ -40,6 +41,9 @@ pub struct StatusPage {
     /// status.
     #[serde(default)]
     pub refusals: Vec<Refusal>,
+    /// Bootstrap names that do not resolve now, 16 at most.
+    #[serde(default)]
+    pub unresolved: Vec<Unresolved>,
     /// The DHT node.
     #[serde(flatten)]
     pub node: Status,
@@ -93,6 +97,7 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
         dht_address: api.addresses.dht,
         held_back: if brief { Vec::new() } else { api.services.held_back() },
         refusals: api.services.refusals().list(brief),
+        unresolved: api.unresolved.list(),
         node: if brief { seen_here(api, api.dht.brief_status()) } else { status(api) },
     };
     let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };

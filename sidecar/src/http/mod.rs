@@ -44,6 +44,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::Config;
 use crate::dht::Dht;
+use crate::discovery::UnresolvedNames;
 use crate::metrics::Metrics;
 use crate::services::Services;
 
@@ -75,6 +76,8 @@ pub(crate) struct Api {
     /// What is announced and withdrawn goes through these.
     pub(crate) services: Arc<Services>,
     pub(crate) metrics: Metrics,
+    /// Bootstrap names that do not resolve.
+    pub(crate) unresolved: UnresolvedNames,
     pub(crate) addresses: Addresses,
     /// Largest body and largest WebSocket message, in bytes.
     pub(crate) max_payload_size: usize,
@@ -96,6 +99,7 @@ impl Api {
     pub(crate) fn new(
         services: Arc<Services>,
         metrics: Metrics,
+        unresolved: UnresolvedNames,
         addresses: Addresses,
         config: &Config,
         started: Instant,
@@ -104,6 +108,7 @@ impl Api {
             dht: services.dht().clone(),
             services,
             metrics,
+            unresolved,
             addresses,
             max_payload_size: config.max_payload_size,
             drain_timeout: config.drain_timeout,

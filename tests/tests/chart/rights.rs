@@ -136,6 +136,8 @@ fn where_somebody_else_keeps_the_certificate_no_secret_is_read() {
     let certificate = "--set=userRoles.enabled=false,webhook.certificates.secret=certificate";
     let rendered = Rendered::of(&[certificate]);
     let role: ClusterRole = named(rendered.all(), "grape-operator-webhook.ops");
+    let own = role.rules.as_ref().unwrap()[1].resource_names.clone();
+    assert_eq!(own, Some(vec!["grape-operator-webhook.ops".to_owned()]));
     assert_eq!(rights(role.rules), expected(WEBHOOK));
     let roles: Vec<Role> = rendered.all();
     assert_eq!(

@@ -3,6 +3,7 @@
 use grape_tests::kubernetes::{ApiServer, access};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::admissionregistration::v1::{MutatingWebhook, MutatingWebhookConfiguration};
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Secret;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use kube::api::{Api, Patch, PatchParams};
@@ -49,6 +50,7 @@ fn asked(arguments: &[&str], namespace: &[(&str, &str)], pod: &[(&str, &str)]) -
 
 const CLUSTER: (&str, &str) = ("grenache.dev/cluster", "market");
 const INJECTED: (&str, &str) = ("grenache.dev/grape", "injected");
+const OPERATOR: (&str, &str) = ("app.kubernetes.io/name", "grape-operator");
 const OUT: (&str, &str) = ("grenache.dev/inject", "disabled");
 const NAMESPACE: &str = "kubernetes.io/metadata.name";
 
@@ -72,13 +74,27 @@ const NAMESPACE: &str = "kubernetes.io/metadata.name";
     &[]
 )]
 #[case::kubernetes_own(&[(NAMESPACE, "kube-system"), CLUSTER], &[CLUSTER], &[])]
-#[case::the_operators_own(&[(NAMESPACE, "ops"), CLUSTER], &[CLUSTER], &[])]
+#[case::the_operators_own(&[(NAMESPACE, "ops"), CLUSTER], &[OPERATOR, CLUSTER], &[])]
+#[case::a_service_beside_the_operator(&[(NAMESPACE, "ops")], &[CLUSTER], &["Fail"])]
+#[case::one_that_does_not_ask(&[(NAMESPACE, "ops"), CLUSTER], &[], &["Ignore"])]
 fn it_is_asked_about_pods_that_ask(
     #[case] namespace: &[(&str, &str)],
     #[case] pod: &[(&str, &str)],
     #[case] policies: &[&str],
 ) {
     assert_eq!(asked(&[], namespace, pod), policies);
+}
+
+/// Whatever else an operator's pod says, it starts without asking itself.
+#[test]
+fn it_is_never_asked_about_the_operators_own_pods() {
+    let values = "--set=podLabels.grenache\\.dev/cluster=market";
+    let rendered = Rendered::of(&[values]);
+    let pod = rendered.one::<Deployment>().spec.unwrap().template.metadata.unwrap();
+    let labels = pod.labels.unwrap();
+    let labels: Vec<_> = labels.iter().map(|(key, value)| (&**key, &**value)).collect();
+    assert!(labels.contains(&CLUSTER), "{labels:?}");
+    assert_eq!(asked(&[values], &[(NAMESPACE, "ops"), CLUSTER], &labels), [""; 0]);
 }
 
 #[test]

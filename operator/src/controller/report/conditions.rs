@@ -101,9 +101,10 @@ fn ready(
         _ => format!("All {wanted} Grapes are"),
     };
     let message = format!("{grapes} ready, see each other, and find what is announced.");
-    let message = match facts.injected().and_then(injected::missing) {
-        Some(missing) => format!("{message} But {missing}: see {INJECTED}."),
-        None => message,
+    let trouble: Vec<_> = facts.injected().into_iter().flat_map(injected::trouble).collect();
+    let message = match trouble.is_empty() {
+        true => message,
+        false => format!("{message} But {}: see {INJECTED}.", trouble.join(", and ")),
     };
     Finding::new(READY, true, HEALTHY, message)
 }
@@ -181,9 +182,6 @@ fn bootstrapped(facts: &Facts<'_>) -> Finding {
     if topology.is_partitioned() {
         return not(SEVERAL_ISLANDS, islands(facts, &topology.islands));
     }
-    if let Some(message) = apart(facts) {
-        return not(SIDECARS_APART, message);
-    }
     let few_known = topology.sees_too_few.iter().filter(|name| ready.contains(&***name));
     let few_known: Vec<_> = few_known.cloned().collect();
     if !few_known.is_empty() {
@@ -217,9 +215,6 @@ fn partitioned(facts: &Facts<'_>) -> Finding {
             let message = islands(facts, &topology.islands);
             Finding::new(PARTITIONED, true, SEVERAL_ISLANDS, message)
         }
-        Some(_) if let Some(message) = apart(facts) => {
-            Finding::new(PARTITIONED, true, SIDECARS_APART, message)
-        }
         Some(_) => {
             let message = "All Grapes that answer are connected.";
             Finding::new(PARTITIONED, false, ONE_ISLAND, message)
@@ -236,19 +231,6 @@ fn islands(facts: &Facts<'_>, islands: &[Vec<String>]) -> String {
         few(&named),
         facts.cluster.dht.port
     )
-}
-
-/// That Grapes of services are connected with none of the cluster's own, if some are not.
-fn apart(facts: &Facts<'_>) -> Option<String> {
-    let apart = &facts.injected()?.strays.apart;
-    (!apart.is_empty()).then(|| {
-        format!(
-            "No Grape of the cluster is seen by those of services in these pods: {}. Look at \
-             NetworkPolicies in their namespaces and the network between their nodes for UDP port {}.",
-            few(apart),
-            facts.cluster.dht.port
-        )
-    })
 }
 
 fn unknown(kind: &'static str) -> Finding {

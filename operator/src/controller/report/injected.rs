@@ -1,13 +1,20 @@
 //! What is told of the pods of services: how many there are, whether they have their Grape, and where
 //! that is.
 
+use std::collections::BTreeMap;
+
 use super::conditions::Finding;
-use super::reasons::{ALL_INJECTED, INJECTED, PODS_WITHOUT_GRAPE};
+use super::reasons::{
+    ALL_INJECTED, INJECTED, PODS_WITHOUT_GRAPE, SEEDS_UNRESOLVED, SIDECARS_DISCONNECTED,
+};
 use super::status::number;
 use super::{Facts, Services, few};
 use crate::cluster::limits;
 use crate::cluster::status::InjectedStatus;
+use crate::controller::sidecars::lack::Lack;
 use crate::controller::sidecars::repair::Course;
+use crate::desired::names;
+use crate::inject::annotations::ADMIN_PORT;
 
 impl Facts<'_> {
     /// Pods of services, where there are any.
@@ -18,7 +25,7 @@ impl Facts<'_> {
 
 /// The counts, if there is anything to count.
 pub(super) fn counts(services: &Services) -> InjectedStatus {
-    let Services { tally, repair, .. } = services;
+    let Services { tally, strays, repair } = services;
     let some = |names: &[String]| names.iter().take(limits::NAMED_LENGTH).cloned().collect();
     InjectedStatus {
         pods: number(tally.pods),
@@ -26,6 +33,8 @@ pub(super) fn counts(services: &Services) -> InjectedStatus {
         outdated: number(tally.outdated),
         missing: number(tally.missing.len()),
         missing_named: some(&tally.missing),
+        disconnected: number(strays.apart.len()),
+        disconnected_named: some(&strays.apart),
         repaired_in_vain: repair.as_ref().map(|it| some(&it.in_vain)).unwrap_or_default(),
     }
 }
@@ -42,17 +51,19 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
         },
     }];
     if !tally.missing.is_empty() {
-        told.push(match repair {
-            None => {
-                "They were made while the webhook did not answer: delete them when it does, or \
-                     set spec.injection.repair to true."
-                    .to_owned()
-            }
+        told.extend(lacks(&tally.lacks));
+        match repair {
+            None if tally.lacks.keys().all(|lack| lack.is_lasting()) => {}
+            None => told.push(
+                "A pod gets its Grape when it is made: delete those, so that they are made anew, or \
+                 set spec.injection.repair to true."
+                    .to_owned(),
+            ),
             Some(_) if facts.cluster.paused => {
-                "spec.paused is true: they are left alone.".to_owned()
+                told.push("spec.paused is true: they are left alone.".to_owned());
             }
-            Some(course) => self::course(course),
-        });
+            Some(course) => told.push(self::course(course)),
+        }
         if !tally.refused.is_empty() {
             told.push(format!("Others like these would be refused: {}.", few(&tally.refused)));
         }
@@ -63,29 +74,80 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
             tally.outdated, facts.image
         ));
     }
+    let seed = names::endpoint(&facts.cluster.name, facts.namespace, facts.cluster.dht.port);
+    if !strays.unresolved.is_empty() {
+        told.push(format!(
+            "The name servers of these pods do not resolve {seed}, by which their Grapes join: {}. \
+             See spec.dnsPolicy and spec.dnsConfig of the pods; expected dnsPolicy ClusterFirst, with \
+             the cluster's name servers and search domains.",
+            few(&strays.unresolved)
+        ));
+    }
+    let is_resolved = |pod: &&String| !strays.unresolved.contains(pod);
+    let apart: Vec<_> = strays.apart.iter().filter(is_resolved).cloned().collect();
+    if !apart.is_empty() {
+        told.push(format!(
+            "The Grapes of these pods are connected with none of the cluster's own: {}. Look at \
+             NetworkPolicies in their namespaces and the network between their nodes for UDP, to port \
+             {} of the cluster's Grapes.",
+            few(&apart),
+            facts.cluster.dht.port
+        ));
+    }
     if !strays.silent.is_empty() {
         told.push(format!(
             "The Grapes of these are seen neither by the operator nor by the cluster's own: {}. Look \
-             at NetworkPolicies for TCP port {}.",
+             at NetworkPolicies for TCP port {}, or that of their annotation {}.",
             few(&strays.silent),
-            limits::ADMIN_PORT
+            facts.cluster.injection.admin_port,
+            ADMIN_PORT
         ));
     }
-    let (is, reason) = match tally.missing.is_empty() {
-        true => (true, ALL_INJECTED),
-        false => (false, PODS_WITHOUT_GRAPE),
+    let reason = if !tally.missing.is_empty() {
+        PODS_WITHOUT_GRAPE
+    } else if !strays.apart.is_empty() {
+        SIDECARS_DISCONNECTED
+    } else if !strays.unresolved.is_empty() {
+        SEEDS_UNRESOLVED
+    } else {
+        ALL_INJECTED
     };
-    Some(Finding::new(INJECTED, is, reason, told.join(" ")))
+    Some(Finding::new(INJECTED, reason == ALL_INJECTED, reason, told.join(" ")))
+}
+
+/// What is wrong with pods of services, as clauses.
+pub(super) fn trouble(services: &Services) -> impl Iterator<Item = String> {
+    missing(services).into_iter().chain(disconnected(services))
+}
+
+/// That Grapes of services are not connected, if some are not.
+fn disconnected(services: &Services) -> Option<String> {
+    let pods = services.tally.pods;
+    match services.strays.apart.len() {
+        0 => None,
+        1 => Some(format!("the Grape of 1 of {pods} pods is disconnected")),
+        apart => Some(format!("the Grapes of {apart} of {pods} pods are disconnected")),
+    }
 }
 
 /// That pods run without their Grape, if some do.
-pub(super) fn missing(services: &Services) -> Option<String> {
+fn missing(services: &Services) -> Option<String> {
     let tally = &services.tally;
     match tally.missing.len() {
         0 => None,
         1 => Some(format!("1 of {} pods runs without its Grape", tally.pods)),
         missing => Some(format!("{missing} of {} pods run without their Grape", tally.pods)),
     }
+}
+
+/// Why pods run without their Grape: a sentence for each cause.
+fn lacks(lacks: &BTreeMap<Lack, Vec<String>>) -> impl Iterator<Item = String> {
+    let only = lacks.len() == 1;
+    lacks.iter().map(move |(lack, pods)| match only {
+        // They are named before it.
+        true => format!("Why: {}.", lack.told()),
+        false => format!("{}: {}.", few(pods), lack.told()),
+    })
 }
 
 fn course(course: &Course) -> String {

@@ -169,6 +169,7 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         sidecars_ready: count(injected.ready),
         sidecars_outdated: count(injected.outdated),
         pods_without_grape: count(injected.missing),
+        sidecars_disconnected: count(injected.disconnected),
     }
 }
 

@@ -12,7 +12,8 @@ pub const BOOTSTRAPPED: &str = "Bootstrapped";
 pub const LOOKUP_HEALTHY: &str = "LookupHealthy";
 /// There are groups of Grapes that do not see each other. True is bad.
 pub const PARTITIONED: &str = "Partitioned";
-/// Pods of services have their Grape. It is only there where pods are to have one.
+/// Pods of services have their Grape, and it is connected with the cluster's own. It is only there
+/// where pods are to have one.
 pub const INJECTED: &str = "Injected";
 /// All types that are always there.
 pub const TYPES: [&str; 5] = [READY, PROGRESSING, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
@@ -57,8 +58,10 @@ pub const CANARIES_LOST: &str = "CanariesLost";
 pub const ONE_ISLAND: &str = "OneIsland";
 /// They are in several.
 pub const SEVERAL_ISLANDS: &str = "SeveralIslands";
-/// Grapes of services are in no group with the cluster's own.
-pub const SIDECARS_APART: &str = "SidecarsApart";
+/// Grapes of services are connected with none of the cluster's own.
+pub const SIDECARS_DISCONNECTED: &str = "SidecarsDisconnected";
+/// In pods of services, the name does not resolve by which their Grapes join.
+pub const SEEDS_UNRESOLVED: &str = "SeedsUnresolved";
 /// Each pod that is to have a Grape has it.
 pub const ALL_INJECTED: &str = "AllInjected";
 /// Pods run without their Grape.

@@ -9,6 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 use crate::controller::roll::{Grape, Set, Wait};
+use crate::controller::sidecars::lack::Lack;
 use crate::observe::topology::View;
 use crate::validate::validate;
 
@@ -203,6 +204,10 @@ fn pods_of_services_that_lack_their_grapes() {
         pods: 12,
         ready: 6,
         missing: names("trading/a-1 trading/a-2 web/b-1 web/b-2 web/b-3 web/b-4"),
+        lacks: BTreeMap::from([
+            (Lack::OlderThanCluster, names("trading/a-1 trading/a-2")),
+            (Lack::Missed, names("web/b-1 web/b-2 web/b-3 web/b-4")),
+        ]),
         refused: vec!["web/b-1: a container is called \"grape\"".to_owned()],
         ..Tally::default()
     });
@@ -215,6 +220,19 @@ fn pods_of_services_that_lack_their_grapes() {
 }
 
 #[test]
+fn pods_that_would_not_get_their_grape_either_are_not_to_be_deleted() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let missing = names("kube-system/a-1");
+    let lacks = BTreeMap::from([(Lack::NamespaceLeftOut, missing.clone())]);
+    let some = services(Tally { pods: 1, missing, lacks, ..Tally::default() });
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+}
+
+#[test]
 fn pods_of_services_that_are_repaired() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let missing = names("web/a-1 web/b-1 web/c-1");
@@ -224,7 +242,13 @@ fn pods_of_services_that_are_repaired() {
             aside: vec!["web/b-1 has no controller that would make it anew".to_owned()],
             in_vain: vec!["web/ReplicaSet c".to_owned()],
         }),
-        ..services(Tally { pods: 4, ready: 1, missing, ..Tally::default() })
+        ..services(Tally {
+            pods: 4,
+            ready: 1,
+            lacks: BTreeMap::from([(Lack::Missed, missing.clone())]),
+            missing,
+            ..Tally::default()
+        })
     };
     let facts = Facts {
         services: Some(&some),
@@ -238,7 +262,26 @@ fn pods_of_services_that_are_repaired() {
 fn grapes_of_services_that_are_elsewhere() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let some = Services {
-        strays: Strays { apart: names("web/a-1 web/a-2"), silent: names("web/c-1") },
+        strays: Strays {
+            apart: names("web/a-1 web/a-2"),
+            silent: names("web/c-1"),
+            unresolved: names("web/a-2"),
+        },
+        ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
+    };
+    let facts = Facts {
+        services: Some(&some),
+        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
+    };
+    insta::assert_snapshot!(told_of(&facts));
+}
+
+/// It was led there by another way, and would not come back by itself.
+#[test]
+fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let some = Services {
+        strays: Strays { unresolved: names("web/a-2"), ..Strays::default() },
         ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
     };
     let facts = Facts {

@@ -12,6 +12,7 @@ use kube::core::{ObjectMeta, Status};
 use kube::{Api, Client, ResourceExt};
 use tracing::{info, warn};
 
+use super::lack::Lack;
 use super::pod::ServicePod;
 use super::repair::Tried;
 use crate::controller::apply::MANAGER;
@@ -20,11 +21,11 @@ use crate::inject;
 /// Most characters of what the API server says.
 const MOST: usize = 200;
 
-/// Evicts a pod, if another one in its place would have its Grape. `client` tries nothing again: that
-/// a PodDisruptionBudget forbids it is an answer.
-pub async fn try_evict(client: &Client, pod: &ServicePod) -> Tried {
+/// Evicts a pod, if another one in its place would have its Grape. `lack` is why it has none now.
+/// `client` tries nothing again: that a PodDisruptionBudget forbids it is an answer.
+pub async fn try_evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) -> Tried {
     let title = pod.title();
-    let tried = evict(client, pod).await.unwrap_or_else(|error| match error {
+    let tried = evict(client, pod, lack).await.unwrap_or_else(|error| match error {
         kube::Error::Api(refusal) if matches!(refusal.code, 404 | 409) => Tried::Gone,
         kube::Error::Api(refusal) if refusal.code == 429 => Tried::Forbidden,
         error => Tried::Aside(format!("cannot be evicted: {}", excerpt(&error))),
@@ -38,7 +39,7 @@ pub async fn try_evict(client: &Client, pod: &ServicePod) -> Tried {
     tried
 }
 
-async fn evict(client: &Client, pod: &ServicePod) -> kube::Result<Tried> {
+async fn evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) -> kube::Result<Tried> {
     let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
     let there = api.get(&pod.name).await?;
     if there.uid().as_deref() != Some(&pod.uid) || there.metadata.deletion_timestamp.is_some() {
@@ -48,8 +49,11 @@ async fn evict(client: &Client, pod: &ServicePod) -> kube::Result<Tried> {
     match api.create(&dry, &like(there)).await {
         Ok(made) if inject::is_injected(&made) => {}
         Ok(_) => {
-            let why = "would come back without its Grape: the webhook does not answer for it";
-            return Ok(Tried::Aside(why.to_owned()));
+            let why = match lack.filter(|lack| lack.is_lasting()) {
+                Some(lack) => lack.told(),
+                None => "the webhook does not answer for it".to_owned(),
+            };
+            return Ok(Tried::Aside(format!("would come back without its Grape: {why}")));
         }
         Err(error) => {
             let why = format!("would not be made anew: {}", excerpt(&error));

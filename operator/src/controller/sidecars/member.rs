@@ -3,7 +3,11 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
+use super::lack::Lack;
 use super::pod::{Grape, ServicePod};
+use super::reach::Reach;
 use super::roster::Labels;
 use crate::inject::{self, Asked, Verdict};
 use crate::validate::ValidatedCluster;
@@ -15,23 +19,34 @@ pub struct Member {
     pub pod: Arc<ServicePod>,
     /// Why one like it would not be made now, of a pod without its Grape.
     pub refused: Option<String>,
+    /// Why it has no Grape, of a pod without.
+    pub lack: Option<Lack>,
+}
+
+/// The cluster that pods are to have a Grape of, and what else tells whether they should, and could.
+pub struct Of<'a> {
+    /// The cluster's namespace.
+    pub namespace: &'a str,
+    /// The cluster.
+    pub cluster: &'a Arc<ValidatedCluster>,
+    /// When it was made.
+    pub made: Option<Timestamp>,
+    /// The image where it names none.
+    pub grape_image: &'a str,
+    /// Which pods the webhook is asked about.
+    pub reach: &'a Reach,
 }
 
 impl Member {
-    /// A pod in a namespace with these labels, as one of `cluster` in the namespace `own`; none of one
-    /// that is not to have its Grape: the cluster is not for its namespace, or the webhook leaves it
-    /// out. `grape_image` is the image where a cluster names none.
-    pub fn of(
-        pod: Arc<ServicePod>,
-        labels: &Labels,
-        (own, cluster): (&str, &Arc<ValidatedCluster>),
-        grape_image: &str,
-    ) -> Option<Self> {
-        if !cluster.injection.namespaces.allows(&pod.namespace, labels, own) {
+    /// A pod in a namespace with these labels, as one of a cluster; none of one that is not to have its
+    /// Grape: the cluster is not for its namespace, or it cannot have what its namespace asks for.
+    pub fn of(pod: Arc<ServicePod>, labels: &Labels, of: &Of<'_>) -> Option<Self> {
+        let Of { namespace, cluster, made, grape_image, reach } = *of;
+        if !cluster.injection.namespaces.allows(&pod.namespace, labels, namespace) {
             return None;
         }
-        let refused = match &pod.grape {
-            Grape::Sidecar(_) => None,
+        let (refused, lack) = match &pod.grape {
+            Grape::Sidecar(_) => (None, None),
             Grape::None(bare) => {
                 let asked = Asked {
                     namespace: &pod.namespace,
@@ -39,14 +54,17 @@ impl Member {
                     clusters: &|_, _| Some(Arc::clone(cluster)),
                     grape_image,
                 };
-                match inject::inject(bare, &asked) {
+                let refused = match inject::inject(bare, &asked) {
                     Verdict::Skip { .. } => return None,
                     Verdict::Refuse { message, .. } => Some(message),
                     Verdict::Inject { .. } | Verdict::Unchanged { .. } => None,
-                }
+                };
+                let own = bare.metadata.labels.clone().unwrap_or_default();
+                let asked = reach.about(&pod.namespace, labels, &own);
+                (refused, Some(Lack::of(&pod, asked, made)))
             }
         };
-        Some(Self { pod, refused })
+        Some(Self { pod, refused, lack })
     }
 
     /// Whether it runs without its Grape. One on its way out has no need of it.

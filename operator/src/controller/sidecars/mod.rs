@@ -7,14 +7,17 @@
 //! | [`pod`] | what is kept of a pod | pure |
 //! | [`mirror`], [`roster`] | the pods of each cluster, and which watches that takes | pure |
 //! | [`member`] | whether a pod should have a Grape | pure |
+//! | [`reach`], [`lack`] | which pods the webhook is asked about, and so why one has no Grape | pure |
 //! | [`tally`] | how many there are, and who lacks its Grape | pure |
 //! | [`repair`] | who is evicted next | pure |
 //! | [`evict`] | one pod tried, and evicted | I/O |
 
 pub mod evict;
+pub mod lack;
 pub mod member;
 pub mod mirror;
 pub mod pod;
+pub mod reach;
 pub mod repair;
 pub mod roster;
 pub mod tally;
@@ -23,6 +26,7 @@ pub mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, Stream};
+use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
 use tokio::sync::mpsc;
@@ -30,7 +34,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::stores::Stored;
 use crate::validate::ValidatedCluster;
-use member::Member;
+use member::{Member, Of};
+use reach::Reach;
 use roster::{News, Roster, Source, Told};
 
 /// The pods of all clusters. Cheap to clone: all clones are one.
@@ -39,6 +44,8 @@ pub struct Sidecars(Arc<Inside>);
 
 struct Inside {
     namespaces: Vec<String>,
+    /// The name of the webhook's configuration, if this operator serves one.
+    webhook: Option<String>,
     roster: Mutex<Roster>,
     /// Cancelled when all are known that were there at the beginning.
     known: CancellationToken,
@@ -52,15 +59,19 @@ struct Listener {
 }
 
 impl Sidecars {
-    /// Those of these namespaces; of all, without any. Nothing is known before it is watched.
-    pub fn new(namespaces: &[String]) -> Self {
+    /// Those of these namespaces; of all, without any. `webhook` is the name of the
+    /// MutatingWebhookConfiguration of the webhook that this operator serves, if it does. Nothing is
+    /// known before it is watched.
+    pub fn new(namespaces: &[String], webhook: Option<String>) -> Self {
         let sources = match namespaces {
             [] => vec![Source::Labelled(None)],
             _ => namespaces.iter().map(|it| Source::Labelled(Some(it.clone()))).collect(),
         };
+        let reach = if webhook.is_some() { Reach::Unknown } else { Reach::Unserved };
         Self(Arc::new(Inside {
             namespaces: namespaces.to_vec(),
-            roster: Mutex::new(Roster::new(sources)),
+            roster: Mutex::new(Roster::new(sources, reach)),
+            webhook,
             known: CancellationToken::new(),
             listeners: Mutex::default(),
         }))
@@ -69,7 +80,9 @@ impl Sidecars {
     /// Watches them, until it is dropped.
     pub async fn watch(&self, client: &Client) {
         let sources = self.roster().sources().cloned().collect();
-        watch::watch(client, &self.0.namespaces, sources, |told| self.note(told)).await;
+        let Inside { namespaces, webhook, .. } = &*self.0;
+        let webhook = webhook.as_deref();
+        watch::watch(client, namespaces, webhook, sources, |told| self.note(told)).await;
     }
 
     /// Completes when all are known that were there at the beginning.
@@ -87,18 +100,20 @@ impl Sidecars {
         stream::unfold(told, |mut told| async move { Some((told.recv().await?, told)) })
     }
 
-    /// The pods that are to have a Grape of a cluster in this namespace, those on their way out among
-    /// them; none before all of them are known. See [`Member::of`].
+    /// The pods that are to have a Grape of a cluster in this namespace, which was made then, those on
+    /// their way out among them; none before all of them are known. See [`Member::of`].
     pub fn of(
         &self,
         namespace: &str,
-        cluster: &Arc<ValidatedCluster>,
+        (cluster, made): (&Arc<ValidatedCluster>, Option<Timestamp>),
         grape_image: &str,
     ) -> Option<Vec<Member>> {
-        let pods = self.roster().pods_of(namespace, &cluster.name)?;
-        let member = |(pod, labels): (_, Arc<_>)| {
-            Member::of(pod, &labels, (namespace, cluster), grape_image)
+        let (pods, reach) = {
+            let roster = self.roster();
+            (roster.pods_of(namespace, &cluster.name)?, roster.reach())
         };
+        let of = Of { namespace, cluster, made, grape_image, reach: &reach };
+        let member = |(pod, labels): (_, Arc<_>)| Member::of(pod, &labels, &of);
         Some(pods.into_iter().filter_map(member).collect())
     }
 

@@ -8,9 +8,11 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec, Probe};
 use kube::ResourceExt;
 use kube::core::ObjectMeta;
+use serde_json::Value;
 
 use crate::controller::grapes;
-use crate::desired::container::CONTAINER;
+use crate::desired::container::{ADMIN, CONTAINER, DHT};
+use crate::desired::labels;
 use crate::inject;
 use crate::inject::annotations::IMAGE;
 use crate::inject::wish::{self, Wish, Wished};
@@ -27,6 +29,8 @@ pub struct ServicePod {
     pub uid: String,
     /// The cluster whose Grape it is to have.
     pub wished: Wished,
+    /// Whether it got the label by which it asks when it was there already.
+    pub labelled_later: bool,
     /// What makes it anew when it goes; none of a pod that somebody made by hand.
     pub maker: Option<Maker>,
     /// When it was made.
@@ -74,6 +78,10 @@ pub struct Sidecar {
     pub is_own_image: bool,
     /// Whether it runs.
     pub ready: bool,
+    /// The TCP port of its admin pages, as its container says.
+    pub admin_port: Option<u16>,
+    /// The UDP port of its DHT node, as its container says.
+    pub dht_port: Option<u16>,
 }
 
 /// What makes a pod anew: its controller. It is told as `NAMESPACE/KIND NAME`.
@@ -128,6 +136,7 @@ impl ServicePod {
             maker,
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
+            labelled_later: !wished.inherited && is_labelled_later(&pod),
             wished,
             made: pod.creation_timestamp().map(|time| time.0),
             leaving: pod.metadata.deletion_timestamp.is_some(),
@@ -158,6 +167,18 @@ impl ServicePod {
     }
 }
 
+/// Whether nobody who made the pod, and so has its containers, set the label by which it asks. Where
+/// nothing tells who set it, it was there from the beginning.
+fn is_labelled_later(pod: &Pod) -> bool {
+    let label = format!("f:{}", labels::CLUSTER);
+    let label = ["f:metadata", "f:labels", &label];
+    let has =
+        |of: &Value, path: &[&str]| path.iter().try_fold(of, |of, step| of.get(step)).is_some();
+    let managers = pod.managed_fields().iter().filter_map(|it| it.fields_v1.as_ref());
+    let mut setters = managers.filter(|of| has(&of.0, &label)).peekable();
+    setters.peek().is_some() && !setters.any(|of| has(&of.0, &["f:spec", "f:containers"]))
+}
+
 /// The Grape in a pod that the webhook has put one into.
 fn sidecar(pod: &Pod) -> Option<Sidecar> {
     if !inject::is_injected(pod) {
@@ -173,7 +194,16 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
         is_own_image: pod.annotations().contains_key(IMAGE),
         ready: status.is_some_and(|status| status.ready)
             && pod.metadata.deletion_timestamp.is_none(),
+        admin_port: port(grape, ADMIN),
+        dht_port: port(grape, DHT),
     })
+}
+
+/// The number of a container's port of this name.
+fn port(container: &Container, name: &str) -> Option<u16> {
+    let mut ports = container.ports.iter().flatten();
+    let port = ports.find(|port| port.name.as_deref() == Some(name))?;
+    u16::try_from(port.container_port).ok()
 }
 
 /// Leaves of a pod what [`inject`](inject::inject) looks at.

@@ -12,6 +12,7 @@ use kube::runtime::watcher::Event;
 
 use super::mirror::{Change, Mirror};
 use super::pod::ServicePod;
+use super::reach::Reach;
 use crate::desired::labels;
 
 /// Labels of a namespace.
@@ -43,6 +44,8 @@ pub enum Told {
     Pods(Source, Event<(String, Option<Arc<ServicePod>>)>),
     /// These pods may not be watched: nobody waits for what is not to be known.
     Refused(Source),
+    /// Which pods the webhook is asked about.
+    Webhook(Reach),
 }
 
 /// What comes of it.
@@ -61,14 +64,20 @@ pub struct News {
 pub struct Roster {
     namespaces: Mirror<String, Arc<Labels>>,
     pods: BTreeMap<Source, Mirror<String, Arc<ServicePod>>>,
+    reach: Arc<Reach>,
     whole: bool,
 }
 
 impl Roster {
-    /// One that these watches begin to tell.
-    pub fn new(sources: impl IntoIterator<Item = Source>) -> Self {
+    /// One that these watches begin to tell, where the webhook is asked about those pods.
+    pub fn new(sources: impl IntoIterator<Item = Source>, reach: Reach) -> Self {
         let pods = sources.into_iter().map(|source| (source, Mirror::default())).collect();
-        Self { pods, ..Self::default() }
+        Self { pods, reach: Arc::new(reach), ..Self::default() }
+    }
+
+    /// Which pods the webhook is asked about.
+    pub fn reach(&self) -> Arc<Reach> {
+        Arc::clone(&self.reach)
     }
 
     /// The watches that tell it.
@@ -116,6 +125,12 @@ impl Roster {
             Told::Refused(source) => {
                 if let Some(pods) = self.pods.get_mut(&source) {
                     pods.refused();
+                }
+            }
+            Told::Webhook(reach) => {
+                if *self.reach != reach {
+                    self.reach = Arc::new(reach);
+                    news.touched.extend(self.all().map(|pod| wished(pod)));
                 }
             }
         }

@@ -1,7 +1,8 @@
 //! How many pods of services a cluster has, and how the Grapes in them are. Pure.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::lack::Lack;
 use super::member::Member;
 use crate::cluster::status::InjectedStatus;
 
@@ -16,6 +17,8 @@ pub struct Tally {
     pub outdated: usize,
     /// Those without their Grape, as `NAMESPACE/NAME`, in order.
     pub missing: Vec<String>,
+    /// The same, by why they have none.
+    pub lacks: BTreeMap<Lack, Vec<String>>,
     /// Those of them that would not be made now, each with why.
     pub refused: Vec<String>,
 }
@@ -24,7 +27,7 @@ impl Tally {
     /// Counts pods, where the Grape of one that is made now would run `image`.
     pub fn of(members: &[Member], image: &str) -> Self {
         let mut tally = Self::default();
-        for Member { pod, refused } in members.iter().filter(|member| !member.pod.leaving) {
+        for Member { pod, refused, lack } in members.iter().filter(|member| !member.pod.leaving) {
             tally.pods += 1;
             match pod.sidecar() {
                 Some(grape) => {
@@ -34,13 +37,26 @@ impl Tally {
                 None => {
                     let title = pod.title();
                     tally.refused.extend(refused.as_ref().map(|why| format!("{title}: {why}")));
+                    if let Some(lack) = lack {
+                        tally.lacks.entry(*lack).or_default().push(title.clone());
+                    }
                     tally.missing.push(title);
                 }
             }
         }
         tally.missing.sort_unstable();
+        tally.lacks.values_mut().for_each(|pods| pods.sort_unstable());
         tally.refused.sort_unstable();
         tally
+    }
+
+    /// Those of `pods` that are without their Grape, by why.
+    pub fn by_lack(&self, pods: &[String]) -> BTreeMap<Lack, Vec<String>> {
+        let pods: BTreeSet<&String> = pods.iter().collect();
+        let among =
+            |all: &Vec<String>| all.iter().filter(|it| pods.contains(it)).cloned().collect();
+        let of = self.lacks.iter().map(|(lack, all)| (*lack, among(all)));
+        of.filter(|(_, some): &(_, Vec<_>)| !some.is_empty()).collect()
     }
 }
 

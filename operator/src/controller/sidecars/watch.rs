@@ -6,16 +6,18 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::watcher::{self, Event, watch_object, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
 use super::pod::ServicePod;
+use super::reach::Reach;
 use super::roster::{Labels, News, Source, Told};
 use crate::controller::stores;
 use crate::controller::unwatched::is_refusal;
@@ -26,10 +28,12 @@ use crate::inject::wish;
 /// right to do so can be given.
 const READ: Duration = Duration::from_secs(30);
 
-/// Watches until it is dropped; `note` is told of everything, and says what else to watch.
+/// Watches until it is dropped; `note` is told of everything, and says what else to watch. `webhook`
+/// is the name of the webhook's configuration, if there is to be one.
 pub(super) async fn watch(
     client: &Client,
     namespaces: &[String],
+    webhook: Option<&str>,
     sources: Vec<Source>,
     mut note: impl FnMut(Told) -> News,
 ) {
@@ -40,6 +44,7 @@ pub(super) async fn watch(
         [] => watched(client),
         _ => read(client.clone(), namespaces.to_vec()),
     });
+    all.extend(webhook.map(|name| configuration(client, name)));
     all.extend(sources.into_iter().map(|source| pods(client, source)));
     while let Some(told) = all.next().await {
         let News { begin, end, .. } = note(told);
@@ -93,6 +98,19 @@ fn read(client: Client, names: Vec<String>) -> BoxStream<'static, Told> {
         }
     });
     lists.flatten().boxed()
+}
+
+fn configuration(client: &Client, name: &str) -> BoxStream<'static, Told> {
+    let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
+    let found = watch_object(api, name).default_backoff();
+    let told = found.map(|found| match found {
+        Ok(configuration) => Reach::of(configuration.as_ref()),
+        Err(error) => {
+            warn!(%error, "cannot watch the configuration of the webhook; trying again");
+            Reach::Unknown
+        }
+    });
+    told.map(Told::Webhook).boxed()
 }
 
 fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {

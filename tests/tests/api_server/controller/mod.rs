@@ -18,6 +18,7 @@
 //! | [`several`] | several operators, and several namespaces |
 //! | [`events`] | what is told, and how often |
 //! | [`sidecars`] | pods of services: counted, found without their Grape, evicted |
+//! | [`strangers`] | pods of others that have the labels of Grapes |
 
 mod changed;
 mod drift;
@@ -33,4 +34,5 @@ mod rest;
 mod scene;
 mod several;
 mod sidecars;
+mod strangers;
 mod unusable;

@@ -75,7 +75,8 @@ async fn an_empty_spec_is_a_cluster_of_three(server: &ApiServer) {
     assert_eq!(cluster["spec"], owner["spec"], "the spec is its user's");
     let status = &cluster["status"];
     assert_eq!(status["observedGeneration"], cluster["metadata"]["generation"]);
-    let selector = "app.kubernetes.io/instance=market,app.kubernetes.io/name=grape";
+    let selector = "app.kubernetes.io/instance=market,app.kubernetes.io/managed-by=grape-operator,\
+         app.kubernetes.io/name=grape";
     assert_eq!(status["selector"], selector);
     assert_eq!(status["endpoint"], format!("market.{}.svc:20001", scene.space()));
     assert_eq!(status["image"], image);

@@ -30,6 +30,7 @@ pub fn resource(kind: &str) -> ApiResource {
         "NetworkPolicy" => return plural("networking.k8s.io", kind, "networkpolicies"),
         "ServiceMonitor" => ("monitoring.coreos.com", "v1"),
         "Event" => ("events.k8s.io", "v1"),
+        "EndpointSlice" => ("discovery.k8s.io", "v1"),
         _ => ("", "v1"),
     };
     ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind))

@@ -59,6 +59,10 @@ const SPECS: &[&str] = &[
       {key: a, operator: Exists, values: null}]}}}}",
     "{injection: {namespaces: {selector: null}, resources: {limits: {cpu: 1}}}}",
     "{injection: {namespaces: null, resources: null, repair: null}}",
+    "{injection: {adminPort: 9092, dhtPort: 20002}}",
+    // Each where the other one would be by default.
+    "{injection: {adminPort: 20001, dhtPort: 9091}}",
+    "{injection: {adminPort: null, dhtPort: null}}",
     "{injection: {resources: {requests: {}}}}",
 ];
 
@@ -250,6 +254,7 @@ const EVERYTHING: &str = "{
       matchExpressions: [{key: stage, operator: In, values: [live]}],
     }},
     resources: {requests: {cpu: 5m}, limits: {memory: 32Mi}},
+    adminPort: 9092, dhtPort: 20003,
     repair: true,
   },
   paused: true,

@@ -255,6 +255,26 @@ const SPECS: &[(&str, &str)] = &[
     ),
     // Services that get a Grape.
     (
+        "{injection: {adminPort: 80}}",
+        "spec.injection.adminPort: Invalid value: 80: spec.injection.adminPort in body should be greater than or equal to 1024",
+    ),
+    (
+        "{injection: {dhtPort: 65536}}",
+        "spec.injection.dhtPort: Invalid value: 65536: spec.injection.dhtPort in body should be less than or equal to 65535",
+    ),
+    (
+        "{injection: {adminPort: 30001}}",
+        "spec.injection.adminPort: Invalid value: must be another port than spec.api.port, and than spec.injection.dhtPort or else spec.dht.port",
+    ),
+    (
+        "{injection: {adminPort: 20001}}",
+        "spec.injection.adminPort: Invalid value: must be another port than spec.api.port, and than spec.injection.dhtPort or else spec.dht.port",
+    ),
+    (
+        "{injection: {dhtPort: 9091}}",
+        "spec.injection.dhtPort: Invalid value: must be another port than spec.api.port, and than spec.injection.adminPort or else 9091",
+    ),
+    (
         "{injection: {namespaces: {from: Some}}}",
         "spec.injection.namespaces.from: Unsupported value: \"Some\": supported values: \"Same\", \"All\", \"Selector\"",
     ),

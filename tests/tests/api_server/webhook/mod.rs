@@ -2,6 +2,7 @@
 
 mod again;
 mod away;
+mod beside;
 mod certificates;
 mod namespace_gone;
 mod owner;

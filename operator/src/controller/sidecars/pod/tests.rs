@@ -24,7 +24,14 @@ fn injected(annotations: Value, image: &str, ready: bool) -> ServicePod {
         json!({
             "containers": [{"name": "service"}],
             "initContainers": [
-                {"name": "grape", "image": image, "restartPolicy": "Always"}, {"name": "other"},
+                {
+                    "name": "grape", "image": image, "restartPolicy": "Always",
+                    "ports": [
+                        {"name": "dht", "containerPort": 20002, "protocol": "UDP"},
+                        {"name": "admin", "containerPort": 9092},
+                    ],
+                },
+                {"name": "other", "ports": [{"name": "admin", "containerPort": 1}]},
             ],
         }),
         json!({
@@ -43,7 +50,13 @@ fn of_an_injected_pod_its_grape_is_kept() {
     assert_eq!((&*pod.title(), pod.ready, pod.leaving), ("web/a-1", true, false));
     assert_eq!((&*pod.wished.namespace, &*pod.wished.name), ("trading", "market"));
     assert_eq!(pod.ip, Some("10.1.2.3".parse().unwrap()));
-    let grape = |is_own_image, ready| Sidecar { image: "grape:1".to_owned(), is_own_image, ready };
+    let grape = |is_own_image, ready| Sidecar {
+        image: "grape:1".to_owned(),
+        is_own_image,
+        ready,
+        admin_port: Some(9092),
+        dht_port: Some(20002),
+    };
     assert_eq!(pod.sidecar(), Some(&grape(false, true)));
     let own = injected(json!({"grenache.dev/image": "grape:1"}), "grape:1", false);
     assert_eq!(own.sidecar(), Some(&grape(true, false)));

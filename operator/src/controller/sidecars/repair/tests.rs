@@ -39,7 +39,7 @@ fn pod(text: &str) -> Member {
     let status = json!({"conditions": [{"type": "Ready", "status": ready}]});
     let pod = json!({"metadata": metadata, "spec": spec, "status": status});
     let pod = ServicePod::of(serde_json::from_value(pod).unwrap(), &BTreeMap::new()).unwrap();
-    Member { pod: Arc::new(pod), refused: is("refused").then(|| "no".to_owned()) }
+    Member { pod: Arc::new(pod), refused: is("refused").then(|| "no".to_owned()), lack: None }
 }
 
 fn pods(texts: &[&str]) -> Vec<Member> {

@@ -45,7 +45,7 @@ fn names(roster: &Roster, namespace: &str, name: &str) -> Option<Vec<String>> {
 
 /// One that knows that there is nothing.
 fn whole() -> Roster {
-    let mut roster = Roster::new([Source::Labelled(None)]);
+    let mut roster = Roster::new([Source::Labelled(None)], Reach::Unserved);
     for event in [Event::Init, Event::InitDone] {
         roster.note(Told::Namespaces(event));
     }
@@ -57,7 +57,7 @@ fn whole() -> Roster {
 
 #[test]
 fn nothing_is_told_before_all_is_known_and_then_all() {
-    let mut roster = Roster::new([Source::Labelled(None)]);
+    let mut roster = Roster::new([Source::Labelled(None)], Reach::Unserved);
     let a = pod("web", "a", Some("trading.market"), "");
     for event in [Event::Init, Event::InitApply((a.title(), Some(a))), Event::InitDone] {
         roster.note(Told::Pods(Source::Labelled(None), event));

@@ -8,6 +8,8 @@ mod deaths;
 mod exchange;
 mod job;
 mod offers;
+mod own_dns;
+mod ports;
 mod prices;
 mod rolling_update;
 mod stage;

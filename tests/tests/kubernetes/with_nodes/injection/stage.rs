@@ -1,6 +1,7 @@
 //! A GrapeCluster, and services beside it that ask for a Grape by a label.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
@@ -61,6 +62,23 @@ impl<'a> Stage<'a> {
         self.cluster.pods().create(&PostParams::default(), &pod).await.unwrap();
     }
 
+    /// Why a pod is not made.
+    pub(super) async fn refused(&self, pod: Value) -> String {
+        let pod = serde_json::from_value(pod).unwrap();
+        let made = self.cluster.pods().create(&PostParams::default(), &pod).await;
+        made.unwrap_err().to_string()
+    }
+
+    /// Makes a pod, and returns what kubectl says of it, warnings included.
+    pub(super) fn warned(&self, pod: &Value) -> String {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(&serde_json::to_vec(&with_kind(pod)).unwrap()).unwrap();
+        let path = file.path().to_str().unwrap();
+        // With this flag it says on its standard error what else it would only warn of, and makes it.
+        let create = ["create", "--warnings-as-errors", "--namespace", self.cluster.namespace()];
+        self.kubectl.refused(create.iter().chain(&["--filename", path])).unwrap()
+    }
+
     /// One that was started, when it is ready, with a Grape in it that its author did not write.
     pub(super) async fn ready(&self, name: &str) -> Service {
         let pod = pods::ready(self.cluster.pods(), &format!("app={name}"), 1).await.remove(0);
@@ -115,6 +133,12 @@ fn labelled(name: &str, zone: usize, program: &str, more: Value) -> Value {
     }
     let mut pod = service_pod::node_js(name, ZONES[zone], program, &argument);
     pod["metadata"]["labels"][LABEL] = "market".into();
+    pod
+}
+
+fn with_kind(pod: &Value) -> Value {
+    let mut pod = pod.clone();
+    (pod["apiVersion"], pod["kind"]) = ("v1".into(), "Pod".into());
     pod
 }
 

@@ -11,6 +11,7 @@ mod npm_grapes;
 mod readme;
 mod replicas;
 mod silent_connections;
+mod strangers;
 mod upgrade;
 mod watch;
 mod zones;

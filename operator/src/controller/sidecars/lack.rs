@@ -1,0 +1,176 @@
+//! Why a pod runs without its Grape, as far as it can be told afterwards. Pure.
+
+use jiff::Timestamp;
+
+use super::pod::ServicePod;
+use super::reach::Asked;
+use crate::desired::labels;
+
+/// Why a pod runs without its Grape.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Lack {
+    /// No API server asks a webhook of this operator.
+    NoWebhook,
+    /// The webhook is asked about no pod of its namespace.
+    NamespaceLeftOut,
+    /// The webhook is not asked about pods with its labels.
+    PodLeftOut,
+    /// It is older than the cluster.
+    OlderThanCluster,
+    /// It is older than the webhook.
+    OlderThanWebhook,
+    /// It got its label when it was there already.
+    LabelledLater,
+    /// The webhook did not answer when it was made, or was not asked.
+    Missed,
+    /// The same, or its namespace did not yet have the label by which it asks.
+    MissedOrUnlabelled,
+}
+
+impl Lack {
+    /// That of a pod without its Grape, where the webhook is now `asked` about one like it, and its
+    /// cluster was made at `cluster`.
+    pub fn of(pod: &ServicePod, asked: Asked, cluster: Option<Timestamp>) -> Self {
+        let is_older =
+            |than: Option<Timestamp>| pod.made.zip(than).is_some_and(|(made, than)| made < than);
+        match asked {
+            Asked::NoPod => Self::NoWebhook,
+            Asked::NoPodOfNamespace => Self::NamespaceLeftOut,
+            Asked::NoPodLikeThis => Self::PodLeftOut,
+            _ if pod.labelled_later => Self::LabelledLater,
+            Asked::Since(webhook) if is_older(webhook) => Self::OlderThanWebhook,
+            _ if is_older(cluster) => Self::OlderThanCluster,
+            _ if pod.wished.inherited => Self::MissedOrUnlabelled,
+            _ => Self::Missed,
+        }
+    }
+
+    /// Whether a pod that is made in its place lacks its Grape as well.
+    pub fn is_lasting(self) -> bool {
+        matches!(self, Self::NoWebhook | Self::NamespaceLeftOut | Self::PodLeftOut)
+    }
+
+    /// It as a clause, to stand after the names of pods and a colon; with what to do where it is
+    /// lasting.
+    pub fn told(self) -> String {
+        let told = match self {
+            Self::NoWebhook => {
+                "no API server asks this operator's webhook, so that no pod gets a Grape; install \
+                 its chart with webhook.enabled=true"
+            }
+            Self::NamespaceLeftOut => {
+                "the webhook is asked about no pod of that namespace, which is kube-system or left \
+                 out by the chart's webhook.namespaceSelector or watchNamespaces; run the service \
+                 in another one"
+            }
+            Self::PodLeftOut => {
+                "the webhook is not asked about pods with such labels, which are the operator's own \
+                 or left out by the chart's webhook.objectSelector; give the pods other labels"
+            }
+            Self::OlderThanCluster => "made before the GrapeCluster was",
+            Self::OlderThanWebhook => "made before the operator's webhook was installed",
+            Self::LabelledLater => {
+                return format!("labelled {} after they were made", labels::CLUSTER);
+            }
+            Self::Missed => {
+                "made while the webhook did not answer, or while it was not asked about pods like \
+                 these"
+            }
+            Self::MissedOrUnlabelled => {
+                return format!(
+                    "made while the webhook did not answer, or before their namespace had the label \
+                     {}",
+                    labels::CLUSTER
+                );
+            }
+        };
+        told.to_owned()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use rstest::rstest;
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn at(second: i64) -> Option<Timestamp> {
+        Some(Timestamp::from_second(second).unwrap())
+    }
+
+    /// A pod made at second 100, whose namespace asks for it where it has no label.
+    fn pod(labels: Value, managed: Value) -> ServicePod {
+        let pod = json!({
+            "metadata": {
+                "namespace": "web", "name": "a", "labels": labels, "managedFields": managed,
+                "creationTimestamp": at(100).unwrap().to_string(),
+            },
+            "spec": {"containers": []},
+        });
+        let asks = BTreeMap::from([(labels::CLUSTER.to_owned(), "market".to_owned())]);
+        ServicePod::of(serde_json::from_value(pod).unwrap(), &asks).unwrap()
+    }
+
+    fn own() -> ServicePod {
+        pod(json!({"grenache.dev/cluster": "market"}), json!(null))
+    }
+
+    fn fields(manager: &str, of: Value) -> Value {
+        json!({"manager": manager, "fieldsType": "FieldsV1", "fieldsV1": of})
+    }
+
+    #[rstest]
+    #[case(Asked::NoPod, Lack::NoWebhook)]
+    #[case(Asked::NoPodOfNamespace, Lack::NamespaceLeftOut)]
+    #[case(Asked::NoPodLikeThis, Lack::PodLeftOut)]
+    #[case(Asked::Since(at(101)), Lack::OlderThanWebhook)]
+    #[case(Asked::Since(at(100)), Lack::Missed)]
+    #[case(Asked::Unknown, Lack::Missed)]
+    fn it_follows_from_whom_the_webhook_is_asked_about(#[case] asked: Asked, #[case] lack: Lack) {
+        assert_eq!(Lack::of(&own(), asked, at(50)), lack);
+    }
+
+    #[test]
+    fn it_follows_from_what_is_older() {
+        let asked = Asked::Since(at(50));
+        assert_eq!(Lack::of(&own(), asked, at(101)), Lack::OlderThanCluster);
+        assert_eq!(Lack::of(&pod(json!({}), json!(null)), asked, at(50)), Lack::MissedOrUnlabelled);
+    }
+
+    #[test]
+    fn a_label_that_came_later_is_told_by_who_set_it() {
+        let label = json!({"f:labels": {"f:grenache.dev/cluster": {}}});
+        let made = json!({"f:spec": {"f:containers": {}}});
+        let with = json!({"f:metadata": label, "f:spec": {"f:containers": {}}});
+        let asked = Asked::Since(at(50));
+        let lack = |managed: Value| {
+            Lack::of(&pod(json!({"grenache.dev/cluster": "market"}), managed), asked, at(50))
+        };
+        let later = json!([fields("a", made), fields("b", json!({"f:metadata": label}))]);
+        assert_eq!(lack(later), Lack::LabelledLater);
+        let both = json!([fields("a", with), fields("b", json!({"f:metadata": label}))]);
+        assert_eq!(lack(both), Lack::Missed);
+    }
+
+    #[test]
+    fn each_is_told_by_its_own_words() {
+        let all = [
+            Lack::NoWebhook,
+            Lack::NamespaceLeftOut,
+            Lack::PodLeftOut,
+            Lack::OlderThanCluster,
+            Lack::OlderThanWebhook,
+            Lack::LabelledLater,
+            Lack::Missed,
+            Lack::MissedOrUnlabelled,
+        ];
+        let mut told = all.map(Lack::told).to_vec();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told.len(), all.len());
+        assert_eq!(all.map(Lack::is_lasting).iter().filter(|it| **it).count(), 3);
+    }
+}

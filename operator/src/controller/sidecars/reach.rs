@@ -1,0 +1,171 @@
+//! Which pods the webhook is asked about, as its MutatingWebhookConfiguration says. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use kube::ResourceExt;
+use kube::core::{ParseExpressionError, Selector, SelectorExt};
+
+/// The label that Kubernetes gives each namespace, with its name.
+const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
+
+/// Which pods the webhook is asked about.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// None: this operator serves no webhook.
+    Unserved,
+    /// It was not read yet, or may not be read.
+    #[default]
+    Unknown,
+    /// None: there is no such configuration.
+    Absent,
+    /// Those that it selects.
+    Selected(Rules),
+}
+
+/// What a configuration selects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rules {
+    /// When it was made.
+    since: Option<Timestamp>,
+    /// Of each webhook, the namespaces and the pods.
+    webhooks: Vec<(Selector, Selector)>,
+}
+
+/// Whether the webhook is asked about a pod.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// It is, since then.
+    Since(Option<Timestamp>),
+    /// It is asked about no pod of its namespace.
+    NoPodOfNamespace,
+    /// It is asked about pods of its namespace, but not with labels like these.
+    NoPodLikeThis,
+    /// It is asked about no pod.
+    NoPod,
+    /// That is not known.
+    Unknown,
+}
+
+impl Reach {
+    /// That of a configuration, or of none.
+    pub fn of(configuration: Option<&MutatingWebhookConfiguration>) -> Self {
+        let Some(configuration) = configuration else { return Self::Absent };
+        let selector = |of: Option<&LabelSelector>| -> Result<Selector, ParseExpressionError> {
+            of.cloned().unwrap_or_default().try_into()
+        };
+        let webhooks = configuration.webhooks.iter().flatten().map(|webhook| {
+            let namespaces = selector(webhook.namespace_selector.as_ref())?;
+            Ok((namespaces, selector(webhook.object_selector.as_ref())?))
+        });
+        let since = configuration.creation_timestamp().map(|time| time.0);
+        let webhooks: Result<_, ParseExpressionError> = webhooks.collect();
+        webhooks.map_or(Self::Unknown, |webhooks| Self::Selected(Rules { since, webhooks }))
+    }
+
+    /// Whether it is asked about a pod with these labels, in a namespace with those.
+    pub fn about(
+        &self,
+        namespace: &str,
+        of_namespace: &BTreeMap<String, String>,
+        of_pod: &BTreeMap<String, String>,
+    ) -> Asked {
+        let Rules { since, webhooks } = match self {
+            Self::Selected(rules) => rules,
+            Self::Unknown => return Asked::Unknown,
+            Self::Unserved | Self::Absent => return Asked::NoPod,
+        };
+        let mut of_namespace = of_namespace.clone();
+        of_namespace.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
+        let mut of_pods = webhooks
+            .iter()
+            .filter(|(namespaces, _)| namespaces.matches(&of_namespace))
+            .map(|(_, pods)| pods)
+            .peekable();
+        if of_pods.peek().is_none() {
+            Asked::NoPodOfNamespace
+        } else if of_pods.any(|pods| pods.matches(of_pod)) {
+            Asked::Since(*since)
+        } else {
+            Asked::NoPodLikeThis
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+    }
+
+    /// As the chart makes it.
+    fn reach() -> Reach {
+        let not =
+            |key: &str, value: &str| json!({"key": key, "operator": "NotIn", "values": [value]});
+        let asks = json!({"key": "grenache.dev/cluster", "operator": "Exists"});
+        let name = not(NAMESPACE_NAME, "kube-system");
+        let own = not("app.kubernetes.io/name", "grape-operator");
+        let configuration = json!({
+            "metadata": {"name": "a", "creationTimestamp": "2026-01-01T00:00:00Z"},
+            "webhooks": [
+                {
+                    "name": "pods", "admissionReviewVersions": [], "clientConfig": {},
+                    "sideEffects": "None",
+                    "namespaceSelector": {"matchExpressions": [name]},
+                    "objectSelector": {"matchExpressions": [own, asks]},
+                },
+                {
+                    "name": "namespaces", "admissionReviewVersions": [], "clientConfig": {},
+                    "sideEffects": "None",
+                    "namespaceSelector": {"matchExpressions": [name, asks]},
+                    "objectSelector": {"matchExpressions": [own]},
+                },
+            ],
+        });
+        Reach::of(Some(&serde_json::from_value(configuration).unwrap()))
+    }
+
+    const ASKS: (&str, &str) = ("grenache.dev/cluster", "market");
+
+    #[rstest]
+    #[case::it_asks("shop", &[], &[ASKS])]
+    #[case::its_namespace_asks("shop", &[ASKS], &[])]
+    #[case::the_operators_namespace("ops", &[ASKS], &[])]
+    fn it_is_asked(
+        #[case] namespace: &str,
+        #[case] of_namespace: &[(&str, &str)],
+        #[case] pod: &[(&str, &str)],
+    ) {
+        let asked = reach().about(namespace, &labels(of_namespace), &labels(pod));
+        assert!(matches!(asked, Asked::Since(Some(_))), "{asked:?}");
+    }
+
+    #[rstest]
+    #[case("kube-system", &[], &[ASKS], Asked::NoPodOfNamespace)]
+    #[case("kube-system", &[ASKS], &[], Asked::NoPodOfNamespace)]
+    #[case("ops", &[], &[ASKS, ("app.kubernetes.io/name", "grape-operator")], Asked::NoPodLikeThis)]
+    fn it_is_not_asked(
+        #[case] namespace: &str,
+        #[case] of_namespace: &[(&str, &str)],
+        #[case] pod: &[(&str, &str)],
+        #[case] expected: Asked,
+    ) {
+        let asked = reach().about(namespace, &labels(of_namespace), &labels(pod));
+        assert_eq!(asked, expected);
+    }
+
+    #[test]
+    fn without_a_configuration_it_is_asked_about_none() {
+        let asked = |reach: Reach| reach.about("shop", &labels(&[]), &labels(&[ASKS]));
+        assert_eq!(asked(Reach::of(None)), Asked::NoPod);
+        assert_eq!(asked(Reach::Unserved), Asked::NoPod);
+        assert_eq!(asked(Reach::Unknown), Asked::Unknown);
+    }
+}
