@@ -1,6 +1,7 @@
 //! What was seen of a cluster's Grapes, and when to look again. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::report::Sight;
@@ -53,6 +54,8 @@ pub struct Seen {
     /// Grapes of services that were not where they should be when they were last asked, by their pods'
     /// names, and how many times in a row.
     guests: BTreeMap<String, (Place, usize)>,
+    /// Where Grapes of other networks were heard, in the last look, and in the one before too.
+    other_networks: [BTreeSet<SocketAddr>; 2],
 }
 
 /// Grapes of services that are not where they should be: it shows after a second look that is so, as
@@ -86,6 +89,10 @@ impl Seen {
                 self.guests.insert(name.clone(), (place.clone(), before + 1));
             }
         }
+        let [last, lasting] = &mut self.other_networks;
+        // Whoever has an address that was another's before is asked there for a moment.
+        *lasting = last.intersection(&look.other_networks).copied().collect();
+        last.clone_from(&look.other_networks);
         self.last = Some(look);
     }
 
@@ -149,6 +156,7 @@ impl Seen {
             topology: self.shown.as_ref(),
             success: self.window.success_ratio(),
             band: self.band,
+            other_networks: Some(&self.other_networks[1]),
         }
     }
 
@@ -209,6 +217,7 @@ mod tests {
             answers: BTreeMap::new(),
             probes: Vec::new(),
             guests: BTreeMap::new(),
+            other_networks: BTreeSet::new(),
         }
     }
 
@@ -235,6 +244,21 @@ mod tests {
         let present = BTreeSet::from(["web/a", "web/c"]);
         assert_eq!(seen.odd_guests(&present), BTreeSet::from(["web/a".to_owned()]));
         assert_eq!(seen.strays(), Strays::default());
+    }
+
+    #[test]
+    fn another_network_is_told_of_when_it_is_heard_twice_in_a_row() {
+        let now = grape::clock::now();
+        let mut seen = Seen::default();
+        let mut told = |heard: &[&str]| {
+            let other_networks = heard.iter().map(|at| at.parse().unwrap()).collect();
+            seen.take(Observation { other_networks, ..look(true) }, now);
+            let told = seen.sight().other_networks.unwrap().iter().map(ToString::to_string);
+            told.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(told(&["10.0.0.1:1", "10.0.0.2:1"]), "");
+        assert_eq!(told(&["10.0.0.2:1", "10.0.0.3:1"]), "10.0.0.2:1");
+        assert_eq!(told(&[]), "");
     }
 
     #[test]
