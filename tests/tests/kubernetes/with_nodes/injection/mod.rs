@@ -8,6 +8,7 @@ mod deaths;
 mod exchange;
 mod job;
 mod offers;
+mod parts;
 mod prices;
 mod rolling_update;
 mod stage;
