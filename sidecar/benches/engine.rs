@@ -27,6 +27,7 @@ fn engine(now: Instant) -> Engine {
         advertise: None,
         bound_to_all: false,
         awaits_seeds: false,
+        network: None,
     };
     Engine::new(settings, [7; 32], now)
 }
@@ -36,6 +37,7 @@ fn datagram(sender: Id, read_only: bool, method: Method<'_>) -> Vec<u8> {
     let message = Message {
         transaction_id: Cow::Borrowed(b"\0\x07"),
         version: None,
+        network: None,
         body: Body::Query(query),
     };
     encode(&message).expect("nothing in it is nested deep")
@@ -76,7 +78,8 @@ fn meet(engine: &mut Engine, node: SocketAddr, id: Id, now: Instant) {
         let ping = decode(&ping).expect("the engine sends KRPC");
         if let Body::Query(_) = ping.body {
             let body = Body::Response(Box::new(Response::new(id)));
-            let pong = Message { transaction_id: ping.transaction_id, version: None, body };
+            let pong =
+                Message { transaction_id: ping.transaction_id, version: None, network: None, body };
             engine.handle(node, &encode(&pong).expect("nothing in it is nested deep"), now);
         }
     }

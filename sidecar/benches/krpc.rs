@@ -64,8 +64,12 @@ fn messages() -> [(&'static str, Body<'static>); 4] {
 
 fn krpc(criterion: &mut Criterion) {
     for (name, body) in messages() {
-        let message =
-            Message { transaction_id: Cow::Borrowed(b"\0\x07"), version: Some(VERSION), body };
+        let message = Message {
+            transaction_id: Cow::Borrowed(b"\0\x07"),
+            version: Some(VERSION),
+            network: None,
+            body,
+        };
         let datagram = encode(&message).expect("nothing in it is nested deep");
         assert_eq!(decode(&datagram).expect("it was just encoded"), message);
         criterion.bench_function(&format!("krpc: encode {name}"), |bencher| {

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::engine::impossible;
 use crate::http::Origin;
+use crate::network::NetworkName;
 use crate::services::{Declared, ReadyWhen};
 
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
@@ -29,6 +30,9 @@ pub struct Config {
     /// The address under which this Grape's own announces are seen by those who ask it; found out
     /// from the route to the other Grapes when `None`.
     pub advertise_ip: Option<IpAddr>,
+    /// The network that this Grape belongs to: it and Grapes that name another one refuse each
+    /// other. Without one it takes every Grape, as npm's does.
+    pub network: Option<NetworkName>,
     /// Most queries that one lookup keeps in flight; 1 to 1024.
     pub dht_concurrency: usize,
     /// Most names that are held for others, and most lookups that are kept.
@@ -64,6 +68,7 @@ impl Default for Config {
             dht_port: 20001,
             bootstrap: Vec::new(),
             advertise_ip: None,
+            network: None,
             dht_concurrency: 24,
             dht_max_tables: 5000,
             dht_max_values: 5000,

@@ -1,5 +1,7 @@
-//! Bootstrap names to addresses, and again while the routing table is short: the addresses behind
-//! a name change when pods come and go.
+//! Bootstrap names to addresses, again and again: the addresses behind a name change when pods come
+//! and go. While the routing table is short, the node joins through them; once it is not, it asks
+//! some of them now and then, whatever it knows: all others may be of a part of the network that has
+//! lost the rest.
 //!
 //! All names are resolved side by side, each by a lookup that goes on until the system's resolver
 //! has answered: it may try a dead name server for many seconds before it asks the next.
@@ -15,6 +17,7 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use rand::RngExt;
 use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
@@ -29,8 +32,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The pauses while the node has not found the others.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// The pause once it has.
+/// The longest pause once it has, and the share of it that may be left out, so that many that joined
+/// together do not go on asking together.
 const AT_REST: Duration = Duration::from_secs(20);
+const AT_REST_JITTER: f64 = 0.25;
 /// A table of this many nodes finds the rest by itself.
 const ENOUGH: usize = 20;
 /// Most shared addresses behind which other nodes are looked for at a time.
@@ -66,7 +71,8 @@ impl UnresolvedNames {
 }
 
 /// Joins the network through these names, and does so again when the node has lost the others, or
-/// a name has an address that it does not know. Tells those that do not resolve. Never ends.
+/// a name has an address that it does not know. Asks those addresses again when it has joined. Tells
+/// of names that do not resolve. Never ends.
 pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, unresolved: UnresolvedNames) {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)
@@ -88,16 +94,18 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, unresolved: Unresol
         let well = !is_short(&dht, &seeds) && complete;
         if first || is_short(&dht, &seeds) {
             join(&dht, &seeds, complete);
-            while looks.try_join_next().is_some() {}
-            for seed in dht.seeds_that_lead_home().into_iter().take(LOOKED_BEHIND) {
-                let dht = dht.clone();
-                looks.spawn(async move { dht.join_behind(seed).await });
-            }
+        } else {
+            dht.ask_seeds_again(seeds.iter().copied().collect(), complete);
+        }
+        while looks.try_join_next().is_some() {}
+        for seed in dht.seeds_that_lead_home().into_iter().take(LOOKED_BEHIND) {
+            let dht = dht.clone();
+            looks.spawn(async move { dht.join_behind(seed).await });
         }
         first = false;
         let rest = if well {
             pause = pauses.build();
-            AT_REST
+            AT_REST.mul_f64(1.0 - rand::rng().random_range(0.0..AT_REST_JITTER))
         } else {
             pause.next().unwrap_or(LONGEST_PAUSE)
         };

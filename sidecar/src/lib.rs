@@ -13,6 +13,7 @@
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
 //! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
+//! | [`network`] | the name of the network that a Grape belongs to | |
 //! | [`lifecycle`] | start, readiness, drain | |
 //! | [`log`] | lines on standard error | |
 //! | [`nonblocking`] | writing that never blocks | |
@@ -32,6 +33,7 @@ pub mod krpc;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;
+pub mod network;
 pub mod nonblocking;
 pub mod services;
 pub mod variables;

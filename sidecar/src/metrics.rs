@@ -13,7 +13,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::engine::{ADDRESS_REFUSALS, QUERY_METHODS, Stats};
+use crate::engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
 use crate::http::Verb;
 use crate::services::{Counts, Reason};
 
@@ -31,6 +31,8 @@ pub(crate) enum Asked {
     Watch,
     /// A drain.
     Drain,
+    /// An introduction to other Grapes.
+    Introduction,
     /// A page for operators.
     Admin,
     /// A path or frame that names nothing.
@@ -38,7 +40,7 @@ pub(crate) enum Asked {
 }
 
 impl Asked {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Verb(Verb::Lookup),
         Self::Verb(Verb::Announce),
         Self::Verb(Verb::Withdraw),
@@ -46,6 +48,7 @@ impl Asked {
         Self::Verb(Verb::Get),
         Self::Watch,
         Self::Drain,
+        Self::Introduction,
         Self::Admin,
         Self::Unknown,
     ];
@@ -55,6 +58,7 @@ impl Asked {
             Self::Verb(verb) => verb.name(),
             Self::Watch => "watch",
             Self::Drain => "drain",
+            Self::Introduction => "introduce",
             Self::Admin => "admin",
             Self::Unknown => "unknown",
         }
@@ -65,8 +69,32 @@ impl Asked {
             Self::Verb(verb) => verb as usize,
             Self::Watch => 5,
             Self::Drain => 6,
-            Self::Admin => 7,
-            Self::Unknown => 8,
+            Self::Introduction => 7,
+            Self::Admin => 8,
+            Self::Unknown => 9,
+        }
+    }
+}
+
+/// What became of an introduction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Introduced {
+    /// The addresses were pinged.
+    Taken,
+    /// It is none, or nobody can be at one of its addresses.
+    Invalid,
+    /// Another one came just before.
+    TooSoon,
+}
+
+impl Introduced {
+    const ALL: [Self; 3] = [Self::Taken, Self::Invalid, Self::TooSoon];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Invalid => "invalid",
+            Self::TooSoon => "too_soon",
         }
     }
 }
@@ -81,6 +109,7 @@ pub(crate) struct Metrics {
     answered: [[IntCounter; CLASSES.len()]; Asked::ALL.len()],
     refused: [IntCounter; Asked::ALL.len()],
     took: [Histogram; Verb::ALL.len()],
+    introduced: [IntCounter; Introduced::ALL.len()],
     in_flight: IntGauge,
     connections: IntGauge,
     websockets: IntGauge,
@@ -132,6 +161,13 @@ impl Metrics {
             .buckets(DURATIONS.to_vec()),
             &["verb"],
         )?;
+        let introduced = IntCounterVec::new(
+            Opts::new(
+                "grape_introductions_total",
+                "Introductions to other Grapes, by their result.",
+            ),
+            &["result"],
+        )?;
         let gauge = |name, help| -> Result<IntGauge, prometheus::Error> {
             let gauge = IntGauge::new(name, help)?;
             registry.register(Box::new(gauge.clone()))?;
@@ -150,7 +186,8 @@ impl Metrics {
         let build = IntGauge::with_opts(version)?;
         build.set(1);
 
-        let parts: [Box<dyn Collector>; 5] = [
+        let parts: [Box<dyn Collector>; 6] = [
+            Box::new(introduced.clone()),
             Box::new(answered.clone()),
             Box::new(refused.clone()),
             Box::new(took.clone()),
@@ -165,6 +202,7 @@ impl Metrics {
                 CLASSES.map(|class| answered.with_label_values(&[asked.label(), class]))
             }),
             refused: Asked::ALL.map(|asked| refused.with_label_values(&[asked.label()])),
+            introduced: Introduced::ALL.map(|it| introduced.with_label_values(&[it.label()])),
             took: Verb::ALL.map(|verb| took.with_label_values(&[verb.name()])),
             registry,
             in_flight,
@@ -189,6 +227,11 @@ impl Metrics {
     /// How long a verb's answer took.
     pub(crate) fn took(&self, verb: Verb, time: Duration) {
         self.took[verb as usize].observe(time.as_secs_f64());
+    }
+
+    /// An introduction was taken, or refused.
+    pub(crate) fn introduced(&self, result: Introduced) {
+        self.introduced[result as usize].inc();
     }
 
     /// A task of a connection panicked.
@@ -260,6 +303,8 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
     };
     let refusals = ADDRESS_REFUSALS.iter().zip(&stats.addresses_refused);
     let refusals = refusals.map(|(&reason, &n)| (Some(("reason", reason)), float(n))).collect();
+    let others = OTHER_NETWORK_MESSAGES.iter().zip(&stats.other_network);
+    let others = others.map(|(&kind, &n)| (Some(("kind", kind)), float(n))).collect();
     let counters = [
         ("packets_received", "Datagrams received.", one(stats.packets_received)),
         ("packets_sent", "Datagrams sent.", one(stats.packets_sent)),
@@ -270,6 +315,11 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
             "addresses_refused",
             "Addresses that nobody can be at, announced or told by others, by the reason.",
             refusals,
+        ),
+        (
+            "other_network_messages",
+            "Messages of Grapes of other networks: queries, which were refused, and answers.",
+            others,
         ),
         ("queries_received", "Queries received.", methods(&stats.queries_received)),
         ("queries_sent", "Queries sent.", methods(&stats.queries_sent)),

@@ -87,6 +87,15 @@ impl Grape {
         Ok(Self { kind, id, process, seat })
     }
 
+    /// Ends it without a word, for another one to have its ports.
+    ///
+    /// # Errors
+    /// When it does not end.
+    pub async fn kill(mut self) -> Result<Seat> {
+        self.process.kill().await?;
+        Ok(self.seat)
+    }
+
     /// Who wrote it.
     pub fn kind(&self) -> Kind {
         self.kind

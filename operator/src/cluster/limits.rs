@@ -81,7 +81,19 @@ pub const API_PORT_EXPECTED: &str = "any port but 9091, where a Grape's admin pa
 pub const FINAL_RULE: &str = "self == oldSelf";
 /// What is said when `spec.dht.port` is to change.
 pub const FINAL_PORT: &str = "it cannot change: Grapes before and after the change could not find \
-     each other; make a second cluster that has this one in spec.dht.bootstrap, and move over";
+     each other; make a second cluster that has this one in spec.dht.bootstrap and names the same \
+     spec.dht.network (of this one NAMESPACE.NAME, unless it names another), and move over";
+
+/// `spec.dht.network`: printable ASCII without spaces.
+pub const NETWORK_PATTERN: &str = "^[!-~]+$";
+/// Most characters of it.
+pub const NETWORK_LENGTH: usize = 253;
+/// What would be right for it.
+pub const NETWORK_EXPECTED: &str =
+    "1 to 253 printable ASCII characters without spaces, as in prod.market";
+/// What is said when it is to change.
+pub const FINAL_NETWORK: &str = "it cannot change: Grapes before and after the change would refuse \
+     each other, and those beside services until their pods are made anew; make a second cluster";
 
 /// `metadata.name`: it becomes the name of a Service.
 pub const NAME_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";

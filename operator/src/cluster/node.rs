@@ -47,7 +47,8 @@ pub struct DhtSpec {
 
     /// Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with the UDP port of
     /// their DHT, such as old-grape.prod:20001; 64 at most. The Grapes of this cluster find each
-    /// other without it. Defaults to none.
+    /// other without it. Those that name a network have to name the one of this cluster: see
+    /// network. Defaults to none.
     #[schemars(
         length(max = limits::BOOTSTRAP_LENGTH),
         extend("items" = {
@@ -59,6 +60,19 @@ pub struct DhtSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[serde(default)]
     pub bootstrap: Vec<String>,
+
+    /// The name of the network that the Grapes belong to, those beside services too. Grapes of
+    /// different networks refuse each other, so that a pod's address which another cluster's pod had
+    /// before joins nobody; Grapes that name none, as Node.js ones, belong to any. Clusters that are
+    /// to be one network have the same name here. It cannot change later, and is 253 characters at
+    /// most. Defaults to NAMESPACE.NAME of this GrapeCluster; with spec.dht.bootstrap to none.
+    #[schemars(length(max = limits::NETWORK_LENGTH))]
+    #[x_kube(
+        validation = limits::shape(limits::NETWORK_PATTERN, limits::NETWORK_EXPECTED),
+        validation = Rule::new(limits::FINAL_RULE).message(limits::FINAL_NETWORK),
+    )]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
 }
 
 impl Default for DhtSpec {
@@ -71,6 +85,7 @@ impl Default for DhtSpec {
             max_tables: defaults::max_tables(),
             max_values: defaults::max_values(),
             bootstrap: Vec::new(),
+            network: None,
         }
     }
 }

@@ -56,7 +56,7 @@ pub struct GrapeClusterStatus {
     pub injected: Option<InjectedStatus>,
 
     /// Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned; and Injected, where pods of
-    /// services are to have a Grape.
+    /// services are to have a Grape, and OtherNetworks, while Grapes of other networks are heard.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,

@@ -8,6 +8,7 @@ use kube::ResourceExt;
 
 use super::roll::Grape;
 use crate::cluster::limits;
+use crate::desired::container::CONTAINER;
 use crate::observe::Seat;
 use crate::validate::ValidatedCluster;
 
@@ -46,6 +47,19 @@ pub fn is_ready(pod: &Pod) -> bool {
     ready && pod.metadata.deletion_timestamp.is_none()
 }
 
+/// For how long the Grape in a pod has run, while it is not ready; none of one that is, that does not
+/// run, or is on its way out.
+pub fn newcomer(pod: &Pod, now: Timestamp) -> Option<SignedDuration> {
+    if pod.metadata.deletion_timestamp.is_some() || is_ready(pod) {
+        return None;
+    }
+    let containers = pod.status.as_ref()?.container_statuses.as_ref()?;
+    let grape = containers.iter().find(|it| it.name == CONTAINER)?;
+    let running = grape.state.as_ref()?.running.as_ref()?;
+    let started = running.started_at.as_ref().map_or(now, |at| at.0);
+    Some(now.duration_since(started))
+}
+
 /// Where the Grape in a pod is reached; none before it has an address.
 pub fn seat(pod: &Pod, cluster: &ValidatedCluster) -> Option<Seat> {
     let ip: IpAddr = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
@@ -69,7 +83,7 @@ fn failing(pod: &Pod, now: Timestamp) -> Option<String> {
         let message = scheduled.message.as_deref().unwrap_or("no node takes it");
         return Some(format!("it is not scheduled: {}", first_sentence(message)));
     }
-    let container = status.container_statuses.iter().flatten().find(|it| it.name == "grape");
+    let container = status.container_statuses.iter().flatten().find(|it| it.name == CONTAINER);
     if let Some(why) = container.and_then(|container| container_failing(container, now)) {
         return Some(why);
     }
@@ -203,6 +217,20 @@ mod tests {
         let now = "2026-01-01T00:10:00Z".parse().unwrap();
         let grape = grape(&pod(status), now);
         assert_eq!((grape.ready, grape.failing.as_deref()), (false, why));
+    }
+
+    #[test]
+    fn a_newcomer_runs_and_is_not_ready() {
+        let now = "2026-01-01T00:01:00Z".parse().unwrap();
+        let since = |status: Value| newcomer(&pod(status), now).map(|it| it.as_secs());
+        let mut status = not_ready(true);
+        assert_eq!(since(status.clone()), Some(0), "nobody tells since when");
+        status["containerStatuses"][0]["state"]["running"] =
+            json!({"startedAt": "2026-01-01T00:00:20Z"});
+        assert_eq!(since(status.clone()), Some(40));
+        status["conditions"][0]["status"] = json!("True");
+        assert_eq!(since(status), None, "it is ready");
+        assert_eq!(since(waiting("ContainerCreating")), None, "it does not run");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -84,6 +84,19 @@ impl Live {
     pub fn seats(&self, cluster: &ValidatedCluster) -> Vec<Seat> {
         let seats = self.pods.values().filter_map(|pod| grapes::seat(pod, cluster));
         seats.filter(|seat| seat.ready).collect()
+    }
+
+    /// Where the Grapes are that run, and are not ready; and for how long.
+    pub fn newcomers(
+        &self,
+        cluster: &ValidatedCluster,
+        now: Timestamp,
+    ) -> Vec<(Seat, SignedDuration)> {
+        let newcomer = |pod: &Arc<Pod>| {
+            let since = grapes::newcomer(pod, now)?;
+            Some((grapes::seat(pod, cluster)?, since))
+        };
+        self.pods.values().filter_map(newcomer).collect()
     }
 
     /// A mark that changes when a Grape becomes ready or ceases to be, or another takes its place.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use kube::ResourceExt;
 
@@ -38,6 +39,8 @@ pub struct Remembered {
     pub refused: Refused,
     /// How pods of services are repaired.
     pub repair: Repair,
+    /// When Grapes that had just started were introduced last.
+    pub welcomed: Option<Instant>,
 }
 
 /// An object as it was when it was applied.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared};
 use grape::clock;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -53,6 +53,12 @@ const ROLLING: Duration = Duration::from_secs(1);
 const TOLD: Duration = Duration::from_secs(1);
 /// How often it is looked at while it is not well, at most.
 const UNWELL: Duration = Duration::from_secs(5);
+
+/// How often Grapes that have started lately are introduced to others, until they are ready …
+const WELCOME: Duration = Duration::from_secs(1);
+/// … and such as started longer ago than [`YOUNG`].
+const WELCOME_AGAIN: Duration = Duration::from_secs(15);
+const YOUNG: SignedDuration = SignedDuration::from_secs(60);
 
 /// How often a cluster is reconciled that has no Grape to look at: that one does not start shows by
 /// the time that it takes.
@@ -244,7 +250,10 @@ impl Reconciler {
             Some(members) => self.repair(subject, members, now).await,
             None => (None, None),
         };
-        let guests = self.guests(subject, members.as_deref().unwrap_or_default());
+        let all_guests = guests_of(subject, members.as_deref().unwrap_or_default());
+        let welcome_in =
+            self.welcome(subject, &live, (&seats, &all_guests), members.as_deref(), now);
+        let guests = self.guests(subject, all_guests);
 
         let unseen = !seats.is_empty();
         // What a StatefulSet is after a change, its watch tells at once: to write the status before that
@@ -298,7 +307,8 @@ impl Reconciler {
             _ => UNWELL.min(self.settings.observe_interval),
         };
         let next = self.look(subject, seats, guests, interval);
-        let next = next.into_iter().chain(repair_in).chain(waits.then_some(TOLD)).min();
+        let next =
+            next.into_iter().chain(repair_in).chain(welcome_in).chain(waits.then_some(TOLD)).min();
         match trouble {
             Some(_) => Ok((Action::requeue(REFUSED), Outcome::Invalid)),
             None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
@@ -438,20 +448,44 @@ impl Reconciler {
         (Some(course), wait)
     }
 
+    /// Introduces Grapes that run and are not ready to others, so that they need not wait for what
+    /// their name server has cached. In how long to do so again, while there are any.
+    fn welcome(
+        &self,
+        subject: &Subject<'_>,
+        live: &Live,
+        (ready, guests): (&[Seat], &[Guest]),
+        members: Option<&[Member]>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let valid = &subject.valid;
+        let newcomers = live.newcomers(valid, now);
+        let youngest = newcomers.iter().map(|(_, since)| *since).min()?;
+        let pace = if youngest < YOUNG { WELCOME } else { WELCOME_AGAIN };
+        let (uid, at) = (&subject.owner.uid, clock::now());
+        let wait = self.memory.of(uid, |memory| {
+            let last = memory.welcomed.map(|last| at.saturating_duration_since(last));
+            let wait = last.and_then(|ago| pace.checked_sub(ago)).filter(|wait| !wait.is_zero());
+            memory.welcomed = if wait.is_none() { Some(at) } else { memory.welcomed };
+            wait
+        });
+        if wait.is_some() {
+            return wait;
+        }
+        let lacks_sidecars =
+            |members: &[Member]| members.iter().all(|it| it.pod.sidecar().is_none());
+        let sole = valid.replicas == 1
+            && live.pods.len() == 1
+            && valid.dht.bootstrap.is_empty()
+            && members.is_some_and(lacks_sidecars);
+        let newcomers: Vec<_> = newcomers.into_iter().map(|(seat, _)| seat).collect();
+        let (observer, ready, guests) = (self.observer.clone(), ready.to_vec(), guests.to_vec());
+        tokio::spawn(async move { observer.welcome(&newcomers, &ready, &guests, sole).await });
+        Some(pace)
+    }
+
     /// The Grapes of services to ask in the next look.
-    fn guests(&self, subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
-        let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
-        let guest = |Member { pod, .. }: &Member| {
-            let grape = pod.sidecar().filter(|grape| grape.ready)?;
-            Some(Guest {
-                name: pod.title(),
-                ip: pod.ip?,
-                admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
-                dht_port: grape.dht_port.unwrap_or(subject.valid.dht.port),
-                seed: seed.to_string(),
-            })
-        };
-        let all: Vec<_> = members.iter().filter_map(guest).collect();
+    fn guests(&self, subject: &Subject<'_>, all: Vec<Guest>) -> Vec<Guest> {
         let present = all.iter().map(|guest| &*guest.name).collect();
         let (again, round) = self.memory.of(&subject.owner.uid, |memory| {
             (memory.seen.odd_guests(&present), memory.seen.rounds())
@@ -493,4 +527,20 @@ impl Reconciler {
         });
         None
     }
+}
+
+/// The Grapes of services that run.
+fn guests_of(subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
+    let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
+    let guest = |Member { pod, .. }: &Member| {
+        let grape = pod.sidecar().filter(|grape| grape.ready)?;
+        Some(Guest {
+            name: pod.title(),
+            ip: pod.ip?,
+            admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
+            dht_port: grape.dht_port.unwrap_or(subject.valid.dht.port),
+            seed: seed.to_string(),
+        })
+    };
+    members.iter().filter_map(guest).collect()
 }

@@ -1,6 +1,7 @@
 //! What was seen of a cluster's Grapes, and when to look again. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::report::Sight;
@@ -53,6 +54,8 @@ pub struct Seen {
     /// Grapes of services that were not as they should be when they were last asked, by their pods'
     /// names.
     guests: BTreeMap<String, OddGuest>,
+    /// Where Grapes of other networks were heard, in the last look, and in the one before too.
+    other_networks: [BTreeSet<SocketAddr>; 2],
 }
 
 /// A Grape of a service that was not as it should be.
@@ -100,6 +103,10 @@ impl Seen {
                 self.guests.insert(name.clone(), odd);
             }
         }
+        let [last, lasting] = &mut self.other_networks;
+        // Whoever has an address that was another's before is asked there for a moment.
+        *lasting = last.intersection(&look.other_networks).copied().collect();
+        last.clone_from(&look.other_networks);
         self.last = Some(look);
     }
 
@@ -163,6 +170,7 @@ impl Seen {
             topology: self.shown.as_ref(),
             success: self.window.success_ratio(),
             band: self.band,
+            other_networks: Some(&self.other_networks[1]),
         }
     }
 
@@ -226,6 +234,7 @@ mod tests {
             probes: Vec::new(),
             guests: BTreeMap::new(),
             unresolved: BTreeSet::new(),
+            other_networks: BTreeSet::new(),
         }
     }
 
@@ -269,6 +278,21 @@ mod tests {
         assert_eq!(told(Place::Apart, true), (1, 1));
         assert_eq!(told(Place::Joined, true), (0, 1), "somebody else led it there");
         assert_eq!(told(Place::Joined, false), (0, 0));
+    }
+
+    #[test]
+    fn another_network_is_told_of_when_it_is_heard_twice_in_a_row() {
+        let now = grape::clock::now();
+        let mut seen = Seen::default();
+        let mut told = |heard: &[&str]| {
+            let other_networks = heard.iter().map(|at| at.parse().unwrap()).collect();
+            seen.take(Observation { other_networks, ..look(true) }, now);
+            let told = seen.sight().other_networks.unwrap().iter().map(ToString::to_string);
+            told.collect::<Vec<_>>().join(" ")
+        };
+        assert_eq!(told(&["10.0.0.1:1", "10.0.0.2:1"]), "");
+        assert_eq!(told(&["10.0.0.2:1", "10.0.0.3:1"]), "10.0.0.2:1");
+        assert_eq!(told(&[]), "");
     }
 
     #[test]

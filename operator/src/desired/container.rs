@@ -32,7 +32,7 @@ pub(super) fn build(
         image_pull_policy: Some(image::pull_policy(&cluster.image, &image).to_owned()),
         image: Some(image),
         args: Some(grape::flags(cluster, &around.namespace, ports)),
-        env: Some(vec![grape::pod_ip()]),
+        env: Some(grape::environment(cluster, &around.namespace)),
         ports: Some(ports.each().map(Into::into).to_vec()),
         startup_probe: Some(grape::startup()),
         readiness_probe: Some(grape::readiness()),

@@ -67,7 +67,7 @@ pub(crate) const API_PORT: &str = "--api_port=";
 
 /// What a Grape of a cluster in `namespace` is told that listens at these ports, as the flags of its
 /// command, every one but the addresses of the API and the DHT: without these it listens on all, of
-/// IPv4 and IPv6, whichever of them the node has. They want [`pod_ip`].
+/// IPv4 and IPv6, whichever of them the node has. They want its [`environment`].
 pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -> Vec<String> {
     let (dht, api) = (&cluster.dht, &cluster.api);
     // The Service tells of the other Grapes, and a Grape of the cluster of itself: one that finds
@@ -93,8 +93,37 @@ pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -
     ]
 }
 
+/// The variables of such a Grape: those that its flags want, and what only newer Grapes know. One that
+/// does not know a variable goes without it, where it would not start with a flag.
+pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<EnvVar> {
+    let network = network(cluster, namespace).map(|name| variable(NETWORK, literal(&name)));
+    std::iter::once(pod_ip()).chain(network).collect()
+}
+
+/// The variable of the network's name.
+const NETWORK: &str = "GRAPE_NETWORK";
+
+/// The network of a cluster in `namespace`. It never has to do with the cluster's uid: one that is
+/// deleted and made again is the same network. One that joins others by `spec.dht.bootstrap` is of
+/// any, unless it names its own.
+fn network(cluster: &ValidatedCluster, namespace: &str) -> Option<String> {
+    let default = || format!("{namespace}.{}", cluster.name);
+    let joins_others = !cluster.dht.bootstrap.is_empty();
+    cluster.dht.network.clone().or_else(|| (!joins_others).then(default))
+}
+
+/// A variable with a value.
+pub(crate) fn variable(name: &str, value: String) -> EnvVar {
+    EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() }
+}
+
+/// A text that Kubernetes leaves as it is: it reads `$(NAME)` as a variable, and `$$` as `$`.
+pub(crate) fn literal(text: &str) -> String {
+    text.replace('$', "$$")
+}
+
 /// The pod's address, as the node learns it.
-pub(crate) fn pod_ip() -> EnvVar {
+fn pod_ip() -> EnvVar {
     EnvVar {
         name: "POD_IP".to_owned(),
         value_from: Some(EnvVarSource {

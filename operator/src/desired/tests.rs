@@ -77,6 +77,31 @@ fn a_single_grape_has_no_budget() {
     assert_eq!(changed(|spec| spec.replicas = 1), expected);
 }
 
+/// What its Grapes are told of their network.
+#[rstest]
+#[case::by_default(&[], None, Some("trading.market"))]
+#[case::named(&[], Some("prod"), Some("prod"))]
+#[case::that_joins_others(&["old-grape.prod:20001"], None, None)]
+#[case::that_joins_others_by_name(&["a:1"], Some("prod"), Some("prod"))]
+#[case::with_what_kubernetes_would_replace(&[], Some("$(POD_IP)$"), Some("$$(POD_IP)$$"))]
+fn the_network_is_told_by_a_variable(
+    #[case] bootstrap: &[&str],
+    #[case] network: Option<&str>,
+    #[case] told: Option<&str>,
+) {
+    let desired = changed(|spec| {
+        spec.dht.bootstrap = bootstrap.iter().map(|it| (*it).to_owned()).collect();
+        spec.dht.network = network.map(str::to_owned);
+    });
+    let spec = desired.pools[0].set.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    let container = &spec.containers[0];
+    let variables = container.env.as_ref().unwrap();
+    let variable = variables.iter().find(|it| it.name == "GRAPE_NETWORK");
+    assert_eq!(variable.and_then(|it| it.value.as_deref()), told);
+    // A Grape of an older release knows no such flag, and would not start.
+    assert!(!container.args.as_ref().unwrap().iter().any(|flag| flag.contains("network")));
+}
+
 #[test]
 fn a_network_policy_can_be_left_out() {
     let expected = Desired { network: None, ..read(BARE) };

@@ -76,7 +76,7 @@ pub(super) fn build(
         restart_policy: Some(ALWAYS.to_owned()),
         args: Some(flags(spec, cluster, making)),
         // The command `grape` asks there, run in this container by people and by the hook below.
-        env: Some(vec![grape::pod_ip(), variable(GRAPE_URL, url(cluster.api.port))]),
+        env: Some(environment(cluster, making.wished)),
         ports: Some(ports.map(Into::into).collect()),
         // What comes after it starts when the Grape answers.
         startup_probe: Some(grape::startup()),
@@ -105,18 +105,15 @@ fn flags(spec: &PodSpec, cluster: &ValidatedCluster, making: &Making<'_>) -> Vec
     let announced = own.announce.iter().map(|service| format!("--announce={service}"));
     let ready = readiness::urls(spec).into_iter().map(|url| format!("--ready-when={url}"));
     let log = own.log.iter().map(|filter| format!("--log={filter}"));
-    flags.extend(announced.chain(ready).chain(log).map(|flag| literal(&flag)));
+    flags.extend(announced.chain(ready).chain(log).map(|flag| grape::literal(&flag)));
     flags.push("--check-announced".to_owned());
     flags
 }
 
-fn variable(name: &str, value: String) -> EnvVar {
-    EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() }
-}
-
-/// A flag that Kubernetes leaves as it is: it reads `$(NAME)` as a variable, and `$$` as `$`.
-fn literal(flag: &str) -> String {
-    flag.replace('$', "$$")
+fn environment(cluster: &ValidatedCluster, wished: &Wished) -> Vec<EnvVar> {
+    let mut variables = grape::environment(cluster, &wished.namespace);
+    variables.push(grape::variable(GRAPE_URL, url(cluster.api.port)));
+    variables
 }
 
 /// What a pod says for all its containers is the service's to need. The Grape keeps the `restricted`

@@ -24,6 +24,8 @@ pub fn status(sees: &[u16]) -> Status {
         ready: true,
         draining: false,
         advertised: Some(HOST),
+        network: None,
+        other_networks: Vec::new(),
         nodes: sees.len(),
         neighbours: sees.iter().map(neighbour).collect(),
         names_held: 0,

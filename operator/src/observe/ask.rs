@@ -11,6 +11,9 @@ use super::call::{CallError, Caller, excerpt};
 /// Most characters of a version.
 const MAX_VERSION: usize = 64;
 
+/// Most addresses of Grapes of other networks that are read; it shows no more.
+const MAX_OTHERS: usize = 8;
+
 /// Most refusals of one Grape that are read; it shows no more.
 const MAX_REFUSALS: usize = 8;
 
@@ -35,6 +38,8 @@ pub(super) struct Told {
     pub(super) answer: Answer,
     /// Addresses of the nodes that answered it lately.
     pub(super) live: Vec<SocketAddr>,
+    /// Addresses at which it heard Grapes of other networks lately; 8 at most.
+    pub(super) other_networks: Vec<SocketAddr>,
     /// What services asked of it and were refused; 8 at most, each text short.
     pub(super) refusals: Vec<Refusal>,
     /// Its bootstrap names that do not resolve, as `HOST:PORT`; 16 at most. None of an earlier
@@ -77,7 +82,8 @@ fn told(page: StatusPage) -> Result<Told, CallError> {
     };
     let refusals = refusals.into_iter().take(MAX_REFUSALS).map(refusal).collect();
     let unresolved = unresolved.into_iter().take(MAX_UNRESOLVED).map(|it| it.name).collect();
-    Ok(Told { answer, live, refusals, unresolved })
+    let other_networks = node.other_networks.into_iter().take(MAX_OTHERS).collect();
+    Ok(Told { answer, live, other_networks, refusals, unresolved })
 }
 
 fn foreign(why: &str) -> CallError {
@@ -116,6 +122,8 @@ mod tests {
                 ready: true,
                 draining: false,
                 advertised: Some(address.ip()),
+                network: Some("n".repeat(253)),
+                other_networks: vec![address; MAX_OTHERS],
                 nodes: usize::MAX,
                 neighbours: vec![neighbour; MAX_LISTED],
                 names_held: usize::MAX,

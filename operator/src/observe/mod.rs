@@ -4,13 +4,15 @@
 //! [`ask`] (their status pages) → [`topology`] (pure: who sees whom), and [`canary`] (a name
 //! announced here is found there) → [`window`] (pure: the canaries of late) → [`band`] (pure: their
 //! latency, coarse). [`call`] is the HTTP under both. [`guests`] (pure) are the Grapes of services,
-//! of which less can be seen.
+//! of which less can be seen. Parts of a network that a look has found are introduced to each other,
+//! and whoever has just started is to the others: `introduce` (pure) tells who to whom.
 
 pub mod ask;
 pub mod band;
 pub mod call;
 pub mod canary;
 pub mod guests;
+mod introduce;
 pub mod topology;
 pub mod window;
 
@@ -28,6 +30,7 @@ use ask::Answer;
 use call::{Caller, Limits};
 use canary::Probe;
 use guests::{Guest, Place};
+use introduce::Introduction;
 use topology::{Topology, View};
 
 /// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
@@ -83,9 +86,20 @@ pub struct Observation {
     pub guests: BTreeMap<String, Place>,
     /// Those of them for whom the name by which they join the cluster does not resolve.
     pub unresolved: BTreeSet<String>,
+    /// Addresses at which the cluster's own Grapes heard such of other networks lately; 8 of each at
+    /// most.
+    pub other_networks: BTreeSet<SocketAddr>,
     /// What services asked of a Grape and were refused, by its pod's name; none of a Grape that
     /// refused nothing.
     pub refusals: BTreeMap<String, Vec<Refusal>>,
+}
+
+/// What the cluster's own Grapes told.
+#[derive(Default)]
+struct Asked {
+    views: Vec<View>,
+    answers: BTreeMap<String, Answer>,
+    other_networks: BTreeSet<SocketAddr>,
 }
 
 /// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
@@ -113,37 +127,75 @@ impl Observer {
     pub async fn observe(&self, seats: &[Seat], guests: &[Guest], round: u64) -> Observation {
         let at = clock::now();
         let mut refusals = BTreeMap::new();
-        let (views, answers) = self.ask_all(seats, &mut refusals).await;
-        let (guests, unresolved) = self.ask_guests(guests, &mut refusals).await;
-        let guests = guests::places(&views, guests);
+        let Asked { views, answers, other_networks } = self.ask_all(seats, &mut refusals).await;
+        let (guest_views, unresolved) = self.ask_guests(guests, &mut refusals).await;
+        let topology = Topology::of(&views);
+        let places = guests::places(&views, guest_views.clone());
+        if introduce::are_parts(&topology, &places) {
+            let own = seats.iter().map(|seat| (seat.name.clone(), seat.admin()));
+            let admin = guests.iter().map(|guest| (guest.name.clone(), guest.admin())).chain(own);
+            let told = introduce::between_parts(&views, &guest_views, &admin.collect());
+            self.introduce(told).await;
+        }
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
         let answering = seats.iter().filter(|seat| answers.contains_key(&seat.name));
         let probes = self.probe(answering, round).await;
-        let topology = Topology::of(&views);
-        Observation { at, topology, answers, probes, guests, unresolved, refusals }
+        Observation {
+            at,
+            topology,
+            answers,
+            probes,
+            guests: places,
+            unresolved,
+            other_networks,
+            refusals,
+        }
+    }
+
+    /// Introduces Grapes that have just started to those at `ready`, to each other, and to some of
+    /// services. `sole` says that there is none but one newcomer, and that none is to come.
+    pub async fn welcome(&self, newcomers: &[Seat], ready: &[Seat], guests: &[Guest], sole: bool) {
+        self.introduce(introduce::of_newcomers(newcomers, ready, guests, sole)).await;
+    }
+
+    async fn introduce(&self, told: Vec<Introduction>) {
+        if told.is_empty() {
+            return;
+        }
+        tracing::debug!(count = told.len(), "introducing Grapes to each other");
+        let telling = told.into_iter().map(|introduction| async move {
+            let (to, body) = (introduction.to, introduction.body());
+            // One of an older release takes none, and others find it all the same; one that has just
+            // started may not listen yet, and is told again.
+            if let Err(error) = self.caller.post(to, "/introduce", body).await {
+                tracing::debug!(%to, %error, "an introduction was not taken");
+            }
+        });
+        iter(telling).buffer_unordered(ASKED_AT_ONCE).collect::<()>().await;
     }
 
     async fn ask_all(
         &self,
         seats: &[Seat],
         refusals: &mut BTreeMap<String, Vec<Refusal>>,
-    ) -> (Vec<View>, BTreeMap<String, Answer>) {
+    ) -> Asked {
         let asking = seats.iter().cloned().map(|seat| async move {
             let told = ask::ask(&self.caller, seat.admin()).await;
             (seat, told)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
-        let (mut views, mut answers) = (Vec::with_capacity(seats.len()), BTreeMap::new());
+        let mut asked = Asked::default();
         while let Some((seat, told)) = answering.next().await {
             let address = seat.dht();
             let live = told.map(|told| {
                 note(refusals, &seat.name, told.refusals);
-                answers.insert(seat.name.clone(), told.answer);
+                asked.answers.insert(seat.name.clone(), told.answer);
+                asked.other_networks.extend(told.other_networks);
                 told.live
             });
-            views.push(View { name: seat.name, address, live });
+            asked.views.push(View { name: seat.name, address, live });
         }
-        (views, answers)
+        asked
     }
 
     async fn ask_guests(

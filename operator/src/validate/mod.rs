@@ -74,6 +74,8 @@ pub struct Dht {
     pub max_values: usize,
     /// Grapes outside the cluster to join.
     pub bootstrap: Vec<HostPort>,
+    /// The name of their network, where the spec has one.
+    pub network: Option<String>,
 }
 
 /// See [`ApiSpec`](crate::cluster::ApiSpec).

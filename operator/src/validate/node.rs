@@ -16,7 +16,12 @@ impl Check {
             max_tables,
             max_values,
             bootstrap,
+            network,
         } = spec;
+        if let Some(network) = network {
+            let shape = (limits::NETWORK_PATTERN, limits::NETWORK_LENGTH);
+            self.text("spec.dht.network", network, shape, limits::NETWORK_EXPECTED);
+        }
         Dht {
             port: self.number("spec.dht.port", *port, limits::PORT),
             concurrency: self.number("spec.dht.concurrency", *concurrency, limits::CONCURRENCY),
@@ -25,6 +30,7 @@ impl Check {
             max_tables: self.number("spec.dht.maxTables", *max_tables, limits::TABLES),
             max_values: self.number("spec.dht.maxValues", *max_values, limits::VALUES),
             bootstrap: self.bootstrap("spec.dht.bootstrap", bootstrap),
+            network: network.clone(),
         }
     }
 

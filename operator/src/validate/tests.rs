@@ -84,6 +84,16 @@ fn the_default_spec_is_a_good_cluster_of_three() {
     cluster(|spec| spec.dht.bootstrap = (1..=65).map(|port| format!("a:{port}")).collect()),
     "spec.dht.bootstrap: has 65 entries; expected 64 at most"
 )]
+#[case::network_with_a_space(
+    cluster(|spec| spec.dht.network = Some("prod market".to_owned())),
+    "spec.dht.network: \"prod market\" cannot be used; expected 1 to 253 printable ASCII \
+     characters without spaces, as in prod.market"
+)]
+#[case::network_without_a_name(
+    cluster(|spec| spec.dht.network = Some(String::new())),
+    "spec.dht.network: is missing; expected 1 to 253 printable ASCII characters without spaces, \
+     as in prod.market"
+)]
 #[case::api_on_the_admin_port(
     cluster(|spec| spec.api.port = 9091),
     "spec.api.port: 9091 is taken; expected any port but 9091, where a Grape's admin pages are"

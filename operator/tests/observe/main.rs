@@ -6,5 +6,6 @@
 mod answers;
 mod canaries;
 mod guests;
+mod introductions;
 mod islands;
 mod places;

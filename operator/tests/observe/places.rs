@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use grape::config::{Config, HostPort};
+use grape::http::StatusPage;
 use grape::lifecycle::Grape;
 use grape_operator::observe::Seat;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -65,17 +66,44 @@ pub async fn start(seats: &[Seat], index: usize) -> Grape {
 
 /// The same, to join through these.
 pub async fn start_with(seat: &Seat, bootstrap: Vec<HostPort>) -> Grape {
-    let config = Config {
+    let config = Config { bootstrap, ..config(seat) };
+    Grape::start(config).await.unwrap()
+}
+
+/// Starts a Grape that knows nobody, at a seat; it joins through a name, if there is one. Its status
+/// page, too.
+pub async fn start_alone(seat: &Seat, bootstrap: Option<&str>) -> (Grape, String) {
+    let bootstrap = bootstrap.into_iter().map(|name| name.parse().unwrap()).collect();
+    let grape = Grape::start(Config { bootstrap, ..config(seat) }).await.unwrap();
+    let page = StatusPage {
+        version: "0.1.0".to_owned(),
+        uptime_seconds: 1,
+        api_address: grape.api_addr(),
+        admin_address: grape.admin_addr(),
+        dht_address: grape.dht_addr(),
+        held_back: Vec::new(),
+        refusals: Vec::new(),
+        node: grape.status(),
+    };
+    (grape, serde_json::to_string(&page).unwrap())
+}
+
+/// Starts a Grape of a network, at a seat.
+pub async fn start_in(seat: &Seat, network: &str) -> Grape {
+    let network = Some(network.parse().unwrap());
+    Grape::start(Config { network, ..config(seat) }).await.unwrap()
+}
+
+fn config(seat: &Seat) -> Config {
+    Config {
         bind: Some(seat.ip),
         api_port: seat.api_port,
         admin_bind: Some(seat.admin()),
         dht_bind: Some(seat.ip),
         dht_port: seat.dht_port,
-        bootstrap,
         advertise_ip: Some(seat.ip),
         ..Config::default()
-    };
-    Grape::start(config).await.unwrap()
+    }
 }
 
 /// Ends a Grape as a crash does, and waits until its ports are free.

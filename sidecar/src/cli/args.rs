@@ -12,6 +12,7 @@ use crate::config::{Config, HostPort, InvalidHostPort};
 use crate::engine::impossible;
 use crate::http::Origin;
 use crate::log;
+use crate::network::NetworkName;
 use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;
@@ -160,6 +161,11 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "IP", env = "GRAPE_ADVERTISE_IP", value_parser = advertised)]
     advertise_ip: Option<IpAddr>,
 
+    /// Name of the network that this Grape belongs to: Grapes that name another one are refused.
+    /// Unless given, it takes all, as npm's do
+    #[arg(long, value_name = "NAME", env = "GRAPE_NETWORK")]
+    network: Option<NetworkName>,
+
     /// Announce this service while its port answers; the last colon parts name and port. Again for
     /// more, or separated by commas
     #[arg(long, value_name = "NAME:PORT", env = "GRAPE_ANNOUNCE")]
@@ -210,6 +216,7 @@ impl NodeArgs {
             dht_port: self.dht_port,
             bootstrap: self.bootstrap.0.clone(),
             advertise_ip: self.advertise_ip,
+            network: self.network.clone(),
             dht_concurrency: self.dht_concurrency.into(),
             dht_max_tables: size(self.dht_max_tables),
             dht_max_values: size(self.dht_max_values),
@@ -448,7 +455,7 @@ mod tests {
     fn every_flag_reaches_the_configuration() {
         let args = "--dht_maxTables 1 --dht_maxValues 2 --dpa 200 --dnl 4000 --cache_maxAge 5 \
                     --check_maxPayloadSize 6 --admin-bind [::1]:9 --dht-bind 127.0.0.2 \
-                    --advertise-ip 10.0.0.1 --announce a:1,b:c:2 --announce d:3 --check-announced=false \
+                    --advertise-ip 10.0.0.1 --network prod.market --announce a:1,b:c:2 --announce d:3 --check-announced=false \
                     --api-origin http://a:5173,https://b --api-origin * \
                     --ready-when http://a/x,y,tcp://b:1 --ready-when https://c/ \
                     --drain-timeout 0 --bn= --log warn --log-format json";
@@ -465,6 +472,7 @@ mod tests {
             admin_bind: Some("[::1]:9".parse().unwrap()),
             dht_bind: Some("127.0.0.2".parse().unwrap()),
             advertise_ip: Some("10.0.0.1".parse().unwrap()),
+            network: Some("prod.market".parse().unwrap()),
             announce: ["a:1", "b:c:2", "d:3"].map(|text| text.parse().unwrap()).to_vec(),
             ready_when: ["http://a/x,y", "tcp://b:1", "https://c/"]
                 .map(|text| text.parse().unwrap())

@@ -72,6 +72,7 @@ fn summary(page: &StatusPage) -> String {
     ];
     lines.extend(page.admin_address.map(|address| format!("admin      http://{address}")));
     lines.push(format!("dht        udp {}", page.dht_address));
+    lines.extend(node.network.as_ref().map(|name| format!("network    {}", printable(name))));
     lines.extend(node.advertised.map(|ip| format!("seen as    {ip}")));
     lines.push(format!(
         "holds      {}, {}, {}",
@@ -87,6 +88,8 @@ fn summary(page: &StatusPage) -> String {
         (neighbour.address.to_string(), format!("{round_trip}{silent}"))
     });
     section(&mut lines, &format!("{} known", count(node.nodes, "other Grape")), neighbours);
+    let others = node.other_networks.iter().map(|at| (at.to_string(), "refused".to_owned()));
+    section(&mut lines, "Grapes of other networks, heard in the last minute", others);
     let announced = node.announced.iter().map(|service| {
         let Announced { name, port, stored_at } = service;
         (name.clone(), format!("port {port}, held by {}", count(*stored_at, "other Grape")))
@@ -215,6 +218,8 @@ mod tests {
         let node = Status {
             ready: false,
             draining: true,
+            network: None,
+            other_networks: Vec::new(),
             nodes: 0,
             neighbours: Vec::new(),
             announced: Vec::new(),
@@ -280,6 +285,8 @@ mod tests {
                 ready: true,
                 draining: false,
                 advertised: Some("10.0.0.9".parse().unwrap()),
+                network: Some("prod.market".to_owned()),
+                other_networks: vec!["10.0.0.66:20001".parse().unwrap()],
                 nodes: 2,
                 neighbours: vec![
                     Neighbour {

@@ -13,14 +13,15 @@ use rand::RngExt;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use crate::krpc::{self, Body, Contact, Message, Method, Query, Want};
+use crate::krpc::{self, Body, Contact, Message, Method, NetworkTag, Query, Want};
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// More bytes than an answer to `find_node` has.
 const LONGEST: usize = 2048;
 
-/// Asks the node behind `seed` once, from a port of its own at `ip`, for the nodes close to `own`.
+/// Asks the node behind `seed` once, from a port of its own at `ip`, for the nodes close to `own`, as
+/// one of `network`.
 /// None when this node itself answered, or nobody.
 ///
 /// # Errors
@@ -29,12 +30,13 @@ pub(super) async fn others(
     ip: IpAddr,
     seed: SocketAddr,
     own: Id,
+    network: Option<NetworkTag>,
 ) -> io::Result<Option<Vec<Contact>>> {
     let socket = UdpSocket::bind(SocketAddr::new(ip, 0)).await?;
     // Answers of others are not for this socket.
     socket.connect(seed).await?;
     let transaction: [u8; 4] = rand::rng().random();
-    socket.send(&question(&transaction, own)?).await?;
+    socket.send(&question(&transaction, own, network)?).await?;
     let mut buffer = [0; LONGEST];
     let answer = async {
         loop {
@@ -48,13 +50,14 @@ pub(super) async fn others(
 }
 
 /// Read-only (BEP 43) and in a name of its own, so that nobody keeps a port that is closed soon.
-fn question(transaction: &[u8], own: Id) -> io::Result<Vec<u8>> {
+fn question(transaction: &[u8], own: Id, network: Option<NetworkTag>) -> io::Result<Vec<u8>> {
     let sender = Some(Id::from(rand::rng().random::<[u8; 20]>()));
     let method = Method::FindNode { target: own.as_bytes().as_slice().into() };
     let query = Query { sender, read_only: true, want: Want::default(), method };
     let message = Message {
         transaction_id: transaction.into(),
         version: Some(krpc::VERSION),
+        network,
         body: Body::Query(query),
     };
     krpc::encode(&message).map_err(io::Error::other)

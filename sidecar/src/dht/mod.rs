@@ -24,7 +24,9 @@ pub use sockets::BindError;
 pub use watch::Watch;
 
 use crate::config::Config;
-use crate::engine::{Answer, Engine, Found, Item, Outcome, PutError, Settings, Stats, Status};
+use crate::engine::{
+    Answer, Engine, Found, ImpossibleIntroduction, Item, Outcome, PutError, Settings, Stats, Status,
+};
 use driver::Shared;
 use sockets::Sockets;
 
@@ -53,6 +55,7 @@ impl Dht {
             advertise: config.advertise_ip,
             bound_to_all: sockets.addr().ip().is_unspecified(),
             awaits_seeds: !config.bootstrap.is_empty(),
+            network: config.network.clone(),
         };
         let now = crate::clock::now();
         let mut engine = Engine::new(settings, rng.random(), now);
@@ -193,6 +196,23 @@ impl Dht {
         self.shared.with(|engine, now| engine.join(seeds, complete, now));
     }
 
+    /// Asks some of these addresses, of a node that has joined; see [`Engine::ask_seeds_again`].
+    pub fn ask_seeds_again(&self, seeds: Vec<SocketAddr>, complete: bool) {
+        self.shared.with(|engine, now| engine.ask_seeds_again(seeds, complete, now));
+    }
+
+    /// Meets whoever is at these addresses, which `by` names; see [`Engine::introduce`].
+    ///
+    /// # Errors
+    /// When nobody can be at one of them.
+    pub fn introduce(
+        &self,
+        addrs: &[SocketAddr],
+        by: SocketAddr,
+    ) -> Result<usize, ImpossibleIntroduction> {
+        self.shared.with(|engine, now| engine.introduce(addrs, by, now))
+    }
+
     /// The bootstrap addresses that led back to this node when they were last asked: those of a
     /// load balancer, as a rule.
     pub fn seeds_that_lead_home(&self) -> Vec<SocketAddr> {
@@ -202,10 +222,10 @@ impl Dht {
     /// Looks for another node behind a bootstrap address that led back to this node, and joins
     /// through those that it knows. Takes a second at most.
     pub async fn join_behind(&self, seed: SocketAddr) {
-        let id = self.shared.with(|engine, _| engine.id());
+        let (id, network) = self.shared.with(|engine, _| (engine.id(), engine.network()));
         let of_family = |addr: &SocketAddr| addr.is_ipv4() == seed.is_ipv4();
         let Some(bound) = self.addrs().into_iter().find(of_family) else { return };
-        match behind::others(bound.ip(), seed, id).await {
+        match behind::others(bound.ip(), seed, id, network).await {
             Ok(Some(nodes)) => {
                 tracing::debug!(%seed, ?nodes, "another node is behind this bootstrap address");
                 self.shared.with(|engine, now| engine.join_behind(seed, &nodes, now));

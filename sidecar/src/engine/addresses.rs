@@ -47,6 +47,19 @@ impl AddressRefusal {
         }
     }
 
+    /// Why nobody can be there, as a phrase.
+    pub(super) fn told(self) -> &'static str {
+        match self {
+            Self::Port => "nothing can be sent to port 0",
+            Self::Unspecified => "0.0.0.0/8 and :: are no host's addresses",
+            Self::Multicast => "it is a multicast address, and no host's",
+            Self::Broadcast => "255.255.255.255 is no host's address",
+            Self::Reserved => "240.0.0.0/4 is not used by this network",
+            Self::Loopback => "a loopback address means another host there than here",
+            Self::LinkLocal => "a link-local address means another link there than here",
+        }
+    }
+
     /// The message of the KRPC error that refuses an announce at such an address.
     pub(super) fn message(self) -> &'static str {
         match self {

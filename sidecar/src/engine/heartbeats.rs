@@ -91,6 +91,13 @@ impl Engine {
         }
     }
 
+    /// One that may be a watcher of ours is gone.
+    pub(super) fn lose_watcher(&mut self, addr: &SocketAddr, now: Instant) {
+        if self.heartbeats.is_watcher(addr) {
+            self.replace_watcher(addr, now);
+        }
+    }
+
     fn replace_watcher(&mut self, addr: &SocketAddr, now: Instant) {
         self.heartbeats.watchers.retain(|watcher| watcher.addr != *addr);
         let before = self.heartbeats.watchers.clone();

@@ -34,7 +34,13 @@ impl Engine {
                 told.push(Contact { addr, ..*node });
             }
         }
-        self.join_through(&told, now);
+        if self.nodes() < K {
+            return self.join_through(&told, now);
+        }
+        // Whoever knows many asks one that it does not know: a walk would ask all of them.
+        if let Some(unknown) = told.iter().find(|node| !self.knows(&node.addr)) {
+            self.ask_stranger(unknown.addr, Some(unknown.id), now);
+        }
     }
 
     /// Whether a bootstrap address is a node that we know, or this node itself.

@@ -11,6 +11,8 @@
 //! | `queries.rs` | what we ask, and what becomes of it |
 //! | `presence.rs` | who was heard, and who is silent |
 //! | `newcomers.rs` | nodes that have to answer before they are believed |
+//! | `introductions.rs` | addresses that somebody outside of the network names |
+//! | `other_networks.rs` | Grapes of other networks: refused, and whoever had their address before is gone |
 //! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
 //! | `operations.rs` | what services ask for |
 //! | `join.rs` | how the node joins the others |
@@ -45,6 +47,7 @@ mod everybody;
 mod family;
 mod heartbeats;
 mod holders;
+mod introductions;
 mod item;
 mod items;
 mod join;
@@ -54,6 +57,7 @@ mod newcomers;
 mod node;
 mod notices;
 mod operations;
+mod other_networks;
 mod peers;
 mod presence;
 mod probes;
@@ -83,9 +87,13 @@ use std::time::Duration;
 
 use mainline::Id;
 
+use crate::network::NetworkName;
+
 pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
+pub use introductions::ImpossibleIntroduction;
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use node::Engine;
+pub use other_networks::OTHER_NETWORK_MESSAGES;
 pub use peers::Name;
 pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
 
@@ -116,6 +124,9 @@ pub struct Settings {
     pub bound_to_all: bool,
     /// Bootstrap addresses will come by [`Engine::join`]: operations wait for it.
     pub awaits_seeds: bool,
+    /// The network that the node belongs to. Without one it takes every node, and is taken by every
+    /// one.
+    pub network: Option<NetworkName>,
 }
 
 /// What the engine wants done.

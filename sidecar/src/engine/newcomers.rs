@@ -1,10 +1,12 @@
 //! Nodes that ask us and are not in the routing table. Anyone can ask in any name, and many ask
-//! once and are gone: a newcomer is pinged once, and enters the table when it answers.
+//! once and are gone: a newcomer is pinged once, and enters the table when it answers. So is whoever
+//! is at a bootstrap address, or at one that we were told by an introduction.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use lru::LruCache;
+use mainline::Id;
 
 use super::node::Engine;
 use super::routing::Heard;
@@ -35,12 +37,16 @@ impl Newcomers {
 }
 
 impl Engine {
-    /// A newcomer has answered, and is known by now.
-    pub(super) fn proved(&mut self, contact: Contact, now: Instant) {
+    /// A newcomer has answered, and is known by now, if there was a place for it. `found` says that
+    /// we asked it for the first time, at an address that we were told.
+    pub(super) fn proved(&mut self, contact: Contact, found: bool, now: Instant) {
         self.newcomers.closed(&contact.addr);
         if self.joining {
             // It found us before our bootstrap nodes answered: they may never do.
             self.join_through(&[contact], now);
+        } else if found && self.table(&contact.addr).get(&contact.id).is_some() {
+            // It may be of a part of the network that we know nothing of.
+            self.upkeep.joined(now);
         }
     }
 
@@ -59,10 +65,14 @@ impl Engine {
 
     /// Pings a newcomer, unless it was pinged and may still answer: one ping for one query at most.
     pub(super) fn ask_for_proof(&mut self, contact: Contact, now: Instant) {
-        if self.newcomers.pinged.contains(&contact.addr) {
+        self.ask_stranger(contact.addr, Some(contact.id), now);
+    }
+
+    /// The same at an address: `id` is whom we expect there, if anybody.
+    pub(super) fn ask_stranger(&mut self, to: SocketAddr, id: Option<Id>, now: Instant) {
+        if self.newcomers.pinged.contains(&to) {
             return;
         }
-        let (to, id) = (contact.addr, Some(contact.id));
         let ping = Method::Ping { watch: None };
         let transaction = self.query(to, id, ping, Purpose::Newcomer, false, now);
         self.newcomers.pinged.put(to, transaction);

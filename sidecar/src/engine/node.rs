@@ -19,6 +19,7 @@ use super::items::ItemStore;
 use super::lookups::Lookups;
 use super::newcomers::Newcomers;
 use super::notices::Notices;
+use super::other_networks::OtherNetworks;
 use super::peers::PeerStore;
 use super::probes::Probes;
 use super::routing::Table;
@@ -38,7 +39,7 @@ use super::watches::Watches;
 use super::watching::Watching;
 use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
-use crate::krpc::{self, Body, Contact, Message, Query};
+use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
 
 /// Errors that are remembered for the status.
 const ERRORS: usize = 10;
@@ -74,6 +75,7 @@ pub struct Engine {
     pub(super) withdrawals: Withdrawals,
     pub(super) seeds: Seeds,
     pub(super) newcomers: Newcomers,
+    pub(super) other_networks: OtherNetworks,
     pub(super) external: External,
     /// Ports of this host at which services are reached over IPv6 alone.
     pub(super) ipv6_ports: BTreeSet<u16>,
@@ -127,6 +129,7 @@ impl Engine {
             withdrawals: Withdrawals::default(),
             seeds: Seeds::new(!joining),
             newcomers: Newcomers::new(),
+            other_networks: OtherNetworks::new(),
             external: External::default(),
             ipv6_ports: BTreeSet::new(),
             host_addresses: Vec::new(),
@@ -149,6 +152,11 @@ impl Engine {
         self.settings.id
     }
 
+    /// What the node's messages say of its network.
+    pub fn network(&self) -> Option<NetworkTag> {
+        self.settings.network.as_ref().map(|network| network.tag())
+    }
+
     /// Joined to other nodes, or knowingly the first. Once it holds, it holds.
     pub fn is_ready(&self) -> bool {
         self.ready
@@ -165,6 +173,9 @@ impl Engine {
             Err(malformed) => {
                 self.stats.malformed += 1;
                 self.note_error(format_args!("datagram from {from}: {malformed}"));
+            }
+            Ok(message) if self.is_of_another(message.network) => {
+                self.on_other_network(from, &message, now);
             }
             Ok(message) => {
                 let (id, ours) = (&*message.transaction_id, message.is_ours());
@@ -288,8 +299,12 @@ impl Engine {
     }
 
     pub(super) fn send(&mut self, to: SocketAddr, transaction: &[u8], body: Body<'_>) {
-        let message =
-            Message { transaction_id: transaction.into(), version: Some(krpc::VERSION), body };
+        let message = Message {
+            transaction_id: transaction.into(),
+            version: Some(krpc::VERSION),
+            network: self.network(),
+            body,
+        };
         match krpc::encode(&message) {
             Ok(datagram) => {
                 self.stats.packets_sent += 1;

@@ -26,6 +26,7 @@ impl Engine {
     /// A node answered a query of ours. `ours` says that it is a Grape of our kind.
     pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
         self.lives(&contact.addr, now);
+        self.other_networks.forget(&contact.addr);
         self.risen(contact, ours, now);
         if let Some(outdated) = self.outdated(&contact) {
             self.remove(&outdated, now);

@@ -45,6 +45,12 @@ impl Probes {
             self.asked.remove(addr);
         }
     }
+
+    /// Ends the questions to an address, which are answered otherwise. Returns who was to be told,
+    /// if it was asked.
+    pub(super) fn settle(&mut self, addr: &SocketAddr) -> Option<Tell> {
+        self.asked.remove(addr).map(|probe| probe.tell)
+    }
 }
 
 impl Engine {

@@ -71,7 +71,8 @@ impl Engine {
             self.heard_ourselves(&pending, now);
             return self.failed(&pending, None, now);
         }
-        if matches!(pending.purpose, Purpose::Walk(_)) && pending.id.is_none() {
+        let is_new = self.table(&from).get(&contact.id).is_none();
+        if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
             self.seeds.led_elsewhere(&from);
         }
         if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
@@ -86,7 +87,7 @@ impl Engine {
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
             Purpose::Ping | Purpose::News { .. } => {}
-            Purpose::Newcomer => self.proved(contact, now),
+            Purpose::Newcomer => self.proved(contact, is_new && pending.id.is_none(), now),
             Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
             Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
@@ -145,13 +146,13 @@ impl Engine {
         let Some(pending) = self.transactions.expire(id) else { return };
         self.stats.timeouts += 1;
         self.missed(&pending, now);
-        if matches!(pending.purpose, Purpose::Walk(_)) && pending.id.is_none() {
+        if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
             self.seeds.led_elsewhere(&pending.to);
         }
         self.failed(&pending, None, now);
     }
 
-    fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
+    pub(super) fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
         match pending.purpose {
             Purpose::Ping | Purpose::Heartbeat | Purpose::News { .. } => {}
             Purpose::Newcomer => self.newcomers.closed(&pending.to),

@@ -70,6 +70,8 @@ impl Engine {
             ready: self.ready,
             draining: self.draining,
             advertised: self.advertised(),
+            network: self.settings.network.as_ref().map(ToString::to_string),
+            other_networks: self.other_networks.some(),
             nodes: self.nodes(),
             neighbours,
             names_held: self.peers.len(),

@@ -4,16 +4,23 @@
 //! A node is the *first* of its network, and ready while it knows nobody, when all its seeds are
 //! known and each of them is an address of this node itself, or has led only to it for
 //! [`LED_HOME`]. A seed that another node answered at, or that did not answer, counts from anew.
+//!
+//! However many nodes it knows, it asks its seeds again and again: a node that was joined once may
+//! be in a part of the network that has lost the others, and knows nothing of it.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use rand::seq::SliceRandom;
 
+use super::addresses::seed;
 use super::node::Engine;
 
 /// Behind seeds that led only to this node for so long there is nobody else.
 const LED_HOME: Duration = Duration::from_secs(30);
+/// Most seeds that a node which has joined asks at a time. One of another part of the network is
+/// enough to find all.
+const ASKED_AGAIN: usize = 3;
 
 #[derive(Debug)]
 struct Seed {
@@ -22,6 +29,8 @@ struct Seed {
     home_since: Option<Instant>,
     /// It has led to this node at any time: several nodes may be behind it.
     is_shared: bool,
+    /// When it was asked last by a node that had joined.
+    asked_again: Option<Instant>,
 }
 
 /// The seeds that discovery found last.
@@ -45,6 +54,7 @@ impl Seeds {
             addr,
             home_since: known(addr).and_then(|seed| seed.home_since),
             is_shared: known(addr).is_some_and(|seed| seed.is_shared),
+            asked_again: known(addr).and_then(|seed| seed.asked_again),
         };
         self.seeds = addrs.into_iter().map(seed).collect();
         self.complete = complete;
@@ -63,6 +73,18 @@ impl Seeds {
         if let Some(seed) = self.find(addr) {
             seed.home_since = None;
         }
+    }
+
+    /// Those to be asked by a node that has joined, of these: the ones that were not for longest.
+    fn to_ask_again(&mut self, unknown: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
+        let is_unknown = |seed: &&mut Seed| unknown.contains(&seed.addr);
+        let mut seeds: Vec<_> = self.seeds.iter_mut().filter(is_unknown).collect();
+        seeds.sort_by_key(|seed| seed.asked_again);
+        let asked = seeds.into_iter().take(ASKED_AGAIN).map(|seed| {
+            seed.asked_again = Some(now);
+            seed.addr
+        });
+        asked.collect()
     }
 
     fn find(&mut self, addr: &SocketAddr) -> Option<&mut Seed> {
@@ -88,6 +110,18 @@ impl Engine {
         let mut addrs: Vec<_> = addrs.filter(|addr| !self.is_itself(addr)).collect();
         addrs.shuffle(&mut self.rng);
         addrs
+    }
+
+    /// Asks some of these addresses at which it knows nobody. For a node that has joined, every now
+    /// and then: a ping each, and not the walk of [`Engine::join`].
+    pub fn ask_seeds_again(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
+        let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
+        self.seeds.set(seeds, complete);
+        let mut unknown = self.seeds_to_ask();
+        unknown.retain(|addr| !self.knows(addr));
+        for addr in self.seeds.to_ask_again(&unknown, now) {
+            self.ask_stranger(addr, None, now);
+        }
     }
 
     /// Whether there is nobody to join.

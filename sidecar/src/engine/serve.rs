@@ -13,12 +13,14 @@ use super::peers::time_left;
 use super::routing::K;
 use super::timers::Timer;
 use crate::krpc::{
-    Body, Contact, Method, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Peer, Put, Query, Response,
-    SignedFields, Want, code,
+    Body, Contact, Method, NETWORK_TAG_FIELD, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Peer, Put, Query,
+    Response, SignedFields, Want, code,
 };
 
-/// Bytes that fit a datagram on any path that we may meet.
+/// Bytes that fit a datagram on any path that we may meet, without the 14 that name a network: the
+/// least that IPv6 asks of a path leaves 1232.
 const MTU: usize = 1200;
+const _: () = assert!(MTU + NETWORK_TAG_FIELD <= 1232);
 /// Bytes of an answer around its peers and nodes, but for the transaction id: the dictionaries,
 /// our id and version, a token, the heads of the lists, and one DHT port for all peers.
 const FRAME: usize = 96;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::addresses::ADDRESS_REFUSALS;
+use super::other_networks::OTHER_NETWORK_MESSAGES;
 use crate::krpc::Method;
 
 /// A picture of a node. Lists are cut at [`MAX_LISTED`]; the counts beside them are whole.
@@ -20,6 +21,12 @@ pub struct Status {
     pub draining: bool,
     /// The address under which its own announces are seen; none while it is not known.
     pub advertised: Option<IpAddr>,
+    /// The network that it belongs to; none where it takes every node.
+    #[serde(default)]
+    pub network: Option<String>,
+    /// Addresses at which Grapes of other networks were heard in the last minute, sorted; 8 at most.
+    #[serde(default)]
+    pub other_networks: Vec<SocketAddr>,
     /// How many nodes the routing table holds.
     pub nodes: usize,
     /// Nodes of the routing table that answered lately, sorted by address.
@@ -82,6 +89,8 @@ pub struct Stats {
     pub malformed: u64,
     /// Addresses that nobody can be at, announced or told by others, by [`ADDRESS_REFUSALS`].
     pub addresses_refused: [u64; ADDRESS_REFUSALS.len()],
+    /// Messages of Grapes of other networks, by [`OTHER_NETWORK_MESSAGES`].
+    pub other_network: [u64; OTHER_NETWORK_MESSAGES.len()],
     /// Queries received, by [`QUERY_METHODS`].
     pub queries_received: [u64; QUERY_METHODS.len()],
     /// Queries sent, by [`QUERY_METHODS`].

@@ -203,7 +203,9 @@ impl Engine {
 
     /// Whether a node that others tell of is worth asking.
     fn may_walk_to(&self, addr: &SocketAddr) -> bool {
-        !self.is_itself(addr) && !self.tombstones.contains(addr)
+        !self.is_itself(addr)
+            && !self.tombstones.contains(addr)
+            && !self.other_networks.contains(addr)
     }
 
     /// Whether a walk for the peers of a name is under way.

@@ -1,6 +1,7 @@
 //! Nodes that were found dead: what they announced is dropped, and not taken from others again.
 //! One that comes back is asked for, heard, and told.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -30,26 +31,38 @@ const TRIES: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Tombstones {
     dead: Dated,
+    /// Those of them at whose address somebody of another network is: there is nobody to ask for.
+    displaced: BTreeSet<SocketAddr>,
     peer_max_age: Duration,
     last_wave: Option<Instant>,
 }
 
 impl Tombstones {
     pub(super) fn new(peer_max_age: Duration) -> Self {
-        Self { dead: Dated::default(), peer_max_age, last_wave: None }
+        Self { dead: Dated::default(), displaced: BTreeSet::new(), peer_max_age, last_wave: None }
     }
 
     pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
         self.dead.contains(addr)
     }
 
-    /// This address is one of our own now.
-    pub(super) fn forget(&mut self, addr: &SocketAddr) {
-        self.dead.remove(addr);
+    /// This address is one of our own now, or of a node that lives. Returns whether it was a dead
+    /// one's.
+    pub(super) fn forget(&mut self, addr: &SocketAddr) -> bool {
+        self.displaced.remove(addr);
+        self.dead.remove(addr)
+    }
+
+    /// At this address is somebody of another network now.
+    pub(super) fn displace(&mut self, addr: &SocketAddr) {
+        if self.dead.contains(addr) {
+            self.displaced.insert(*addr);
+        }
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         self.dead.expire(self.peer_max_age.max(ASKED_FOR), now);
+        self.displaced.retain(|addr| self.dead.contains(addr));
     }
 
     /// A dead node that announced this peer; none where a living one did too, or it was announced
@@ -122,7 +135,7 @@ impl Engine {
     /// A datagram came from this node. If it was taken for dead, it is told so, since what it
     /// announced is no more.
     pub(super) fn risen(&mut self, contact: Contact, ours: bool, now: Instant) {
-        if !self.tombstones.dead.remove(&contact.addr) {
+        if !self.tombstones.forget(&contact.addr) {
             return;
         }
         if ours {
@@ -137,7 +150,9 @@ impl Engine {
 
     /// Asks some of the dead whether they are back.
     pub(super) fn ask_for_the_dead(&mut self, count: usize, now: Instant) {
-        for addr in self.tombstones.dead.addrs().sample(&mut self.rng, count) {
+        let displaced = &self.tombstones.displaced;
+        let dead = self.tombstones.dead.addrs().filter(|addr| !displaced.contains(addr));
+        for addr in dead.sample(&mut self.rng, count) {
             self.query(addr, None, Method::Ping { watch: None }, Purpose::Ping, false, now);
         }
     }

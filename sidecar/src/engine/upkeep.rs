@@ -15,7 +15,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 const KEEP_ALIVE_EACH: Duration = Duration::from_millis(500);
 
 /// After a node found the others it looks once more: those that joined at the same moment were
-/// told of to nobody before they had answered.
+/// told of to nobody before they had answered. It looks, too, after it found one at an address that
+/// it was told, however many those are meanwhile.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// What upkeep remembers.
@@ -31,9 +32,9 @@ impl Upkeep {
         Self { refreshed: now, looks_again: None }
     }
 
-    /// The node, which knew nobody, knows somebody.
+    /// The node knows somebody through whom it may find others.
     pub(super) fn joined(&mut self, now: Instant) {
-        self.looks_again = Some(now + LOOK_AGAIN);
+        self.looks_again.get_or_insert(now + LOOK_AGAIN);
     }
 }
 
@@ -47,6 +48,7 @@ impl Engine {
         self.tombstones.expire(now);
         self.rumours.expire(self.settings.peer_max_age, now);
         self.notices.expire(now);
+        self.other_networks.expire(now);
         self.settle_readiness(now);
         self.shrink();
         self.look_again(now);

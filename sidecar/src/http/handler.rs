@@ -21,7 +21,7 @@ use super::connection::Activity;
 use super::reply::Reply;
 use super::routes::Verb;
 use super::watch::Events;
-use super::{Api, Door, admin, cors, drain, json, verbs, watch, websocket};
+use super::{Api, Door, admin, cors, drain, introduce, json, verbs, watch, websocket};
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -144,11 +144,20 @@ async fn route(
         api.metrics.answered(Asked::Drain, response.status());
         return response;
     }
+    if door == Door::Admin && introduce::is_asked_for(&request) {
+        let response = match body::read(request.into_body(), introduce::MAX_BODY).await {
+            Ok(body) => introduce::call(api, peer, &body),
+            Err(unread) => not_read(connection, unread),
+        };
+        api.metrics.answered(Asked::Introduction, response.status());
+        return response;
+    }
     match door {
         Door::Api => ask(api, connection, request).await,
-        Door::Admin => {
-            text(StatusCode::NOT_FOUND, "Here are GET /healthz, /readyz, /status and /metrics.\n")
-        }
+        Door::Admin => text(
+            StatusCode::NOT_FOUND,
+            "Here are GET /healthz, /readyz, /status and /metrics, and POST /introduce.\n",
+        ),
     }
 }
 
@@ -217,7 +226,7 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// A verb's answer; like the original's, it does not say that it is JSON.
-fn json_response(reply: Reply) -> Response<Answer> {
+pub(crate) fn json_response(reply: Reply) -> Response<Answer> {
     let mut response = Response::new(Answer::Whole(Full::new(reply.body)));
     *response.status_mut() = reply.status;
     response

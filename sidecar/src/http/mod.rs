@@ -13,6 +13,7 @@
 //! | `watch.rs` | a name's peers as server-sent events |
 //! | `admin.rs` | `/healthz`, `/readyz`, `/status`, `/metrics` |
 //! | `drain.rs` | `/drain`, for who is on this host |
+//! | `introduce.rs` | `/introduce`, for the operator: addresses of others |
 //! | `outgoing.rs` | connections to others, for the command and for [`crate::services`] |
 
 mod admin;
@@ -21,6 +22,7 @@ mod connection;
 mod cors;
 mod drain;
 mod handler;
+mod introduce;
 mod items;
 mod json;
 pub(crate) mod outgoing;
@@ -93,6 +95,8 @@ pub(crate) struct Api {
     unfinished: Budget,
     draining: AtomicBool,
     watches: Arc<Semaphore>,
+    /// How often others may be named at the admin address.
+    introductions: introduce::Pace,
 }
 
 impl Api {
@@ -119,6 +123,7 @@ impl Api {
             unfinished: Budget::new(config.max_payload_size),
             draining: AtomicBool::new(false),
             watches: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
+            introductions: introduce::Pace::default(),
         }
     }
 
@@ -154,6 +159,7 @@ impl Api {
 pub(crate) enum Door {
     /// The API: everything.
     Api,
-    /// The address for operators: the four pages, nothing that changes the Grape.
+    /// The address for operators: the four pages, and introductions. Nothing that changes what is
+    /// announced.
     Admin,
 }

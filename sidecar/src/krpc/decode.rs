@@ -41,7 +41,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
     }
     let (mut arguments, mut answer, mut error) = (None, None, None);
     let (mut method, mut kind, mut transaction_id) = (None, None, None);
-    let (mut read_only, mut version) = (false, None);
+    let (mut read_only, mut version, mut network) = (false, None, None);
     while let Some(key) = reader.key()? {
         match key {
             b"a" => arguments = Fields::read(&mut reader)?,
@@ -52,6 +52,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
                 (b"ro", Object::Integer(text)) => read_only = text.parse() == Ok(1),
                 (b"t", Object::Bytes(id)) => transaction_id = Some(id),
                 (b"v", Object::Bytes(program)) => version = program.try_into().ok(),
+                (b"vn", Object::Bytes(tag)) => network = tag.try_into().ok(),
                 (b"y", Object::Bytes(name)) => kind = Some(name),
                 _ => {}
             },
@@ -70,7 +71,7 @@ pub fn decode(datagram: &[u8]) -> Result<Message<'_>, Malformed> {
         }
         _ => return Err(Malformed::Kind),
     };
-    Ok(Message { transaction_id, version, body })
+    Ok(Message { transaction_id, version, network, body })
 }
 
 /// A code and its message; nothing where there is no list.

@@ -79,6 +79,9 @@ fn envelope(message: &Message<'_>, dict: &mut SortedDictEncoder<'_>) -> Result<(
     if let Some(version) = &message.version {
         dict.emit_pair(b"v", AsString(version))?;
     }
+    if let Some(network) = &message.network {
+        dict.emit_pair(b"vn", AsString(network))?;
+    }
     dict.emit_pair(b"y", AsString(kind))
 }
 

@@ -24,6 +24,8 @@
 //! | `withdrawn` | a query | the peer `addr` of `info_hash` is no more; tell it as above |
 //! | `forgotten` | a query | I took you for dead, and dropped what you announced |
 //!
+//! | every message | `vn` | the sender's network, beside `v`: 8 bytes, see [`Message::network`] |
+//!
 //! Who knows them says so by BEP 5's `v`, which is [`VERSION`].
 
 mod bencode;
@@ -59,6 +61,13 @@ pub mod code {
 /// registered the first two bytes in BEP 20.
 pub const VERSION: [u8; 4] = *b"Gp01";
 
+/// A network on the wire: the first 8 bytes of the SHA-1 of its name. It is short, since every
+/// message has it, and no proof: whoever knows the name can say it.
+pub type NetworkTag = [u8; 8];
+
+/// Bytes that `vn` takes in a message.
+pub const NETWORK_TAG_FIELD: usize = 14;
+
 /// Longest time to live that `ttl` in an answer can say: 24 bits of milliseconds.
 pub const MAX_TTL: Duration = Duration::from_millis(0x00ff_ffff);
 
@@ -81,6 +90,9 @@ pub struct Message<'a> {
     pub transaction_id: Cow<'a, [u8]>,
     /// The sender's program, where it says so in four bytes.
     pub version: Option<[u8; 4]>,
+    /// The network that the sender belongs to, where it names one (extension). Who names none is of
+    /// any network: npm's Grapes, older ones of ours, and those without `--network`.
+    pub network: Option<NetworkTag>,
     /// What the datagram says.
     pub body: Body<'a>,
 }

@@ -147,8 +147,11 @@ fn message() -> impl Strategy<Value = Message<'static>> {
     let error = (any::<i64>(), ".{0,30}")
         .prop_map(|(code, message)| Body::Error { code, message: message.into() });
     let version = option::of(any::<[u8; 4]>());
-    (vec(any::<u8>(), 0..40), version, prop_oneof![query(), response(), error])
-        .prop_map(|(tid, version, body)| Message { transaction_id: tid.into(), version, body })
+    let network = option::of(any::<[u8; 8]>());
+    let body = prop_oneof![query(), response(), error];
+    (vec(any::<u8>(), 0..40), version, network, body).prop_map(|(tid, version, network, body)| {
+        Message { transaction_id: tid.into(), version, network, body }
+    })
 }
 
 proptest! {
@@ -353,9 +356,12 @@ fn a_hundred_ipv4_peers_with_their_times_and_one_port_fit_the_path_mtu() {
     let message = Message {
         transaction_id: vec![1; 4].into(),
         version: Some(VERSION),
+        network: None,
         body: Body::Response(Box::new(response)),
     };
     assert_eq!(encode(&message).unwrap().len(), 1200);
+    let named = Message { network: Some([1; 8]), ..message };
+    assert_eq!(encode(&named).unwrap().len(), 1200 + NETWORK_TAG_FIELD);
 }
 
 /// An older Grape writes a port for all peers or for each, and knows neither `by` nor `alt`.

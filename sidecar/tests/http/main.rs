@@ -9,6 +9,7 @@ mod drain;
 mod environment;
 mod framing;
 mod grapes;
+mod introduce;
 mod limits;
 mod log;
 mod raw;

@@ -118,6 +118,7 @@ impl Announcer {
         let question = Message {
             transaction_id: Cow::Borrowed(b"bench"),
             version: None,
+            network: None,
             body: Body::Query(query),
         };
         self.socket.send_to(&encode(&question)?, to).await?;

@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 
 use ahash::HashMap;
 use grape::engine::{Answer, Engine, Found, Item, Operation, Outcome, PutError, Settings};
+use grape::network::NetworkName;
 use mainline::Id;
 use rand::RngExt;
 
@@ -59,6 +60,15 @@ pub struct Made {
     pub second_ip: Option<IpAddr>,
     /// It knows no extensions, as the Node.js Grape.
     pub plain: bool,
+    /// The network that it names, if any.
+    pub network: Option<NetworkName>,
+}
+
+impl Made {
+    /// A node on IPv4 that knows all extensions, and names no network.
+    pub fn at(ip: IpAddr, peer_max_age: Duration) -> Self {
+        Self { peer_max_age, ip, second_ip: None, plain: false, network: None }
+    }
 }
 
 /// What all nodes share.
@@ -115,14 +125,13 @@ impl Network {
     /// Adds a node on IPv4 that joins through the nodes `seeds`. Returns its number.
     pub fn add(&mut self, peer_max_age: Duration, seeds: &[usize]) -> usize {
         let ip = Self::ip(self.len());
-        self.add_made(Made { peer_max_age, ip, second_ip: None, plain: false }, seeds)
+        self.add_made(Made::at(ip, peer_max_age), seeds)
     }
 
     /// As [`Network::add`], with a node whose services are reached at another IP than its own.
     pub fn add_behind(&mut self, ip: IpAddr, peer_max_age: Duration, seeds: &[usize]) -> usize {
         let own = Self::ip(self.len());
-        let made = Made { peer_max_age, ip: own, second_ip: None, plain: false };
-        self.add_advertising(made, Some(ip), seeds)
+        self.add_advertising(Made::at(own, peer_max_age), Some(ip), seeds)
     }
 
     /// Adds a node that joins through the nodes `seeds`. Returns its number.
@@ -145,6 +154,7 @@ impl Network {
             advertise,
             bound_to_all: false,
             awaits_seeds: true,
+            network: made.network,
         };
         let mut engine = Engine::new(settings, rng.random(), self.now);
         let ips: Vec<IpAddr> = std::iter::once(made.ip).chain(made.second_ip).collect();

@@ -21,6 +21,7 @@ pub(super) fn is_plain(datagram: &[u8]) -> bool {
 pub(super) fn plain(datagram: &[u8]) -> Vec<u8> {
     let Ok(mut message) = krpc::decode(datagram) else { return Vec::new() };
     message.version = None;
+    message.network = None;
     match &mut message.body {
         Body::Response(response) => {
             response.watch = false;

@@ -28,8 +28,13 @@ fn ping(transaction: u8) -> Vec<u8> {
         want: Want::default(),
         method: Method::Ping { watch: None },
     });
-    krpc::encode(&Message { transaction_id: vec![transaction].into(), version: None, body })
-        .unwrap()
+    krpc::encode(&Message {
+        transaction_id: vec![transaction].into(),
+        version: None,
+        network: None,
+        body,
+    })
+    .unwrap()
 }
 
 /// From where a ping to `asked` is answered.

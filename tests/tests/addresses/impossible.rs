@@ -76,7 +76,8 @@ async fn answer(socket: Arc<UdpSocket>) {
             response.nodes = (0..).zip(impossible()).map(node).collect();
         }
         let body = Body::Response(Box::new(response));
-        let answer = Message { transaction_id: message.transaction_id, version: None, body };
+        let answer =
+            Message { transaction_id: message.transaction_id, version: None, network: None, body };
         socket.send_to(&krpc::encode(&answer).unwrap(), from).await.unwrap();
     }
 }
@@ -117,7 +118,8 @@ async fn ask(socket: &UdpSocket, to: SocketAddr, method: Method<'_>) -> Result<M
         want: Want::default(),
         method,
     });
-    let question = Message { transaction_id: b"aa".as_slice().into(), version: None, body };
+    let question =
+        Message { transaction_id: b"aa".as_slice().into(), version: None, network: None, body };
     socket.send_to(&krpc::encode(&question)?, to).await?;
     let mut answer = vec![0; 2048];
     let (length, _) = timeout(PATIENCE, socket.recv_from(&mut answer)).await??;
@@ -130,7 +132,7 @@ async fn ask(socket: &UdpSocket, to: SocketAddr, method: Method<'_>) -> Result<M
         Body::Error { code, message } => Body::Error { code, message: message.into_owned().into() },
         Body::Query(query) => anyhow::bail!("it asks: {query:?}"),
     };
-    Ok(Message { transaction_id: b"aa".as_slice().into(), version: None, body })
+    Ok(Message { transaction_id: b"aa".as_slice().into(), version: None, network: None, body })
 }
 
 #[tokio::test]

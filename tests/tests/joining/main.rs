@@ -6,6 +6,7 @@
 mod balancer;
 mod name_server;
 mod names;
+mod networks;
 mod seeds;
 mod shared_addresses;
 mod vanished;

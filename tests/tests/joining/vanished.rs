@@ -29,7 +29,8 @@ async fn ask(to: SocketAddr, id: Id, n: usize) -> UdpSocket {
     };
     let query = Query { sender: Some(id), read_only: false, want: Want::default(), method };
     let transaction_id = n.to_be_bytes().to_vec().into();
-    let message = Message { transaction_id, version: None, body: Body::Query(query) };
+    let message =
+        Message { transaction_id, version: None, network: None, body: Body::Query(query) };
     socket.send_to(&krpc::encode(&message).unwrap(), to).await.unwrap();
     socket
 }
@@ -43,7 +44,7 @@ async fn answer_once(socket: &UdpSocket, id: Id) {
             let Ok(message) = krpc::decode(&buffer[..length]) else { continue };
             if let Body::Query(_) = message.body {
                 let body = Body::Response(Box::new(Response::new(id)));
-                let answer = Message { body, version: None, ..message };
+                let answer = Message { body, version: None, network: None, ..message };
                 socket.send_to(&krpc::encode(&answer).unwrap(), from).await.unwrap();
                 return;
             }

@@ -26,7 +26,7 @@ fn mixed(link: Link) -> Network {
             _ => (Network::ipv6(node), None),
         };
         let seeds: &[usize] = if node == 0 { &[] } else { &[0] };
-        network.add_made(Made { peer_max_age: AGE, ip, second_ip, plain: false }, seeds);
+        network.add_made(Made { second_ip, ..Made::at(ip, AGE) }, seeds);
         network.run(SECOND);
     }
     network
@@ -89,7 +89,7 @@ fn what_was_announced_over_ipv6_alone_moves_once_there_is_ipv4() {
     let both = |node| (Network::ip(node), Some(Network::ipv6(node)));
     for (node, (ip, second_ip)) in [both(0), (Network::ipv6(1), None)].into_iter().enumerate() {
         let seeds: &[usize] = if node == 0 { &[] } else { &[0] };
-        network.add_made(Made { peer_max_age: AGE, ip, second_ip, plain: false }, seeds);
+        network.add_made(Made { second_ip, ..Made::at(ip, AGE) }, seeds);
         network.run(SECOND);
     }
     network.announce(0, NAME, PORT);
@@ -97,7 +97,7 @@ fn what_was_announced_over_ipv6_alone_moves_once_there_is_ipv4() {
         assert_eq!(network.lookup(node, NAME).unwrap(), [v6(0)], "node {node}");
     }
     let (ip, second_ip) = both(2);
-    let newcomer = network.add_made(Made { peer_max_age: AGE, ip, second_ip, plain: false }, &[0]);
+    let newcomer = network.add_made(Made { second_ip, ..Made::at(ip, AGE) }, &[0]);
     // What lookups found before is kept for a few seconds.
     network.run(10 * SECOND);
     for node in [0, newcomer] {

@@ -52,7 +52,7 @@ fn a_new_name_is_stored_and_an_item_put_without_a_walk() {
 fn who_refuses_a_token_of_old_is_walked_to_for_a_new_one() {
     let mut network = acquainted(2);
     // Another node takes the other's address, and says nothing.
-    let made = || Made { peer_max_age: AGE, ip: Network::ip(1), second_ip: None, plain: false };
+    let made = || Made::at(Network::ip(1), AGE);
     network.kill(1);
     let newcomer = network.add_made(made(), &[]);
     assert_eq!(network.announce(0, "name", 7000), Some(1));

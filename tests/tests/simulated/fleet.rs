@@ -48,7 +48,7 @@ impl Fleet {
         let mut network = Network::new(seed, Link { loss: 0.0, ..link.clone() });
         let ips: Vec<IpAddr> = (0..count).map(|node| ip(node / SUBNET, node % SUBNET)).collect();
         for (node, ip) in ips.iter().enumerate() {
-            let made = Made { peer_max_age: AGE, ip: *ip, second_ip: None, plain: plain(node) };
+            let made = Made { plain: plain(node), ..Made::at(*ip, AGE) };
             let seeds = [node / 2];
             network.add_made(made, if node == 0 { &[] } else { &seeds });
             network.run(Duration::from_millis(20));
@@ -65,7 +65,7 @@ impl Fleet {
     /// A node that takes the address of a dead one, with a new id.
     pub(super) fn restart(&mut self, node: usize) -> usize {
         let ip = self.ips[node];
-        let made = Made { peer_max_age: AGE, ip, second_ip: None, plain: false };
+        let made = Made::at(ip, AGE);
         let seed = self.network.alive()[0];
         self.ips.push(ip);
         self.network.add_made(made, &[seed])

@@ -23,7 +23,8 @@ fn question(n: usize) -> Vec<u8> {
     let query = Query { sender, read_only: false, want: Want::default(), method };
     let transaction_id = b"aa".as_slice().into();
     let version = Some(krpc::VERSION);
-    krpc::encode(&Message { transaction_id, version, body: Body::Query(query) }).unwrap()
+    krpc::encode(&Message { transaction_id, version, network: None, body: Body::Query(query) })
+        .unwrap()
 }
 
 #[test]

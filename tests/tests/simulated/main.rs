@@ -10,8 +10,10 @@ mod joining;
 mod moves;
 mod network;
 mod notices;
+mod other_networks;
 mod parallel;
 mod partitions;
+mod parts;
 mod rest;
 mod withdrawals;
 

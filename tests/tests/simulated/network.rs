@@ -421,7 +421,7 @@ fn ipv6_alone_and_beside_ipv4() {
             _ => (Network::ipv6(node), None),
         };
         let seeds: &[usize] = if node == 0 { &[] } else { &[0] };
-        network.add_made(Made { peer_max_age: AGE, ip, second_ip, plain: false }, seeds);
+        network.add_made(Made { second_ip, ..Made::at(ip, AGE) }, seeds);
         network.run(SECOND);
     }
     network.announce(4, "six", 6);

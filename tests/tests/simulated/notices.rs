@@ -18,8 +18,13 @@ pub(super) fn notice(method: Method<'_>) -> Vec<u8> {
     let sender = Some(Id::from([9; 20]));
     let query = Query { sender, read_only: false, want: Want::default(), method };
     let transaction_id = b"aaaa".as_slice().into();
-    krpc::encode(&Message { transaction_id, version: Some(VERSION), body: Body::Query(query) })
-        .unwrap()
+    krpc::encode(&Message {
+        transaction_id,
+        version: Some(VERSION),
+        network: None,
+        body: Body::Query(query),
+    })
+    .unwrap()
 }
 
 #[test]

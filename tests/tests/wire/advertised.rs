@@ -131,7 +131,8 @@ impl Stranger {
         let sender = Some(Id::from([7; 20]));
         let query = Query { sender, read_only: true, want: Want::default(), method };
         let transaction_id = Cow::Borrowed(&b"ask"[..]);
-        let question = Message { transaction_id, version: None, body: Body::Query(query) };
+        let question =
+            Message { transaction_id, version: None, network: None, body: Body::Query(query) };
         self.socket.send_to(&encode(&question).unwrap(), self.to).await.unwrap();
         let mut buffer = [0; 2048];
         let received = timeout(Duration::from_secs(30), self.socket.recv(&mut buffer));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use grape_tests::grape::Kind;
+use grape_tests::grape::{Kind, Options};
 use grape_tests::network::{Network, Shape, kinds};
 use rstest::rstest;
 
@@ -29,6 +29,19 @@ async fn every_node_finds_every_name(network: &Network, name: impl Fn(usize) -> 
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// npm's Grape reads messages that name a network, and names none: it goes on with ours.
+#[rstest]
+#[case::theirs_first("noo")]
+#[case::ours_first("ono")]
+#[tokio::test]
+async fn npms_grapes_and_ours_of_a_network(#[case] nodes: &str) {
+    let flags = vec!["--network=prod.market".to_owned()];
+    let options = Options { flags, ..Options::default() };
+    let kinds = kinds(nodes).unwrap();
+    let network = Network::start_with(Shape::Star, &kinds, &options).await.unwrap();
+    every_node_finds_every_name(&network, |own| format!("service:of:{own}")).await;
 }
 
 #[rstest]

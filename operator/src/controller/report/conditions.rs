@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::reasons::*;
-use super::{Facts, HEALTHY as HEALTHY_SHARE, few, injected};
+use super::{Facts, HEALTHY as HEALTHY_SHARE, few, injected, other_networks};
 use crate::controller::error::Error;
 use crate::controller::roll::{Phase, Wait};
 
@@ -55,8 +55,8 @@ impl Finding {
     }
 }
 
-/// All conditions of a cluster, in the order of [`TYPES`], and then [`INJECTED`] where it is known and
-/// has something to tell.
+/// All conditions of a cluster, in the order of [`TYPES`], and then [`INJECTED`] and [`OTHER_NETWORKS`]
+/// where there is something to tell.
 pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let progressing = progressing(facts);
     let bootstrapped = bootstrapped(facts);
@@ -64,7 +64,8 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let partitioned = partitioned(facts);
     let ready = ready(facts, [&progressing, &partitioned, &bootstrapped, &lookups]);
     let always = [ready, progressing, bootstrapped, lookups, partitioned];
-    always.into_iter().chain(injected::finding(facts)).collect()
+    let sometimes = [injected::finding(facts), other_networks::finding(facts)];
+    always.into_iter().chain(sometimes.into_iter().flatten()).collect()
 }
 
 fn ready(
@@ -225,8 +226,9 @@ fn partitioned(facts: &Facts<'_>) -> Finding {
 fn islands(facts: &Facts<'_>, islands: &[Vec<String>]) -> String {
     let named: Vec<_> = islands.iter().map(|island| format!("[{}]", few(island))).collect();
     format!(
-        "{} groups of Grapes do not see each other: {}. Look at NetworkPolicies and the network \
-         between their nodes for UDP port {}.",
+        "{} groups of Grapes do not see each other: {}. The operator introduces them to each other. \
+         If this lasts for minutes, look at NetworkPolicies and the network between their nodes for \
+         UDP port {}.",
         islands.len(),
         few(&named),
         facts.cluster.dht.port

@@ -4,10 +4,12 @@
 
 mod conditions;
 mod injected;
+mod other_networks;
 pub mod reasons;
 mod status;
 
 use std::collections::BTreeSet;
+use std::net::SocketAddr;
 
 use crate::cluster::GrapeClusterStatus;
 use crate::metrics::Health;
@@ -69,6 +71,8 @@ pub struct Sight<'a> {
     pub success: Option<f64>,
     /// The band that 95 of 100 lookups are in.
     pub band: Option<P95Band>,
+    /// Addresses at which Grapes of other networks are heard; none before the first look.
+    pub other_networks: Option<&'a BTreeSet<SocketAddr>>,
 }
 
 /// The share of canaries under which lookups are not healthy.
@@ -150,8 +154,8 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         }
     };
     let there = |kind: &&str| status.conditions.iter().any(|it| it.type_ == **kind);
-    let injected = [reasons::INJECTED].into_iter().filter(there);
-    let conditions = reasons::TYPES.into_iter().chain(injected).map(|kind| (kind, is(kind)));
+    let sometimes = [reasons::INJECTED, reasons::OTHER_NETWORKS].into_iter().filter(there);
+    let conditions = reasons::TYPES.into_iter().chain(sometimes).map(|kind| (kind, is(kind)));
     let injected = status.injected.clone().unwrap_or_default();
     let count = |number| usize::try_from(number).unwrap_or_default();
     Health {

@@ -15,6 +15,9 @@ pub const PARTITIONED: &str = "Partitioned";
 /// Pods of services have their Grape, and it is connected with the cluster's own. It is only there
 /// where pods are to have one.
 pub const INJECTED: &str = "Injected";
+/// Grapes of other networks ask the cluster's, or are asked by them. True is bad. It is only there
+/// while they do.
+pub const OTHER_NETWORKS: &str = "OtherNetworks";
 /// All types that are always there.
 pub const TYPES: [&str; 5] = [READY, PROGRESSING, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
 
@@ -64,6 +67,8 @@ pub const SIDECARS_DISCONNECTED: &str = "SidecarsDisconnected";
 pub const SEEDS_UNRESOLVED: &str = "SeedsUnresolved";
 /// Each pod that is to have a Grape has it.
 pub const ALL_INJECTED: &str = "AllInjected";
+/// Grapes of another network are refused.
+pub const NETWORKS_DIFFER: &str = "NetworksDiffer";
 /// Pods run without their Grape.
 pub const PODS_WITHOUT_GRAPE: &str = "PodsWithoutGrape";
 /// An evicted pod came back no better: an event.

@@ -1,6 +1,6 @@
 //! What people read of a cluster in each of its states.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -69,6 +69,7 @@ fn well(topology: &Topology) -> Sight<'_> {
         topology: Some(topology),
         success: Some(1.0),
         band: Some(P95Band::of(Duration::from_millis(4))),
+        other_networks: None,
     }
 }
 
@@ -100,6 +101,23 @@ fn told_of(facts: &Facts<'_>) -> String {
 fn lines(conditions: &[Condition]) -> String {
     let line = |it: &Condition| format!("{}={} {}: {}", it.type_, it.status, it.reason, it.message);
     conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn grapes_of_another_network_are_told_of_with_what_to_do() {
+    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
+    let others = BTreeSet::from(["10.0.9.1:20001".parse().unwrap()]);
+    let sight = Sight { other_networks: Some(&others), ..well(&topology) };
+    let facts = facts(&cluster, &pools, &Phase::Settled, sight);
+    let told = told_of(&facts);
+    insta::assert_snapshot!(told.lines().last().unwrap());
+    assert!(told.starts_with("Ready=True Healthy"), "they do no harm: {told}");
+    let status = status(&facts, None, Timestamp::UNIX_EPOCH);
+    let health = health(&facts, &status, &Window::default());
+    assert!(health.conditions.contains(&(reasons::OTHER_NETWORKS, Some(true))));
+    let nobody = BTreeSet::new();
+    let sight = Sight { other_networks: Some(&nobody), ..well(&topology) };
+    assert!(!told_of(&Facts { sight, ..facts }).contains(reasons::OTHER_NETWORKS));
 }
 
 #[test]

@@ -34,6 +34,7 @@ fn engine(now: Instant) -> Engine {
         advertise: None,
         bound_to_all: false,
         awaits_seeds: true,
+        network: None,
     };
     let mut engine = Engine::new(settings, [7; 32], now);
     engine.set_host_addresses(vec![HOST]);
@@ -55,7 +56,7 @@ fn run(
             let query = krpc::decode(&datagram).unwrap();
             if let Some(id) = answers(second).filter(|_| to == shared()) {
                 let body = Body::Response(Box::new(Response::new(id)));
-                let answer = Message { body, version: None, ..query };
+                let answer = Message { body, version: None, network: None, ..query };
                 engine.handle(to, &krpc::encode(&answer).unwrap(), *now);
             }
         }
@@ -146,7 +147,8 @@ fn ask(engine: &mut Engine, from: SocketAddr, id: Id, now: Instant) {
     let method = Method::Ping { watch: None };
     let query = Query { sender: Some(id), read_only: false, want: Want::default(), method };
     let transaction_id = b"aa".as_slice().into();
-    let message = Message { transaction_id, version: None, body: Body::Query(query) };
+    let message =
+        Message { transaction_id, version: None, network: None, body: Body::Query(query) };
     engine.handle(from, &krpc::encode(&message).unwrap(), now);
 }
 
@@ -157,7 +159,7 @@ fn answer_pings(engine: &mut Engine, at: SocketAddr, id: Id, now: Instant) {
         let query = krpc::decode(&datagram).unwrap();
         if to == at && matches!(query.body, Body::Query(_)) {
             let body = Body::Response(Box::new(Response::new(id)));
-            let answer = Message { body, version: None, ..query };
+            let answer = Message { body, version: None, network: None, ..query };
             engine.handle(at, &krpc::encode(&answer).unwrap(), now);
         }
     }

@@ -67,6 +67,7 @@ fn settle(
                     let answer = Message {
                         transaction_id: query.transaction_id,
                         version: None,
+                        network: None,
                         body: Body::Response(Box::new(response)),
                     };
                     answers.push_back((to, krpc::encode(&answer).unwrap()));
@@ -93,6 +94,7 @@ fn asker(rng: &mut StdRng, now: Instant) -> Engine {
         advertise: None,
         bound_to_all: false,
         awaits_seeds: true,
+        network: None,
     };
     Engine::new(settings, rng.random(), now)
 }

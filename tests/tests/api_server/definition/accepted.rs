@@ -36,6 +36,8 @@ const SPECS: &[&str] = &[
     // Other Grapes.
     "{dht: {bootstrap: ['old-grape.prod:20001', '[2001:db8::1]:1', '10.0.0.1:65535', 'a_b:00080']}}",
     "{dht: {bootstrap: ['[fe80::1%eth0]:20001']}}",
+    "{dht: {network: prod.market}}",
+    "{dht: {network: '$(x)~!'}}",
     // Quantities, as numbers and as text.
     "{template: {resources: {requests: {cpu: 1, memory: 64Mi}, limits: {cpu: '0.5'}}}}",
     "{template: {resources: {requests: {cpu: 0, memory: '1e3'}, limits: {memory: '+1.5E-2'}}}}",
@@ -228,7 +230,7 @@ const EVERYTHING: &str = "{
   },
   dht: {
     port: 20002, concurrency: 32, peerMaxAge: 60s, nodeLiveness: 1m30s,
-    maxTables: 10, maxValues: 20, bootstrap: ['old-grape.prod:20001'],
+    maxTables: 10, maxValues: 20, bootstrap: ['old-grape.prod:20001'], network: prod,
   },
   api: {port: 30002, maxPayloadSize: 65536},
   template: {

@@ -23,12 +23,33 @@ async fn the_port_of_the_dht_is_final() {
     };
     let refused = "spec.dht.port: Invalid value: 20003: it cannot change: Grapes before and after \
         the change could not find each other; make a second cluster that has this one in \
-        spec.dht.bootstrap, and move over";
+        spec.dht.bootstrap and names the same spec.dht.network (of this one NAMESPACE.NAME, unless it \
+        names another), and move over";
     assert_eq!(merge(json!({"dht": {"port": 20003}})).await.unwrap_err(), refused);
     let left_out = refused.replace("20003", "20001");
     assert_eq!(merge(json!({"dht": null})).await.unwrap_err(), left_out);
     merge(json!({"dht": {"port": 20002, "concurrency": 1}, "api": {"port": 1}})).await.unwrap();
     api.delete("final", &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_network_is_final() {
+    let server = server().await;
+    let api: Api<GrapeCluster> = Api::default_namespaced(server.client());
+    let object = serde_yaml::from_str(&manifest("named", "{dht: {network: prod}}")).unwrap();
+    api.create(&PostParams::default(), &object).await.unwrap();
+    let patch = Patch::Merge(json!({"spec": {"dht": {"network": "test"}}}));
+    let refused = match api.patch("named", &PatchParams::default(), &patch).await {
+        Err(kube::Error::Api(status)) => told(&status),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        refused,
+        "spec.dht.network: Invalid value: \"test\": it cannot change: Grapes before and after the \
+         change would refuse each other, and those beside services until their pods are made anew; \
+         make a second cluster"
+    );
+    api.delete("named", &DeleteParams::default()).await.unwrap();
 }
 
 #[tokio::test]

@@ -175,6 +175,14 @@ const SPECS: &[(&str, &str)] = &[
         "{dht: {nodeLiveness: 1000000000000ms}}",
         "spec.dht.nodeLiveness: Too long: may not be more than 14 bytes",
     ),
+    (
+        "{dht: {network: 'a b'}}",
+        "spec.dht.network: Invalid value: \"a b\": must be 1 to 253 printable ASCII characters without spaces, as in prod.market",
+    ),
+    (
+        "{dht: {network: ''}}",
+        "spec.dht.network: Invalid value: \"\": must be 1 to 253 printable ASCII characters without spaces, as in prod.market",
+    ),
     ("{dht: {bootstrap: ['a:1', 'a:1']}}", "spec.dht.bootstrap[1]: Duplicate value: \"a:1\""),
     (
         "{dht: {bootstrap: [old-grape.prod]}}",

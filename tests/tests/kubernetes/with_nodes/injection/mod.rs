@@ -9,6 +9,7 @@ mod exchange;
 mod job;
 mod offers;
 mod own_dns;
+mod parts;
 mod ports;
 mod prices;
 mod rolling_update;

@@ -1,10 +1,12 @@
 //! Our operator on two nodes: `grape_tests::kubernetes::Operator`. Where a test says that nothing
 //! fails, services on both nodes announce and look up all the while: `Load`.
 
+mod cached_names;
 mod first_use;
 mod image_change;
 mod leader;
 mod lost_pods;
+mod networks;
 mod node_cut_off;
 mod node_drained;
 mod npm_grapes;

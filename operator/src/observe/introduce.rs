@@ -1,0 +1,199 @@
+//! Who is introduced to whom: parts of a network that do not know each other, and Grapes that have
+//! just started, before their name server tells them of the others. Pure.
+//!
+//! An introduction is some addresses that a Grape pings, each once. Whoever answers is known from then
+//! on, both ways, and the Grapes find the rest by themselves. So a few introductions are enough, and
+//! at rest there are none.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::SocketAddr;
+
+use super::Seat;
+use super::guests::{Guest, Place};
+use super::topology::{Topology, View};
+
+/// Most addresses that a Grape takes at a time.
+const MOST: usize = 8;
+/// Most parts that are joined to the largest one in a look.
+const PARTS: usize = 16;
+/// How many Grapes of each of them are introduced: one of them may be on its way out.
+const OF_EACH: usize = 2;
+/// Most Grapes that have just started that are introduced at a time.
+const NEWCOMERS: usize = 32;
+/// Places for Grapes of services among the addresses for one that has just started: they may be all
+/// that is left of a network.
+const GUESTS: usize = 2;
+
+/// Addresses to be told to a Grape.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Introduction {
+    /// Where its admin pages are.
+    pub(super) to: SocketAddr,
+    /// Where others are in the DHT; none says that there are no others.
+    pub(super) addresses: Vec<SocketAddr>,
+}
+
+impl Introduction {
+    /// The body of its request.
+    pub(super) fn body(&self) -> String {
+        let addresses: Vec<_> = self.addresses.iter().map(|at| format!("\"{at}\"")).collect();
+        format!("{{\"addresses\":[{}]}}", addresses.join(","))
+    }
+}
+
+/// Introductions between the parts that a look has found: `own` and `guests` are what the cluster's
+/// Grapes and those of services see, `admin` is where the admin pages are of each by its name.
+pub(super) fn between_parts(
+    own: &[View],
+    guests: &[View],
+    admin: &HashMap<String, SocketAddr>,
+) -> Vec<Introduction> {
+    let all = [own, guests].concat();
+    let dht: HashMap<&str, SocketAddr> =
+        all.iter().map(|view| (&*view.name, view.address)).collect();
+    let islands = Topology::of(&all).islands;
+    let [largest, others @ ..] = &islands[..] else { return Vec::new() };
+    let address = |name: &String| dht.get(&**name).copied();
+    let hosts: Vec<_> = largest.iter().filter_map(address).collect();
+    let chosen = others.iter().take(PARTS).flat_map(|island| island.iter().take(OF_EACH));
+    let chosen: Vec<_> = chosen.collect();
+    // Those of the largest part have their turn.
+    let to_others = chosen.iter().enumerate().filter_map(|(turn, name)| {
+        let addresses = hosts.iter().cycle().skip(turn).take(MOST.min(hosts.len()));
+        Some(Introduction { to: *admin.get(*name)?, addresses: addresses.copied().collect() })
+    });
+    // Either way is enough, unless one of the two is of a release that takes none.
+    let strangers: Vec<_> = chosen.iter().filter_map(|name| address(name)).collect();
+    let to_hosts = strangers.chunks(MOST).zip(largest).filter_map(|(addresses, name)| {
+        Some(Introduction { to: *admin.get(name)?, addresses: addresses.to_vec() })
+    });
+    to_others.chain(to_hosts).collect()
+}
+
+/// Whether a look has found parts at all.
+pub(super) fn are_parts(own: &Topology, guests: &BTreeMap<String, Place>) -> bool {
+    own.is_partitioned() || guests.values().any(|place| *place == Place::Apart)
+}
+
+/// Introductions of Grapes that have just started, to those that are `ready`, to each other, and to
+/// some of services. One that is told to be the `sole` one of all learns so.
+pub(super) fn of_newcomers(
+    newcomers: &[Seat],
+    ready: &[Seat],
+    guests: &[Guest],
+    sole: bool,
+) -> Vec<Introduction> {
+    let introduction = |(turn, newcomer): (usize, &Seat)| {
+        let own = ready.iter().cycle().skip(turn).take(ready.len()).map(Seat::dht);
+        let others = newcomers.iter().cycle().skip(turn + 1).take(newcomers.len() - 1);
+        let guests: Vec<_> = guests.iter().take(GUESTS).map(Guest::dht).collect();
+        let places = MOST - guests.len();
+        let addresses: Vec<_> =
+            own.chain(others.map(Seat::dht)).take(places).chain(guests).collect();
+        let is_told = sole || !addresses.is_empty();
+        is_told.then(|| Introduction { to: newcomer.admin(), addresses })
+    };
+    newcomers.iter().enumerate().take(NEWCOMERS).filter_map(introduction).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::IpAddr;
+
+    use super::*;
+    use crate::observe::call::CallError;
+
+    fn seat(number: u8) -> Seat {
+        Seat {
+            name: format!("market-{number}"),
+            ip: IpAddr::from([10, 0, 0, number]),
+            api_port: 30001,
+            admin_port: 9091,
+            dht_port: 20001,
+            ready: true,
+        }
+    }
+
+    fn guest(number: u8) -> Guest {
+        let Seat { ip, admin_port, dht_port, .. } = seat(number);
+        Guest { name: format!("web/a-{number}"), ip, admin_port, dht_port, seed: String::new() }
+    }
+
+    fn view(number: u8, knows: &[u8]) -> View {
+        let live = Ok(knows.iter().map(|number| seat(*number).dht()).collect());
+        View { name: seat(number).name, address: seat(number).dht(), live }
+    }
+
+    /// Where Grapes are by their numbers: who is told of whom.
+    fn told(introductions: &[Introduction]) -> Vec<(u8, Vec<u8>)> {
+        let number = |at: &SocketAddr| match at.ip() {
+            IpAddr::V4(ip) => ip.octets()[3],
+            IpAddr::V6(_) => 0,
+        };
+        let told = introductions.iter();
+        told.map(|it| (number(&it.to), it.addresses.iter().map(number).collect())).collect()
+    }
+
+    fn between(own: &[View], guests: &[View]) -> Vec<(u8, Vec<u8>)> {
+        let all = own.iter().chain(guests);
+        let admin = all.map(|view| (view.name.clone(), SocketAddr::new(view.address.ip(), 9091)));
+        told(&between_parts(own, guests, &admin.collect()))
+    }
+
+    #[test]
+    fn nothing_is_told_at_rest() {
+        assert_eq!(between(&[], &[]), []);
+        assert_eq!(between(&[view(1, &[2]), view(2, &[1])], &[view(3, &[1])]), []);
+        let gone = View { live: Err(CallError::Refused), ..view(2, &[]) };
+        assert_eq!(between(&[view(1, &[]), gone], &[]), [], "who does not answer is in no part");
+    }
+
+    #[test]
+    fn a_part_and_the_largest_one_are_told_of_each_other() {
+        let own = [view(1, &[2, 3]), view(2, &[1]), view(3, &[1])];
+        let guests = [view(11, &[12]), view(12, &[11]), view(21, &[])];
+        let expected =
+            [(11, vec![1, 2, 3]), (12, vec![2, 3, 1]), (21, vec![3, 1, 2]), (1, vec![11, 12, 21])];
+        assert_eq!(between(&own, &guests), expected);
+    }
+
+    #[test]
+    fn however_many_parts_there_are_what_is_told_is_bounded() {
+        let own: Vec<_> = (1..=3).map(|it| view(it, &[1, 2, 3])).collect();
+        let guests: Vec<_> = (10..250).map(|it| view(it, &[])).collect();
+        let told = between(&own, &guests);
+        assert_eq!(told.len(), PARTS + PARTS.div_ceil(MOST));
+        assert!(told.iter().all(|(_, addresses)| addresses.len() <= MOST));
+        assert_eq!(told[PARTS].0, 1);
+        assert_eq!(told[PARTS + 1].0, 2, "none of them is told twice at a time");
+    }
+
+    #[test]
+    fn who_has_just_started_is_told_of_the_others() {
+        let some = |from: u8, to: u8| (from..to).map(seat).collect::<Vec<_>>();
+        let new = |newcomers: &[Seat], ready: &[Seat], guests: &[Guest], sole| {
+            told(&of_newcomers(newcomers, ready, guests, sole))
+        };
+        let first_three = [(1, vec![2, 3]), (2, vec![3, 1]), (3, vec![1, 2])];
+        assert_eq!(new(&some(1, 4), &[], &[], false), first_three);
+        assert_eq!(new(&some(3, 4), &some(1, 3), &[], false), [(3, vec![1, 2])]);
+        let guests: Vec<_> = (50..60).map(guest).collect();
+        assert_eq!(new(&some(1, 2), &[], &guests, false), [(1, vec![50, 51])]);
+        assert_eq!(new(&some(1, 2), &[], &[], false), [], "the others are still to come");
+        assert_eq!(new(&some(1, 2), &[], &[], true), [(1, vec![])], "there are none");
+        let many = new(&some(1, 200), &some(200, 250), &guests, false);
+        assert_eq!(many.len(), NEWCOMERS);
+        assert!(many.iter().all(|(own, told)| told.len() == MOST && !told.contains(own)));
+        let many = new(&some(1, 200), &[], &[], false);
+        assert_eq!(many[0].1, [2, 3, 4, 5, 6, 7, 8, 9]);
+    }
+
+    #[test]
+    fn addresses_of_both_families_are_written_as_a_grape_reads_them() {
+        let addresses = ["10.0.0.7:1", "[fd00::7]:2"].map(|at| at.parse().unwrap()).to_vec();
+        let introduction = Introduction { to: seat(1).admin(), addresses };
+        assert_eq!(introduction.body(), r#"{"addresses":["10.0.0.7:1","[fd00::7]:2"]}"#);
+        let nobody = Introduction { addresses: Vec::new(), ..introduction };
+        assert_eq!(nobody.body(), r#"{"addresses":[]}"#);
+    }
+}
