@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::ResourceExt;
 
+use super::missing::Missing;
 use super::refused::Refused;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
@@ -30,6 +31,8 @@ pub struct Remembered {
     pub no_monitor: bool,
     /// Reconciliations that failed since the last one that did not.
     pub failures: usize,
+    /// Which of its pods are missing.
+    pub missing: Missing,
     /// What was seen of its Grapes.
     pub seen: Seen,
     /// Which pods of services were told of.

@@ -7,6 +7,7 @@
 //! | [`stores`] | what there is, watched | I/O |
 //! | [`live`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
 //! | [`roll`] | which Grape is replaced next | pure |
+//! | [`missing`] | which pods are not there, and since when | pure |
 //! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
 //! | [`mod@write`], [`events`] | status and events written | I/O |
@@ -24,6 +25,7 @@ pub mod events;
 pub mod grapes;
 pub mod live;
 pub mod memory;
+pub mod missing;
 pub mod objects;
 pub mod queue;
 pub mod reconcile;

@@ -27,7 +27,7 @@ use super::objects::{Applied, Place};
 use super::queue::Queue;
 use super::refused::News;
 use super::report::{self, Facts, Services};
-use super::roll::{self, Lookups, Phase, Plan};
+use super::roll::{self, Lookups, Phase, Plan, Strategy};
 use super::seen::Due;
 use super::sidecars::Sidecars;
 use super::sidecars::evict::try_evict;
@@ -216,7 +216,11 @@ impl Reconciler {
             operator_namespace: self.settings.namespace.clone(),
         };
         let mut desired = desired(valid, &around);
-        let live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
+        let mut live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
+        let missing_in = self.memory.of(&owner.uid, |memory| {
+            memory.missing.note(&mut live.pools, clock::now());
+            memory.missing.next(clock::now())
+        });
         let seats = live.seats(valid);
         let lookups = self.memory.of(&owner.uid, |memory| {
             memory.seen.resume(cluster.status.as_ref().and_then(report::band));
@@ -297,7 +301,8 @@ impl Reconciler {
             _ => UNWELL.min(self.settings.observe_interval),
         };
         let next = self.look(subject, seats, guests, interval);
-        let next = next.into_iter().chain(repair_in).chain(waits.then_some(TOLD)).min();
+        let next = next.into_iter().chain(repair_in).chain(missing_in);
+        let next = next.chain(waits.then_some(TOLD)).min();
         match trouble {
             Some(_) => Ok((Action::requeue(REFUSED), Outcome::Invalid)),
             None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
@@ -314,8 +319,10 @@ impl Reconciler {
         lookups: Lookups,
     ) -> Result<Applied, Error> {
         for pool in &mut desired.pools {
-            if let Some(partition) = plan.partitions.get(&pool.pool) {
-                pool.set_partition(*partition);
+            match plan.strategies.get(&pool.pool) {
+                Some(Strategy::Partition(partition)) => pool.set_partition(*partition),
+                Some(Strategy::OnDelete) => pool.set_on_delete(),
+                None => {}
             }
         }
         let place = Place {

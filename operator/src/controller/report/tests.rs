@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
-use crate::controller::roll::{Grape, Set, Wait};
+use crate::controller::roll::{Grape, Set, Strategy, Wait};
 use crate::observe::topology::View;
 use crate::validate::validate;
 
@@ -38,11 +38,12 @@ fn pool(name: &str, size: i32) -> Pool {
             template_is_current: true,
             observed: true,
             replicas: size,
-            partition: size,
+            strategy: Strategy::Partition(size),
             current_revision: "new".to_owned(),
             update_revision: "new".to_owned(),
         }),
         grapes: (0..size).map(|at| (at, grape(&format!("{set_name}-{at}")))).collect(),
+        absent: BTreeMap::new(),
         set_name,
     }
 }
