@@ -12,6 +12,7 @@ use super::refused::Refused;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
+use super::{blocked, failing};
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
@@ -33,6 +34,10 @@ pub struct Remembered {
     pub failures: usize,
     /// Which of its pods are missing.
     pub missing: Missing,
+    /// Why they are.
+    pub blocked: blocked::Known,
+    /// How its Grapes fail.
+    pub failing: failing::Known,
     /// What was seen of its Grapes.
     pub seen: Seen,
     /// Which pods of services were told of.

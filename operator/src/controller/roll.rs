@@ -14,6 +14,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use super::failing::Failing;
+
 /// How long a StatefulSet may take to make a pod in the place of one that is gone. One that is not
 /// there by then is refused, or waits for another try.
 pub const MADE: Duration = Duration::from_secs(3);
@@ -74,7 +76,7 @@ pub struct Grape {
     /// On its way out.
     pub leaving: bool,
     /// Why it will not become ready by waiting; none if it may.
-    pub failing: Option<String>,
+    pub failing: Option<Failing>,
 }
 
 /// Whether the Grapes can spare one of them.
@@ -169,7 +171,7 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
     let started = |(grape, updated): &(&Grape, bool)| !updated || grape.ready;
     if let Some((grape, _)) = all().find(|grape| !started(grape)) {
         return match &grape.failing {
-            Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.clone() },
+            Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.to_string() },
             None => Next::Wait(Wait::Ready(grape.pod.clone())),
         };
     }
@@ -226,9 +228,11 @@ impl Pool {
     fn wants_newest(&self, set: &Set) -> bool {
         let Strategy::Partition(partition) = set.strategy else {
             // Until each is there.
-            return !self.absent.is_empty();
+            return self.missing().next().is_some();
         };
-        let differs = !set.template_is_current || set.current_revision != set.update_revision;
+        // Before its controller has seen it, it has had no occasion to make one.
+        let differs = set.observed
+            && (!set.template_is_current || set.current_revision != set.update_revision);
         let is_stuck = |(ordinal, time): (&i32, &Duration)| {
             *time >= MADE && (!set.template_is_current || *ordinal < partition)
         };

@@ -93,6 +93,13 @@ impl PoolSet {
         self.set_strategy(statefulset::on_delete());
     }
 
+    /// Asks the set's controller to try again what it could not do: whatever changes in a set, it
+    /// looks at it at once. `mark` is another one than that of the last time.
+    pub fn mark_retried(&mut self, mark: String) {
+        let annotations = self.set.metadata.annotations.get_or_insert_default();
+        annotations.insert(statefulset::RETRIED.to_owned(), mark);
+    }
+
     fn set_strategy(&mut self, strategy: StatefulSetUpdateStrategy) {
         if let Some(spec) = &mut self.set.spec {
             spec.update_strategy = Some(strategy);

@@ -13,6 +13,9 @@ use crate::validate::{Pool, ValidatedCluster};
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
 /// whether the live set has that template already.
 pub const TEMPLATE_HASH: &str = "grenache.dev/template-hash";
+/// The annotation of a StatefulSet that tells when its controller was last asked to try again to make
+/// pods that were refused.
+pub const RETRIED: &str = "grenache.dev/retried-at";
 /// The type of the update strategy by which a StatefulSet replaces no pod, and makes one that is
 /// missing from its newest template.
 pub const ON_DELETE: &str = "OnDelete";

@@ -81,7 +81,7 @@ impl World {
                 let bad = self.bad.contains(&&**revision);
                 let grape = pool.grapes.entry(ordinal).or_insert_with(|| Grape {
                     ready: false,
-                    failing: bad.then(|| "ImagePullBackOff".to_owned()),
+                    failing: bad.then(|| "ImagePullBackOff".into()),
                     ..grape(&pool.name, ordinal, revision)
                 });
                 grape.ready |= grape.failing.is_none();
@@ -203,7 +203,7 @@ fn a_cluster_that_never_started_is_mended() {
     let mut world = World::new(&[3], "bad");
     for grape in world.pools[0].grapes.values_mut() {
         grape.ready = false;
-        grape.failing = Some("ImagePullBackOff".to_owned());
+        grape.failing = Some("ImagePullBackOff".into());
     }
     world.change("good");
     let (_, phase) = world.settle();
@@ -247,7 +247,7 @@ fn one_that_fails_as_it_is_does_not_hold_up_what_may_mend_it() {
     world.pass();
     let lowest = world.pools[0].grapes.get_mut(&0).unwrap();
     lowest.ready = false;
-    lowest.failing = Some("it was killed for its memory".to_owned());
+    lowest.failing = Some("it was killed for its memory".into());
     let (fewest, phase) = world.settle();
     assert_eq!((fewest, world.of("b"), phase), (1, 3, Phase::Settled));
 }

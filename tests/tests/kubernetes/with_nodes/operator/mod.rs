@@ -9,6 +9,7 @@ mod node_cut_off;
 mod node_drained;
 mod npm_grapes;
 mod readme;
+mod refused_pods;
 mod replicas;
 mod upgrade;
 mod watch;
