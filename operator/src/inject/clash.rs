@@ -44,6 +44,7 @@ pub(super) fn check(
         }
     }
     names(spec)?;
+    port_start(spec, cluster, namespace)?;
     ports(spec, cluster, namespace, own)
 }
 
@@ -60,6 +61,33 @@ fn names(spec: &PodSpec) -> Result<(), Objection> {
         return Err(Objection::new(Reason::NameTaken, problem, remedy));
     }
     Ok(())
+}
+
+/// A pod that says at which ports its processes may listen knows why.
+fn port_start(
+    spec: &PodSpec,
+    cluster: &ValidatedCluster,
+    namespace: &str,
+) -> Result<(), Objection> {
+    let context = spec.security_context.as_ref();
+    let mut sysctls = context.and_then(|it| it.sysctls.as_ref()).into_iter().flatten();
+    let own = sysctls.find(|sysctl| sysctl.name == grape::PORT_START);
+    let (Some(own), Some(port)) = (own, grape::privileged_port(cluster)) else {
+        return Ok(());
+    };
+    if own.value.trim().parse::<u16>().is_ok_and(|first| first <= port) {
+        return Ok(());
+    }
+    let problem = format!(
+        "spec.securityContext.sysctls: {} is {:?}, and its Grape listens at port {port}",
+        own.name, own.value
+    );
+    let mut remedy = format!("leave it out, or let it be {port} or less");
+    if port == cluster.api.port {
+        let of = format!("{namespace}/{}", cluster.name);
+        remedy = format!("{remedy}, or set spec.api.port of the GrapeCluster {of} to 1024 or more");
+    }
+    Err(Objection::new(Reason::PortForbidden, problem, remedy))
 }
 
 /// A container's ports may be left out, so that this finds only what is said.
