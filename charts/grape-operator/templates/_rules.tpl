@@ -35,8 +35,8 @@
 # Where the Grapes are, to ask them how they are. One that does not start and that its StatefulSet
 # will not replace is deleted, so that a mended template reaches it.
 # Pods of services are counted, with or without their Grape. Create is for dry runs alone: whether a
-# pod would come back with its Grape is asked before one without is evicted. It adds nothing to what
-# the StatefulSets above allow.
+# pod would come back with its Grape is asked before one without is evicted, and what is said against
+# a Grape's pod that its StatefulSet does not make. It adds nothing to what the StatefulSets above allow.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, create, delete]
@@ -50,6 +50,10 @@
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get, list, watch]
+# That a StatefulSet cannot make a pod, as over a quota, its controller tells in events alone.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
 # What `kubectl describe grapecluster` shows of what happened.
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -94,8 +94,8 @@ impl Default for DhtSpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiSpec {
-    /// TCP port of the API, 1 to 65535, and not 9091, where a Grape's admin pages are. Defaults to
-    /// 30001.
+    /// TCP port of the API, 1 to 65535, and not 9091, where a Grape's admin pages are. For a port
+    /// under 1024, pods get the sysctl net.ipv4.ip_unprivileged_port_start=0. Defaults to 30001.
     #[schemars(range(min = *limits::PORT.start(), max = *limits::PORT.end()))]
     #[x_kube(validation = Rule::new(limits::API_PORT_RULE).message(&*limits::must_be(limits::API_PORT_EXPECTED)))]
     #[serde(default = "defaults::api_port")]

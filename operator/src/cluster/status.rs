@@ -55,8 +55,10 @@ pub struct GrapeClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub injected: Option<InjectedStatus>,
 
-    /// Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned; and Injected, where pods of
-    /// services are to have a Grape, and OtherNetworks, while Grapes of other networks are heard.
+    /// Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned; and Injected, where
+    /// pods of services are to have a Grape, and OtherNetworks, while Grapes of other networks are
+    /// heard. Stalled is True while something is refused, or a change stops, until somebody changes
+    /// something.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,
@@ -168,7 +170,7 @@ pub struct InjectedStatus {
     #[serde(default)]
     pub ready: i32,
 
-    /// In how many it has another image than pods get that are made now.
+    /// In how many it was made with another image than pods get that are made now.
     #[serde(default)]
     pub outdated: i32,
 

@@ -174,7 +174,7 @@ impl Applier<'_> {
         match api.delete(&thing.name, &parameters).await {
             Ok(_) => {}
             Err(kube::Error::Api(refusal)) if refusal.code == 404 => {}
-            Err(error) => return Err(Error::failed("delete", thing)(error)),
+            Err(error) => return Err(undeleted(thing)(error)),
         }
         self.memory.of(&self.owner.uid, |memory| memory.applied.remove(&thing.key()));
         Ok(())
@@ -216,7 +216,7 @@ where
 }
 
 /// Whether the API server, or an admission webhook, will not take the same object a moment later.
-fn is_lasting(refusal: &Status) -> bool {
+pub(super) fn is_lasting(refusal: &Status) -> bool {
     match refusal.code {
         400 | 403 | 422 => true,
         // So it calls a list with two entries of one key, whoever sent it.
@@ -237,8 +237,20 @@ fn is_labelled(live: &impl Resource, cluster: &str) -> bool {
     has(labels::MANAGED_BY, labels::OPERATOR) && has(labels::INSTANCE, cluster)
 }
 
+/// That an object is not deleted: refused for long, or just now.
+pub(super) fn undeleted(thing: &Thing) -> impl FnOnce(kube::Error) -> Error {
+    move |error| match error {
+        kube::Error::Api(refusal) if is_lasting(&refusal) => Error::Refused {
+            kind: format!("deletion of the {}", thing.kind),
+            name: thing.name.clone(),
+            message: refusal.message,
+        },
+        error => Error::failed("delete", thing)(error),
+    }
+}
+
 /// An object's kind and name.
-struct Thing {
+pub(super) struct Thing {
     kind: String,
     name: String,
 }
@@ -250,7 +262,7 @@ impl fmt::Display for Thing {
 }
 
 impl Thing {
-    fn of<K: Resource>(kind: &str, object: &K) -> Self {
+    pub(super) fn of<K: Resource>(kind: &str, object: &K) -> Self {
         Self { kind: kind.to_owned(), name: object.name_any() }
     }
 

@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use super::apply::is_lasting;
+
 /// Why a reconciliation did not come to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -54,6 +56,14 @@ impl Error {
     pub fn failed(verb: &'static str, thing: impl Display) -> impl FnOnce(kube::Error) -> Self {
         let thing = thing.to_string();
         move |source| Self::Failed { verb, thing, source }
+    }
+
+    /// Whether the API server, or who has a say there, does not want it as it is.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::Failed { source: kube::Error::Api(refusal), .. } => is_lasting(refusal),
+            error => error.is_lasting(),
+        }
     }
 
     /// Whether it stays so until somebody changes something.

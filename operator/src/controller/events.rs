@@ -11,6 +11,7 @@ use kube::{Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
 use super::apply::MANAGER;
+use super::error::Error;
 use super::objects::Applied;
 use super::report::{self, reasons};
 use super::sidecars::lack::Lack;
@@ -20,6 +21,9 @@ use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;
+
+/// The fact that a status cannot be written.
+const STATUS: &str = "status";
 
 /// Where events go.
 pub struct Events {
@@ -116,9 +120,7 @@ impl Events {
     pub async fn refused(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &Refusal) {
         let Refusal { verb, name, reason, hint, .. } = what;
         let who = if name.is_empty() { "a service".to_owned() } else { format!("{name:?}") };
-        let mut note =
-            format!("The Grape refused to {verb} {who}: {reason}. What is right: {hint}");
-        note.truncate(note.floor_char_boundary(MAX_NOTE));
+        let note = format!("The Grape refused to {verb} {who}: {reason}. What is right: {hint}");
         // Two causes are two events.
         let cause = ObjectReference {
             field_path: Some(format!("{verb} {name}: {reason}")),
@@ -132,6 +134,20 @@ impl Events {
     pub async fn unreadable(&self, stored: &Stored, why: &str) {
         let note = format!("It cannot be read: {why}. Apply it again.");
         self.publish(stored, EventType::Warning, reasons::INVALID, "Validate", note).await;
+    }
+
+    /// Tells that the status of a cluster cannot be written, once until it can.
+    pub async fn status_refused(&self, cluster: &GrapeCluster, why: &Error) {
+        if self.is_new(cluster, STATUS) {
+            let kind = EventType::Warning;
+            self.publish(cluster, kind, reasons::REFUSED, "Report", why.to_string()).await;
+        }
+    }
+
+    /// Takes note that the status of a cluster was written.
+    pub fn status_written(&self, cluster: &GrapeCluster) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.remove(&(cluster.uid().unwrap_or_default(), STATUS));
     }
 
     /// Forgets what was told of a cluster that is gone.
@@ -177,8 +193,10 @@ impl Events {
         about: &ObjectReference,
         secondary: Option<ObjectReference>,
         (type_, reason, action): (EventType, &str, &str),
-        note: String,
+        mut note: String,
     ) {
+        // A longer one is refused, and nobody would hear of it.
+        note.truncate(note.floor_char_boundary(MAX_NOTE));
         let (name, namespace) = (about.name.as_deref(), about.namespace.as_deref());
         match type_ {
             EventType::Normal => info!(name, namespace, reason, "{note}"),

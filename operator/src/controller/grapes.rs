@@ -3,9 +3,10 @@
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Pod, PodCondition};
 use kube::ResourceExt;
 
+use super::failing::{self, Failing};
 use super::roll::Grape;
 use crate::cluster::limits;
 use crate::desired::container::CONTAINER;
@@ -73,57 +74,34 @@ pub fn seat(pod: &Pod, cluster: &ValidatedCluster) -> Option<Seat> {
     })
 }
 
-/// Why a Grape that is not ready will not be so by waiting. The words stay the same while the cause
-/// does: they are in the status, which is written when it changes.
-fn failing(pod: &Pod, now: Timestamp) -> Option<String> {
+/// Why a Grape that is not ready will not be so by waiting.
+fn failing(pod: &Pod, now: Timestamp) -> Option<Failing> {
     let status = pod.status.as_ref()?;
     if let Some(scheduled) = condition(pod, "PodScheduled")
         && scheduled.reason.as_deref() == Some("Unschedulable")
     {
         let message = scheduled.message.as_deref().unwrap_or("no node takes it");
-        return Some(format!("it is not scheduled: {}", first_sentence(message)));
+        let why = format!("it is not scheduled: {}", first_sentence(message));
+        return Some(Failing::from(&*why));
+    }
+    if let Some(failing) = failing::pod(status) {
+        return Some(failing);
     }
     let container = status.container_statuses.iter().flatten().find(|it| it.name == CONTAINER);
-    if let Some(why) = container.and_then(|container| container_failing(container, now)) {
-        return Some(why);
+    if let Some(container) = container {
+        let ended = failing::last(container).and_then(|ended| ended.finished_at.as_ref());
+        let lately = ended.is_none_or(|at| now.duration_since(at.0) < LATELY);
+        if let Some(failing) = failing::container(container, lately) {
+            return Some(failing);
+        }
     }
     let start = status.start_time.as_ref()?.0;
     let waited = now.duration_since(start);
     // Once it was ready it may be so again by itself, as when its node is away for a while.
     let started = container.and_then(|it| it.started).unwrap_or_default();
-    (waited > START && !started)
-        .then(|| format!("it is not ready {} s after its start", START.as_secs()))
-}
-
-fn container_failing(container: &ContainerStatus, now: Timestamp) -> Option<String> {
-    let ContainerState { waiting, terminated, .. } = container.state.as_ref()?;
-    let waiting = waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
-    let image = &container.image;
-    match waiting {
-        Some("ErrImagePull" | "ImagePullBackOff") => {
-            return Some(format!("its image {image} cannot be fetched"));
-        }
-        Some("ErrImageNeverPull") => {
-            return Some(format!("its image {image} is not in the node, and may not be fetched"));
-        }
-        Some("InvalidImageName") => {
-            return Some(format!("its image {image} has no valid name"));
-        }
-        Some(
-            why @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"),
-        ) => {
-            return Some(format!("its container cannot be made ({why})"));
-        }
-        _ => {}
-    }
-    let before = container.last_state.as_ref().and_then(|last| last.terminated.as_ref());
-    let ended = terminated.as_ref().or(before)?;
-    // One that keeps ending runs for a moment in between, and is failing all the while.
-    let lately = ended.finished_at.as_ref().is_none_or(|at| now.duration_since(at.0) < LATELY);
-    let down = terminated.is_some() || waiting == Some("CrashLoopBackOff");
-    (down || (lately && container.restart_count >= 2)).then(|| match ended.reason.as_deref() {
-        Some("OOMKilled") => "it is killed for its memory: raise its limit".to_owned(),
-        _ => format!("it ends with exit code {}", ended.exit_code),
+    (waited > START && !started).then(|| {
+        let why = format!("it is not ready {} s after its start", START.as_secs());
+        Failing::from(&*why)
     })
 }
 
@@ -158,7 +136,7 @@ mod tests {
     fn waiting(reason: &str) -> Value {
         json!({"containerStatuses": [{
             "name": "grape", "image": "grenache/grape:2", "imageID": "", "ready": false,
-            "restartCount": 0, "state": {"waiting": {"reason": reason, "message": "varies"}},
+            "restartCount": 0, "state": {"waiting": {"reason": reason, "message": "no such thing"}},
         }]})
     }
 
@@ -166,7 +144,9 @@ mod tests {
         json!({"containerStatuses": [{
             "name": "grape", "image": "grenache/grape:2", "imageID": "", "ready": false,
             "restartCount": 3, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
-            state: {"terminated": {"reason": reason, "exitCode": 2}},
+            state: {"terminated": {
+                "reason": reason, "exitCode": 2, "message": "grape: cannot bind\n",
+            }},
         }]})
     }
 
@@ -190,20 +170,30 @@ mod tests {
     }
 
     #[rstest]
-    #[case(waiting("ErrImagePull"), Some("its image grenache/grape:2 cannot be fetched"))]
-    #[case(waiting("ImagePullBackOff"), Some("its image grenache/grape:2 cannot be fetched"))]
+    #[case(
+        waiting("ErrImagePull"),
+        Some("its image grenache/grape:2 cannot be fetched: no such thing")
+    )]
+    #[case(
+        waiting("ImagePullBackOff"),
+        Some("its image grenache/grape:2 cannot be fetched: no such thing")
+    )]
     #[case(waiting("InvalidImageName"), Some("its image grenache/grape:2 has no valid name"))]
     #[case(
         waiting("CreateContainerConfigError"),
-        Some("its container cannot be made (CreateContainerConfigError)")
+        Some("its container cannot be made (CreateContainerConfigError): no such thing")
     )]
     #[case(waiting("ContainerCreating"), None)]
-    #[case(ended("lastState", "Error"), Some("it ends with exit code 2"))]
-    #[case(ended("state", "Error"), Some("it ends with exit code 2"))]
+    #[case(ended("lastState", "Error"), Some("it ends with exit code 2: cannot bind"))]
+    #[case(ended("state", "Error"), Some("it ends with exit code 2: cannot bind"))]
     #[case(ended("lastState", "OOMKilled"), Some("it is killed for its memory: raise its limit"))]
     #[case(running_again(1, "2026-01-01T00:09:00Z"), None)]
     #[case(running_again(2, "2026-01-01T00:09:00Z"), Some("it ends with exit code 7"))]
     #[case(running_again(2, "2025-12-31T00:09:00Z"), None)]
+    #[case(
+        json!({"phase": "Failed", "reason": "SysctlForbidden", "message": "forbidden sysctl."}),
+        Some("its node does not run it (SysctlForbidden): forbidden sysctl")
+    )]
     #[case(not_ready(false), Some("it is not ready 180 s after its start"))]
     #[case(not_ready(true), None)]
     #[case(
@@ -216,7 +206,8 @@ mod tests {
     fn why_a_grape_does_not_start(#[case] status: Value, #[case] why: Option<&str>) {
         let now = "2026-01-01T00:10:00Z".parse().unwrap();
         let grape = grape(&pod(status), now);
-        assert_eq!((grape.ready, grape.failing.as_deref()), (false, why));
+        let told = grape.failing.map(|failing| failing.to_string());
+        assert_eq!((grape.ready, told.as_deref()), (false, why));
     }
 
     #[test]

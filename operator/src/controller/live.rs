@@ -11,9 +11,9 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::grapes;
-use super::roll::{Pool, Set};
+use super::roll::{Pool, Set, Strategy};
 use super::stores::{Stores, controlled_by};
-use crate::desired::statefulset::TEMPLATE_HASH;
+use crate::desired::statefulset::{ON_DELETE, TEMPLATE_HASH};
 use crate::desired::{Desired, PoolSet, labels};
 use crate::observe::Seat;
 use crate::validate::ValidatedCluster;
@@ -132,7 +132,15 @@ fn pool(
         pod.name_any().strip_prefix(&prefix).is_some_and(|rest| rest.parse::<u32>().is_ok())
     });
     let grapes = own.filter_map(|pod| Some((grapes::ordinal(pod)?, grapes::grape(pod, now))));
-    Pool { name: name.to_owned(), desired, set, grapes: grapes.collect(), set_name }
+    Pool {
+        name: name.to_owned(),
+        desired,
+        set,
+        grapes: grapes.collect(),
+        // It takes a memory to tell for how long.
+        absent: BTreeMap::new(),
+        set_name,
+    }
 }
 
 fn hash_of(set: &StatefulSet) -> Option<&String> {
@@ -143,14 +151,17 @@ fn set(live: &StatefulSet, wanted: Option<&String>) -> Set {
     let spec = live.spec.as_ref();
     let status = live.status.as_ref();
     let revision = |of: Option<&String>| of.cloned().unwrap_or_default();
-    let rolling = spec
-        .and_then(|spec| spec.update_strategy.as_ref())
-        .and_then(|strategy| strategy.rolling_update.as_ref());
+    let strategy = spec.and_then(|spec| spec.update_strategy.as_ref());
+    let rolling = strategy.and_then(|strategy| strategy.rolling_update.as_ref());
+    let on_delete = strategy.is_some_and(|it| it.type_.as_deref() == Some(ON_DELETE));
     Set {
         template_is_current: hash_of(live) == wanted,
         observed: status.and_then(|status| status.observed_generation) == live.metadata.generation,
         replicas: spec.and_then(|spec| spec.replicas).unwrap_or(1),
-        partition: rolling.and_then(|rolling| rolling.partition).unwrap_or_default(),
+        strategy: match on_delete {
+            true => Strategy::OnDelete,
+            false => Strategy::Partition(rolling.and_then(|it| it.partition).unwrap_or_default()),
+        },
         current_revision: revision(status.and_then(|status| status.current_revision.as_ref())),
         update_revision: revision(status.and_then(|status| status.update_revision.as_ref())),
     }

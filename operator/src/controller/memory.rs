@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use kube::ResourceExt;
 
+use super::missing::Missing;
 use super::refused::Refused;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
+use super::{blocked, failing};
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
@@ -31,6 +33,12 @@ pub struct Remembered {
     pub no_monitor: bool,
     /// Reconciliations that failed since the last one that did not.
     pub failures: usize,
+    /// Which of its pods are missing.
+    pub missing: Missing,
+    /// Why they are.
+    pub blocked: blocked::Known,
+    /// How its Grapes fail.
+    pub failing: failing::Known,
     /// What was seen of its Grapes.
     pub seen: Seen,
     /// Which pods of services were told of.

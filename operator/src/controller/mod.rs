@@ -6,7 +6,10 @@
 //! |---|---|---|
 //! | [`stores`] | what there is, watched | I/O |
 //! | [`live`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
+//! | [`failing`] | why a Grape does not start | pure |
 //! | [`roll`] | which Grape is replaced next | pure |
+//! | [`missing`] | which pods are not there, and since when | pure |
+//! | [`blocked`] | why they are not made | I/O |
 //! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
 //! | [`mod@write`], [`events`] | status and events written | I/O |
@@ -15,16 +18,20 @@
 //! | [`unwatched`] | namespaces that cannot be watched | |
 //! | [`seen`] | what was seen of Grapes, and when to look again | pure |
 //! | [`refused`] | which refusals of Grapes are told | pure |
+//! | [`words`] | what others say, in one line | pure |
 //! | [`queue`] | who waits | |
 //! | [`census`] | which clusters there are | pure |
 
 pub mod apply;
+pub mod blocked;
 pub mod census;
 pub mod error;
 pub mod events;
+pub mod failing;
 pub mod grapes;
 pub mod live;
 pub mod memory;
+pub mod missing;
 pub mod objects;
 pub mod queue;
 pub mod reconcile;
@@ -35,6 +42,7 @@ pub mod seen;
 pub mod sidecars;
 pub mod stores;
 pub mod unwatched;
+pub mod words;
 pub mod write;
 
 use std::sync::{Arc, Mutex};
@@ -60,7 +68,7 @@ use error::Error;
 use events::Events;
 use memory::Memory;
 use queue::Queue;
-use reconcile::{Reconciler, Settings, reconcile};
+use reconcile::{REFUSED, Reconciler, Settings, reconcile};
 use sidecars::Sidecars;
 use stores::{Stored, Stores};
 use unwatched::Unwatched;
@@ -203,7 +211,8 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
     }
 }
 
-/// When a reconciliation that failed is tried again: soon at first, and within a minute ever after.
+/// When a reconciliation that failed is tried again: soon at first, and within a minute ever after;
+/// within [`REFUSED`] where something is refused, which may be over at any time.
 fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let uid = stored.uid().unwrap_or_default();
     let failures = reconciler.memory.of(&uid, |memory| {
@@ -216,7 +225,8 @@ fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Act
         .without_max_times()
         .with_jitter();
     // The jitter comes on top of the delay.
-    let pause = pauses.build().nth(failures.min(16)).unwrap_or(LONGEST).min(LONGEST);
+    let longest = if error.is_refusal() { REFUSED } else { LONGEST };
+    let pause = pauses.build().nth(failures.min(16)).unwrap_or(longest).min(longest);
     let (name, namespace) = (stored.name_any(), stored.namespace());
     warn!(name, namespace, failures, ?pause, %error, "cannot reconcile; trying again");
     Action::requeue(pause)

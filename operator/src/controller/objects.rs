@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::apply::{Applier, Change, Remake, find};
+use super::apply::{Applier, Change, Remake, Thing, find, undeleted};
 use super::error::Error;
 use super::stores::{Stores, controlled_by};
 use crate::desired::{Desired, monitoring};
@@ -95,7 +95,7 @@ impl Place<'_> {
         match self.api::<Pod>().delete(&pod.name_any(), &parameters).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
-            Err(error) => Err(Error::failed("delete", format!("Pod {}", pod.name_any()))(error)),
+            Err(error) => Err(undeleted(&Thing::of(&kind::<Pod>(), pod))(error)),
         }
     }
 

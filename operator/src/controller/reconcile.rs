@@ -18,6 +18,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::apply::Applier;
+use super::blocked::{self, Blocked};
 use super::census::{Census, Name};
 use super::error::Error;
 use super::events::Events;
@@ -27,7 +28,7 @@ use super::objects::{Applied, Place};
 use super::queue::Queue;
 use super::refused::News;
 use super::report::{self, Facts, Services};
-use super::roll::{self, Lookups, Phase, Plan};
+use super::roll::{self, Lookups, Phase, Plan, Strategy};
 use super::seen::Due;
 use super::sidecars::Sidecars;
 use super::sidecars::evict::try_evict;
@@ -45,7 +46,7 @@ use crate::validate::{ValidatedCluster, validate};
 
 /// How soon a cluster whose objects are refused is tried again: what refuses them, such as a quota,
 /// may change without a sign.
-const REFUSED: Duration = Duration::from_secs(60);
+pub(super) const REFUSED: Duration = Duration::from_secs(10);
 /// How often a cluster is looked at while its Grapes are replaced.
 const ROLLING: Duration = Duration::from_secs(1);
 /// How soon a cluster is reconciled again whose StatefulSet was changed, if its watch does not tell
@@ -222,7 +223,14 @@ impl Reconciler {
             operator_namespace: self.settings.namespace.clone(),
         };
         let mut desired = desired(valid, &around);
-        let live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
+        let mut live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
+        self.memory.of(&owner.uid, |memory| {
+            memory.failing.settle(&mut live.pools);
+            let was_late = cluster.status.as_ref().is_some_and(report::is_blocked);
+            memory.missing.note(&mut live.pools, clock::now(), was_late);
+        });
+        let blocked = self.blocked(subject, &desired, &live).await;
+        let missing_in = self.memory.of(&owner.uid, |memory| memory.missing.next(clock::now()));
         let seats = live.seats(valid);
         let lookups = self.memory.of(&owner.uid, |memory| {
             memory.seen.resume(cluster.status.as_ref().and_then(report::band));
@@ -282,6 +290,7 @@ impl Reconciler {
                 phase: &plan.phase,
                 sight: memory.seen.sight(),
                 trouble: trouble.as_ref(),
+                blocked: &blocked,
                 services: services.as_ref(),
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
@@ -307,12 +316,40 @@ impl Reconciler {
             _ => UNWELL.min(self.settings.observe_interval),
         };
         let next = self.look(subject, seats, guests, interval);
-        let next =
-            next.into_iter().chain(repair_in).chain(welcome_in).chain(waits.then_some(TOLD)).min();
+        let next = next.into_iter().chain(repair_in).chain(welcome_in).chain(missing_in);
+        let next = next.chain(waits.then_some(TOLD)).min();
         match trouble {
-            Some(_) => Ok((Action::requeue(REFUSED), Outcome::Invalid)),
+            Some(_) => {
+                let soon = next.map_or(REFUSED, |next| next.min(REFUSED));
+                Ok((Action::requeue(soon), Outcome::Invalid))
+            }
             None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
         }
+    }
+
+    /// Why pods are not made that were to be made long ago.
+    async fn blocked(&self, subject: &Subject<'_>, desired: &Desired, live: &Live) -> Vec<Blocked> {
+        let (uid, now) = (&subject.owner.uid, clock::now());
+        let late = self.memory.of(uid, |memory| {
+            let late = memory.missing.late(&live.pools);
+            memory.blocked.retain(&late);
+            late
+        });
+        for pool in late {
+            let name = &pool.set_name;
+            let live = self.stores.sets.get(&ObjectRef::new(name).within(&subject.namespace));
+            let set_uid = live.and_then(|set| set.uid());
+            let mut wanted = desired.pools.iter().map(|wanted| &wanted.set);
+            let set = wanted.find(|set| set.name_any() == *name).zip(set_uid.as_deref());
+            let (due, before) = self.memory.of(uid, |memory| {
+                (memory.blocked.is_due(name, now), memory.blocked.last(name).cloned())
+            });
+            if let Some(set) = set.filter(|_| due) {
+                let found = blocked::look(&self.once, set, pool, before.as_ref()).await;
+                self.memory.of(uid, |memory| memory.blocked.note(name, found, now));
+            }
+        }
+        self.memory.of(uid, |memory| memory.blocked.all())
     }
 
     /// Puts the objects as they should be, as far as the plan allows it now.
@@ -325,8 +362,19 @@ impl Reconciler {
         lookups: Lookups,
     ) -> Result<Applied, Error> {
         for pool in &mut desired.pools {
-            if let Some(partition) = plan.partitions.get(&pool.pool) {
-                pool.set_partition(*partition);
+            match plan.strategies.get(&pool.pool) {
+                Some(Strategy::Partition(partition)) => pool.set_partition(*partition),
+                Some(Strategy::OnDelete) => pool.set_on_delete(),
+                None => {}
+            }
+            let live = live.pools.iter().find(|live| live.name == pool.pool);
+            let mark = live.and_then(|live| {
+                let now = clock::now();
+                let uid = &subject.owner.uid;
+                self.memory.of(uid, |memory| memory.missing.mark(live, now, Timestamp::now()))
+            });
+            if let Some(mark) = mark {
+                pool.mark_retried(mark);
             }
         }
         let place = Place {
@@ -366,7 +414,13 @@ impl Reconciler {
         if cluster.status.as_ref() == Some(&status) {
             return Ok(());
         }
-        write::status(&self.client, cluster, &status).await?;
+        if let Err(error) = write::status(&self.client, cluster, &status).await {
+            if error.is_refusal() {
+                self.events.status_refused(cluster, &error).await;
+            }
+            return Err(error);
+        }
+        self.events.status_written(cluster);
         let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
         let written = Written { over: cluster.resource_version(), status: status.clone() };
         self.memory.of(uid, |memory| memory.written = Some(written));

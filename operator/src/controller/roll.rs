@@ -4,8 +4,21 @@
 //! that is lost comes back as it was. So the partition is held above all pods, and lowered one pod
 //! at a time, over all pools together: the next one when the last is ready and lookups are well.
 //! Whoever else changes a template by hand replaces nothing either.
+//!
+//! A pod below the partition that cannot be made from the former template would stay away, whatever
+//! the new one says. No partition helps: the StatefulSet would at once replace a pod that runs. So
+//! while such a pod is missing the strategy is `OnDelete`, by which the StatefulSet replaces no pod
+//! and makes a missing one from the newest template. Then the partition is above all pods again, and
+//! the change goes on.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::failing::Failing;
+
+/// How long a StatefulSet may take to make a pod in the place of one that is gone. One that is not
+/// there by then is refused, or waits for another try.
+pub const MADE: Duration = Duration::from_secs(3);
 
 /// A pool as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +33,8 @@ pub struct Pool {
     pub set: Option<Set>,
     /// Its pods, by ordinal.
     pub grapes: BTreeMap<i32, Grape>,
+    /// The ordinals of pods that it is to have and that are not there, and for how long.
+    pub absent: BTreeMap<i32, Duration>,
 }
 
 /// A StatefulSet as it is.
@@ -31,12 +46,22 @@ pub struct Set {
     pub observed: bool,
     /// How many pods it is to have.
     pub replicas: i32,
-    /// Pods from this ordinal up are to be of the update revision.
-    pub partition: i32,
+    /// How it brings the update revision to its pods.
+    pub strategy: Strategy,
     /// The revision of a pod that is lost below the partition.
     pub current_revision: String,
     /// The revision of its template.
     pub update_revision: String,
+}
+
+/// How a StatefulSet brings its newest template to its pods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// It replaces the pods from this ordinal up, and makes those that are missing below it from the
+    /// former template: `RollingUpdate`.
+    Partition(i32),
+    /// It replaces none, and makes those that are missing from the newest template: `OnDelete`.
+    OnDelete,
 }
 
 /// A pod as it is.
@@ -51,7 +76,7 @@ pub struct Grape {
     /// On its way out.
     pub leaving: bool,
     /// Why it will not become ready by waiting; none if it may.
-    pub failing: Option<String>,
+    pub failing: Option<Failing>,
 }
 
 /// Whether the Grapes can spare one of them.
@@ -66,8 +91,8 @@ pub enum Lookups {
 /// What to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// The partition of each pool.
-    pub partitions: BTreeMap<String, i32>,
+    /// The strategy of each pool.
+    pub strategies: BTreeMap<String, Strategy>,
     /// A pod that its StatefulSet will not replace by itself.
     pub delete: Option<String>,
     /// Where the change stands.
@@ -104,7 +129,7 @@ pub enum Wait {
 /// What to do next.
 pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
     let mut plan = Plan {
-        partitions: pools.iter().map(|pool| (pool.name.clone(), pool.kept())).collect(),
+        strategies: pools.iter().map(|pool| (pool.name.clone(), pool.kept())).collect(),
         delete: None,
         phase: Phase::Settled,
     };
@@ -118,7 +143,8 @@ pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
         }
         Next::Wait(wait) => wait,
         Next::Replace { pool, ordinal, grape } => {
-            let lowered = plan.partitions.insert(pool, ordinal) == Some(ordinal);
+            let to = Strategy::Partition(ordinal);
+            let lowered = plan.strategies.insert(pool, to) == Some(to);
             // A StatefulSet replaces nothing while a pod of it is not ready (MaxUnavailable). And
             // before it knows of the partition the pod would come back as it was.
             let stuck = pools.iter().flat_map(|pool| pool.grapes.values()).any(|any| !any.ready);
@@ -145,11 +171,12 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
     let started = |(grape, updated): &(&Grape, bool)| !updated || grape.ready;
     if let Some((grape, _)) = all().find(|grape| !started(grape)) {
         return match &grape.failing {
-            Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.clone() },
+            Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.to_string() },
             None => Next::Wait(Wait::Ready(grape.pod.clone())),
         };
     }
-    if let Some(missing) = pools.iter().find_map(Pool::missing) {
+    let missing = |pool: &Pool| Some(pool.pod_name(pool.missing().next()?));
+    if let Some(missing) = pools.iter().find_map(missing) {
         return Next::Wait(Wait::Ready(missing));
     }
     let Some((pool, ordinal, grape)) = candidate(pools) else {
@@ -181,16 +208,35 @@ fn candidate(pools: &[Pool]) -> Option<(&Pool, i32, &Grape)> {
 }
 
 impl Pool {
-    /// Its partition, if no step is taken.
-    fn kept(&self) -> i32 {
-        match &self.set {
-            // Above all pods, whichever number of them is there.
-            Some(set) if !set.template_is_current || self.is_complete(set) => {
-                self.desired.max(set.replicas)
-            }
-            Some(set) => set.partition.min(self.desired.max(set.replicas)),
-            None => self.desired,
+    /// Its strategy, if no step is taken.
+    fn kept(&self) -> Strategy {
+        let Some(set) = &self.set else { return Strategy::Partition(self.desired) };
+        if self.wants_newest(set) {
+            return Strategy::OnDelete;
         }
+        // Above all pods, whichever number of them is there.
+        let above = self.desired.max(set.replicas);
+        match set.strategy {
+            Strategy::Partition(partition) if set.template_is_current && !self.is_complete(set) => {
+                Strategy::Partition(partition.min(above))
+            }
+            _ => Strategy::Partition(above),
+        }
+    }
+
+    /// Whether a pod is missing that its StatefulSet goes on making from a former template.
+    fn wants_newest(&self, set: &Set) -> bool {
+        let Strategy::Partition(partition) = set.strategy else {
+            // Until each is there.
+            return self.missing().next().is_some();
+        };
+        // Before its controller has seen it, it has had no occasion to make one.
+        let differs = set.observed
+            && (!set.template_is_current || set.current_revision != set.update_revision);
+        let is_stuck = |(ordinal, time): (&i32, &Duration)| {
+            *time >= MADE && (!set.template_is_current || *ordinal < partition)
+        };
+        differs && self.absent.iter().any(is_stuck)
     }
 
     fn is_observed(&self) -> bool {
@@ -234,11 +280,15 @@ impl Pool {
         self.grapes.values().map(|grape| (grape, self.is_updated(grape)))
     }
 
-    /// A pod that is wanted and not there.
-    fn missing(&self) -> Option<String> {
-        let set = self.set.as_ref()?;
-        let ordinal = (0..set.replicas).find(|ordinal| !self.grapes.contains_key(ordinal))?;
-        Some(format!("{}-{ordinal}", self.set_name))
+    /// The ordinals of pods that are wanted and not there.
+    pub fn missing(&self) -> impl Iterator<Item = i32> {
+        let replicas = self.set.as_ref().map_or(0, |set| set.replicas.min(self.desired));
+        (0..replicas).filter(|ordinal| !self.grapes.contains_key(ordinal))
+    }
+
+    /// The name of the pod with this ordinal.
+    pub fn pod_name(&self, ordinal: i32) -> String {
+        format!("{}-{ordinal}", self.set_name)
     }
 }
 

@@ -39,6 +39,7 @@ pub(super) fn build(
         liveness_probe: Some(grape::liveness()),
         resources: resources(pool),
         security_context: Some(grape::security()),
+        termination_message_policy: Some(grape::LAST_WORDS.to_owned()),
         ..Container::default()
     }
 }

@@ -6,7 +6,7 @@ use std::net::{Ipv6Addr, SocketAddr};
 
 use k8s_openapi::api::core::v1::{
     Capabilities, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe,
-    ResourceRequirements, SecurityContext,
+    ResourceRequirements, SecurityContext, Sysctl,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -59,6 +59,12 @@ impl Ports {
             Port { name: API, number: self.api, protocol: "TCP" },
             Port { name: ADMIN, number: self.admin, protocol: "TCP" },
         ]
+    }
+
+    /// The lowest of them that no process without privileges may have by itself. Some container
+    /// runtimes allow it to every pod; a Grape does not depend on that.
+    pub(crate) fn privileged(self) -> Option<u16> {
+        self.each().into_iter().map(|port| port.number).filter(|port| *port < UNPRIVILEGED).min()
     }
 }
 
@@ -120,6 +126,20 @@ pub(crate) fn variable(name: &str, value: String) -> EnvVar {
 /// A text that Kubernetes leaves as it is: it reads `$(NAME)` as a variable, and `$$` as `$`.
 pub(crate) fn literal(text: &str) -> String {
     text.replace('$', "$$")
+}
+
+/// The policy by which a node keeps the end of a Grape's log when it fails: why it did.
+pub(crate) const LAST_WORDS: &str = "FallbackToLogsOnError";
+
+/// The first port that any process may listen at, unless its network says otherwise.
+const UNPRIVILEGED: u16 = 1024;
+/// The setting of a pod's network that says otherwise. It is a safe one: the `restricted` Pod Security
+/// Standard lets a pod have it.
+pub(crate) const PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
+
+/// The setting by which the processes of a pod may listen at every port.
+pub(crate) fn any_port() -> Sysctl {
+    Sysctl { name: PORT_START.to_owned(), value: "0".to_owned() }
 }
 
 /// The pod's address, as the node learns it.

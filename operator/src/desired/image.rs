@@ -47,6 +47,18 @@ pub fn is_one(image: &str) -> bool {
         && digest.is_none_or(|digest| alike(digest, limits::DIGEST_PATTERN, limits::DIGEST_LENGTH))
 }
 
+/// Whether an image seems to be `original` in another place, as in a mirror: of the same digest, or of
+/// the same name and version whatever comes before the name.
+pub fn is_copy(image: &str, original: &str) -> bool {
+    let parts = |image| {
+        let (repository, version) = split(image);
+        (repository.rsplit('/').next().unwrap_or_default(), version)
+    };
+    let digest = |image: &str| image.split_once('@').map(|(_, digest)| digest.to_owned());
+    parts(image) == parts(original)
+        || digest(image).is_some_and(|own| digest(original) == Some(own))
+}
+
 /// A repository, and what follows it: `:TAG`, `@DIGEST`, both or nothing.
 fn split(image: &str) -> (&str, &str) {
     let name = image.find('@').map_or(image, |at| &image[..at]);
@@ -119,6 +131,22 @@ mod tests {
         assert_eq!(is_one(image), expected);
         let with_digest = format!("{image}@{DIGEST}");
         assert_eq!(is_one(&with_digest), expected, "{with_digest}");
+    }
+
+    #[rstest]
+    #[case("grenache/grape:1", "grenache/grape:1", true)]
+    #[case("mirror.corp:5000/hub/grenache/grape:1", "grenache/grape:1", true)]
+    #[case("mirror.corp:5000/hub/grenache/grape:2", "grenache/grape:1", false)]
+    #[case("mirror.corp:5000/hub/other:1", "grenache/grape:1", false)]
+    #[case("mirror.corp/other@sha256:ab", "grenache/grape:1@sha256:ab", true)]
+    #[case("grenache/grape:1@sha256:cd", "grenache/grape:1@sha256:ab", false)]
+    #[case("grenache/grape", "grenache/grape:1", false)]
+    fn a_copy_is_known_by_its_version(
+        #[case] image: &str,
+        #[case] original: &str,
+        #[case] expected: bool,
+    ) {
+        assert_eq!(is_copy(image, original), expected);
     }
 
     #[rstest]

@@ -32,7 +32,7 @@ pub mod statefulset;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::apps::v1::{StatefulSet, StatefulSetUpdateStrategy};
 use k8s_openapi::api::core::v1::{Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
@@ -85,9 +85,24 @@ pub struct PoolSet {
 impl PoolSet {
     /// Lets the set replace pods from the ordinal `partition` up, and no others.
     pub fn set_partition(&mut self, partition: i32) {
-        let strategy = self.set.spec.as_mut().and_then(|spec| spec.update_strategy.as_mut());
-        if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {
-            rolling.partition = Some(partition);
+        self.set_strategy(statefulset::rolling(partition));
+    }
+
+    /// Lets the set replace no pod, and make those that are missing from the newest template.
+    pub fn set_on_delete(&mut self) {
+        self.set_strategy(statefulset::on_delete());
+    }
+
+    /// Asks the set's controller to try again what it could not do: whatever changes in a set, it
+    /// looks at it at once. `mark` is another one than that of the last time.
+    pub fn mark_retried(&mut self, mark: String) {
+        let annotations = self.set.metadata.annotations.get_or_insert_default();
+        annotations.insert(statefulset::RETRIED.to_owned(), mark);
+    }
+
+    fn set_strategy(&mut self, strategy: StatefulSetUpdateStrategy) {
+        if let Some(spec) = &mut self.set.spec {
+            spec.update_strategy = Some(strategy);
         }
     }
 }

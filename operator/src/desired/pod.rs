@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Surroundings, container, image, labels};
+use super::{Surroundings, container, grape, image, labels};
 use crate::validate::{Pool, ValidatedCluster};
 
 /// How long a pod may take to end beyond the drain of its Grape, in seconds: for the process to
@@ -48,6 +48,8 @@ pub(super) fn template(
                     type_: "RuntimeDefault".to_owned(),
                     ..SeccompProfile::default()
                 }),
+                // Only where it takes one: it would change the pods of all others.
+                sysctls: grape::Ports::own(cluster).privileged().map(|_| vec![grape::any_port()]),
                 ..PodSecurityContext::default()
             }),
             node_selector: filled(&own.node_selector),

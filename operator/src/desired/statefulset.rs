@@ -13,6 +13,12 @@ use crate::validate::{Pool, ValidatedCluster};
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
 /// whether the live set has that template already.
 pub const TEMPLATE_HASH: &str = "grenache.dev/template-hash";
+/// The annotation of a StatefulSet that tells when its controller was last asked to try again to make
+/// pods that were refused.
+pub const RETRIED: &str = "grenache.dev/retried-at";
+/// The type of the update strategy by which a StatefulSet replaces no pod, and makes one that is
+/// missing from its newest template.
+pub const ON_DELETE: &str = "OnDelete";
 /// Characters of that hash.
 const HASH_LENGTH: usize = 16;
 
@@ -21,7 +27,7 @@ const HASH_LENGTH: usize = 16;
 /// Its partition is its number of replicas, so that a new template reaches no pod by itself: the
 /// controller lowers the partition, Grape by Grape, while the cluster is well. A pod at or above
 /// the partition that is lost during such a roll comes back with the new template, and one below it
-/// as it was.
+/// as it was, unless it cannot be made so any more: see [`PoolSet::set_on_delete`].
 pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, around: &Surroundings) -> PoolSet {
     // At most limits::REPLICAS.
     let replicas = i32::try_from(pool.replicas).unwrap_or(i32::MAX);
@@ -38,13 +44,7 @@ pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, around: &Surroundin
             template,
             // Grapes need nobody before them, and many start sooner together.
             pod_management_policy: Some("Parallel".to_owned()),
-            update_strategy: Some(StatefulSetUpdateStrategy {
-                type_: Some("RollingUpdate".to_owned()),
-                rolling_update: Some(RollingUpdateStatefulSetStrategy {
-                    partition: Some(replicas),
-                    ..RollingUpdateStatefulSetStrategy::default()
-                }),
-            }),
+            update_strategy: Some(rolling(replicas)),
             revision_history_limit: Some(5),
             min_ready_seconds: Some(0),
             ..StatefulSetSpec::default()
@@ -52,6 +52,22 @@ pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, around: &Surroundin
         ..StatefulSet::default()
     };
     PoolSet { pool: pool.name.clone(), replicas, set }
+}
+
+/// The strategy that replaces pods from the ordinal `partition` up.
+pub(super) fn rolling(partition: i32) -> StatefulSetUpdateStrategy {
+    StatefulSetUpdateStrategy {
+        type_: Some("RollingUpdate".to_owned()),
+        rolling_update: Some(RollingUpdateStatefulSetStrategy {
+            partition: Some(partition),
+            ..RollingUpdateStatefulSetStrategy::default()
+        }),
+    }
+}
+
+/// The strategy that replaces no pod.
+pub(super) fn on_delete() -> StatefulSetUpdateStrategy {
+    StatefulSetUpdateStrategy { type_: Some(ON_DELETE.to_owned()), rolling_update: None }
 }
 
 /// A hash of a pod template: the same for the same template, in whichever run of the operator.

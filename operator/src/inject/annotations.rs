@@ -35,6 +35,9 @@ pub const LOG: &str = "grenache.dev/log";
 pub const DRAIN: &str = "grenache.dev/drain";
 /// Who put the Grape in: set, not read.
 pub const INJECTED_BY: &str = "grenache.dev/injected-by";
+/// The image of the Grape that was put in, as it was asked for: set, not read. Others may change the
+/// container's, as to that of a mirror.
+pub const INJECTED_IMAGE: &str = "grenache.dev/injected-image";
 
 /// All that are read.
 const READ: [&str; 10] = [

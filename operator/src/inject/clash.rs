@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
 use super::annotations::{ADMIN_PORT, ANNOUNCE, Annotations, DHT_PORT};
 use super::{Objection, Reason};
-use crate::desired::grape::{Port, Ports};
+use crate::desired::grape::{PORT_START, Port, Ports};
 use crate::desired::{container, labels};
 
 /// By this annotation a node says that it made the pod from a file.
@@ -43,6 +43,7 @@ pub(super) fn check(
         }
     }
     names(spec)?;
+    port_start(spec, grape, cluster)?;
     ports(spec, grape, cluster, own)
 }
 
@@ -59,6 +60,29 @@ fn names(spec: &PodSpec) -> Result<(), Objection> {
         return Err(Objection::new(Reason::NameTaken, problem, remedy));
     }
     Ok(())
+}
+
+/// A pod that says at which ports its processes may listen knows why.
+fn port_start(spec: &PodSpec, grape: Ports, cluster: &str) -> Result<(), Objection> {
+    let context = spec.security_context.as_ref();
+    let mut sysctls = context.and_then(|it| it.sysctls.as_ref()).into_iter().flatten();
+    let own = sysctls.find(|sysctl| sysctl.name == PORT_START);
+    let (Some(own), Some(port)) = (own, grape.privileged()) else {
+        return Ok(());
+    };
+    if own.value.trim().parse::<u16>().is_ok_and(|first| first <= port) {
+        return Ok(());
+    }
+    let problem = format!(
+        "spec.securityContext.sysctls: {} is {:?}, and its Grape listens at port {port}",
+        own.name, own.value
+    );
+    let mut remedy = format!("leave it out, or let it be {port} or less");
+    if port == grape.api {
+        remedy =
+            format!("{remedy}, or set spec.api.port of the GrapeCluster {cluster} to 1024 or more");
+    }
+    Err(Objection::new(Reason::PortForbidden, problem, remedy))
 }
 
 /// A container's ports may be left out, so that this finds only what is said.

@@ -132,6 +132,8 @@ pub enum Reason {
     Windows,
     /// One of its containers has a port that its Grape needs.
     PortTaken,
+    /// A setting of its own keeps its Grape from listening at its port.
+    PortForbidden,
     /// One of its containers is called as its Grape is.
     NameTaken,
     /// A label cannot be read.
@@ -251,7 +253,8 @@ fn attempt(
     let grape = sidecar::build(spec, &cluster, &making, resources);
     warnings.extend(clash::warning(spec, &names::host(name, namespace)));
     let mut edit = Edit::default();
-    shape::mark(&mut edit, pod, wished);
+    shape::mark(&mut edit, pod, wished, grape.image.as_deref().unwrap_or_default());
+    shape::ports(&mut edit, spec, making.ports);
     shape::pull(&mut edit, spec, &cluster, asked.namespace == *namespace);
     shape::drain(&mut edit, spec, &own);
     shape::tell(&mut edit, spec, cluster.api.port);

@@ -7,9 +7,10 @@ use json_patch::{AddOperation, Patch, PatchOperation};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::{Value, json};
 
-use super::annotations::{Annotations, INJECTED_BY};
+use super::annotations::{Annotations, INJECTED_BY, INJECTED_IMAGE};
 use super::sidecar;
 use super::wish::Wished;
+use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 use crate::validate::ValidatedCluster;
 
@@ -43,8 +44,8 @@ macro_rules! path {
     ($($step:expr),+) => { [$(Token::from($step)),+] };
 }
 
-/// The pod's labels and annotations.
-pub(super) fn mark(edit: &mut Edit, pod: &Pod, wished: &Wished) {
+/// The pod's labels and annotations, for a Grape of this image.
+pub(super) fn mark(edit: &mut Edit, pod: &Pod, wished: &Wished, image: &str) {
     let mut labels = vec![(labels::SIDECAR, labels::INJECTED.to_owned())];
     if wished.inherited {
         // NetworkPolicies and the operator find the pod by it.
@@ -52,7 +53,8 @@ pub(super) fn mark(edit: &mut Edit, pod: &Pod, wished: &Wished) {
     }
     entries(edit, "labels", pod.metadata.labels.as_ref(), &labels);
     let made_by = format!("{} {}", labels::OPERATOR, env!("CARGO_PKG_VERSION"));
-    entries(edit, "annotations", pod.metadata.annotations.as_ref(), &[(INJECTED_BY, made_by)]);
+    let notes = [(INJECTED_BY, made_by), (INJECTED_IMAGE, image.to_owned())];
+    entries(edit, "annotations", pod.metadata.annotations.as_ref(), &notes);
 }
 
 fn entries(
@@ -66,6 +68,22 @@ fn entries(
     }
     for (key, value) in entries {
         edit.add(path!["metadata", field, *key], json!(value));
+    }
+}
+
+/// The Grape may listen at its ports, also at one that takes a privilege elsewhere. It is for the whole
+/// pod, whose containers have one network.
+pub(super) fn ports(edit: &mut Edit, spec: &PodSpec, ports: Ports) {
+    if ports.privileged().is_none() {
+        return;
+    }
+    let any = grape::any_port();
+    match spec.security_context.as_ref().map(|context| &context.sysctls) {
+        None => edit.add(path!["spec", "securityContext"], json!({"sysctls": [any]})),
+        Some(None) => edit.add(path!["spec", "securityContext", "sysctls"], json!([any])),
+        // One of its own is good enough, or was objected to.
+        Some(Some(sysctls)) if sysctls.iter().any(|it| it.name == any.name) => {}
+        Some(Some(_)) => edit.add(path!["spec", "securityContext", "sysctls", "-"], json!(any)),
     }
 }
 

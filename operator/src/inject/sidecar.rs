@@ -94,6 +94,7 @@ pub(super) fn build(
         }),
         resources,
         security_context: Some(security(spec)),
+        termination_message_policy: Some(grape::LAST_WORDS.to_owned()),
         ..Container::default()
     }
 }

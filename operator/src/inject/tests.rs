@@ -15,10 +15,11 @@ use crate::validate::validate;
 
 const MARKET: &str = include_str!("tests/market.yaml");
 const PRO: &str = include_str!("tests/pro.yaml");
+const LOW: &str = include_str!("tests/low.yaml");
 
 /// The clusters that there are.
-static CLUSTERS: LazyLock<[Arc<ValidatedCluster>; 2]> = LazyLock::new(|| {
-    [MARKET, PRO].map(|yaml| Arc::new(validate(&manifest::parse(yaml).unwrap()).unwrap()))
+static CLUSTERS: LazyLock<[Arc<ValidatedCluster>; 3]> = LazyLock::new(|| {
+    [MARKET, PRO, LOW].map(|yaml| Arc::new(validate(&manifest::parse(yaml).unwrap()).unwrap()))
 });
 
 fn clusters(namespace: &str, name: &str) -> Option<Arc<ValidatedCluster>> {
@@ -131,6 +132,15 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     Reason::HostNetwork,
     "spec.hostNetwork: a Grape would have its ports on the node, where another pod's Grape may be; \
      leave it out, or give the service the address of a Grape of its own"
+)]
+#[case::port_start(
+    "low",
+    "trading",
+    "{securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: '1024'}]}}",
+    Reason::PortForbidden,
+    "spec.securityContext.sysctls: net.ipv4.ip_unprivileged_port_start is \"1024\", and its Grape \
+     listens at port 80; leave it out, or let it be 80 or less, or set spec.api.port of the \
+     GrapeCluster trading/low to 1024 or more"
 )]
 #[case::windows(
     "market",
@@ -407,4 +417,27 @@ fn verdicts_have_words_for_metrics() {
         "unchanged NotAsked",
     ];
     assert_eq!(told, expected);
+}
+
+/// A pod that lets its processes have the port of the Grape keeps its own settings.
+#[rstest]
+#[case::none("{}", Some("/spec/securityContext"))]
+#[case::others("{securityContext: {runAsUser: 1000}}", Some("/spec/securityContext/sysctls"))]
+#[case::other_settings(
+    "{securityContext: {sysctls: [{name: kernel.shm_rmid_forced, value: '0'}]}}",
+    Some("/spec/securityContext/sysctls/-")
+)]
+#[case::low_enough(
+    "{securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: '80'}]}}",
+    None
+)]
+fn a_grape_may_listen_at_a_low_port(#[case] more: &str, #[case] expected: Option<&str>) {
+    let patched = |cluster: &str| {
+        let pod = pod("trading", json!({"grenache.dev/cluster": cluster}), more);
+        let Verdict::Inject { patch, .. } = verdict(&pod) else { panic!("{:?}", verdict(&pod)) };
+        let paths = patch.0.iter().map(|operation| operation.path().to_string());
+        paths.filter(|path| path.starts_with("/spec/securityContext")).collect::<Vec<_>>()
+    };
+    assert_eq!(patched("low"), expected.into_iter().collect::<Vec<_>>());
+    assert_eq!(patched("market"), [""; 0], "no other is changed");
 }

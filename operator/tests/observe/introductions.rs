@@ -7,7 +7,7 @@ use crate::places::{Parrot, join, ok, seats, start_alone, until};
 
 fn guest(seat: &Seat) -> Guest {
     let Seat { name, ip, admin_port, dht_port, .. } = seat.clone();
-    Guest { name: format!("{ip}/{name}"), ip, admin_port, dht_port }
+    Guest { name: format!("{ip}/{name}"), ip, admin_port, dht_port, seed: String::new() }
 }
 
 #[tokio::test]

@@ -83,6 +83,7 @@ pub async fn start_alone(seat: &Seat, bootstrap: Option<&str>) -> (Grape, String
         dht_address: grape.dht_addr(),
         held_back: Vec::new(),
         refusals: Vec::new(),
+        unresolved: Vec::new(),
         node: grape.status(),
     };
     (grape, serde_json::to_string(&page).unwrap())

@@ -141,8 +141,10 @@ async fn explain_tells_what_each_field_is() {
 
     FIELDS:
       conditions  <[]Object>
-        Ready, Progressing, Bootstrapped, LookupHealthy and Partitioned; and
-        Injected, where pods of services are to have a Grape.
+        Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned;
+        and Injected, where pods of services are to have a Grape. Stalled is True
+        while something is refused, or a change stops, until somebody changes
+        something.
 
       endpoint  <string>
         Where other Grapes join the cluster, as HOST:PORT with a UDP port.

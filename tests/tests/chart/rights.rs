@@ -27,6 +27,7 @@ const OPERATOR: &[(&str, &str, &[&str])] = &[
     ("", "pods", &["get", "list", "watch", "create", "delete"]),
     ("", "pods/eviction", &["create"]),
     ("", "namespaces", READ),
+    ("", "events", &["list"]),
     ("events.k8s.io", "events", &["create", "patch"]),
 ];
 

@@ -5,6 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::reasons::*;
 use super::{Facts, HEALTHY as HEALTHY_SHARE, few, injected, other_networks};
+use crate::controller::blocked::Blocked;
 use crate::controller::error::Error;
 use crate::controller::roll::{Phase, Wait};
 
@@ -63,7 +64,7 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let lookups = lookup_healthy(facts);
     let partitioned = partitioned(facts);
     let ready = ready(facts, [&progressing, &partitioned, &bootstrapped, &lookups]);
-    let always = [ready, progressing, bootstrapped, lookups, partitioned];
+    let always = [ready, progressing, stalled(facts), bootstrapped, lookups, partitioned];
     let sometimes = [injected::finding(facts), other_networks::finding(facts)];
     always.into_iter().chain(sometimes.into_iter().flatten()).collect()
 }
@@ -75,8 +76,9 @@ fn ready(
     let not = |reason, message: &str| Finding::new(READY, false, reason, message);
     let because = |finding: &Finding| not(finding.reason, &finding.message);
     let wanted = facts.wanted();
-    if facts.trouble.is_some() || matches!(facts.phase, Phase::Stalled { .. }) {
-        return because(&progressing_unless_paused(facts));
+    let stalled = stalled(facts);
+    if stalled.is == Some(true) {
+        return because(&stalled);
     }
     if facts.fails() {
         let message =
@@ -136,6 +138,10 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
             );
             return Finding::new(PROGRESSING, false, ROLL_STALLED, message);
         }
+        // It would wait for one that cannot come.
+        Phase::Rolling(_) | Phase::Settled if let Some(blocked) = facts.blocked.first() => {
+            return Finding::new(PROGRESSING, false, PODS_REFUSED, refused(facts, blocked));
+        }
         Phase::Rolling(wait) => {
             let wait = match wait {
                 Wait::Observed => "the StatefulSets to take note".to_owned(),
@@ -159,6 +165,33 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
     }
     let message = "The Grapes are as the spec wants them.";
     Finding::new(PROGRESSING, false, SETTLED, message)
+}
+
+/// That a pod is refused, by whom and why.
+fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
+    let Blocked { set, pod, why } = blocked;
+    let again = if facts.cluster.paused { "" } else { " It tries again every 10 s." };
+    format!(
+        "{} of {} Grapes are ready. The StatefulSet {set} cannot make the pod {pod}: the API server \
+         refuses it: {why}.{again}",
+        facts.ready(),
+        facts.wanted()
+    )
+}
+
+/// Whoever waits for a cluster may give up: what it waits for comes only when somebody changes
+/// something. A paused cluster says so, too: what is refused is none of its pause.
+fn stalled(facts: &Facts<'_>) -> Finding {
+    let progressing = progressing_unless_paused(facts);
+    match progressing.reason {
+        NAME_TAKEN | REFUSED | ROLL_STALLED | PODS_REFUSED => {
+            Finding { kind: STALLED, is: Some(true), ..progressing }
+        }
+        _ => {
+            let message = "Nothing is refused to the operator and its StatefulSets.";
+            Finding::new(STALLED, false, NOT_STALLED, message)
+        }
+    }
 }
 
 fn bootstrapped(facts: &Facts<'_>) -> Finding {

@@ -68,6 +68,9 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
             told.push(format!("Others like these would be refused: {}.", few(&tally.refused)));
         }
     }
+    if !tally.failing.is_empty() {
+        told.push(format!("Of these the Grape does not start: {}.", few(&tally.failing)));
+    }
     if tally.outdated > 0 {
         told.push(format!(
             "{} run another Grape than {} until their pods are made anew.",

@@ -18,6 +18,7 @@ use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 use crate::validate::{Invalid, ValidatedCluster};
 
+use super::blocked::Blocked;
 use super::error::Error;
 use super::roll::{Phase, Pool};
 use super::seen::Strays;
@@ -47,6 +48,8 @@ pub struct Facts<'a> {
     pub sight: Sight<'a>,
     /// Why the objects are not as they should be, if that lasts.
     pub trouble: Option<&'a Error>,
+    /// Pods that StatefulSets cannot make.
+    pub blocked: &'a [Blocked],
     /// The pods of services; none while they are not known.
     pub services: Option<&'a Services>,
 }
@@ -140,6 +143,12 @@ fn updated(pool: &Pool) -> usize {
 /// Whether a status says that all is well.
 pub fn is_ready(status: &GrapeClusterStatus) -> bool {
     status.conditions.iter().any(|it| it.type_ == reasons::READY && it.status == "True")
+}
+
+/// Whether a status says that pods are refused.
+pub fn is_blocked(status: &GrapeClusterStatus) -> bool {
+    let mut stalled = status.conditions.iter().filter(|it| it.type_ == reasons::STALLED);
+    stalled.any(|it| it.status == "True" && it.reason == reasons::PODS_REFUSED)
 }
 
 /// The figures of a cluster, whose status is `status`.

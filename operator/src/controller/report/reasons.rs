@@ -5,6 +5,8 @@
 pub const READY: &str = "Ready";
 /// The operator or Kubernetes is changing something.
 pub const PROGRESSING: &str = "Progressing";
+/// Nothing goes on until somebody changes something. True is bad.
+pub const STALLED: &str = "Stalled";
 /// Every Grape sees the others.
 pub const BOOTSTRAPPED: &str = "Bootstrapped";
 /// What is announced at one Grape is found at another, of the cluster's own: those in pods of services
@@ -19,7 +21,8 @@ pub const INJECTED: &str = "Injected";
 /// while they do.
 pub const OTHER_NETWORKS: &str = "OtherNetworks";
 /// All types that are always there.
-pub const TYPES: [&str; 5] = [READY, PROGRESSING, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
+pub const TYPES: [&str; 6] =
+    [READY, PROGRESSING, STALLED, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
 
 /// `Ready`: it is.
 pub const HEALTHY: &str = "Healthy";
@@ -35,6 +38,10 @@ pub const SCALING: &str = "Scaling";
 pub const ROLLING_OUT: &str = "RollingOut";
 /// The first Grape of a change does not start.
 pub const ROLL_STALLED: &str = "RollStalled";
+/// A pod of a StatefulSet is not taken by the API server.
+pub const PODS_REFUSED: &str = "PodsRefused";
+/// Nothing is in the way.
+pub const NOT_STALLED: &str = "NotStalled";
 /// A pool goes when the others are ready.
 pub const REMOVING_POOL: &str = "RemovingPool";
 /// Nothing is to change.

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{Finding, findings, percent};
-use super::reasons::{INJECTED, INVALID, PROGRESSING, READY};
+use super::reasons::{INJECTED, INVALID, PROGRESSING, READY, STALLED};
 use super::{Facts, injected, ready, told, updated};
 use crate::cluster::limits;
 use crate::cluster::status::{GrapeClusterStatus, Island, PoolStatus, Summary, Topology};
@@ -66,10 +66,12 @@ pub fn invalid(
 ) -> GrapeClusterStatus {
     let before = before.cloned().unwrap_or_default();
     let message = told(invalid);
-    let findings = [READY, PROGRESSING]
-        .map(|kind| Finding::new(kind, false, INVALID, message.clone()))
+    let found = [(READY, false), (PROGRESSING, false), (STALLED, true)];
+    let findings = found
+        .map(|(kind, is)| Finding::new(kind, is, INVALID, message.clone()))
         .map(|finding| finding.dated(&before.conditions, generation, now));
-    let others = before.conditions.iter().filter(|it| ![READY, PROGRESSING].contains(&&*it.type_));
+    let is_other = |it: &&Condition| found.iter().all(|(kind, _)| *kind != it.type_);
+    let others = before.conditions.iter().filter(is_other);
     let conditions: Vec<Condition> = findings.into_iter().chain(others.cloned()).collect();
     GrapeClusterStatus { observed_generation: generation, conditions, ..before }
 }

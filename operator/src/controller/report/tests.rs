@@ -8,7 +8,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
-use crate::controller::roll::{Grape, Set, Wait};
+use crate::controller::roll::{Grape, Set, Strategy, Wait};
 use crate::controller::sidecars::lack::Lack;
 use crate::observe::topology::View;
 use crate::validate::validate;
@@ -39,11 +39,12 @@ fn pool(name: &str, size: i32) -> Pool {
             template_is_current: true,
             observed: true,
             replicas: size,
-            partition: size,
+            strategy: Strategy::Partition(size),
             current_revision: "new".to_owned(),
             update_revision: "new".to_owned(),
         }),
         grapes: (0..size).map(|at| (at, grape(&format!("{set_name}-{at}")))).collect(),
+        absent: BTreeMap::new(),
         set_name,
     }
 }
@@ -89,6 +90,7 @@ fn facts<'a>(
         phase,
         sight,
         trouble: None,
+        blocked: &[],
         services: None,
     }
 }
@@ -141,6 +143,28 @@ fn a_cluster_that_starts() {
 }
 
 #[test]
+fn a_pod_that_a_quota_refuses() {
+    let (mut cluster, topology) = (valid(|_| {}), seen(&[&ALL[..2]]));
+    let mut one = pool("default", 3);
+    one.grapes.remove(&2);
+    let blocked = [Blocked {
+        set: "market-default".to_owned(),
+        pod: ALL[2].to_owned(),
+        why: "pods \"market-default-2\" is forbidden: exceeded quota: few".to_owned(),
+    }];
+    let pools = [one];
+    let rolling = Phase::Rolling(Wait::Ready(ALL[2].to_owned()));
+    let told = |cluster: &ValidatedCluster, phase: &Phase| {
+        let facts = facts(cluster, &pools, phase, well(&topology));
+        told_of(&Facts { blocked: &blocked, ..facts })
+    };
+    insta::assert_snapshot!(told(&cluster, &Phase::Settled));
+    assert_eq!(told(&cluster, &rolling), told(&cluster, &Phase::Settled), "it waits for nothing");
+    cluster.paused = true;
+    insta::assert_snapshot!(told(&cluster, &Phase::Settled));
+}
+
+#[test]
 fn a_change_on_its_way() {
     let (cluster, topology) = (valid(|_| {}), seen(&[&ALL[..2]]));
     let mut one = pool("default", 3);
@@ -159,9 +183,9 @@ fn a_change_that_does_not_start() {
     for at in [0, 1] {
         one.grapes.get_mut(&at).unwrap().revision = "old".to_owned();
     }
-    let why = "its image grenache/grape:9 cannot be fetched".to_owned();
-    one.grapes.insert(2, Grape { ready: false, failing: Some(why.clone()), ..grape(ALL[2]) });
-    let phase = Phase::Stalled { pod: ALL[2].to_owned(), why };
+    let why = "its image grenache/grape:9 cannot be fetched";
+    one.grapes.insert(2, Grape { ready: false, failing: Some(why.into()), ..grape(ALL[2]) });
+    let phase = Phase::Stalled { pod: ALL[2].to_owned(), why: why.to_owned() };
     insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &phase, well(&topology))));
 }
 
@@ -211,7 +235,7 @@ fn pods_of_services_that_have_their_grapes() {
     assert_eq!(status(&unknown, Some(&first), Timestamp::now()), first, "what was known stands");
     let none = Services::default();
     let gone = status(&Facts { services: Some(&none), ..unknown }, Some(&first), Timestamp::now());
-    assert_eq!((gone.injected, gone.conditions.len()), (None, 5));
+    assert_eq!((gone.injected, gone.conditions.len()), (None, 6));
     assert_eq!(gone.summary.sidecars, "-");
 }
 

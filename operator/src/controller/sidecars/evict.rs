@@ -16,6 +16,7 @@ use super::lack::Lack;
 use super::pod::ServicePod;
 use super::repair::Tried;
 use crate::controller::apply::MANAGER;
+use crate::controller::words;
 use crate::inject;
 
 /// Most characters of what the API server says.
@@ -109,5 +110,5 @@ fn excerpt(error: &kube::Error) -> String {
         kube::Error::Api(refusal) => refusal.message.clone(),
         other => other.to_string(),
     };
-    text.trim_end_matches('.').chars().filter(|c| !c.is_control()).take(MOST).collect()
+    words::line(&text, MOST)
 }

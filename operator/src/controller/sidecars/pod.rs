@@ -5,16 +5,18 @@ use std::fmt;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Container, ObjectReference, Pod, PodSpec, Probe};
+use k8s_openapi::api::core::v1::{
+    Container, ContainerStatus, ObjectReference, Pod, PodSpec, Probe,
+};
 use kube::ResourceExt;
 use kube::core::ObjectMeta;
 use serde_json::Value;
 
-use crate::controller::grapes;
+use crate::controller::{failing, grapes};
 use crate::desired::container::{ADMIN, CONTAINER, DHT};
-use crate::desired::labels;
+use crate::desired::{image, labels};
 use crate::inject;
-use crate::inject::annotations::IMAGE;
+use crate::inject::annotations::{IMAGE, INJECTED_IMAGE};
 use crate::inject::wish::{self, Wish, Wished};
 
 /// A pod that is to have a Grape of a cluster. There may be tens of thousands of them, and all else
@@ -72,8 +74,11 @@ pub enum Grape {
 /// The Grape in a service's pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sidecar {
-    /// Its image, as it was asked for.
+    /// Its image.
     pub image: String,
+    /// Its image as the webhook asked for it, which others may have changed since; none of a pod from
+    /// before that was noted.
+    pub asked_image: Option<String>,
     /// Whether the pod itself names that image, whatever its cluster's is.
     pub is_own_image: bool,
     /// Whether it runs.
@@ -82,6 +87,20 @@ pub struct Sidecar {
     pub admin_port: Option<u16>,
     /// The UDP port of its DHT node, as its container says.
     pub dht_port: Option<u16>,
+    /// Why it does not start; none if it may.
+    pub failing: Option<String>,
+}
+
+impl Sidecar {
+    /// Whether its image is another one than `image`, which its cluster wants: neither was that one
+    /// asked for, nor is it there. What others made of it, as a webhook that knows a mirror, is theirs.
+    pub fn is_outdated(&self, image: &str) -> bool {
+        let is_asked = match &self.asked_image {
+            Some(asked) => asked == image,
+            None => image::is_copy(&self.image, image),
+        };
+        !self.is_own_image && !is_asked && self.image != image
+    }
 }
 
 /// What makes a pod anew: its controller. It is told as `NAMESPACE/KIND NAME`.
@@ -189,11 +208,17 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
     let mut statuses =
         pod.status.iter().filter_map(|it| it.init_container_statuses.as_ref()).flatten();
     let status = statuses.find(|it| it.name == CONTAINER);
+    let leaving = pod.metadata.deletion_timestamp.is_some();
     Some(Sidecar {
         image: grape.image.clone().unwrap_or_default(),
+        asked_image: pod.annotations().get(INJECTED_IMAGE).cloned(),
         is_own_image: pod.annotations().contains_key(IMAGE),
-        ready: status.is_some_and(|status| status.ready)
-            && pod.metadata.deletion_timestamp.is_none(),
+        ready: status.is_some_and(|status| status.ready) && !leaving,
+        // As long as it does not run, however long ago it ended. Where the others have ended, such as
+        // those of a Job, it ends too.
+        failing: status
+            .filter(|status| !status.ready && !leaving && keeps_trying(status))
+            .and_then(|status| Some(failing::container(status, true)?.to_string())),
         admin_port: port(grape, ADMIN),
         dht_port: port(grape, DHT),
     })
@@ -204,6 +229,12 @@ fn port(container: &Container, name: &str) -> Option<u16> {
     let mut ports = container.ports.iter().flatten();
     let port = ports.find(|port| port.name.as_deref() == Some(name))?;
     u16::try_from(port.container_port).ok()
+}
+
+/// Whether a node is about to start a container, which it may have done before.
+fn keeps_trying(status: &ContainerStatus) -> bool {
+    let waits = status.state.as_ref().is_some_and(|state| state.waiting.is_some());
+    waits || status.restart_count >= 2
 }
 
 /// Leaves of a pod what [`inject`](inject::inject) looks at.

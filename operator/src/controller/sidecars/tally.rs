@@ -15,6 +15,8 @@ pub struct Tally {
     pub ready: usize,
     /// In how many it has another image than one that is made now would get.
     pub outdated: usize,
+    /// Those whose Grape does not start, as `NAMESPACE/NAME` with why, in order.
+    pub failing: Vec<String>,
     /// Those without their Grape, as `NAMESPACE/NAME`, in order.
     pub missing: Vec<String>,
     /// The same, by why they have none.
@@ -32,7 +34,9 @@ impl Tally {
             match pod.sidecar() {
                 Some(grape) => {
                     tally.ready += usize::from(grape.ready);
-                    tally.outdated += usize::from(!grape.is_own_image && grape.image != image);
+                    let why = grape.failing.as_ref();
+                    tally.failing.extend(why.map(|why| format!("{}: {why}", pod.title())));
+                    tally.outdated += usize::from(grape.is_outdated(image));
                 }
                 None => {
                     let title = pod.title();
@@ -44,6 +48,7 @@ impl Tally {
                 }
             }
         }
+        tally.failing.sort_unstable();
         tally.missing.sort_unstable();
         tally.lacks.values_mut().for_each(|pods| pods.sort_unstable());
         tally.refused.sort_unstable();

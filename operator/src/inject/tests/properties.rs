@@ -153,6 +153,7 @@ fn without(mut pod: Value) -> Value {
     }
     let annotations = pod["metadata"]["annotations"].as_object_mut().unwrap();
     annotations.remove("grenache.dev/injected-by").unwrap();
+    annotations.remove("grenache.dev/injected-image").unwrap();
     let grape = pod["spec"]["initContainers"].as_array_mut().unwrap().remove(0);
     assert_eq!(grape["name"], "grape");
     let mut slept = 0;

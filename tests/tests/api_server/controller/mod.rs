@@ -10,6 +10,7 @@
 //! | [`rest`] | nothing is written where nothing changes |
 //! | [`killed`] | the operator killed at any of its calls |
 //! | [`refusals`] | calls that fail once |
+//! | [`blocked`] | pods that are refused to StatefulSets |
 //! | [`ends`] | clusters that are deleted |
 //! | [`remade`] | what cannot be changed in place |
 //! | [`names`] | names that somebody else has |
@@ -20,6 +21,7 @@
 //! | [`sidecars`] | pods of services: counted, found without their Grape, evicted |
 //! | [`strangers`] | pods of others that have the labels of Grapes |
 
+mod blocked;
 mod changed;
 mod drift;
 mod ends;

@@ -84,6 +84,7 @@ async fn an_empty_spec_is_a_cluster_of_three(server: &ApiServer) {
     for (kind, status, reason) in [
         ("Ready", "False", "Scaling"),
         ("Progressing", "True", "Scaling"),
+        ("Stalled", "False", "NotStalled"),
         ("Bootstrapped", "Unknown", "NotObserved"),
         ("LookupHealthy", "Unknown", "NotObserved"),
         ("Partitioned", "Unknown", "NotObserved"),

@@ -161,7 +161,7 @@ pub async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
 }
 
 /// What a node says of a pod that runs.
-async fn be_ready(scene: &Scene, name: &str, ip: &str) {
+pub async fn be_ready(scene: &Scene, name: &str, ip: &str) {
     let conditions = ["Initialized", "Ready", "ContainersReady", "PodScheduled"]
         .map(|kind| json!({"type": kind, "status": "True"}));
     let status = json!({"status": {

@@ -1,5 +1,6 @@
 //! What is kept of pods.
 
+use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
@@ -56,10 +57,66 @@ fn of_an_injected_pod_its_grape_is_kept() {
         ready,
         admin_port: Some(9092),
         dht_port: Some(20002),
+        asked_image: None,
+        failing: None,
     };
     assert_eq!(pod.sidecar(), Some(&grape(false, true)));
     let own = injected(json!({"grenache.dev/image": "grape:1"}), "grape:1", false);
     assert_eq!(own.sidecar(), Some(&grape(true, false)));
+}
+
+#[rstest]
+#[case::as_it_was_asked_for(Some("grape:1"), "grape:1", false)]
+#[case::from_a_mirror(Some("grape:1"), "mirror.corp/cache@sha256:ab", false)]
+#[case::of_another_version(Some("grape:0"), "grape:0", true)]
+#[case::another_from_a_mirror(Some("grape:0"), "mirror.corp/grape:0", true)]
+#[case::changed_in_place(Some("grape:0"), "grape:1", false)]
+#[case::from_before_it_was_noted(None, "grape:1", false)]
+#[case::from_before_and_a_mirror(None, "mirror.corp/grape:1", false)]
+#[case::from_before_and_another(None, "mirror.corp/grape:0", true)]
+fn what_others_make_of_an_image_makes_no_grape_outdated(
+    #[case] asked: Option<&str>,
+    #[case] image: &str,
+    #[case] expected: bool,
+) {
+    let note = asked.map(|asked| ("grenache.dev/injected-image", asked));
+    let mut annotations: BTreeMap<_, _> = note.into_iter().collect();
+    let pod = injected(json!(annotations), image, true);
+    assert_eq!(pod.sidecar().unwrap().is_outdated("grape:1"), expected);
+    annotations.insert("grenache.dev/image", "grape:0");
+    let own = injected(json!(annotations), image, true);
+    assert!(!own.sidecar().unwrap().is_outdated("grape:1"), "it has an image of its own");
+}
+
+/// What a node says of a Grape that has ended `restarts` times.
+fn ended(state: Value, restarts: i32) -> Option<String> {
+    let mut pod = json!({
+        "metadata": {"name": "a-1", "namespace": "web", "labels": {
+            "grenache.dev/cluster": "market", "grenache.dev/grape": "injected",
+        }},
+        "spec": {
+            "containers": [],
+            "initContainers": [{"name": "grape", "image": "grape:1", "restartPolicy": "Always"}],
+        },
+    });
+    pod["status"] = json!({"initContainerStatuses": [{
+        "name": "grape", "image": "grape:1", "imageID": "", "ready": false, "state": state,
+        "restartCount": restarts, "lastState": {"terminated": {
+            "exitCode": 2, "finishedAt": "2020-01-01T00:00:00Z", "message": "grape: no port\n",
+        }},
+    }]});
+    let pod = ServicePod::of(serde_json::from_value(pod).unwrap(), &BTreeMap::new()).unwrap();
+    pod.sidecar().unwrap().failing.clone()
+}
+
+#[test]
+fn a_grape_that_does_not_start_tells_why() {
+    let why = Some("it ends with exit code 2: no port".to_owned());
+    assert_eq!(ended(json!({"waiting": {"reason": "CrashLoopBackOff"}}), 1), why);
+    assert_eq!(ended(json!({"running": {}}), 2), why, "it is about to end again");
+    assert_eq!(ended(json!({"running": {}}), 1), None);
+    assert_eq!(ended(json!({"terminated": {"exitCode": 0}}), 0), None, "that of a Job");
+    assert_eq!(ended(json!({"waiting": {"reason": "PodInitializing"}}), 0), None);
 }
 
 #[test]

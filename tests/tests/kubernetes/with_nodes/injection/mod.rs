@@ -7,6 +7,7 @@ mod command;
 mod deaths;
 mod exchange;
 mod job;
+mod mirrored;
 mod offers;
 mod own_dns;
 mod parts;

@@ -11,6 +11,7 @@ mod node_cut_off;
 mod node_drained;
 mod npm_grapes;
 mod readme;
+mod refused_pods;
 mod replicas;
 mod silent_connections;
 mod strangers;

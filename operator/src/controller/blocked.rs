@@ -1,0 +1,228 @@
+//! Why a pod is not made that a StatefulSet is to make.
+//!
+//! The StatefulSet's status says nothing of it: that the API server refuses a pod is in the events of
+//! its controller alone. Of those it writes few: Kubernetes lets one object have 25 at once, and one
+//! more every five minutes. Where there is none, the API server is asked to make the pod as a dry run.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::StatefulSet;
+use k8s_openapi::api::core::v1::{Event, Pod};
+use kube::api::{ListParams, PostParams};
+use kube::core::ObjectMeta;
+use kube::{Api, Client};
+use tracing::warn;
+
+use super::apply::{MANAGER, is_lasting};
+use super::roll::Pool;
+use super::words;
+
+/// How often it is looked up, at most.
+const OFTEN: Duration = Duration::from_secs(5);
+/// Most events that are read of one StatefulSet: several times as many as its controller may write
+/// before they are forgotten, an hour later.
+const EVENTS: u32 = 100;
+/// For how long an event tells of what is: the controller writes the next one within five minutes.
+const BELIEVED: SignedDuration = SignedDuration::from_secs(6 * 60);
+/// Most characters of what the API server says.
+const MOST: usize = 400;
+/// The reason of events that tell of a pod that was not made.
+const FAILED_CREATE: &str = "FailedCreate";
+/// What parts the pod from the API server's words in such an event.
+const SAYS: &str = " failed error: ";
+
+/// A pod that is not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// The StatefulSet that is to make it.
+    pub set: String,
+    /// The pod; others may share its fate.
+    pub pod: String,
+    /// Why, in the API server's words.
+    pub why: String,
+}
+
+/// What is known of it, by StatefulSet.
+#[derive(Debug, Default)]
+pub struct Known(BTreeMap<String, (Instant, Option<Blocked>)>);
+
+impl Known {
+    /// Keeps what is known of the StatefulSets among `late`, and forgets all else.
+    pub fn retain(&mut self, late: &[&Pool]) {
+        self.0.retain(|set, _| late.iter().any(|pool| pool.set_name == *set));
+    }
+
+    /// Whether it is time to look why this one makes no pods; what was known before, else.
+    pub fn is_due(&self, set: &str, now: Instant) -> bool {
+        self.0.get(set).is_none_or(|(at, _)| now.saturating_duration_since(*at) >= OFTEN)
+    }
+
+    /// What was found last.
+    pub fn last(&self, set: &str) -> Option<&Blocked> {
+        self.0.get(set)?.1.as_ref()
+    }
+
+    /// Takes in what was found.
+    pub fn note(&mut self, set: &str, found: Option<Blocked>, now: Instant) {
+        self.0.insert(set.to_owned(), (now, found));
+    }
+
+    /// All that is known.
+    pub fn all(&self) -> Vec<Blocked> {
+        self.0.values().filter_map(|(_, blocked)| blocked.clone()).collect()
+    }
+}
+
+/// Looks why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid. `client`
+/// tries nothing again. What was found `before` stays while it is so: of several pods each is refused
+/// in words of its own.
+pub async fn look(
+    client: &Client,
+    (wanted, uid): (&StatefulSet, &str),
+    pool: &Pool,
+    before: Option<&Blocked>,
+) -> Option<Blocked> {
+    let namespace = wanted.metadata.namespace.as_deref()?;
+    let missing: Vec<_> = pool.missing().map(|ordinal| pool.pod_name(ordinal)).collect();
+    let first = missing.first()?;
+    let events = events(client, namespace, uid).await.unwrap_or_else(|error| {
+        warn!(set = pool.set_name, %error, "cannot read events");
+        Vec::new()
+    });
+    let told = choose(&events, &missing, before, Timestamp::now());
+    let told = match told {
+        Some(told) => Some(told),
+        None => refusal(client, wanted, first).await.map(|why| (first.clone(), why)),
+    };
+    told.map(|(pod, why)| Blocked { set: pool.set_name.clone(), pod, why })
+}
+
+async fn events(client: &Client, namespace: &str, uid: &str) -> kube::Result<Vec<Event>> {
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let fields = format!("involvedObject.uid={uid},reason={FAILED_CREATE}");
+    Ok(api.list(&ListParams::default().fields(&fields).limit(EVENTS)).await?.items)
+}
+
+/// Of the pods that are missing one that events tell of, and why it is.
+fn choose(
+    events: &[Event],
+    missing: &[String],
+    before: Option<&Blocked>,
+    now: Timestamp,
+) -> Option<(String, String)> {
+    let lately = |event: &&Event| now.duration_since(time(event)) < BELIEVED;
+    let lately: Vec<_> = events.iter().filter(lately).collect();
+    let last_of = |pod: &str| {
+        let about = format!("Pod {pod} in StatefulSet ");
+        let told = lately.iter().filter_map(|event| {
+            let (what, why) = event.message.as_deref()?.split_once(SAYS)?;
+            what.contains(&about).then(|| (time(event), words::line(why, MOST)))
+        });
+        told.max_by_key(|(at, _)| *at).map(|(_, why)| why)
+    };
+    let before = before.filter(|before| missing.contains(&before.pod) && !lately.is_empty());
+    if let Some(Blocked { pod, why, .. }) = before {
+        return Some((pod.clone(), last_of(pod).unwrap_or_else(|| why.clone())));
+    }
+    missing.iter().find_map(|pod| Some((pod.clone(), last_of(pod)?)))
+}
+
+/// When an event was last told.
+fn time(event: &Event) -> Timestamp {
+    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
+    let micro = series.or(event.event_time.as_ref()).map(|time| time.0);
+    let whole = event.last_timestamp.as_ref().map(|time| time.0);
+    micro.max(whole).unwrap_or_default()
+}
+
+/// What the API server says against a pod, if anything.
+async fn refusal(client: &Client, set: &StatefulSet, pod: &str) -> Option<String> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), set.metadata.namespace.as_deref()?);
+    let dry = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
+    match api.create(&dry, &like(set, pod)?).await {
+        // A webhook that takes no dry runs says nothing of the pod.
+        Err(kube::Error::Api(refusal)) if is_lasting(&refusal) && refusal.code != 400 => {
+            Some(words::line(&refusal.message, MOST))
+        }
+        Ok(_) | Err(_) => None,
+    }
+}
+
+/// A pod as its StatefulSet would make it.
+fn like(set: &StatefulSet, pod: &str) -> Option<Pod> {
+    let spec = set.spec.as_ref()?;
+    let template = spec.template.metadata.clone().unwrap_or_default();
+    let mut pod_spec = spec.template.spec.clone()?;
+    pod_spec.hostname = Some(pod.to_owned());
+    pod_spec.subdomain.clone_from(&spec.service_name);
+    Some(Pod {
+        metadata: ObjectMeta {
+            name: Some(pod.to_owned()),
+            namespace: set.metadata.namespace.clone(),
+            labels: template.labels,
+            annotations: template.annotations,
+            ..ObjectMeta::default()
+        },
+        spec: Some(pod_spec),
+        status: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn event(pod: &str, why: &str, minutes: i64) -> Event {
+        let at = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes);
+        serde_json::from_value(json!({
+            "metadata": {},
+            "involvedObject": {},
+            "reason": FAILED_CREATE,
+            "message": format!("create Pod {pod} in StatefulSet market failed error: {why}"),
+            "lastTimestamp": at.to_string(),
+        }))
+        .unwrap()
+    }
+
+    fn chosen(events: &[Event], before: Option<(&str, &str)>) -> Option<String> {
+        let before = before.map(|(pod, why)| Blocked {
+            set: "market".to_owned(),
+            pod: pod.to_owned(),
+            why: why.to_owned(),
+        });
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60);
+        let missing = ["market-1".to_owned(), "market-2".to_owned()];
+        let told = choose(events, &missing, before.as_ref(), now);
+        told.map(|(pod, why)| format!("{pod}: {why}"))
+    }
+
+    #[test]
+    fn the_lowest_pod_tells_why_and_goes_on_doing_so() {
+        let events = [
+            event("market-2", "quota 2", 59),
+            event("market-1", "limits", 56),
+            event("market-1", "quota 1", 58),
+            event("market-10", "quota 10", 59),
+        ];
+        assert_eq!(chosen(&events, None).as_deref(), Some("market-1: quota 1"));
+        let before = Some(("market-2", "quota 2"));
+        assert_eq!(chosen(&events, before).as_deref(), Some("market-2: quota 2"));
+        let before = Some(("market-2", "limits"));
+        assert_eq!(chosen(&events, before).as_deref(), Some("market-2: quota 2"), "it changed");
+        let only = &events[3..];
+        assert_eq!(chosen(only, before).as_deref(), Some("market-2: limits"), "none of its own");
+        assert_eq!(chosen(only, Some(("market-3", "limits"))), None, "it is there");
+    }
+
+    #[test]
+    fn what_was_long_ago_tells_nothing() {
+        let events = [event("market-1", "quota", 53)];
+        assert_eq!(chosen(&events, None), None);
+        assert_eq!(chosen(&events, Some(("market-1", "quota"))), None);
+        assert_eq!(chosen(&[], None), None);
+    }
+}

@@ -1,0 +1,238 @@
+//! Why a Grape does not start, with the words of whoever knows: its own last ones, or the node's. Pure.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use k8s_openapi::api::core::v1::{
+    ContainerState, ContainerStateTerminated, ContainerStatus, PodStatus,
+};
+use serde_json::Value;
+
+use super::roll::Pool;
+use super::words;
+
+/// Most characters of what a Grape or a node says.
+const MOST: usize = 200;
+
+/// Why a Grape will not become ready by waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failing {
+    /// What is wrong.
+    why: String,
+    /// What is said of it, in one line; none where nobody says anything.
+    words: Option<String>,
+}
+
+impl fmt::Display for Failing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        self.words.iter().try_for_each(|words| write!(f, ": {words}"))
+    }
+}
+
+impl From<&str> for Failing {
+    fn from(why: &str) -> Self {
+        Self { why: why.to_owned(), words: None }
+    }
+}
+
+impl Failing {
+    fn new(why: impl Into<String>, words: Option<&str>) -> Self {
+        let words = words.map(|words| words::line(words, MOST)).filter(|words| !words.is_empty());
+        Self { why: why.into(), words }
+    }
+
+    /// Whether it is the same in other words: those of two tries differ by times, ports and ids.
+    fn is_like(&self, other: &Self) -> bool {
+        let shape = |words: &str| words.replace(|c: char| c.is_ascii_hexdigit(), "");
+        self.why == other.why
+            && match (&self.words, &other.words) {
+                (Some(one), Some(two)) => shape(one) == shape(two),
+                // Between two tries a node has nothing to say.
+                (_, None) => true,
+                (None, Some(_)) => false,
+            }
+    }
+}
+
+/// How the Grapes of a cluster were failing when they were last seen to, so that a status stays as it
+/// is while nothing but words changes.
+#[derive(Debug, Default)]
+pub struct Known(BTreeMap<String, Failing>);
+
+impl Known {
+    /// Lets Grapes that fail as before say what they said before; those that are ready or gone are
+    /// forgotten.
+    pub fn settle(&mut self, pools: &mut [Pool]) {
+        let mut before = std::mem::take(&mut self.0);
+        for grape in pools.iter_mut().flat_map(|pool| pool.grapes.values_mut()) {
+            let known = before.remove(&grape.pod);
+            let known = match (&grape.failing, known) {
+                (Some(failing), Some(known)) if known.is_like(failing) => known,
+                (Some(failing), _) => failing.clone(),
+                // It may be about to fail again.
+                (None, Some(known)) if !grape.ready => {
+                    self.0.insert(grape.pod.clone(), known);
+                    continue;
+                }
+                (None, _) => continue,
+            };
+            grape.failing = Some(known.clone());
+            self.0.insert(grape.pod.clone(), known);
+        }
+    }
+}
+
+/// Why the Grape in a container that is not ready does not start. One that has ended `lately`, and
+/// twice, keeps ending: it runs for a moment in between, and is failing all the while.
+pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
+    let ContainerState { waiting, terminated, .. } = status.state.as_ref()?;
+    let image = &status.image;
+    let reason = waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
+    let message = waiting.as_ref().and_then(|waiting| waiting.message.as_deref());
+    match reason {
+        Some("ErrImagePull" | "ImagePullBackOff") => {
+            let why = format!("its image {image} cannot be fetched");
+            return Some(Failing::new(why, message.and_then(pull)));
+        }
+        Some("ErrImageNeverPull") => {
+            let why = format!("its image {image} is not in the node, and may not be fetched");
+            return Some(Failing::new(why, None));
+        }
+        Some("InvalidImageName") => {
+            return Some(Failing::new(format!("its image {image} has no valid name"), None));
+        }
+        Some(
+            why @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"),
+        ) => {
+            return Some(Failing::new(format!("its container cannot be made ({why})"), message));
+        }
+        _ => {}
+    }
+    let ended = terminated.as_ref().or_else(|| last(status))?;
+    let down = terminated.is_some() || reason == Some("CrashLoopBackOff");
+    (down || (lately && status.restart_count >= 2)).then(|| match ended.reason.as_deref() {
+        Some("OOMKilled") => Failing::from("it is killed for its memory: raise its limit"),
+        _ => {
+            let words = ended.message.as_deref().and_then(last_words);
+            Failing::new(format!("it ends with exit code {}", ended.exit_code), words.as_deref())
+        }
+    })
+}
+
+/// Why a pod has failed as a whole: its node did not take it, or put it out.
+pub fn pod(status: &PodStatus) -> Option<Failing> {
+    let reason = status.reason.as_ref().filter(|_| status.phase.as_deref() == Some("Failed"))?;
+    Some(Failing::new(format!("its node does not run it ({reason})"), status.message.as_deref()))
+}
+
+/// How a container ended before it ran or waits as it does now.
+pub fn last(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    status.last_state.as_ref()?.terminated.as_ref()
+}
+
+/// What a node says of an image that it cannot fetch, without what it says each time.
+fn pull(message: &str) -> Option<&str> {
+    let words = match message.split_once("ErrImagePull: ") {
+        Some((_, words)) => words,
+        // It waits, and says no more than that.
+        None if message.starts_with("Back-off ") => return None,
+        None => message,
+    };
+    Some(words.split_once(" desc = ").map_or(words, |(_, words)| words))
+}
+
+/// Why a Grape ended, by the end of its log: a line of its own that says so, else an error that it
+/// logged, else its last line.
+fn last_words(log: &str) -> Option<String> {
+    let lines: Vec<_> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let said = lines.iter().rev().find_map(|line| {
+        // The second is of flags that it does not know.
+        line.strip_prefix("grape: ").or_else(|| line.strip_prefix("error: ")).map(str::to_owned)
+    });
+    let logged = || lines.iter().rev().find_map(|line| logged(line, Some("ERROR")));
+    let last = || {
+        let line = lines.last()?;
+        Some(self::logged(line, None).unwrap_or_else(|| (*line).to_owned()))
+    };
+    said.or_else(logged).or_else(last)
+}
+
+/// The message of a line of a log in JSON, if it is one of this level.
+fn logged(line: &str, level: Option<&str>) -> Option<String> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    let is_it = level.is_none_or(|level| line["level"] == level);
+    line["message"].as_str().filter(|_| is_it).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+    use crate::controller::roll::Grape;
+
+    #[rstest]
+    #[case::of_its_own(
+        "{\"level\":\"INFO\",\"message\":\"a\"}\ngrape: cannot bind the API to [::]:80 (--api_port): \
+         permission denied\n",
+        Some("cannot bind the API to [::]:80 (--api_port): permission denied")
+    )]
+    #[case::of_its_flags(
+        "error: unexpected argument '--x' found\n\nUsage: grape [OPTIONS]\n\nFor more, try '--help'.\n",
+        Some("unexpected argument '--x' found")
+    )]
+    #[case::of_its_log(
+        "{\"level\":\"ERROR\",\"message\":\"panicked at a.rs:1:\\nno\"}\n{\"level\":\"INFO\",\
+         \"message\":\"b\"}",
+        Some("panicked at a.rs:1:\nno")
+    )]
+    #[case::no_error("{\"level\":\"INFO\",\"message\":\"a\"}", Some("a"))]
+    #[case::another_program("a\n  b \n\n", Some("b"))]
+    #[case::cut_off("vel\":\"INFO\",\"message\":\"a\"}", Some("vel\":\"INFO\",\"message\":\"a\"}"))]
+    #[case::nothing("\n", None)]
+    fn the_last_words_tell_why(#[case] log: &str, #[case] expected: Option<&str>) {
+        assert_eq!(last_words(log).as_deref(), expected);
+    }
+
+    #[rstest]
+    #[case(
+        "Back-off pulling image \"a\": ErrImagePull: rpc error: code = NotFound desc = no such image",
+        Some("no such image")
+    )]
+    #[case("failed to pull and unpack image", Some("failed to pull and unpack image"))]
+    #[case("Back-off pulling image \"a\"", None)]
+    fn a_node_tells_why_it_cannot_fetch(#[case] message: &str, #[case] words: Option<&str>) {
+        assert_eq!(pull(message), words);
+    }
+
+    #[test]
+    fn a_grape_that_fails_as_before_says_what_it_said() {
+        let mut known = Known::default();
+        let mut told = |failing: Option<(&str, Option<&str>)>, ready: bool| {
+            let failing = failing.map(|(why, words)| Failing::new(why, words));
+            let pod = "market-0".to_owned();
+            let grape = Grape { pod, revision: String::new(), ready, leaving: false, failing };
+            let mut pools = [Pool {
+                name: String::new(),
+                set_name: "market".to_owned(),
+                desired: 1,
+                set: None,
+                grapes: BTreeMap::from([(0, grape)]),
+                absent: BTreeMap::new(),
+            }];
+            known.settle(&mut pools);
+            pools[0].grapes[&0].failing.as_ref().map(ToString::to_string).unwrap_or_default()
+        };
+        assert_eq!(told(Some(("it ends", Some("at 12:01"))), false), "it ends: at 12:01");
+        assert_eq!(told(Some(("it ends", Some("at 13:59"))), false), "it ends: at 12:01");
+        assert_eq!(told(Some(("it ends", None)), false), "it ends: at 12:01");
+        assert_eq!(told(None, false), "", "it runs for a moment");
+        assert_eq!(told(Some(("it ends", Some("at 14:00"))), false), "it ends: at 12:01");
+        assert_eq!(told(Some(("it ends", Some("no port 80"))), false), "it ends: no port 80");
+        assert_eq!(told(Some(("no image", None)), false), "no image");
+        assert_eq!(told(Some(("no image", Some("not found"))), false), "no image: not found");
+        assert_eq!(told(None, true), "");
+        assert_eq!(told(Some(("no image", None)), false), "no image", "it was ready");
+    }
+}
