@@ -76,7 +76,7 @@ impl Seeds {
     }
 
     /// Those to be asked by a node that has joined, of these: the ones that were not for longest.
-    fn to_ask_again(&mut self, unknown: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
+    fn choose_to_ask(&mut self, unknown: &[SocketAddr], now: Instant) -> Vec<SocketAddr> {
         let is_unknown = |seed: &&mut Seed| unknown.contains(&seed.addr);
         let mut seeds: Vec<_> = self.seeds.iter_mut().filter(is_unknown).collect();
         seeds.sort_by_key(|seed| seed.asked_again);
@@ -119,7 +119,7 @@ impl Engine {
         self.seeds.set(seeds, complete);
         let mut unknown = self.seeds_to_ask();
         unknown.retain(|addr| !self.knows(addr));
-        for addr in self.seeds.to_ask_again(&unknown, now) {
+        for addr in self.seeds.choose_to_ask(&unknown, now) {
             self.ask_stranger(addr, None, now);
         }
     }
