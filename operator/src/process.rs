@@ -193,12 +193,13 @@ async fn work(
     let waiting = AbortOnDropHandle::new(tokio::spawn(wait(turn.standing(), readiness.clone())));
     // Whichever ends asks the other to.
     let beside = async {
-        let ended = beside(context.clone(), readiness.clone()).await;
+        let ended = Box::pin(beside(context.clone(), readiness.clone())).await;
         stop.cancel();
         ended
     };
     let elected = async {
-        let ended = elect(context.clone(), readiness, control).await;
+        // On the heap: with all that the leader does in it, it is large.
+        let ended = Box::pin(elect(context.clone(), readiness, control)).await;
         stop.cancel();
         ended
     };
@@ -245,7 +246,7 @@ async fn elect(
         let ended = tokio::select! {
             biased;
             after = turn.lost() => Err(anyhow::anyhow!(after)),
-            ended = control(context) => ended,
+            ended = Box::pin(control(context)) => ended,
         };
         metrics.leader(false);
         ended

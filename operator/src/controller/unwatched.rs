@@ -32,11 +32,12 @@ impl Unwatched {
         };
         match (error, std::mem::replace(&mut self.failing, error.is_some())) {
             (Some(error), false) => {
-                warn!(
-                    namespace, %error,
-                    "cannot watch the GrapeClusters of a namespace, and goes on trying: is the \
-                     namespace there, and the operator's Role in it? `helm upgrade` makes the Role"
-                );
+                let hint = if is_refusal(error) {
+                    "is the namespace there, and the operator's Role in it? `helm upgrade` makes it"
+                } else {
+                    "is the CustomResourceDefinition there, and the API server?"
+                };
+                warn!(namespace, %error, hint, "cannot watch GrapeClusters; trying again");
                 self.metrics.unwatched(namespace, true);
             }
             (None, true) => {

@@ -7,7 +7,7 @@ use grape_operator::observe::canary::{Outcome, Probe};
 use grape_operator::observe::{Observer, Seat};
 use hyper::StatusCode;
 
-use crate::places::{Parrot, join, ok, seats, silence};
+use crate::places::{Parrot, join, ok, seats, silence, start_in, until};
 
 #[tokio::test]
 async fn a_single_grape_finds_itself() {
@@ -24,8 +24,18 @@ async fn a_single_grape_finds_itself() {
 #[tokio::test]
 async fn what_was_announced_on_another_island_is_not_found() {
     let seats = seats(4);
-    let _grapes = (join(&seats[..2]).await, join(&seats[2..]).await);
+    // Of two networks: those of one would be introduced to each other, and be one island.
+    let mut grapes = Vec::new();
+    for (index, seat) in seats.iter().enumerate() {
+        grapes.push(start_in(seat, if index < 2 { "one" } else { "two" }).await);
+    }
     let observer = Observer::default();
+    for pair in [&seats[..2], &seats[2..]] {
+        observer.welcome(pair, &[], &[], false).await;
+    }
+    for grape in &grapes {
+        until("it knows its neighbour", || grape.status().neighbours.len() == 1).await;
+    }
     for round in 0..3 {
         for Probe { announcer, looker, outcome, .. } in
             observer.observe(&seats, &[], round).await.probes
