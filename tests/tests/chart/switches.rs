@@ -4,12 +4,14 @@ use rstest::rstest;
 
 use crate::helm::Rendered;
 
-const DEFAULT: [&str; 18] = [
+const DEFAULT: [&str; 20] = [
     "ClusterRole grape-operator",
     "ClusterRole grape-operator-edit",
+    "ClusterRole grape-operator-others.ops",
     "ClusterRole grape-operator-view",
     "ClusterRole grape-operator-webhook.ops",
     "ClusterRoleBinding grape-operator",
+    "ClusterRoleBinding grape-operator-others.ops",
     "ClusterRoleBinding grape-operator-webhook.ops",
     "CustomResourceDefinition grapeclusters.grenache.dev",
     "Deployment ops/grape-operator",
@@ -23,6 +25,12 @@ const DEFAULT: [&str; 18] = [
     "Service ops/grape-operator",
     "Service ops/grape-operator-webhook",
     "ServiceAccount ops/grape-operator",
+];
+
+/// What lets the operator notice others.
+const OTHERS: [&str; 2] = [
+    "ClusterRole grape-operator-others.ops",
+    "ClusterRoleBinding grape-operator-others.ops",
 ];
 
 /// All that there is for the webhook.
@@ -70,6 +78,7 @@ fn by_default_there_is_what_every_cluster_takes() {
 #[case("prometheusRule.enabled=true", &["PrometheusRule ops/grape-operator"], &[])]
 #[case("networkPolicy.enabled=true", &["NetworkPolicy ops/grape-operator"], &[])]
 #[case("webhook.enabled=false", &[], &WEBHOOK)]
+#[case("otherOperators.notice=false", &[], &OTHERS)]
 #[case(
     "webhook.certificates.secret=certificate",
     &[],
@@ -100,8 +109,9 @@ fn a_switch_adds_or_takes_away_its_objects_alone(
 #[test]
 fn with_namespaces_there_is_no_webhook_unless_asked_for() {
     let names = Rendered::of(&["--set=watchNamespaces={market}"]).names();
-    assert!(WEBHOOK.iter().all(|each| !names.contains(&(*each).to_owned())), "{names:?}");
-    assert_eq!(names.len(), DEFAULT.len() - WEBHOOK.len());
+    let mut left_out = WEBHOOK.iter().chain(&OTHERS);
+    assert!(left_out.all(|each| !names.contains(&(*each).to_owned())), "{names:?}");
+    assert_eq!(names.len(), DEFAULT.len() - WEBHOOK.len() - OTHERS.len());
 }
 
 #[rstest]
