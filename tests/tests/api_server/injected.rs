@@ -30,6 +30,7 @@ const TAKEN: &[(&str, &[&str])] = &[
             "meshed",
             "odd",
             "plain",
+            "ports",
             "root",
             "secrets",
             "shared-processes",
