@@ -205,9 +205,15 @@ mod tests {
         let Scene { mut writer, outcomes, seen } = scene();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         let before = lines_dropped();
-        // Twice what may be pending, and more: one part is on its way, the other is pending.
-        let lines = 3 * MAX_PENDING / line.len();
-        for _ in 0..lines {
+        writer.write_all(&line).unwrap();
+        // The first line is on its way, so that all others wait, or find no room.
+        let begun = crate::clock::now();
+        while !writer.0.lock().writing {
+            assert!(begun.elapsed() < LONG, "the first line is not taken");
+            thread::sleep(PAUSE);
+        }
+        let lines = 2 * MAX_PENDING / line.len();
+        for _ in 1..lines {
             writer.write_all(&line).unwrap();
         }
         assert!(!writer.drain(Duration::ZERO), "nobody reads");
