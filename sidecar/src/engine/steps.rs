@@ -91,6 +91,8 @@ pub(super) enum Then {
 pub(super) struct Running {
     subject: Subject,
     walk: Walk,
+    /// Whether our table may have nodes that the walk does not know of.
+    has_more: bool,
     then: Vec<Then>,
     settled: bool,
     out_of_time: bool,
@@ -182,13 +184,21 @@ impl Engine {
         let point = subject.point();
         let mut walk = Walk::new(self.settings.id, point, self.settings.concurrency);
         for table in [&self.v4, &self.v6] {
-            table.closest(&point, K, |_| false).into_iter().for_each(|node| walk.add(node));
+            let mut closest = table.closest(&point, K, |_| false);
+            if closest.iter().any(|node| self.suspects.contains(&node.addr)) {
+                closest.extend(table.closest(&point, K, |addr| self.suspects.contains(addr)));
+            }
+            for node in closest {
+                walk.add(node);
+            }
         }
+        let has_more = self.v4.len() > K || self.v6.len() > K;
         let number = self.number();
         self.subjects.insert(subject.clone(), number);
         let running = Running {
             subject,
             walk,
+            has_more,
             then: Vec::new(),
             settled: false,
             out_of_time: false,
@@ -271,7 +281,12 @@ impl Engine {
                     Standing::Silent
                 }
             });
-            let Some(ask) = ask else { break };
+            let Some(ask) = ask else {
+                if self.widen(&mut running) {
+                    continue;
+                }
+                break;
+            };
             let purpose = Purpose::Walk(number);
             self.query(ask.addr, ask.id, running.subject.method(), purpose, ask.waited_for, now);
         }
@@ -287,6 +302,27 @@ impl Engine {
         } else {
             self.walks.insert(number, running);
         }
+    }
+
+    /// Adds further nodes of our table in the places of those that are silent. Returns whether there
+    /// were any.
+    fn widen(&self, running: &mut Running) -> bool {
+        if !running.has_more {
+            return false;
+        }
+        let (walk, point) = (&mut running.walk, running.subject.point());
+        let mut all_good = true;
+        let mut widened = false;
+        for (table, ipv6) in [(&self.v4, false), (&self.v6, true)] {
+            let lacks = walk.lacks(ipv6);
+            all_good &= lacks == 0;
+            let known = |addr: &SocketAddr| self.suspects.contains(addr) || walk.has(addr);
+            for node in table.closest(&point, lacks, known) {
+                widened |= walk.add(node);
+            }
+        }
+        running.has_more = all_good || widened;
+        widened
     }
 
     pub(super) fn walk_answered(
