@@ -91,8 +91,8 @@ pub(super) enum Then {
 pub(super) struct Running {
     subject: Subject,
     walk: Walk,
-    /// Whether our table may have nodes that the walk does not know of.
-    has_more: bool,
+    /// Whether our table may have nodes that the walk does not know of: of IPv4, of IPv6.
+    has_more: [bool; 2],
     then: Vec<Then>,
     settled: bool,
     out_of_time: bool,
@@ -192,7 +192,7 @@ impl Engine {
                 walk.add(node);
             }
         }
-        let has_more = self.v4.len() > K || self.v6.len() > K;
+        let has_more = [&self.v4, &self.v6].map(|table| table.len() > K);
         let number = self.number();
         self.subjects.insert(subject.clone(), number);
         let running = Running {
@@ -307,21 +307,21 @@ impl Engine {
     /// Adds further nodes of our table in the places of those that are silent. Returns whether there
     /// were any.
     fn widen(&self, running: &mut Running) -> bool {
-        if !running.has_more {
-            return false;
-        }
-        let (walk, point) = (&mut running.walk, running.subject.point());
-        let mut all_good = true;
+        let point = running.subject.point();
         let mut widened = false;
         for (table, ipv6) in [(&self.v4, false), (&self.v6, true)] {
-            let lacks = walk.lacks(ipv6);
-            all_good &= lacks == 0;
-            let known = |addr: &SocketAddr| self.suspects.contains(addr) || walk.has(addr);
-            for node in table.closest(&point, lacks, known) {
-                widened |= walk.add(node);
+            let (walk, has_more) = (&mut running.walk, &mut running.has_more[usize::from(ipv6)]);
+            let lacks = if *has_more { walk.lacks(ipv6) } else { 0 };
+            if lacks == 0 {
+                continue;
             }
+            let known = |addr: &SocketAddr| self.suspects.contains(addr) || walk.has(addr);
+            *has_more = false;
+            for node in table.closest(&point, lacks, known) {
+                *has_more |= walk.add(node);
+            }
+            widened |= *has_more;
         }
-        running.has_more = all_good || widened;
         widened
     }
 
