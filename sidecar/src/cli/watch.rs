@@ -10,13 +10,14 @@ use tokio::time::timeout;
 use super::args::{Format, To};
 use super::client;
 use super::output::{Failure, Output, printable};
+use crate::http::WATCH_HEARTBEAT;
 
 /// Largest line of an event; a Grape sends far less.
 const MAX_LINE: usize = 1 << 20;
 
-/// How long a Grape may send nothing. It sends a comment every ten seconds where it has no news, so
-/// a longer silence is a connection that somebody on the way has forgotten.
-const SILENCE: Duration = Duration::from_secs(40);
+/// How long a Grape may send nothing. It sends a comment with each heartbeat, so a longer silence is
+/// a connection that somebody on the way has forgotten.
+const SILENCE: Duration = WATCH_HEARTBEAT.saturating_mul(4);
 
 /// Shows a name's peers as they come and go, until the Grape ends it.
 pub(crate) async fn watch(name: &str, to: &To, output: &mut Output) -> Result<bool, Failure> {

@@ -91,6 +91,8 @@ pub(super) enum Then {
 pub(super) struct Running {
     subject: Subject,
     walk: Walk,
+    /// Whether our table may have nodes that the walk does not know of: of IPv4, of IPv6.
+    has_more: [bool; 2],
     then: Vec<Then>,
     settled: bool,
     out_of_time: bool,
@@ -182,13 +184,21 @@ impl Engine {
         let point = subject.point();
         let mut walk = Walk::new(self.settings.id, point, self.settings.concurrency);
         for table in [&self.v4, &self.v6] {
-            table.closest(&point, K, |_| false).into_iter().for_each(|node| walk.add(node));
+            let mut closest = table.closest(&point, K, |_| false);
+            if closest.iter().any(|node| self.suspects.contains(&node.addr)) {
+                closest.extend(table.closest(&point, K, |addr| self.suspects.contains(addr)));
+            }
+            for node in closest {
+                walk.add(node);
+            }
         }
+        let has_more = [&self.v4, &self.v6].map(|table| table.len() > K);
         let number = self.number();
         self.subjects.insert(subject.clone(), number);
         let running = Running {
             subject,
             walk,
+            has_more,
             then: Vec::new(),
             settled: false,
             out_of_time: false,
@@ -273,7 +283,12 @@ impl Engine {
                     Standing::Silent
                 }
             });
-            let Some(ask) = ask else { break };
+            let Some(ask) = ask else {
+                if self.widen(&mut running) {
+                    continue;
+                }
+                break;
+            };
             let purpose = Purpose::Walk(number);
             self.query(ask.addr, ask.id, running.subject.method(), purpose, ask.waited_for, now);
         }
@@ -289,6 +304,27 @@ impl Engine {
         } else {
             self.walks.insert(number, running);
         }
+    }
+
+    /// Adds further nodes of our table in the places of those that are silent. Returns whether there
+    /// were any.
+    fn widen(&self, running: &mut Running) -> bool {
+        let point = running.subject.point();
+        let mut widened = false;
+        for (table, ipv6) in [(&self.v4, false), (&self.v6, true)] {
+            let (walk, has_more) = (&mut running.walk, &mut running.has_more[usize::from(ipv6)]);
+            let lacks = if *has_more { walk.lacks(ipv6) } else { 0 };
+            if lacks == 0 {
+                continue;
+            }
+            let known = |addr: &SocketAddr| self.suspects.contains(addr) || walk.has(addr);
+            *has_more = false;
+            for node in table.closest(&point, lacks, known) {
+                *has_more |= walk.add(node);
+            }
+            widened |= *has_more;
+        }
+        widened
     }
 
     pub(super) fn walk_answered(

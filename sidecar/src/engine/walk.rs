@@ -15,8 +15,11 @@ use super::distance::Distance;
 use super::routing::K;
 use crate::krpc::Contact;
 
-/// Candidates that are remembered beyond the k closest.
+/// Candidates that are remembered, without the silent ones.
 const MEMORY: usize = 3 * K;
+/// Silent candidates that are remembered beside them. It bounds whom a walk asks in vain: others can
+/// tell of nodes that are not there.
+const MOST_SILENT: usize = 12 * K;
 
 /// How often a bootstrap address is asked while nobody answers.
 const SEED_TRIES: u32 = 4;
@@ -150,24 +153,44 @@ impl Walk {
         !self.seeds_left.is_empty()
     }
 
-    /// Adds a node that somebody told of.
-    pub(super) fn add(&mut self, contact: Contact) {
+    /// Adds a node that somebody told of. Returns whether it is new to the walk, and close enough.
+    pub(super) fn add(&mut self, contact: Contact) -> bool {
         if contact.id == self.own {
-            return;
+            return false;
         }
         let distance = Distance::new(&contact.id, &self.point);
         let front = self.front(contact.addr.is_ipv6());
         let at = front.candidates.partition_point(|c| c.distance < distance);
         let known = front.candidates.get(at).is_some_and(|c| c.distance == distance);
-        if known || at >= MEMORY {
-            return;
+        if known || (at >= MEMORY && at >= front.most()) {
+            return false;
         }
         let candidate = Candidate { contact, distance, state: State::New, token: None };
         front.candidates.insert(at, candidate);
         // What is forgotten was never asked: queries go to the closest only.
-        if front.candidates.last().is_some_and(|c| c.state == State::New) {
-            front.candidates.truncate(MEMORY);
+        if front.candidates.len() > MEMORY
+            && front.candidates.last().is_some_and(|c| c.state == State::New)
+        {
+            let most = front.most();
+            front.candidates.truncate(most);
         }
+        true
+    }
+
+    /// How many more nodes of a family it could wait for, when [`Walk::next`] has none to ask.
+    pub(super) fn lacks(&self, ipv6: bool) -> usize {
+        if self.waited_for >= self.concurrency {
+            return 0;
+        }
+        let front = if ipv6 { &self.v6 } else { &self.v4 };
+        let live = |c: &&Candidate| matches!(c.state, State::Asked | State::Answered);
+        K.saturating_sub(front.candidates.iter().filter(live).count())
+    }
+
+    /// Whether it knows of a node at this address.
+    pub(super) fn has(&self, addr: &SocketAddr) -> bool {
+        let front = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
+        front.candidates.iter().any(|c| c.contact.addr == *addr)
     }
 
     fn front(&mut self, ipv6: bool) -> &mut Front {
@@ -359,6 +382,12 @@ impl Walk {
 }
 
 impl Front {
+    /// How many candidates it may hold.
+    fn most(&self) -> usize {
+        let silent = |c: &&Candidate| matches!(c.state, State::Late | State::Slow | State::Failed);
+        MEMORY + self.candidates.iter().filter(silent).count().min(MOST_SILENT)
+    }
+
     fn find(&mut self, id: Id) -> Option<&mut Candidate> {
         self.candidates.iter_mut().find(|c| c.contact.id == id)
     }

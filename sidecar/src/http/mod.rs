@@ -59,6 +59,7 @@ pub use cors::{InvalidOrigin, Origin};
 pub(crate) use routes::Verb;
 pub(crate) use server::serve;
 pub use server::{accept_last, bind};
+pub(crate) use watch::HEARTBEAT as WATCH_HEARTBEAT;
 
 /// How long after a Grape stopped an answer says that it is the last one although more requests have
 /// come: to a client that sends them without a pause.

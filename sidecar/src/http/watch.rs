@@ -25,7 +25,7 @@ use super::{Api, verbs};
 pub(crate) const MAX_WATCHES: usize = 1024;
 
 /// How often a comment is sent, so that both sides notice when the other is gone.
-const HEARTBEAT: Duration = Duration::from_secs(10);
+pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
 
 type NextPeers = Pin<Box<dyn Future<Output = (Watch, Option<Vec<std::net::SocketAddr>>)> + Send>>;
 

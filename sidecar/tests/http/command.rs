@@ -5,6 +5,7 @@ use std::net::TcpStream;
 use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
+use grape::clock;
 use grape::lifecycle::Grape;
 use rstest::rstest;
 
@@ -133,6 +134,33 @@ async fn a_watch_shows_who_comes_and_goes() {
     assert_eq!(shown.recv().await.unwrap(), "- 127.0.0.1:7001");
     child.kill().unwrap();
     child.wait().unwrap();
+}
+
+#[test]
+fn a_watch_ends_when_nothing_comes_any_more() {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let mut child = spawn(&["watch", "rpc_test", "--grape", &url]);
+    let (mut connection, _) = silent.accept().unwrap();
+    assert_ne!(connection.read(&mut [0; 1024]).unwrap(), 0, "a request");
+    let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
+    connection.write_all(head).unwrap();
+    connection.write_all(b"data: [\"127.0.0.1:7001\"]\n\n").unwrap();
+    // Three times of its patience.
+    let end = clock::now() + Duration::from_secs(120);
+    while child.try_wait().unwrap().is_none() {
+        if clock::now() > end {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it goes on waiting");
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let (stdout, stderr) = texts(&output);
+    assert_eq!(stdout, "+ 127.0.0.1:7001\n");
+    assert!(stderr.contains("the watch was ended"), "{stderr}");
 }
 
 #[rstest]

@@ -175,7 +175,8 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
     let OpenptyResult { master, slave } = openpty(None, None).unwrap();
     let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --bn=";
     let mut grape = command(&args.split(' ').collect::<Vec<_>>());
-    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE"] {
+    // A continuous integration shows colours, and says so by `CI`.
+    for variable in ["NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "CI"] {
         grape.env_remove(variable);
     }
     grape.env("TERM", "xterm").envs(variables.iter().copied()).stderr(Stdio::from(slave));
@@ -198,6 +199,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
 #[case(&[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")], false)]
 #[case(&[("CLICOLOR", "0")], false)]
 #[case(&[("TERM", "dumb")], false)]
+#[case(&[("TERM", "dumb"), ("CI", "true")], true)]
 #[case(&[("GRAPE_LOG_FORMAT", "json")], false)]
 #[test]
 fn a_terminal_has_colours_unless_it_is_told_not_to(

@@ -9,7 +9,9 @@ fn contact(first: u8) -> Contact {
 fn walk(contacts: impl IntoIterator<Item = u8>) -> Walk {
     let point = Id::from([0; 20]);
     let mut walk = Walk::new(Id::from([0xff; 20]), point, 24);
-    contacts.into_iter().for_each(|n| walk.add(contact(n)));
+    for n in contacts {
+        walk.add(contact(n));
+    }
     walk
 }
 
@@ -53,6 +55,43 @@ fn a_silent_node_gives_its_place_to_the_next() {
     answer(&mut walk, 1);
     assert!(walk.is_finished());
     assert_eq!(walk.closest()[0].contact, contact(1), "a late answer counts");
+}
+
+#[test]
+fn silent_nodes_take_nobodys_place() {
+    let mut walk = walk(1..=60);
+    assert!(!walk.add(contact(61)), "60 are closer");
+    let asked = ask_all(&mut walk, good);
+    assert_eq!(walk.lacks(false), 0);
+    for n in &asked {
+        walk.late(Some(contact(*n).id), contact(*n).addr);
+    }
+    assert_eq!(walk.lacks(false), 20, "late ones are replaced");
+    assert!(walk.add(contact(61)) && walk.has(&contact(61).addr));
+    assert_eq!(ask_all(&mut walk, good), (21..=40).collect::<Vec<_>>());
+    (21..=40).for_each(|n| answer(&mut walk, n));
+    assert_eq!(walk.lacks(false), 0);
+}
+
+#[test]
+fn whom_a_walk_asks_in_vain_is_bounded() {
+    let mut walk = walk([]);
+    let far = |n: u32| {
+        let mut id = [0; 20];
+        id[..4].copy_from_slice(&n.to_be_bytes());
+        Contact { id: Id::from(id), addr: SocketAddr::from(([10, 0, 0, 1], 1)) }
+    };
+    let mut asked = 0;
+    for round in 0..100 {
+        for n in 0..100 {
+            walk.add(far(1 + round * 100 + n));
+        }
+        while let Some(ask) = walk.next(good) {
+            asked += 1;
+            walk.failed(ask.id, ask.addr);
+        }
+    }
+    assert_eq!(asked, MEMORY + MOST_SILENT);
 }
 
 #[test]
