@@ -28,10 +28,8 @@ const DEFAULT: [&str; 20] = [
 ];
 
 /// What lets the operator notice others.
-const OTHERS: [&str; 2] = [
-    "ClusterRole grape-operator-others.ops",
-    "ClusterRoleBinding grape-operator-others.ops",
-];
+const OTHERS: [&str; 2] =
+    ["ClusterRole grape-operator-others.ops", "ClusterRoleBinding grape-operator-others.ops"];
 
 /// All that there is for the webhook.
 const WEBHOOK: [&str; 7] = [

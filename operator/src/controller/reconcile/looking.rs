@@ -1,0 +1,124 @@
+//! Whom a reconciliation looks at, and introduces to each other. Both go on beside it.
+
+use std::time::Duration;
+
+use grape::clock;
+use jiff::{SignedDuration, Timestamp};
+use kube::runtime::reflector::ObjectRef;
+
+use super::{Reconciler, Subject};
+use crate::cluster::limits;
+use crate::controller::live::Live;
+use crate::controller::seen::Due;
+use crate::controller::sidecars::member::Member;
+use crate::desired::names;
+use crate::observe::Seat;
+use crate::observe::guests::{self, Guest};
+
+/// How often Grapes that have started lately are introduced to others, until they are ready …
+const WELCOME: Duration = Duration::from_secs(1);
+/// … and such as started longer ago than [`YOUNG`].
+const WELCOME_AGAIN: Duration = Duration::from_secs(15);
+const YOUNG: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often a cluster is reconciled that has no Grape to look at: that one does not start shows by
+/// the time that it takes.
+const STARTING: Duration = Duration::from_secs(30);
+
+impl Reconciler {
+    /// Introduces Grapes that run and are not ready to others, so that they need not wait for what
+    /// their name server has cached. In how long to do so again, while there are any.
+    pub(super) fn welcome(
+        &self,
+        subject: &Subject<'_>,
+        live: &Live,
+        (ready, guests): (&[Seat], &[Guest]),
+        members: Option<&[Member]>,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let valid = &subject.valid;
+        let newcomers = live.newcomers(valid, now);
+        let youngest = newcomers.iter().map(|(_, since)| *since).min()?;
+        let pace = if youngest < YOUNG { WELCOME } else { WELCOME_AGAIN };
+        let (uid, at) = (&subject.owner.uid, clock::now());
+        let wait = self.memory.of(uid, |memory| {
+            let last = memory.welcomed.map(|last| at.saturating_duration_since(last));
+            let wait = last.and_then(|ago| pace.checked_sub(ago)).filter(|wait| !wait.is_zero());
+            memory.welcomed = if wait.is_none() { Some(at) } else { memory.welcomed };
+            wait
+        });
+        if wait.is_some() {
+            return wait;
+        }
+        let lacks_sidecars =
+            |members: &[Member]| members.iter().all(|it| it.pod.sidecar().is_none());
+        let sole = valid.replicas == 1
+            && live.pods.len() == 1
+            && valid.dht.bootstrap.is_empty()
+            && members.is_some_and(lacks_sidecars);
+        let newcomers: Vec<_> = newcomers.into_iter().map(|(seat, _)| seat).collect();
+        let (observer, ready, guests) = (self.observer.clone(), ready.to_vec(), guests.to_vec());
+        tokio::spawn(async move { observer.welcome(&newcomers, &ready, &guests, sole).await });
+        Some(pace)
+    }
+
+    /// The Grapes of services to ask in the next look.
+    pub(super) fn guests(&self, subject: &Subject<'_>, all: Vec<Guest>) -> Vec<Guest> {
+        let present = all.iter().map(|guest| &*guest.name).collect();
+        let (again, round) = self.memory.of(&subject.owner.uid, |memory| {
+            (memory.seen.odd_guests(&present), memory.seen.rounds())
+        });
+        guests::sample(all, &again, round)
+    }
+
+    /// Begins a look at the Grapes when it is time for one; in how long it will be, else. None
+    /// while one goes on, whose end is told.
+    pub(super) fn look(
+        &self,
+        subject: &Subject<'_>,
+        seats: Vec<Seat>,
+        guests: Vec<Guest>,
+        interval: Duration,
+    ) -> Option<Duration> {
+        if seats.is_empty() {
+            return Some(STARTING);
+        }
+        let uid = subject.owner.uid.clone();
+        let round = match self.memory.of(&uid, |memory| memory.seen.due(interval, clock::now())) {
+            Due::Now(round) => round,
+            Due::In(wait) => return Some(wait),
+            Due::Looking => return None,
+        };
+        let looked = self.looked.clone();
+        let observer = self.observer.clone();
+        let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
+        let memory = self.memory.clone();
+        tokio::spawn(async move {
+            let mut observation = observer.observe(&seats, &guests, round).await;
+            memory.known(&uid, |memory| {
+                let now = clock::now();
+                memory.refused.note(std::mem::take(&mut observation.refusals), now);
+                memory.seen.take(observation, now);
+            });
+            // Nobody listens when the operator ends.
+            let _ = looked.send(cluster);
+        });
+        None
+    }
+}
+
+/// The Grapes of services that run.
+pub(super) fn guests_of(subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
+    let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
+    let guest = |Member { pod, .. }: &Member| {
+        let grape = pod.sidecar().filter(|grape| grape.ready)?;
+        Some(Guest {
+            name: pod.title(),
+            ip: pod.ip?,
+            admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
+            dht_port: grape.dht_port.unwrap_or(subject.valid.dht.port),
+            seed: seed.to_string(),
+        })
+    };
+    members.iter().filter_map(guest).collect()
+}

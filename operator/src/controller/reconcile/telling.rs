@@ -1,0 +1,75 @@
+//! What a reconciliation tells: the status, events and figures.
+
+use kube::{Resource, ResourceExt};
+
+use super::{Reconciler, Subject};
+use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use crate::controller::error::Error;
+use crate::controller::live::Live;
+use crate::controller::memory::Written;
+use crate::controller::refused::News;
+use crate::controller::sidecars::member::Member;
+use crate::controller::sidecars::tally::Tally;
+use crate::controller::write;
+use crate::metrics::Health;
+
+impl Reconciler {
+    /// Tells the figures of a cluster, unless it went meanwhile: nobody would take them back.
+    pub(super) fn show(&self, subject: &Subject<'_>, health: &Health) {
+        let census = self.census();
+        if census.knows(&subject.owner.uid) {
+            self.metrics.cluster(&subject.namespace, &subject.valid.name, health);
+        }
+    }
+
+    /// Writes a status that is new, and tells of what has changed with it.
+    pub(super) async fn report(
+        &self,
+        cluster: &GrapeCluster,
+        status: GrapeClusterStatus,
+    ) -> Result<(), Error> {
+        if cluster.status.as_ref() == Some(&status) {
+            return Ok(());
+        }
+        if let Err(error) = write::status(&self.client, cluster, &status).await {
+            if error.is_refusal() {
+                self.events.status_refused(cluster, &error).await;
+            }
+            return Err(error);
+        }
+        self.events.status_written(cluster);
+        let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
+        let written = Written { over: cluster.resource_version(), status: status.clone() };
+        self.memory.of(uid, |memory| memory.written = Some(written));
+        self.events.status(cluster, &status).await;
+        Ok(())
+    }
+
+    /// Tells of pods that newly run without their Grape.
+    pub(super) async fn tell(&self, subject: &Subject<'_>, tally: &Tally) {
+        let before = subject.cluster.status.as_ref().and_then(|status| status.injected.as_ref());
+        let news =
+            self.memory.of(&subject.owner.uid, |memory| memory.told.news(&tally.missing, before));
+        for (lack, pods) in tally.by_lack(&news) {
+            self.events.without_grape(subject.cluster, &pods, lack).await;
+        }
+    }
+
+    /// Tells of requests that Grapes refused, at the pods whose Grapes they are.
+    pub(super) async fn tell_refused(
+        &self,
+        subject: &Subject<'_>,
+        live: &Live,
+        members: &[Member],
+    ) {
+        let news = self.memory.of(&subject.owner.uid, |memory| memory.refused.take());
+        for News { pod, refusal } in news {
+            let own = live.pods.get(&pod).map(|pod| pod.object_ref(&()));
+            let member = || members.iter().find(|member| member.pod.title() == pod);
+            // A pod that is gone meanwhile needs no event.
+            if let Some(pod) = own.or_else(|| Some(member()?.pod.reference())) {
+                self.events.refused(subject.cluster, &pod, &refusal).await;
+            }
+        }
+    }
+}
