@@ -91,6 +91,13 @@ pub const NETWORK_LENGTH: usize = 253;
 /// What would be right for it.
 pub const NETWORK_EXPECTED: &str =
     "1 to 253 printable ASCII characters without spaces, as in prod.market";
+/// A network that is named later, or no more, as CEL of `spec.dht`. A cluster with
+/// `spec.dht.bootstrap` and no name refuses nobody, so that it may get one, or lose it.
+pub fn network_stays_rule() -> Rule {
+    let rule = "has(self.network) == has(oldSelf.network) || \
+         size((has(self.network) ? oldSelf : self).bootstrap) > 0";
+    Rule::new(rule).message(FINAL_NETWORK).field_path(".network")
+}
 /// What is said when it is to change.
 pub const FINAL_NETWORK: &str = "it cannot change: Grapes before and after the change would refuse \
      each other, and those beside services until their pods are made anew; make a second cluster";

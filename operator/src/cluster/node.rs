@@ -8,6 +8,7 @@ use super::{DurationText, defaults, limits};
 /// The DHT that the Grapes form among themselves, over UDP.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = limits::network_stays_rule())]
 pub struct DhtSpec {
     /// UDP port of the DHT, 1 to 65535. It cannot change later: the Grapes that have changed and
     /// those that have not could not find each other. Defaults to 20001.

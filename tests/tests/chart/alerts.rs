@@ -20,7 +20,7 @@ fn prometheus_takes_the_rules_that_are_deployed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &deployed);
     let told = promtool(folder.path(), &["check", "rules", "--lint-fatal", "alerts.yaml"]);
-    assert!(told.contains("15 rules found"), "{told}");
+    assert!(told.contains("16 rules found"), "{told}");
 }
 
 #[test]

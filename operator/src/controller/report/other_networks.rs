@@ -12,7 +12,8 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
         "Grapes of another network are at these addresses, and refused: {}. Where an address was \
          a Grape's of this cluster before, nothing has to be done: it ends by itself within minutes. \
          Else take the address out of spec.dht.bootstrap or --bootstrap, of this cluster or of the \
-         other; or, if the two are to be one, give both the same spec.dht.network.",
+         other; or, if the two are to be one, make one of them anew with the spec.dht.network of the \
+         other (NAMESPACE.NAME, unless it names another).",
         few(&named)
     );
     Some(Finding::new(OTHER_NETWORKS, true, NETWORKS_DIFFER, message))

@@ -2,7 +2,9 @@
 //! HorizontalPodAutoscaler asks.
 
 use grape_operator::cluster::GrapeCluster;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
+use rstest::rstest;
 use serde_json::json;
 
 use super::{manifest, server, told};
@@ -32,24 +34,51 @@ async fn the_port_of_the_dht_is_final() {
     api.delete("final", &DeleteParams::default()).await.unwrap();
 }
 
+#[rstest]
+#[case::another("{dht: {network: prod}}", json!({"network": "test"}))]
+#[case::one_at_last("{}", json!({"network": "test"}))]
+#[case::none_any_more("{dht: {network: prod}}", json!({"network": null}))]
 #[tokio::test]
-async fn the_network_is_final() {
+async fn the_network_is_final(#[case] before: &str, #[case] change: serde_json::Value) {
+    let refused = changed(before, &change).await.unwrap_err();
+    assert!(
+        refused.starts_with("spec.dht.network: Invalid value: ")
+            && refused.ends_with(
+                ": it cannot change: Grapes before and after the change would refuse each other, \
+                 and those beside services until their pods are made anew; make a second cluster"
+            ),
+        "{refused}"
+    );
+}
+
+/// A cluster that names none while it has addresses of others is of any network.
+#[rstest]
+#[case::one_at_last("{dht: {bootstrap: [\"old:20001\"]}}", json!({"network": "test"}))]
+#[case::none_any_more("{dht: {bootstrap: [\"old:20001\"], network: test}}", json!({"network": null}))]
+#[tokio::test]
+async fn a_cluster_of_any_network_may_name_one(
+    #[case] before: &str,
+    #[case] change: serde_json::Value,
+) {
+    changed(before, &change).await.unwrap();
+}
+
+/// Makes a cluster, changes its `spec.dht`, and gives what the API server says.
+async fn changed(before: &str, change: &serde_json::Value) -> Result<(), String> {
     let server = server().await;
     let api: Api<GrapeCluster> = Api::default_namespaced(server.client());
-    let object = serde_yaml::from_str(&manifest("named", "{dht: {network: prod}}")).unwrap();
-    api.create(&PostParams::default(), &object).await.unwrap();
-    let patch = Patch::Merge(json!({"spec": {"dht": {"network": "test"}}}));
-    let refused = match api.patch("named", &PatchParams::default(), &patch).await {
-        Err(kube::Error::Api(status)) => told(&status),
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(
-        refused,
-        "spec.dht.network: Invalid value: \"test\": it cannot change: Grapes before and after the \
-         change would refuse each other, and those beside services until their pods are made anew; \
-         make a second cluster"
-    );
-    api.delete("named", &DeleteParams::default()).await.unwrap();
+    let mut object: GrapeCluster = serde_yaml::from_str(&manifest("named", before)).unwrap();
+    object.metadata.name = None;
+    object.metadata.generate_name = Some("named-".to_owned());
+    let name = api.create(&PostParams::default(), &object).await.unwrap().name_any();
+    let patch = Patch::Merge(json!({"spec": {"dht": change}}));
+    let answer = api.patch(&name, &PatchParams::default(), &patch).await;
+    api.delete(&name, &DeleteParams::default()).await.unwrap();
+    match answer {
+        Ok(_) => Ok(()),
+        Err(kube::Error::Api(status)) => Err(told(&status)),
+        Err(error) => panic!("the API server does not answer: {error}"),
+    }
 }
 
 #[tokio::test]
@@ -87,6 +116,6 @@ async fn it_scales_within_its_bounds() {
     assert_eq!(status.replicas, 4);
     assert_eq!(status.selector.as_deref(), Some("app.kubernetes.io/instance=shared"));
     for name in ["shared", "fixed"] {
-        api.delete(name, &DeleteParams::default()).await.unwrap();
+        api.delete(&name, &DeleteParams::default()).await.unwrap();
     }
 }
