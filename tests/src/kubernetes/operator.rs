@@ -74,11 +74,19 @@ impl Operator {
             if let Some(image) = images::load(&operator.cluster, "operator")? {
                 DIGEST.get_or_init(|| image.digest);
             }
-            operator.make_namespace()?;
-            operator.install(&[]).with_context(|| operator.shown())?;
+            operator.reinstall()?;
             INSTALLED.store(true, Ordering::SeqCst);
         }
         Ok(operator)
+    }
+
+    /// Makes its namespace where there is none, and installs it as these tests want it.
+    ///
+    /// # Errors
+    /// When kubectl or helm fails.
+    pub fn reinstall(&self) -> Result<()> {
+        self.make_namespace()?;
+        self.install(&[]).with_context(|| self.shown())
     }
 
     fn make_namespace(&self) -> Result<()> {

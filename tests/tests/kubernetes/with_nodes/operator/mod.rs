@@ -2,6 +2,7 @@
 //! fails, services on both nodes announce and look up all the while: `Load`.
 
 mod cached_names;
+mod deleted_namespace;
 mod first_use;
 mod image_change;
 mod leader;
@@ -15,6 +16,8 @@ mod refused_pods;
 mod replicas;
 mod silent_connections;
 mod strangers;
+mod two_releases;
 mod upgrade;
 mod watch;
+mod watched_namespaces;
 mod zones;
