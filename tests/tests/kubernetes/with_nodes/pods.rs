@@ -69,3 +69,9 @@ pub(crate) fn told(pod: &Pod) -> String {
     }
     format!("{} on {}: {} {}", pod.name_any(), node(pod), phase(pod), reasons.join(", "))
 }
+
+/// How often the containers of a pod were started again.
+pub(super) fn restarts(pod: &Pod) -> i32 {
+    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
+    statuses.into_iter().flatten().map(|container| container.restart_count).sum()
+}

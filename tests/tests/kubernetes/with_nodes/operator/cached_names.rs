@@ -103,7 +103,13 @@ async fn nobody_waits_for_a_name_server() {
     for pod in &cluster.grapes().await.unwrap() {
         pod_processes::kill(pod, &["grape"]).unwrap();
     }
-    pods::ready(cluster.pods(), GRAPES, 3).await;
+    wait::until("all were started again", async || {
+        let grapes = pods::ready(cluster.pods(), GRAPES, 3).await;
+        let restarts: Vec<_> = grapes.iter().map(pods::restarts).collect();
+        if restarts == [1; 3] { Ok(()) } else { Err(format!("{restarts:?}")) }
+    })
+    .await
+    .unwrap();
     cluster.until_ready().await.unwrap();
     let took = begun.elapsed();
     figure::took("all Grapes killed at once there, Ready", took);

@@ -71,8 +71,10 @@ async fn kill(cluster: &GrapeCluster<'_>, names: &[&str]) {
     }
     wait::until("they have been started again", async || {
         let now = cluster.grapes().await.map_err(|error| format!("{error:#}"))?;
-        let again =
-            now.iter().zip(&before).filter(|(now, before)| restarts(now) > restarts(before));
+        let again = now
+            .iter()
+            .zip(&before)
+            .filter(|(now, before)| pods::restarts(now) > pods::restarts(before));
         let again: Vec<_> = again.map(|(now, _)| now.name_any()).collect();
         if again == names { Ok(()) } else { Err(format!("only {again:?}")) }
     })
@@ -80,11 +82,6 @@ async fn kill(cluster: &GrapeCluster<'_>, names: &[&str]) {
     .unwrap();
     pods::ready(cluster.pods(), GRAPES, 3).await;
     cluster.until_ready().await.unwrap();
-}
-
-fn restarts(pod: &Pod) -> i32 {
-    let statuses = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref());
-    statuses.into_iter().flatten().map(|container| container.restart_count).sum()
 }
 
 async fn uids(cluster: &GrapeCluster<'_>) -> Vec<Option<String>> {

@@ -8,7 +8,6 @@ use grape_tests::kubernetes::operator::{NAMESPACE, RELEASE};
 use grape_tests::kubernetes::{GrapeCluster, Operator, helm, images};
 use grape_tests::{figure, wait};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::Api;
 use serde_json::json;
@@ -49,19 +48,6 @@ async fn uids(cluster: &GrapeCluster<'_>) -> Result<BTreeMap<String, Option<Stri
     Ok(grapes.map(|pod| (pod.name_any(), pod.uid())).collect())
 }
 
-/// What a pod of the second says of its readiness.
-async fn readyz(operator: &Operator) -> Result<String> {
-    let pods: Api<Pod> = Api::namespaced(operator.cluster().client(), SECOND);
-    let pod = pods.list(&Default::default()).await?.items.pop();
-    let Some(pod) = pod else { anyhow::bail!("there is no pod yet") };
-    let path = format!("/api/v1/namespaces/{SECOND}/pods/{}:9090/proxy/readyz", pod.name_any());
-    // The API server gives what a pod answers with an error in the message of one of its own.
-    match operator.kubectl(["get", "--raw", &path]) {
-        Ok(said) => Ok(said),
-        Err(error) => Ok(format!("{error:#}")),
-    }
-}
-
 #[tokio::test]
 async fn the_second_waits_and_takes_over_when_the_first_is_gone() {
     let operator = Operator::alone().await.unwrap();
@@ -73,8 +59,9 @@ async fn the_second_waits_and_takes_over_when_the_first_is_gone() {
 
     install(&operator).unwrap();
     let waits = format!("another operator, {RELEASE} in the namespace {NAMESPACE}");
+    let logs = ["logs", "--namespace", SECOND, "--selector", "app.kubernetes.io/instance=second"];
     let told = wait::until("the second says for whom it waits", async || {
-        let said = readyz(&operator).await?;
+        let said = operator.kubectl(logs)?;
         ensure!(said.contains(&waits) && said.contains("watchNamespaces"), "{said}");
         anyhow::Ok(())
     });
@@ -83,6 +70,9 @@ async fn the_second_waits_and_takes_over_when_the_first_is_gone() {
     let after = set(&cluster).await.unwrap();
     assert_eq!(after.metadata.generation, before.metadata.generation, "nobody wrote");
     assert_eq!(uids(&cluster).await.unwrap(), grapes);
+    let ready = "--output=jsonpath={.status.readyReplicas}";
+    let deployments = ["get", "deployments", "--namespace", SECOND, ready];
+    assert_eq!(operator.kubectl(deployments).unwrap(), "", "it is not ready while it waits");
 
     operator.helm(["uninstall", RELEASE, "--wait", "--namespace", NAMESPACE]).unwrap();
     let begun = Instant::now();

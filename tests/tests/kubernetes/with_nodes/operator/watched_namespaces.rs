@@ -22,7 +22,8 @@ async fn the_others_are_served() {
     operator.kubectl(["create", "namespace", GONE]).unwrap();
     let cluster = GrapeCluster::make(&operator, "watched", json!({})).await.unwrap();
     let both = format!("--set=watchNamespaces={{{},{GONE}}}", cluster.namespace());
-    operator.install(&[&both]).unwrap();
+    let webhook = "--set=webhook.enabled=true";
+    operator.install(&[webhook, &both]).unwrap();
     cluster.until_ready().await.unwrap();
 
     operator.kubectl(["delete", "namespace", GONE]).unwrap();
@@ -55,7 +56,7 @@ async fn the_others_are_served() {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), object.to_string()).unwrap();
     operator.kubectl(["create", "--filename", file.path().to_str().unwrap()]).unwrap();
-    operator.install(&[&both]).unwrap();
+    operator.install(&[webhook, &both]).unwrap();
     let begun = Instant::now();
     let served = wait::until_within(BACK, "what is back is served", async || {
         let of = "--output=jsonpath={.status.readyReplicas}";
@@ -69,7 +70,7 @@ async fn the_others_are_served() {
     // And without it.
     operator.kubectl(["delete", "namespace", GONE]).unwrap();
     let one = format!("--set=watchNamespaces={{{}}}", cluster.namespace());
-    operator.install(&[&one]).unwrap();
+    operator.install(&[webhook, &one]).unwrap();
     operator.install(&[]).unwrap();
     cluster.until_ready().await.unwrap();
 }
