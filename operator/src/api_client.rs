@@ -34,6 +34,21 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
 /// Those of kube: the configuration's credentials or certificates cannot be used, or it asks for a
 /// proxy, which this program is not built with.
 pub(crate) fn connect(config: Config) -> Result<Client, Error> {
+    with_idle(config, usize::MAX)
+}
+
+/// The same for one request at a time: it keeps one connection for the next one. When that has died
+/// unnoticed one request fails, and the next is sent on a new connection. With more of them, as many
+/// requests could fail in a row: more than a Lease lasts.
+///
+/// # Errors
+/// As [`connect`].
+pub(crate) fn connect_for_one(config: Config) -> Result<Client, Error> {
+    with_idle(config, 1)
+}
+
+/// A client that keeps so many connections, at most, while nobody uses them.
+fn with_idle(config: Config, most: usize) -> Result<Client, Error> {
     if config.proxy_url.is_some() {
         // kube says which proxies it was not built for.
         return Client::try_from(config);
@@ -44,7 +59,9 @@ pub(crate) fn connect(config: Config) -> Result<Client, Error> {
     connector.set_write_timeout(config.write_timeout);
     connector.set_reset_reader_on_write(config.reset_reader_on_write);
     let http: hyper_util::client::legacy::Client<_, Body> =
-        hyper_util::client::legacy::Client::builder(TokioExecutor::new()).build(connector);
+        hyper_util::client::legacy::Client::builder(TokioExecutor::new())
+            .pool_max_idle_per_host(most)
+            .build(connector);
 
     let retries = config.default_retry.then(|| RetryLayer::new(RetryPolicy::server_retry()));
     let service = ServiceBuilder::new()

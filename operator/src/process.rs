@@ -66,6 +66,8 @@ pub struct Context {
     pub client: Client,
     /// Another one, which tries nothing again that is refused for now.
     pub once: Client,
+    /// One for the Lease alone.
+    pub for_lease: Client,
     /// Where the operator's own pods and its Lease are.
     pub namespace: String,
     /// What is told to Prometheus.
@@ -149,9 +151,13 @@ pub async fn run_until(
     let client = |retries| {
         let mut config = config.clone();
         config.default_retry = retries;
-        api_client::connect(config).context("the Kubernetes configuration cannot be used")
+        api_client::connect(config)
     };
-    let (client, once) = (client(true)?, client(false)?);
+    let clients = client(true).and_then(|again| {
+        Ok((again, client(false)?, api_client::connect_for_one(config.clone())?))
+    });
+    let (client, once, for_lease) =
+        clients.context("the Kubernetes configuration cannot be used")?;
 
     let address = settings.admin;
     let listener = grape::http::bind(Some(address.ip()), address.port())
@@ -165,7 +171,7 @@ pub async fn run_until(
     let own = (namespace.clone(), settings.lease.clone());
     let turn = Turn::new(client.clone(), own, Scope::of(&settings.watch_namespaces));
     let settings = Arc::new(settings);
-    let context = Context { client, once, namespace, metrics, turn, stop, settings };
+    let context = Context { client, once, for_lease, namespace, metrics, turn, stop, settings };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
@@ -227,14 +233,14 @@ async fn elect(
     readiness: &Readiness,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, turn, stop, settings, .. } = context.clone();
+    let Context { for_lease, namespace, metrics, turn, stop, settings, .. } = context.clone();
     let election = leader::Settings {
         namespace,
         lease: settings.lease.clone(),
         identity: settings.identity.clone(),
         timings: settings.timings,
     };
-    let Some(leadership) = Elector::new(client, election).campaign(&stop).await else {
+    let Some(leadership) = Elector::new(for_lease, election).campaign(&stop).await else {
         return Ok(());
     };
     info!(lease = settings.lease, identity = settings.identity, "leading");

@@ -129,7 +129,8 @@ async fn explain_tells_what_each_field_is() {
     DESCRIPTION:
         Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with
         the UDP port of their DHT, such as old-grape.prod:20001; 64 at most. The
-        Grapes of this cluster find each other without it. Defaults to none.
+        Grapes of this cluster find each other without it. Those that name a network
+        have to name the one of this cluster: see network. Defaults to none.
     ");
     insta::assert_snapshot!(explain(".status"), @"
     FIELD: status <Object>

@@ -116,6 +116,7 @@ async fn a_terminated_leader_hands_over(server: &ApiServer) {
             "serving /healthz, /readyz and /metrics",
             "the API server is reached",
             "leading",
+            "no other operator works here",
             "watching GrapeClusters",
             "stopping",
             "stopped",
