@@ -143,10 +143,9 @@ async fn explain_tells_what_each_field_is() {
     FIELDS:
       conditions  <[]Object>
         Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned;
-        and Injected, where pods of services are to have a Grape, and
-        OtherNetworks, while Grapes of other networks are heard. Stalled is True
-        while something is refused, or a change stops, until somebody changes
-        something.
+        and Injected, where pods of services are to have a Grape, and OtherNetworks,
+        while Grapes of other networks are heard. Stalled is True while something is
+        refused, or a change stops, until somebody changes something.
 
       endpoint  <string>
         Where other Grapes join the cluster, as HOST:PORT with a UDP port.
