@@ -116,6 +116,6 @@ async fn it_scales_within_its_bounds() {
     assert_eq!(status.replicas, 4);
     assert_eq!(status.selector.as_deref(), Some("app.kubernetes.io/instance=shared"));
     for name in ["shared", "fixed"] {
-        api.delete(&name, &DeleteParams::default()).await.unwrap();
+        api.delete(name, &DeleteParams::default()).await.unwrap();
     }
 }
