@@ -28,10 +28,18 @@ const TRIES: u8 = 4;
 /// The kinds of messages of other networks, as labels of a metric.
 pub const OTHER_NETWORK_MESSAGES: [&str; 2] = ["query", "answer"];
 
+/// An address where a Grape of another network was heard.
+#[derive(Debug)]
+struct Heard {
+    last: Instant,
+    /// Whether it answered a query of ours. Anyone can send a query from any address.
+    answered: bool,
+}
+
 /// Where Grapes of other networks were heard lately.
 #[derive(Debug)]
 pub(super) struct OtherNetworks {
-    heard: LruCache<SocketAddr, Instant>,
+    heard: LruCache<SocketAddr, Heard>,
 }
 
 impl OtherNetworks {
@@ -40,8 +48,9 @@ impl OtherNetworks {
         Self { heard: LruCache::unbounded() }
     }
 
-    fn note(&mut self, addr: SocketAddr, now: Instant) {
-        self.heard.put(addr, now);
+    fn note(&mut self, addr: SocketAddr, answered: bool, now: Instant) {
+        let answered = answered || self.answered(&addr);
+        self.heard.put(addr, Heard { last: now, answered });
         if self.heard.len() > MOST {
             self.heard.pop_lru();
         }
@@ -54,13 +63,14 @@ impl OtherNetworks {
         }
     }
 
-    pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
-        !self.heard.is_empty() && self.heard.contains(addr)
+    /// Whether a Grape of another network answered there.
+    pub(super) fn answered(&self, addr: &SocketAddr) -> bool {
+        !self.heard.is_empty() && self.heard.peek(addr).is_some_and(|heard| heard.answered)
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         while let Some((_, heard)) = self.heard.peek_lru()
-            && now.duration_since(*heard) >= LATELY
+            && now.duration_since(heard.last) >= LATELY
         {
             self.heard.pop_lru();
         }
@@ -96,7 +106,7 @@ impl Engine {
         };
         let Some(pending) = self.transactions.answered(id, from) else { return };
         self.stats.other_network[1] += 1;
-        self.other_networks.note(from, now);
+        self.other_networks.note(from, true, now);
         self.note_error(format_args!("{from} is a Grape of another network {why}"));
         if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
             self.seeds.led_elsewhere(&from);
@@ -107,7 +117,7 @@ impl Engine {
 
     fn refuse_other_network(&mut self, from: SocketAddr, id: &[u8], now: Instant) {
         self.stats.other_network[0] += 1;
-        self.other_networks.note(from, now);
+        self.other_networks.note(from, false, now);
         let own = self.settings.network.as_ref().map_or("", |network| network.as_str());
         let message = format!("this Grape is of the network {own}").into();
         self.send(from, id, Body::Error { code: code::PROTOCOL, message });
@@ -143,14 +153,26 @@ mod tests {
         let addr = |port| SocketAddr::from(([10, 0, 0, 1], port));
         let mut heard = OtherNetworks::new();
         for port in 1..=2000 {
-            heard.note(addr(port), now + Duration::from_millis(port.into()));
+            heard.note(addr(port), true, now + Duration::from_millis(port.into()));
         }
         assert_eq!(heard.heard.len(), MOST);
         assert_eq!(heard.some().len(), SHOWN);
-        assert!(!heard.contains(&addr(1)) && heard.contains(&addr(2000)));
+        assert!(!heard.answered(&addr(1)) && heard.answered(&addr(2000)));
         heard.forget(&addr(2000));
-        assert!(!heard.contains(&addr(2000)));
+        assert!(!heard.answered(&addr(2000)));
         heard.expire(now + LATELY + Duration::from_secs(2));
         assert_eq!(heard.some(), []);
+    }
+
+    #[test]
+    fn a_query_keeps_nobody_from_an_address() {
+        let now = crate::clock::now();
+        let addr = SocketAddr::from(([10, 0, 0, 1], 1));
+        let mut heard = OtherNetworks::new();
+        heard.note(addr, false, now);
+        assert!(!heard.answered(&addr) && heard.some() == [addr]);
+        heard.note(addr, true, now);
+        heard.note(addr, false, now);
+        assert!(heard.answered(&addr), "its answer counts after a query, too");
     }
 }

@@ -215,7 +215,7 @@ impl Engine {
     fn may_walk_to(&self, addr: &SocketAddr) -> bool {
         !self.is_itself(addr)
             && !self.tombstones.contains(addr)
-            && !self.other_networks.contains(addr)
+            && !self.other_networks.answered(addr)
     }
 
     /// Whether a walk for the peers of a name is under way.
