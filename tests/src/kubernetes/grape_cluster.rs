@@ -74,6 +74,11 @@ impl<'a> GrapeCluster<'a> {
         &self.pods
     }
 
+    /// All GrapeClusters of the namespace: it alone.
+    pub fn clusters(&self) -> &Api<DynamicObject> {
+        &self.clusters
+    }
+
     /// Its Grapes' pods, by name.
     ///
     /// # Errors

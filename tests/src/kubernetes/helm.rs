@@ -30,6 +30,15 @@ pub fn chart() -> Result<PathBuf> {
     Ok(project.context("no project")?.join("charts/grape-operator"))
 }
 
+/// The same of the release before this one: `tests/kubernetes/release-before`.
+///
+/// # Errors
+/// When git's history does not have it.
+pub fn chart_before() -> Result<PathBuf> {
+    let sources = script::run(&mut Command::new(script::path("release-before")))?;
+    Ok(Path::new(&sources).join("charts/grape-operator"))
+}
+
 /// What helm prints, of the cluster of a kubeconfig.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ pub struct Image {
     pub digest: String,
 }
 
-/// Builds the image `grape` or `peers`, as far as it has changed.
+/// Builds an image that the script knows, as far as it has changed.
 ///
 /// # Errors
 /// When it cannot be built.

@@ -13,6 +13,7 @@ mod own_dns;
 mod parts;
 mod ports;
 mod prices;
+mod release_before;
 mod rolling_update;
 mod stage;
 mod webhook_away;
