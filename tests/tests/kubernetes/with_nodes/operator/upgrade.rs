@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::anyhow;
-use grape_tests::kubernetes::grape_cluster::{NAME, without_band};
+use grape_tests::kubernetes::grape_cluster::{NAME, without_lookups};
 use grape_tests::kubernetes::operator::{self, NAMESPACE, RELEASE};
 use grape_tests::kubernetes::{GrapeCluster, Operator};
 use grape_tests::{figure, wait};
@@ -93,8 +93,8 @@ impl<'a> Rest<'a> {
         Self { cluster, pods: uids(cluster).await, object }
     }
 
-    /// Neither its pods nor its status were written, nor will be. But a machine that is busy takes
-    /// its lookups to another band of latencies, and each time that is told, and nothing else.
+    /// Neither its pods nor its status were written, nor will be. But on a machine that is busy its
+    /// lookups are slower, and each time that is told, and nothing else.
     async fn goes_on(&self, what: &str) {
         sleep(A_WHILE).await;
         assert_eq!(uids(self.cluster).await, self.pods, "its pods, when {what}");
@@ -102,7 +102,7 @@ impl<'a> Rest<'a> {
         for written in self.cluster.written_since(&self.object).await.unwrap() {
             let status = &written.data["status"];
             assert_ne!(*status, before, "it was written as it was, when {what}");
-            assert_eq!(without_band(status), without_band(&before), "when {what}");
+            assert_eq!(without_lookups(status), without_lookups(&before), "when {what}");
             before = status.clone();
         }
     }
