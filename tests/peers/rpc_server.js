@@ -1,7 +1,9 @@
 'use strict'
 
-// A service: announces its name, and answers every request with who it is and what it was sent.
+// A service: announces its name, and answers every request with its name and what it was sent; one
+// that asks `who` with the host that the service runs on.
 
+const { hostname } = require('node:os')
 const { args, tell, listen } = require('./program')
 const rpc = require('./rpc')
 
@@ -11,6 +13,7 @@ const service = rpc.server(link, args.port)
 service.on('request', (rid, key, payload, handler) => {
   tell('request', { key, payload })
   if (payload && payload.fail) return handler.reply(new Error(payload.fail))
+  if (payload && payload.who) return handler.reply(null, hostname())
   handler.reply(null, { service: args.name, payload })
 })
 

@@ -18,9 +18,9 @@ use crate::validate::ValidatedCluster;
 pub const GRAPE_URL: &str = "GRAPE_URL";
 
 /// How long containers wait before they are stopped, in seconds, unless their pod tells: meanwhile
-/// its Grape withdraws them, and those who found them before are done. A node that is short of CPU
-/// takes seconds to begin the Grape's hook, while this time passes already.
-const DRAIN: i64 = 5;
+/// its Grape withdraws them, and those who found them before go elsewhere. npm's Link keeps what it
+/// looked up for ten seconds; a node that is short of CPU takes seconds to begin the Grape's hook.
+const DRAIN: i64 = 15;
 /// How long a pod may take to end where it says nothing, in seconds.
 const GRACE: i64 = 30;
 
