@@ -1,5 +1,7 @@
 //! Pods of a test, waited for.
 
+use std::time::Duration;
+
 use grape_tests::wait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
@@ -7,8 +9,18 @@ use kube::api::{Api, ListParams};
 
 /// Waits until so many pods with a label are ready, and returns them by name.
 pub(crate) async fn ready(pods: &Api<Pod>, label: &str, count: usize) -> Vec<Pod> {
-    let what = format!("{count} pods with {label} are ready");
-    wait::until(&what, async || {
+    ready_within(wait::DEADLINE, pods, label, count).await
+}
+
+/// The same, with a deadline of one's own, as for pods that take their time to end.
+pub(crate) async fn ready_within(
+    deadline: Duration,
+    pods: &Api<Pod>,
+    label: &str,
+    count: usize,
+) -> Vec<Pod> {
+    let what = format!("{count} pods with {label} are ready, and no others are there");
+    wait::until_within(deadline, &what, async || {
         let mut found = list(pods, label).await?;
         found.sort_by_key(ResourceExt::name_any);
         let ready = found.iter().filter(|pod| is_ready(pod)).count();
