@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use lru::LruCache;
 
-use super::holders::Holders;
+use super::holders::{Believers, Holders};
 use super::peers::Name;
 use super::walk::Closest;
 use crate::krpc::Contact;
@@ -96,7 +96,7 @@ impl Announces {
         let ends = announce.stored_until.is_some_and(|known| known >= until);
         let ages = !ends && left.is_some_and(|left| left < self.max_age * 2 / 3);
         let store = wait || !announce.storing && (ages || moved);
-        let at = if !store || wait || moved { None } else { announce.holders.to_store(now) };
+        let at = if !store || wait || moved { None } else { announce.holders.to_store(until) };
         let held_by = announce.holders.count();
         let crowded = self.services.len() > self.max_services;
         let dropped = crowded.then(|| self.services.pop_lru()).flatten();
@@ -140,6 +140,19 @@ impl Announces {
         Some(self.services.peek(service)?.expires).filter(|expires| *expires > now)
     }
 
+    /// A store sends to these nodes, which are to believe it until then.
+    pub(super) fn telling(
+        &mut self,
+        service: &Service,
+        nodes: &[Closest],
+        until: Instant,
+        now: Instant,
+    ) {
+        if let Some(announce) = self.services.peek_mut(service) {
+            announce.holders.telling(nodes, until, now);
+        }
+    }
+
     /// A store ended: these nodes were told to believe it until then, and some confirmed. Tells
     /// whether the closest nodes changed meanwhile, so that it is due again.
     pub(super) fn stored(
@@ -148,7 +161,6 @@ impl Announces {
         nodes: &[Closest],
         confirmed: &[SocketAddr],
         until: Instant,
-        now: Instant,
     ) -> bool {
         let Some(announce) = self.services.peek_mut(service) else { return false };
         if announce.stored_until.is_some_and(|known| known > until) {
@@ -159,7 +171,7 @@ impl Announces {
         if nodes.is_empty() || !confirmed.is_empty() {
             announce.stored_until = Some(until);
         }
-        announce.holders.stored(nodes, confirmed, until, now);
+        announce.holders.stored(nodes, confirmed);
         announce.store_again.is_some()
     }
 
@@ -170,9 +182,10 @@ impl Announces {
         }
     }
 
-    /// Forgets a service. Returns the nodes to be told, where they are known.
-    pub(super) fn remove(&mut self, service: &Service, now: Instant) -> Option<Vec<Closest>> {
-        self.services.pop(service)?.holders.to_withdraw(now)
+    /// Forgets a service. Returns whom to tell of its end.
+    pub(super) fn remove(&mut self, service: &Service, now: Instant) -> Believers {
+        let announce = self.services.pop(service);
+        announce.map(|announce| announce.holders).unwrap_or_default().to_withdraw(now)
     }
 
     /// A node joined the table: what should be stored there, is due. Returns whether anything is.
@@ -269,12 +282,14 @@ mod tests {
 
     fn holder(n: u8) -> Closest {
         let contact = Contact { id: Id::from([n; 20]), addr: SocketAddr::from(([10, 0, 0, n], 1)) };
-        Closest { contact, token: Box::from(b"t".as_slice()) }
+        let token_since = crate::clock::now();
+        Closest { contact, token: Box::from(b"t".as_slice()), token_since }
     }
 
     fn stored(announces: &mut Announces, holders: &[Closest], now: Instant) -> bool {
         let addrs: Vec<_> = holders.iter().map(|holder| holder.contact.addr).collect();
-        announces.stored(&service(), holders, &addrs, now + AGE, now)
+        announces.telling(&service(), holders, now + AGE, now);
+        announces.stored(&service(), holders, &addrs, now + AGE)
     }
 
     #[test]
@@ -295,13 +310,11 @@ mod tests {
                 stores += 1;
                 walks += u32::from(due.at.is_none());
                 announces.storing(&service());
-                let token = if due.at.is_none() { second } else { u64::from(walks) };
-                let holders =
-                    [1, 2].map(|n| Closest { token: Box::from(token.to_be_bytes()), ..holder(n) });
-                stored(&mut announces, &holders, now);
+                let walked = || [1, 2].map(|n| Closest { token_since: now, ..holder(n) }).to_vec();
+                stored(&mut announces, &due.at.unwrap_or_else(walked), now);
             }
         }
-        assert_eq!((stores, walks), (600 / 41, 2));
+        assert_eq!((stores, walks), (600 / 41, 3));
     }
 
     #[test]
@@ -351,7 +364,7 @@ mod tests {
             let mut id = *point(b"rpc_test").as_bytes();
             id[19] = n;
             let addr = SocketAddr::from(([10, 0, 1, n], 1));
-            Closest { contact: Contact { id: Id::from(id), addr }, token: Box::from([1]) }
+            Closest { contact: Contact { id: Id::from(id), addr }, ..holder(n) }
         };
         stored(&mut announces, &(1..=20).map(name_like).collect::<Vec<_>>(), now);
         assert!(!announces.joined(&holder(200).contact, now));
@@ -367,7 +380,8 @@ mod tests {
         announces.announced(&other, now + AGE, now);
         let until = now + AGE / 3;
         announces.announced(&service(), until, now);
-        announces.stored(&service(), &[holder(1)], &[holder(1).contact.addr], until, now);
+        announces.telling(&service(), &[holder(1)], until, now);
+        announces.stored(&service(), &[holder(1)], &[holder(1).contact.addr], until);
         let (due, _) = announces.announced(&service(), until, now + AGE / 6);
         assert!(!due.store, "its holders believe it for as long as it is announced");
         announces.expire(until);

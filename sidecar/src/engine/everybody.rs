@@ -20,7 +20,8 @@ impl Engine {
             let (token, since) = node.token.as_ref()?;
             let good = now.duration_since(*since) < TOKENS_LAST
                 && !self.suspects.contains(&node.contact.addr);
-            good.then(|| Closest { contact: node.contact, token: token.clone() })
+            let (contact, token_since) = (node.contact, *since);
+            good.then(|| Closest { contact, token: token.clone(), token_since })
         };
         self.v4.nodes().chain(self.v6.nodes()).map(closest).collect()
     }

@@ -103,7 +103,7 @@ impl Engine {
             None => self.forget_found(name, &addr),
         }
         self.watches.touch(name);
-        let holders = self.announces.remove(&service, now);
+        let believers = self.announces.remove(&service, now);
         // A walk under way may still find it at those who are told only now.
         self.doubt(service.0.clone(), addr, now);
         if self.announces.len() == 0 {
@@ -113,15 +113,16 @@ impl Engine {
             return Answer::Now(0);
         }
         let operation = self.operation();
-        match holders {
-            Some(holders) => self.store_withdrawal(service, holders, Some(operation), now),
-            // Tokens too old, or this node announced it before it restarted: ask the closest nodes for new ones.
-            None => {
-                let (name, port) = service;
-                let then = Then::Withdraw { port, operation: Some(operation) };
-                self.walk(Subject::Peers(name), then, now);
-            }
+        if !believers.more {
+            self.store_withdrawal(service, believers.known, Some(operation), now);
+            return Answer::Later(operation);
         }
+        // Tokens too old, or this node announced it before it restarted: the closest nodes give new
+        // ones.
+        self.store_withdrawal(service.clone(), believers.known, None, now);
+        let (name, port) = service;
+        let then = Then::Withdraw { port, operation: Some(operation) };
+        self.walk(Subject::Peers(name), then, now);
         Answer::Later(operation)
     }
 

@@ -115,11 +115,11 @@ impl Running {
     /// The peers that were found. Where they are more than a lookup returns, these are a choice
     /// already: an even one, of at most so many, of what the closest nodes told. Nodes on the way
     /// know of themselves and little else, which every answer would show again.
-    fn choice(&self, most: usize, rng: &mut impl Rng) -> lookups::Found {
+    fn choice(&self, most: usize, rng: &mut impl Rng, now: Instant) -> lookups::Found {
         if self.peers.len() <= MAX_PEERS {
             return self.peers.clone();
         }
-        let closest = self.walk.closest();
+        let closest = self.walk.closest(now);
         let is_close = |id: &Id| closest.iter().any(|node| node.contact.id == *id);
         let told = self.told.iter().filter(|(id, _)| is_close(id)).flat_map(|(_, peers)| peers);
         let told = told.filter_map(|peer| Some((*peer, self.peers.get(peer)?.clone())));
@@ -413,7 +413,7 @@ impl Engine {
         {
             // Who follows a name wants to know of all its peers.
             let most = if self.watches.has(name) { usize::MAX } else { lookups::CHOICE };
-            self.lookups.replace(name, running.choice(most, &mut self.rng), now);
+            self.lookups.replace(name, running.choice(most, &mut self.rng, now), now);
             self.watches.touch(name);
         }
         if let Some(found) = &running.item {
@@ -435,11 +435,11 @@ impl Engine {
             }
             (Then::Announce { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
-                self.store_announce(service, running.walk.closest(), true, operation, now);
+                self.store_announce(service, running.walk.closest(now), true, operation, now);
             }
             (Then::Withdraw { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
-                self.store_withdrawal(service, running.walk.closest(), operation, now);
+                self.store_withdrawal(service, running.walk.closest(now), operation, now);
             }
             (Then::Doubt { peer, again: true }, Subject::Peers(name)) => {
                 let then = Then::Doubt { peer, again: false };
@@ -458,7 +458,7 @@ impl Engine {
                 self.done(operation, Outcome::Got(best));
             }
             (Then::Put { operation, item, cas }, _) => {
-                self.store_item(item, cas, running.walk.closest(), true, operation, now);
+                self.store_item(item, cas, running.walk.closest(now), true, operation, now);
             }
             (
                 Then::Refresh

@@ -111,6 +111,7 @@ impl Engine {
             }
             return;
         };
+        self.announces.telling(&service, &nodes, until, now);
         let ttl = until.saturating_duration_since(now);
         let cargo = Cargo::Announce { service, until, ttl };
         self.send_store(cargo, walked, nodes, operation, now);
@@ -188,10 +189,19 @@ impl Engine {
     }
 
     pub(super) fn store_answered(&mut self, number: u64, pending: &Pending, now: Instant) {
-        if let Some(store) = self.stores.get_mut(&number) {
-            store.confirmed.push(pending.to);
-            store.out -= 1;
-            self.advance_store(number, now);
+        let Some(store) = self.stores.get_mut(&number) else { return };
+        store.confirmed.push(pending.to);
+        store.out -= 1;
+        let late = match &store.cargo {
+            Cargo::Announce { service, .. } => Some(service.clone()),
+            Cargo::Withdrawal { .. } | Cargo::Item { .. } => None,
+        };
+        let node = store.nodes.iter().find(|node| node.contact.addr == pending.to).cloned();
+        self.advance_store(number, now);
+        // It was withdrawn meanwhile, and the network may have changed the order of the two.
+        let late = late.filter(|service| self.announces.believed_until(service, now).is_none());
+        if let (Some(service), Some(node)) = (late, node) {
+            self.store_withdrawal(service, vec![node], None, now);
         }
     }
 
@@ -345,7 +355,7 @@ impl Engine {
     fn note_holders(&mut self, store: &Store, now: Instant) {
         let Cargo::Announce { service, until, .. } = &store.cargo else { return };
         let confirmed = &store.confirmed;
-        let mut again = self.announces.stored(service, &store.nodes, confirmed, *until, now);
+        let mut again = self.announces.stored(service, &store.nodes, confirmed, *until);
         if !store.walked && store.out == 0 && store.held_by() < holders::count(ids(&store.nodes)) {
             self.announces.holders_silent(service, now);
             again = true;

@@ -8,6 +8,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 use mainline::Id;
 
@@ -63,6 +64,8 @@ struct Seed {
 pub(super) struct Closest {
     pub(super) contact: Contact,
     pub(super) token: Box<[u8]>,
+    /// When it gave the token, or a few seconds later.
+    pub(super) token_since: Instant,
 }
 
 /// Who to ask next.
@@ -365,14 +368,17 @@ impl Walk {
     }
 
     /// The k closest nodes that answered with a token, of each address family.
-    pub(super) fn closest(&self) -> Vec<Closest> {
+    pub(super) fn closest(&self, now: Instant) -> Vec<Closest> {
         let closest = |front: &Front| {
             front
                 .candidates
                 .iter()
                 .filter(|c| c.state == State::Answered)
                 .take(K)
-                .filter_map(|c| Some(Closest { contact: c.contact, token: c.token.clone()? }))
+                .filter_map(|c| {
+                    let token = c.token.clone()?;
+                    Some(Closest { contact: c.contact, token, token_since: now })
+                })
                 .collect::<Vec<_>>()
         };
         let mut all = closest(&self.v4);

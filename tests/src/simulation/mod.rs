@@ -245,6 +245,11 @@ impl Network {
         self.node_mut(node).alive = false;
     }
 
+    /// A node gets no CPU for so long. What is sent to it waits, in its order.
+    pub fn stall(&mut self, node: usize, time: Duration) {
+        self.node_mut(node).stalled_until = Some(self.now + time);
+    }
+
     /// A node's host loses its IPv4 address, and has this one instead, if any. The node learns of it
     /// by [`Network::tell_addresses`].
     pub fn change_ip(&mut self, node: usize, ip: Option<IpAddr>) {

@@ -19,13 +19,16 @@ pub(super) struct Node {
     plain: bool,
     pub(super) alive: bool,
     ticks_at: Option<Instant>,
+    /// It does nothing before then.
+    pub(super) stalled_until: Option<Instant>,
     /// What followers of names were told, in order.
     pub(super) told: Vec<(String, Vec<SocketAddr>)>,
 }
 
 impl Node {
     pub(super) fn new(engine: Engine, ips: Vec<IpAddr>, plain: bool) -> Self {
-        Self { engine, ips, plain, alive: true, ticks_at: None, told: Vec::new() }
+        let (ticks_at, stalled_until) = (None, None);
+        Self { engine, ips, plain, alive: true, ticks_at, stalled_until, told: Vec::new() }
     }
 }
 
@@ -71,6 +74,13 @@ impl Part {
     /// Does the next thing, if it is due by `end`; when that was.
     pub(super) fn step(&mut self, world: &World, end: Instant) -> Option<Instant> {
         let (at, event) = self.events.pop(end)?;
+        if let Some(later) = self.stalled(world, &event).filter(|until| *until > at) {
+            if let Event::Ticks(place) = event {
+                self.nodes[place as usize].ticks_at = Some(later);
+            }
+            self.events.push(later, event);
+            return Some(at);
+        }
         match event {
             Event::Ticks(place) => {
                 let place = place as usize;
@@ -90,6 +100,15 @@ impl Part {
             }
         }
         Some(at)
+    }
+
+    /// Until when the node that this happens to does nothing.
+    fn stalled(&self, world: &World, event: &Event) -> Option<Instant> {
+        let place = match event {
+            Event::Ticks(place) => *place as usize,
+            Event::Arrives(arrival) => world.place(*world.by_ip.get(&arrival.to.ip())?).1,
+        };
+        self.nodes[place].stalled_until
     }
 
     /// Does something with the engine of the node at a place, and all that it wants done for it.

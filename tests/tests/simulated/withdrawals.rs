@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use grape::krpc::Method;
 use grape_tests::figure;
+use grape_tests::simulation::Made;
 use rstest::rstest;
 
-use super::fleet::{Fleet, SERVICE, longest, some};
+use super::fleet::{Fleet, SERVICE, ip, longest, some};
 use super::notices::notice;
-use super::{SECOND, far};
+use super::{AGE, SECOND, far};
 
 /// A drain, with the node gone right after it: lookups that were hot show nothing of it any more.
 #[rstest]
@@ -38,6 +39,42 @@ fn what_was_withdrawn_is_gone_everywhere(#[case] count: usize, #[case] seeds: u6
     let (max, _) = longest(times);
     figure::took(&format!("withdrawn at one of {count}, loss 0.05: gone from all lookups"), max);
     assert!(max <= 3 * SECOND, "{max:?}");
+}
+
+/// Nodes that have just joined are being told of the announce: these hear of its end too.
+#[test]
+fn who_is_being_told_of_it_hears_of_its_end() {
+    for pause in (500..1500).step_by(14).map(Duration::from_millis) {
+        let mut fleet = Fleet::new(1, &far(0.0), 12, 1, |_| false);
+        fleet.stop_announcing();
+        let leaver = 1;
+        let newcomers: Vec<_> =
+            (0..12).map(|n| fleet.network.add_made(Made::at(ip(7, n), AGE), &[n])).collect();
+        fleet.network.run(pause);
+        let name = fleet.name(leaver, 0);
+        fleet.network.withdraw(leaver, &name, SERVICE);
+        fleet.run(8 * SECOND);
+        let askers: Vec<_> = (0..12).chain(newcomers).collect();
+        let seen = fleet.watch(2 * SECOND, &askers, &[leaver]);
+        assert!(seen.shown.is_empty(), "after {pause:?}, still shown: {:?}", seen.shown);
+    }
+}
+
+/// A node that got no CPU was taken for dead by the one that withdraws: it hears of it too.
+#[rstest]
+fn a_slow_node_hears_of_it(#[values(1, 3, 5, 10)] stall: u32, #[values(0, 2, 4, 8)] before: u32) {
+    let mut fleet = Fleet::new(1, &far(0.0), 12, 1, |_| false);
+    fleet.stop_announcing();
+    let leaver = 1;
+    for slow in [4, 7, 10] {
+        fleet.network.stall(slow, SECOND * stall);
+    }
+    fleet.run(SECOND * before);
+    let name = fleet.name(leaver, 0);
+    fleet.network.withdraw(leaver, &name, SERVICE);
+    fleet.run(SECOND * stall + 8 * SECOND);
+    let seen = fleet.watch(2 * SECOND, &(0..12).collect::<Vec<_>>(), &[leaver]);
+    assert!(seen.shown.is_empty(), "still shown: {:?}", seen.shown);
 }
 
 /// A service that ends and starts again at once stays.
