@@ -1,7 +1,7 @@
 'use strict'
 
-// A service: announces its name, and answers every request with its name and what it was sent; one
-// that asks `who` with the host that the service runs on.
+// A service: announces its name, and answers every request with its name and what it was sent. A
+// request with `who` is answered with the host's name.
 
 const { hostname } = require('node:os')
 const { args, tell, listen } = require('./program')

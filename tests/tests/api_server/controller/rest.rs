@@ -67,8 +67,8 @@ async fn at_rest_nothing_is_written() {
         scene.space()
     );
     wait::until("it has looked, too", async || match operator.metric(&series).await? {
-        Some(_) => anyhow::Ok(()),
-        None => anyhow::bail!("no lookup yet"),
+        Some(1.0) => anyhow::Ok(()),
+        other => anyhow::bail!("{other:?}"),
     })
     .await
     .unwrap();
