@@ -106,6 +106,14 @@ impl FromStr for HostPort {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let invalid = |reason| InvalidHostPort { text: text.to_owned(), reason };
+        if text.contains("://") {
+            return Err(invalid(
+                "it is no URL: without http:// before it, and with the DHT's port",
+            ));
+        }
+        if text.contains(char::is_whitespace) {
+            return Err(invalid("there are commas between several, and no spaces"));
+        }
         let (host, port) = text.rsplit_once(':').ok_or_else(|| {
             invalid("a port is missing, as in 127.0.0.1:20001 or grape-0.grapes:20001")
         })?;
@@ -191,7 +199,9 @@ mod tests {
             ("grape:70000", "1 to 65535"),
             ("::1:20001", "brackets"),
             (":20001", "DNS name"),
-            ("a b:20001", "DNS name"),
+            ("a b:20001", "commas between several"),
+            ("a/b:20001", "DNS name"),
+            ("http://grape:20001", "it is no URL"),
             ("[fe80::1]:20001", "as in [fe80::1%eth0]:20001"),
             ("[fe80::1%]:20001", "as in [fe80::1%eth0]:20001"),
             ("[fd00::1%eth0]:20001", "only a link-local address"),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use tracing::error;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry};
@@ -44,6 +45,29 @@ impl Drop for Log {
     fn drop(&mut self) {
         self.0.drain(LAST_LINES);
     }
+}
+
+/// Reads what is to be logged: a level, or levels of modules, separated by commas.
+///
+/// # Errors
+/// When there is none, or a level that there is not. By itself [`Targets`] would take such a word for
+/// a module, and log nothing.
+pub fn filter(text: &str) -> Result<Targets, String> {
+    const LEVELS: &str = "off, error, warn, info, debug or trace";
+    let parts: Vec<_> = text.split(',').map(str::trim).filter(|part| !part.is_empty()).collect();
+    if parts.is_empty() {
+        return Err(format!("a level is wanted: {LEVELS}"));
+    }
+    for part in &parts {
+        let level = part.rsplit_once('=').map_or(*part, |(_, level)| level);
+        if level.parse::<LevelFilter>().is_err() {
+            return Err(format!(
+                "{level:?} is no level: {LEVELS}; a module has its own after =, as in \
+                 info,grape::dht=debug"
+            ));
+        }
+    }
+    parts.join(",").parse().map_err(|error| format!("{error}"))
 }
 
 /// Sends the log, and what panics say, to standard error.

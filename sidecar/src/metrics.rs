@@ -348,7 +348,11 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         ("dht_peers", "Peers held, of all names.", size(stats.peers_held)),
         ("dht_items", "BEP 44 items held.", size(stats.items_held)),
         ("dht_announced", "Announces of services here that are alive.", size(stats.announced)),
-        ("ready", "1 when joined or the first, and not draining.", one(ready.into())),
+        (
+            "ready",
+            "As /readyz: 1 when joined or the first, and not being stopped.",
+            one(ready.into()),
+        ),
     ];
     let counters = counters.into_iter().map(|(name, help, samples)| {
         family(&format!("grape_dht_{name}_total"), help, MetricType::COUNTER, samples)

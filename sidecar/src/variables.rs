@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::{env, fmt};
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Arg, Command, Parser};
 
 /// A variable that has the name of a setting, and that Kubernetes has set for a Service.
@@ -34,10 +35,44 @@ impl fmt::Display for ServiceLink {
 pub fn parse<C: Parser>(
     args: impl IntoIterator<Item = OsString>,
 ) -> Result<(C, BTreeSet<ServiceLink>), clap::Error> {
-    let (mut command, links) = settings_alone(C::command(), &|name| env::var_os(name));
-    let mut matches = command.try_get_matches_from_mut(args)?;
+    let value_of = |name: &OsStr| env::var_os(name);
+    let (mut command, links) = settings_alone(C::command(), &value_of);
+    let args: Vec<_> = args.into_iter().collect();
+    let matches = command.try_get_matches_from_mut(&args);
+    let mut matches = matches.map_err(|error| {
+        // Arguments of other subcommands can be shown only once they are built.
+        command.build();
+        with_variable(error, &command, &args, &value_of)
+    })?;
     let parsed = C::from_arg_matches_mut(&mut matches);
     Ok((parsed.map_err(|error| error.format(&mut command))?, links))
+}
+
+/// An error that names the variable from which a wrong value came, and not its flag alone.
+fn with_variable(
+    mut error: clap::Error,
+    command: &Command,
+    args: &[OsString],
+    value_of: &dyn Fn(&OsStr) -> Option<OsString>,
+) -> clap::Error {
+    let text = |kind| match error.get(kind) {
+        Some(ContextValue::String(text)) => Some(text.clone()),
+        _ => None,
+    };
+    let (Some(flag), Some(value)) =
+        (text(ContextKind::InvalidArg), text(ContextKind::InvalidValue))
+    else {
+        return error;
+    };
+    let given = args.iter().any(|arg| arg.to_string_lossy().contains(&value));
+    let commands = std::iter::once(command).chain(command.get_subcommands());
+    let of_flag = commands.flat_map(Command::get_arguments).find(|arg| arg.to_string() == flag);
+    let named = of_flag.and_then(|arg| variable(arg, value_of));
+    if let Some((name, _)) = named.filter(|(_, set)| !given && set.contains(&value)) {
+        let tip = format!("the value is that of the environment variable {name}");
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
+    }
+    error
 }
 
 /// The command without the variables that are not settings, given the value of each variable.

@@ -1,21 +1,22 @@
 //! The command line: npm's flags, ours, and the subcommands.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::str::FromStr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
-use crate::config::{Config, HostPort, InvalidHostPort};
-use crate::engine::impossible;
+use crate::config::Config;
 use crate::http::Origin;
 use crate::log;
 use crate::network::NetworkName;
 use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;
+use super::values::{
+    Bootstrap, advertised, count, hash, ip, ip_and_port, milliseconds, name, port,
+};
 
 /// The command `grape`.
 #[derive(Debug, Parser)]
@@ -41,7 +42,9 @@ Examples:
     grape status
 
   A service that knows nothing of Grapes, announced while it is ready:
-    grape --announce rpc_test:7001 --ready-when http://127.0.0.1:8080/healthz"
+    grape --announce rpc_test:7001 --ready-when http://127.0.0.1:8080/healthz
+
+There is no configuration file: each flag can be set by its variable instead."
 )]
 pub(crate) struct Cli {
     /// What to ask; a Grape runs when there is nothing.
@@ -91,15 +94,15 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "dht_concurrency", visible_alias = "dc", alias = "dht-concurrency",
         value_name = "N", env = "GRAPE_DHT_CONCURRENCY", default_value = "24",
-        value_parser = clap::value_parser!(u16).range(1..=1024)
+        value_parser = count(1..=1024)
     )]
-    dht_concurrency: u16,
+    dht_concurrency: u32,
 
     /// Names held for others, and lookups kept
     #[arg(
         long = "dht_maxTables", alias = "dht-max-tables", value_name = "N",
         env = "GRAPE_DHT_MAX_TABLES", default_value = "5000",
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = count(1..=u32::MAX)
     )]
     dht_max_tables: u32,
 
@@ -107,7 +110,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "dht_maxValues", alias = "dht-max-values", value_name = "N",
         env = "GRAPE_DHT_MAX_VALUES", default_value = "5000",
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = count(1..=u32::MAX)
     )]
     dht_max_values: u32,
 
@@ -115,7 +118,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "dht_peer_maxAge", visible_alias = "dpa", alias = "dht-peer-max-age",
         value_name = "MS", env = "GRAPE_DHT_PEER_MAX_AGE", default_value = "120000",
-        value_parser = clap::value_parser!(u64).range(1..=MAX_MS)
+        value_parser = milliseconds(1..=MAX_MS)
     )]
     dht_peer_max_age: u64,
 
@@ -123,7 +126,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "dht_nodeLiveness", visible_alias = "dnl", alias = "dht-node-liveness",
         value_name = "MS", env = "GRAPE_DHT_NODE_LIVENESS", default_value = "300000",
-        value_parser = clap::value_parser!(u64).range(1..=MAX_MS)
+        value_parser = milliseconds(1..=MAX_MS)
     )]
     dht_node_liveness: u64,
 
@@ -131,7 +134,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long = "check_maxPayloadSize", alias = "check-max-payload-size", value_name = "BYTES",
         env = "GRAPE_CHECK_MAX_PAYLOAD_SIZE", default_value = "8192",
-        value_parser = clap::value_parser!(u32).range(1..)
+        value_parser = count(1..=u32::MAX)
     )]
     check_max_payload_size: u32,
 
@@ -188,12 +191,15 @@ pub(crate) struct NodeArgs {
     /// How long a stopped Grape may take to withdraw and finish, in milliseconds
     #[arg(
         long, value_name = "MS", env = "GRAPE_DRAIN_TIMEOUT", default_value = "10000",
-        value_parser = clap::value_parser!(u64).range(..=MAX_MS)
+        value_parser = milliseconds(0..=MAX_MS)
     )]
     drain_timeout: u64,
 
     /// What is logged: a level, or levels of modules as in info,grape::dht=debug
-    #[arg(long, value_name = "FILTER", env = "GRAPE_LOG", default_value = "info")]
+    #[arg(
+        long, value_name = "FILTER", env = "GRAPE_LOG", default_value = "info",
+        value_parser = log::filter
+    )]
     pub(crate) log: Targets,
 
     /// How it is logged
@@ -217,7 +223,7 @@ impl NodeArgs {
             bootstrap: self.bootstrap.0.clone(),
             advertise_ip: self.advertise_ip,
             network: self.network.clone(),
-            dht_concurrency: self.dht_concurrency.into(),
+            dht_concurrency: size(self.dht_concurrency),
             dht_max_tables: size(self.dht_max_tables),
             dht_max_values: size(self.dht_max_values),
             peer_max_age: Duration::from_millis(self.dht_peer_max_age),
@@ -264,6 +270,22 @@ pub(crate) struct To {
     pub(crate) output: Format,
 }
 
+impl Command {
+    /// How the answer is shown.
+    pub(crate) fn format(&self) -> Format {
+        match self {
+            Self::Lookup { to, .. }
+            | Self::Announce { to, .. }
+            | Self::Withdraw { to, .. }
+            | Self::Put { to, .. }
+            | Self::Get { to, .. }
+            | Self::Watch { to, .. }
+            | Self::Drain { to }
+            | Self::Status { to, .. } => to.output,
+        }
+    }
+}
+
 impl To {
     /// Where the Grape to ask is: where it is said to be, else on this host.
     pub(crate) fn url(&self) -> Url {
@@ -277,7 +299,7 @@ pub(crate) enum Command {
     /// Show who offers a service: the peers that announced its name
     Lookup {
         /// Names of services
-        #[arg(required = true, value_name = "NAME")]
+        #[arg(required = true, value_name = "NAME", value_parser = name)]
         names: Vec<String>,
         #[command(flatten)]
         to: To,
@@ -285,8 +307,10 @@ pub(crate) enum Command {
     /// Announce a service, once: it is found while its port answers, and for 240 s where it never does
     Announce {
         /// Name of the service
+        #[arg(value_parser = name)]
         name: String,
         /// Its port on the Grape's host; 0 for the port of the Grape's DHT
+        #[arg(value_parser = port)]
         port: u16,
         #[command(flatten)]
         to: To,
@@ -294,8 +318,10 @@ pub(crate) enum Command {
     /// Take an announce back
     Withdraw {
         /// Name of the service
+        #[arg(value_parser = name)]
         name: String,
         /// Its port
+        #[arg(value_parser = port)]
         port: u16,
         #[command(flatten)]
         to: To,
@@ -303,7 +329,7 @@ pub(crate) enum Command {
     /// Store a value in the DHT, and show the hash to get it by
     #[command(override_usage = "grape put <VALUE> [--json]\n       grape put --data <JSON>")]
     Put {
-        /// The value: a text
+        /// The value: a text; - for what is on the standard input
         #[arg(required_unless_present = "data", conflicts_with = "data")]
         value: Option<String>,
         /// Take the value for JSON: a list, an object or a number
@@ -329,6 +355,7 @@ pub(crate) enum Command {
     /// Follow who offers a service, until stopped
     Watch {
         /// Name of the service
+        #[arg(value_parser = name)]
         name: String,
         #[command(flatten)]
         to: To,
@@ -349,76 +376,10 @@ pub(crate) enum Command {
     },
 }
 
-/// Nodes separated by commas; empty ones are skipped, as npm's command does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Bootstrap(Vec<HostPort>);
-
-impl FromStr for Bootstrap {
-    type Err = InvalidHostPort;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let nodes = text.split(',').map(str::trim).filter(|node| !node.is_empty());
-        nodes.map(str::parse).collect::<Result<_, _>>().map(Self)
-    }
-}
-
-/// An address of this host, or all of them.
-fn ip(text: &str) -> Result<IpAddr, String> {
-    if text == "localhost" {
-        return Ok(Ipv4Addr::LOCALHOST.into());
-    }
-    let bare = text.trim_start_matches('[').trim_end_matches(']');
-    let (bare, zone) = bare.split_once('%').map_or((bare, None), |(ip, zone)| (ip, Some(zone)));
-    let ip: IpAddr = bare
-        .parse()
-        .map_err(|_| "an IP address is wanted, as 127.0.0.1, 0.0.0.0 or ::1".to_owned())?;
-    match ip.to_canonical() {
-        IpAddr::V6(v6) if zone.is_some() || v6.is_unicast_link_local() => {
-            Err("a link-local address means a host on its own link only: :: is all addresses of \
-                 this host, link-local ones included"
-                .to_owned())
-        }
-        ip => match impossible(ip).filter(|_| !ip.is_unspecified()) {
-            Some(_) => Err("no host has this address".to_owned()),
-            None => Ok(ip),
-        },
-    }
-}
-
-fn ip_and_port(text: &str) -> Result<SocketAddr, String> {
-    let wanted =
-        || "an IP address and a port are wanted, as 127.0.0.1:9091 or [::]:9091".to_owned();
-    let (ip_text, port) = text.rsplit_once(':').ok_or_else(wanted)?;
-    let port = port.parse().map_err(|_| wanted())?;
-    // Without brackets its last group would be taken for the port.
-    if ip_text.contains(':') != ip_text.starts_with('[') {
-        return Err(wanted());
-    }
-    ip(ip_text).map(|ip| SocketAddr::new(ip, port))
-}
-
-/// An address at which others reach this host.
-fn advertised(text: &str) -> Result<IpAddr, String> {
-    let ip = ip(text)?;
-    if impossible(ip).is_some() {
-        return Err("no host has this address: give the one at which others reach this host, or \
-                    leave it out to have it found out"
-            .to_owned());
-    }
-    Ok(ip)
-}
-
-fn port(text: &str) -> Result<u16, String> {
-    text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
-}
-
-fn hash(text: &str) -> Result<String, String> {
-    let hex = text.len() == 40 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    hex.then(|| text.to_owned()).ok_or_else(|| "a hash has 40 hex digits".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv4Addr;
+
     use clap::CommandFactory;
     use rstest::rstest;
 
@@ -499,6 +460,15 @@ mod tests {
     #[case(&["--aph", "tcp://10.96.0.7:30001"], "a port is a number from 0 to 65535")]
     #[case(&["--aph", ""], "a port is a number from 0 to 65535")]
     #[case(&["--bn", "grape"], "a port is missing")]
+    #[case(&["--bn", "http://grape:20001"], "no URL: without http://")]
+    #[case(&["--bn", "127.0.0.1:20001 127.0.0.1:20002"], "commas between several")]
+    #[case(&["--dpa", "120s"], "a number of milliseconds is wanted, from 1 to 2592000000, as 120000")]
+    #[case(&["--drain-timeout", "-1"], "from 0 to 2592000000")]
+    #[case(&["--dht_maxTables", "0"], "a number is wanted, from 1 to 4294967295")]
+    #[case(&["--log", "verbose"], "\"verbose\" is no level: off, error, warn, info, debug or trace")]
+    #[case(&["--log", "info,grape::dht"], "grape::dht=debug")]
+    #[case(&["--log", "grape=loud"], "\"loud\" is no level")]
+    #[case(&["--log", ""], "a level is wanted")]
     #[case(&["--bind", "grape.local"], "an IP address is wanted")]
     #[case(&["--bind", "fe80::1%eth0"], "link-local")]
     #[case(&["--dht-bind", "fe80::1"], "link-local")]
@@ -511,7 +481,7 @@ mod tests {
     #[case(&["--advertise-ip", "ff02::1"], "no host has this address")]
     #[case(&["--advertise-ip", "fe80::1"], "link-local")]
     #[case(&["--bn", "[fe80::1]:20001"], "as in [fe80::1%eth0]:20001")]
-    #[case(&["--dc", "0"], "1..=1024")]
+    #[case(&["--dc", "0"], "a number is wanted, from 1 to 1024")]
     #[case(&["--announce", "rpc_test"], "for '--announce <NAME:PORT>': \"rpc_test\" is not NAME:PORT")]
     #[case(&["--announce", "rpc_test:0"], "the port, after the last colon, is a number")]
     #[case(&["--ready-when", "/healthz"], "for '--ready-when <URL>': \"/healthz\" cannot be asked")]
@@ -519,6 +489,12 @@ mod tests {
     #[case(&["--check-announced=maybe"], "--check-announced")]
     #[case(&["get", "abc"], "40 hex digits")]
     #[case(&["announce", "a"], "<PORT>")]
+    #[case(&["announce", "a", "abc"], "a port is a number from 0 to 65535")]
+    #[case(&["announce", "", "1"], "a name has at least one character")]
+    #[case(&["withdraw", "", "1"], "a name has at least one character")]
+    #[case(&["lookup", ""], "a name has at least one character")]
+    #[case(&["lookup", "a", "--grape", "foo:bar"], "such as http://127.0.0.1:30001")]
+    #[case(&["lookup", "a", "--grape", "http://foo:70000"], "such as http://127.0.0.1:30001")]
     #[case(&["put"], "<VALUE>")]
     #[case(&["put", "x", "--data", "{}"], "cannot be used with")]
     #[case(&["lookup", "a", "--grape", "https://a"], "http://")]

@@ -1,13 +1,19 @@
 //! The subcommands that ask a verb once.
 
+use std::io::{self, Read};
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use crate::engine::MAX_VALUE;
 use crate::services::Withdrawal;
 
 use super::args::{Format, To};
 use super::client::{self, Said};
 use super::output::{Failure, Output, printable};
+
+/// The most that is read of the standard input, in bytes: far more than can be stored.
+const MAX_INPUT: u64 = 1 << 20;
 
 /// Shows the peers of each name; true when every one has some.
 pub(crate) async fn lookup(
@@ -50,13 +56,28 @@ pub(crate) async fn announce(
     output: &mut Output,
 ) -> Result<bool, Failure> {
     let count = count(client::ask(&to.url(), "announce", &json!([name, port])).await?)?;
+    // npm's Grape has no page to read.
+    let page = if count == 0 { client::status(&to.url()).await.ok() } else { None };
+    let held_back = page.iter().flat_map(|page| &page.held_back);
+    let at =
+        page.as_ref().map_or(port, |page| if port == 0 { page.dht_address.port() } else { port });
+    if let Some(held) = held_back.into_iter().find(|held| held.name == name && held.port == at) {
+        return Err(Failure::HeldBack(printable(&held.reason)));
+    }
     match to.output {
-        Format::Json => output.line(&count.to_string())?,
-        Format::Text => output.line(&format!(
-            "announced {} at port {port}, held by {}",
-            printable(name),
-            others(count)
-        ))?,
+        Format::Json => {
+            output.line(&json!({ "name": name, "port": port, "holders": count }).to_string())?;
+        }
+        Format::Text => {
+            let alone = page.is_some_and(|page| page.node.nodes == 0);
+            let alone = if alone { " (this Grape has not joined any other)" } else { "" };
+            output.line(&format!(
+                "announced {} at {}, held by {}{alone}",
+                printable(name),
+                at_port(port),
+                others(count)
+            ))?;
+        }
     }
     Ok(true)
 }
@@ -70,10 +91,13 @@ pub(crate) async fn withdraw(
 ) -> Result<bool, Failure> {
     let count = count(client::ask(&to.url(), "withdraw", &json!([name, port])).await?)?;
     match to.output {
-        Format::Json => output.line(&count.to_string())?,
+        Format::Json => {
+            output.line(&json!({ "name": name, "port": port, "confirmed": count }).to_string())?;
+        }
         Format::Text => output.line(&format!(
-            "withdrew {} at port {port}, confirmed by {}",
+            "withdrew {} at {}, confirmed by {}",
             printable(name),
+            at_port(port),
             others(count)
         ))?,
     }
@@ -112,17 +136,29 @@ pub(crate) async fn put(
     to: &To,
     output: &mut Output,
 ) -> Result<bool, Failure> {
+    let value = match value {
+        Some("-") => Some(standard_input()?),
+        value => value.map(str::to_owned),
+    };
     let data = match (data, value) {
         (Some(data), _) => parse("--data", data)?,
-        (None, Some(value)) if is_json => json!({ "v": parse("the value", value)? }),
-        (None, value) => json!({ "v": value }),
+        (None, Some(value)) if is_json => json!({ "v": parse("the value", &value)? }),
+        (None, value) => {
+            let size = value.as_ref().map_or(0, String::len);
+            if size > MAX_VALUE {
+                return Err(Failure::Usage(format!(
+                    "the value is {size} bytes; at most {MAX_VALUE} can be stored"
+                )));
+            }
+            json!({ "v": value })
+        }
     };
     let said = client::ask(&to.url(), "put", &data).await?;
     match &said.body {
         Some(Value::String(id)) if said.status.is_success() && is_hash(id) => {
             match to.output {
                 Format::Text => output.line(id)?,
-                Format::Json => output.line(&json!(id).to_string())?,
+                Format::Json => output.line(&json!({ "hash": id }).to_string())?,
             }
             Ok(true)
         }
@@ -145,6 +181,9 @@ pub(crate) async fn get(
     match &said.body {
         None => {
             output.complain(&format!("nothing is stored under {hash}"));
+            if to.output == Format::Json {
+                output.line("null")?;
+            }
             Ok(false)
         }
         Some(Value::Object(item)) => {
@@ -161,6 +200,23 @@ pub(crate) async fn get(
 fn parse(what: &str, text: &str) -> Result<Value, Failure> {
     serde_json::from_str(text)
         .map_err(|error| Failure::Usage(format!("{what} is no JSON: {error}")))
+}
+
+/// All of the standard input, as a text, without the newline at its end.
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    io::stdin()
+        .take(MAX_INPUT)
+        .read_to_string(&mut text)
+        .map_err(|error| Failure::Usage(format!("cannot read the standard input: {error}")))?;
+    Ok(text.strip_suffix('\n').map(str::to_owned).unwrap_or(text))
+}
+
+fn at_port(port: u16) -> String {
+    match port {
+        0 => "the port of the Grape's DHT".to_owned(),
+        port => format!("port {port}"),
+    }
 }
 
 fn is_hash(text: &str) -> bool {

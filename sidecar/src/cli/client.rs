@@ -13,11 +13,16 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::http::outgoing;
+use crate::http::{StatusPage, outgoing};
 
 /// How long a connection may take, and how long an answer: a walk past dead nodes takes seconds.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
+
+/// What npm's Grape answers where it does not know the verb.
+const UNKNOWN_VERB: &[u8] = b"\"ERR_REQ_NOTFOUND\"";
+/// What npm's Grape answers to a request that has no body, whatever its path.
+const NO_BODY: &[u8] = b"ERR_GRAPE_PAYLOAD_INVALID";
 
 /// Where a Grape's API is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,8 +46,13 @@ impl FromStr for Url {
         let uri: Uri = text.parse().map_err(|_| WRONG)?;
         let plain = uri.scheme_str().is_none_or(|scheme| scheme == "http");
         let bare = matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("" | "/"));
+        // Of a port that is no number there is none to see.
+        let whole = uri.authority().is_some_and(|authority| {
+            authority.port_u16().is_some()
+                || !authority.as_str().trim_start_matches(authority.host()).contains(':')
+        });
         match uri.host() {
-            Some(host) if plain && bare => {
+            Some(host) if plain && bare && whole => {
                 Ok(Self { host: host.to_owned(), port: uri.port_u16().unwrap_or(80) })
             }
             _ => Err(WRONG),
@@ -70,6 +80,22 @@ pub(crate) enum ClientError {
         /// What the system or the other side said.
         reason: String,
     },
+    /// A Grape answers that has only the original's verbs.
+    #[error("{url} is npm's Grape, which has no {what}; lookup, announce, put and get work there")]
+    Npms {
+        /// Where.
+        url: Url,
+        /// What was asked.
+        what: String,
+    },
+    /// The request is longer than the Grape takes.
+    #[error("{url} takes no request of {size} bytes: see its --check_maxPayloadSize")]
+    TooLarge {
+        /// Where.
+        url: Url,
+        /// The bytes of its body.
+        size: usize,
+    },
     /// Something answers, and it is no Grape.
     #[error("{url} answers, but not as a Grape does: {answer}")]
     Foreign {
@@ -92,11 +118,18 @@ pub(crate) struct Said {
 /// Asks `verb` of a Grape.
 pub(crate) async fn ask(url: &Url, verb: &str, data: &Value) -> Result<Said, ClientError> {
     let body = serde_json::json!({ "rid": verb, "data": data }).to_string();
+    let size = body.len();
     let response = send(url, Method::POST, &format!("/{verb}"), body).await?;
     let status = response.status();
+    if status == StatusCode::PAYLOAD_TOO_LARGE {
+        return Err(ClientError::TooLarge { url: url.clone(), size });
+    }
     let body = whole(url, response).await?;
     if body.is_empty() {
         return Ok(Said { status, body: None });
+    }
+    if *body == *UNKNOWN_VERB {
+        return Err(ClientError::Npms { url: url.clone(), what: verb.to_owned() });
     }
     match serde_json::from_slice(&body) {
         Ok(body) => Ok(Said { status, body: Some(body) }),
@@ -110,6 +143,13 @@ pub(crate) async fn page(url: &Url, path: &str) -> Result<Bytes, ClientError> {
     whole(url, response).await
 }
 
+/// Reads how a Grape does.
+pub(crate) async fn status(url: &Url) -> Result<StatusPage, ClientError> {
+    let body = page(url, "/status").await?;
+    serde_json::from_slice(&body)
+        .map_err(|error| ClientError::Foreign { url: url.clone(), answer: error.to_string() })
+}
+
 /// Reads a page of a Grape bit by bit.
 pub(crate) async fn stream(url: &Url, path: &str) -> Result<Response<Incoming>, ClientError> {
     let response = send(url, Method::GET, path, String::new()).await?;
@@ -118,6 +158,10 @@ pub(crate) async fn stream(url: &Url, path: &str) -> Result<Response<Incoming>, 
         return Ok(response);
     }
     let body = whole(url, response).await?;
+    if *body == *NO_BODY {
+        let what = path.trim_start_matches('/').split('?').next().unwrap_or_default().to_owned();
+        return Err(ClientError::Npms { url: url.clone(), what });
+    }
     Err(foreign(url, status, &body))
 }
 
@@ -183,7 +227,17 @@ mod tests {
 
     #[rstest]
     fn other_texts_are_refused(
-        #[values("", "/", "https://grape:30001", "http://grape:30001/lookup", "http://a b")]
+        #[values(
+            "",
+            "/",
+            "https://grape:30001",
+            "http://grape:30001/lookup",
+            "http://a b",
+            "foo:bar",
+            "http://foo:70000",
+            "http://foo:",
+            "http://[::1]:x"
+        )]
         text: &str,
     ) {
         assert!(text.parse::<Url>().is_err());

@@ -9,10 +9,10 @@ mod client;
 mod node;
 mod output;
 mod status;
+mod values;
 mod watch;
 
 use std::ffi::OsString;
-use std::io;
 use std::process::ExitCode;
 
 use args::{Cli, Command};
@@ -44,7 +44,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             Some(command) => {
                 let mut output = Output::of_process();
                 links.iter().for_each(|link| output.complain(&link.to_string()));
-                finish(ask_grape(command, &mut output).await)
+                let format = command.format();
+                let result = ask_grape(command, &mut output).await;
+                exit_code(output.finish(result, format))
             }
         }
     });
@@ -65,21 +67,6 @@ async fn ask_grape(command: Command, stdout: &mut Output) -> Result<bool, Failur
         Command::Watch { name, to } => watch::watch(&name, &to, stdout).await,
         Command::Drain { to } => ask::drain(&to, stdout).await,
         Command::Status { names, to } => status::status(&names, &to, stdout).await,
-    }
-}
-
-fn finish(result: Result<bool, Failure>) -> ExitCode {
-    match result {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => exit_code(1),
-        // Whoever read the output has read enough.
-        Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
-            ExitCode::SUCCESS
-        }
-        Err(failure) => {
-            Output::of_process().complain(&failure.to_string());
-            exit_code(failure.exit_code())
-        }
     }
 }
 

@@ -2,6 +2,9 @@
 
 use std::io::{self, Write};
 
+use serde_json::json;
+
+use super::args::Format;
 use super::client::ClientError;
 
 /// Where the command writes: results, and remarks on them.
@@ -32,6 +35,26 @@ impl Output {
         Ok(())
     }
 
+    /// Tells why a command failed, if it did, and gives its exit code. Programs read it where they
+    /// read results.
+    pub(crate) fn finish(&mut self, result: Result<bool, Failure>, format: Format) -> i32 {
+        match result {
+            Ok(true) => 0,
+            Ok(false) => 1,
+            // Whoever read the output has read enough.
+            Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
+            Err(failure) => {
+                let told = failure.to_string();
+                let written = format == Format::Json
+                    && self.line(&json!({ "error": told }).to_string()).is_ok();
+                if !written {
+                    self.complain(&told);
+                }
+                failure.exit_code()
+            }
+        }
+    }
+
     /// Says what is amiss. There is nowhere to say that it could not be said.
     pub(crate) fn complain(&mut self, what: &str) {
         let _ = writeln!(self.remarks, "grape: {what}");
@@ -50,6 +73,9 @@ pub(crate) enum Failure {
     /// The Grape said no.
     #[error("the Grape refused: {0}")]
     Refused(String),
+    /// The Grape does not announce it.
+    #[error("held back: {0}")]
+    HeldBack(String),
     /// What was given is not what it should be.
     #[error("{0}")]
     Usage(String),
@@ -59,7 +85,7 @@ impl Failure {
     /// The command's exit code.
     pub(crate) fn exit_code(&self) -> i32 {
         match self {
-            Self::Refused(_) => 1,
+            Self::Refused(_) | Self::HeldBack(_) => 1,
             Self::Write(_) | Self::Client(_) | Self::Usage(_) => 2,
         }
     }

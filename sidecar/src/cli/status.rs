@@ -9,7 +9,7 @@ use crate::http::StatusPage;
 use crate::services::{HeldBack, Refusal};
 
 use super::args::{Format, To};
-use super::client::{self, ClientError};
+use super::client;
 use super::output::{Failure, Output, printable};
 
 /// Most entries of a list in the summary; `-o json` shows all.
@@ -27,13 +27,12 @@ pub(crate) async fn status(
     to: &To,
     output: &mut Output,
 ) -> Result<bool, Failure> {
-    let body = client::page(&to.url(), "/status").await?;
     if names.is_empty() && to.output == Format::Json {
+        let body = client::page(&to.url(), "/status").await?;
         output.line(String::from_utf8_lossy(&body).trim_end())?;
         return Ok(true);
     }
-    let page: StatusPage = serde_json::from_slice(&body)
-        .map_err(|error| ClientError::Foreign { url: to.url(), answer: error.to_string() })?;
+    let page = client::status(&to.url()).await?;
     if names.is_empty() {
         output.line(summary(&page).trim_end())?;
         return Ok(true);

@@ -159,7 +159,7 @@ impl Services {
                 })
             }
             Reason::Withdrew => "it withdrew itself".to_owned(),
-            Reason::Drained => "the Grape was drained".to_owned(),
+            Reason::Drained => "this Grape was drained; restart it to announce".to_owned(),
             Reason::TakenOver => format!("another service announces itself at port {port} instead"),
         }
     }

@@ -14,9 +14,15 @@ use crate::raw::Raw;
 
 #[rstest]
 #[case(&["lookup", "nobody"], 1, "", "nobody announces nobody")]
-#[case(&["announce", "rpc_test", "7001"], 0, "announced rpc_test at port 7001, held by no other Grape", "")]
-#[case(&["announce", "rpc_test", "7001", "-o", "json"], 0, "0", "")]
+#[case(&["lookup", "a", "-o", "json", "--grape", "http://127.0.0.1:1"], 2, "{\"error\":\"no Grape answers at http://127.0.0.1:1", "")]
+#[case(&["announce", "rpc_test", "7001"], 0, "announced rpc_test at port 7001, held by no other Grape (this Grape has not joined any other)", "")]
+#[case(&["announce", "rpc_test", "0"], 0, "announced rpc_test at the port of the Grape's DHT, held by", "")]
+#[case(&["announce", "rpc_test", "7001", "-o", "json"], 0, r#"{"holders":0,"name":"rpc_test","port":7001}"#, "")]
 #[case(&["withdraw", "rpc_test", "7001"], 0, "withdrew rpc_test at port 7001, confirmed by no other Grape", "")]
+#[case(&["withdraw", "rpc_test", "7001", "-o", "json"], 0, r#"{"confirmed":0,"name":"rpc_test","port":7001}"#, "")]
+#[case(&["put", "hello", "-o", "json"], 0, r#"{"hash":"e28910ea0adb94dd45ced75fbff3e135c01bc437"}"#, "")]
+#[case(&["put", "--json", "1.5", "-o", "json"], 1, r#"{"error":"the Grape refused: v holds 1.5"#, "")]
+#[case(&["get", "0000000000000000000000000000000000000000", "-o", "json"], 1, "null\n", "nothing is stored under 0000")]
 #[case(&["put", "hello"], 0, "e28910ea0adb94dd45ced75fbff3e135c01bc437", "")]
 #[case(&["put", "--json", "1.5"], 1, "", "the Grape refused: v holds 1.5")]
 #[case(&["put", "--json", "["], 2, "", "the value is no JSON")]
@@ -60,6 +66,46 @@ async fn what_is_there_is_found() {
     assert_eq!(shown(ask(&grape, &["status", "a"]).await), "a\t127.0.0.1:7001\n");
     let hash = shown(ask(&grape, &["put", "--json", "[1,{\"x\":\"y\"}]"]).await);
     assert_eq!(shown(ask(&grape, &["get", hash.trim()]).await), "[1,{\"x\":\"y\"}]\n");
+}
+
+#[rstest]
+#[case::hello("hello\n", 0, "e28910ea0adb94dd45ced75fbff3e135c01bc437", "")]
+#[case::long(&"x".repeat(9000), 2, "", "the value is 9000 bytes; at most 999 can be stored")]
+#[tokio::test]
+async fn a_value_can_come_from_the_standard_input(
+    #[case] value: &str,
+    #[case] code: i32,
+    #[case] out: &str,
+    #[case] err: &str,
+) {
+    let grape = alone().await;
+    let url = format!("http://{}", grape.api_addr());
+    let mut put = command(&["put", "-", "--grape", &url]).stdin(Stdio::piped()).spawn().unwrap();
+    put.stdin.take().unwrap().write_all(value.as_bytes()).unwrap();
+    let put = tokio::task::spawn_blocking(|| put.wait_with_output().unwrap()).await.unwrap();
+    let (stdout, stderr) = texts(&put);
+    assert_eq!(put.status.code(), Some(code), "{stdout}{stderr}");
+    assert_eq!(stdout.trim(), out);
+    assert!(stderr.contains(err), "{stderr}");
+}
+
+#[tokio::test]
+async fn a_request_that_is_too_long_is_told_so() {
+    let grape = alone().await;
+    let list = format!("[{}1]", "1,".repeat(9000));
+    let (stdout, stderr) = texts(&ask(&grape, &["put", "--json", &list]).await);
+    assert!(stdout.is_empty() && stderr.contains("see its --check_maxPayloadSize"), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_a_drained_grape_holds_back_is_not_called_announced() {
+    let grape = alone().await;
+    ask(&grape, &["drain"]).await;
+    let announce = ask(&grape, &["announce", "a", "7001"]).await;
+    let (stdout, stderr) = texts(&announce);
+    assert_eq!(announce.status.code(), Some(1));
+    assert_eq!(stdout, "");
+    assert_eq!(stderr, "grape: held back: this Grape was drained; restart it to announce\n");
 }
 
 #[tokio::test]

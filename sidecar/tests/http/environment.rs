@@ -92,3 +92,30 @@ fn a_command_that_asks_a_grape_says_that_it_ignores_a_link() {
     assert!(stderr.contains("grape: GRAPE_API_PORT=sctp://10.96.0.7:30001 is ignored"), "{stderr}");
     assert!(stderr.contains("no Grape answers"), "{stderr}");
 }
+
+#[rstest]
+#[case(&[], "GRAPE_API_PORT", "abc", "a port is a number from 0 to 65535")]
+#[case(&["status"], "GRAPE_API_PORT", "abc", "a port is a number from 0 to 65535")]
+#[case(&[], "GRAPE_DHT_PEER_MAX_AGE", "120s", "a number of milliseconds is wanted")]
+#[case(&[], "GRAPE_LOG", "verbose", "is no level")]
+#[case(&["status"], "GRAPE_URL", "foo:bar", "such as http://127.0.0.1:30001")]
+#[test]
+fn a_wrong_value_is_told_with_its_variable(
+    #[case] args: &[&str],
+    #[case] variable: &str,
+    #[case] value: &str,
+    #[case] right: &str,
+) {
+    let output = command(args).env(variable, value).output().unwrap();
+    let (_, stderr) = texts(&output);
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    let named = format!("the environment variable {variable}");
+    assert!(stderr.contains(right) && stderr.contains(&named), "{stderr}");
+}
+
+#[test]
+fn a_wrong_value_of_a_flag_is_not_the_variables() {
+    let mut wrong = command(&["--api_port", "abc"]);
+    let (_, stderr) = texts(&wrong.env("GRAPE_API_PORT", "30001").output().unwrap());
+    assert!(stderr.contains("--api_port") && !stderr.contains("environment"), "{stderr}");
+}
