@@ -3,9 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod command;
 mod exchange;
 mod offers;
 mod put_get;
+mod python;
 mod rpc;
 mod websocket;
 mod wrapper;
