@@ -35,6 +35,7 @@ pub mod leader;
 pub mod local;
 pub mod manifest;
 pub mod metrics;
+mod nearest;
 pub mod observe;
 pub mod process;
 pub mod stop;

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use grape::log;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use tracing_subscriber::filter::Targets;
 
 use super::{Objection, Reason, wish};
 use crate::cluster::quantity::{self, QuantityText};
 use crate::cluster::{DurationText, limits, pattern};
 use crate::desired::{image, labels};
+use crate::nearest::nearest;
 
 /// What begins the operator's annotations.
 const PREFIX: &str = "grenache.dev/";
@@ -195,8 +196,7 @@ fn port(key: &str, text: &str) -> Result<u16, Objection> {
 
 /// As a Grape reads it.
 fn filter(text: &str) -> Result<String, Objection> {
-    // An empty one would silence the Grape, and is what a template without a value makes.
-    if !text.is_empty() && text.parse::<Targets>().is_ok() {
+    if log::filter(text).is_ok() {
         return Ok(text.to_owned());
     }
     let problem = format!("{text:?} is no filter");
@@ -225,11 +225,10 @@ fn misspelt(key: &str) -> Option<String> {
     }
     let name = key.strip_prefix(PREFIX)?;
     let known = READ.iter().filter_map(|known| known.strip_prefix(PREFIX));
-    let (distance, close) =
-        known.map(|known| (strsim::damerau_levenshtein(known, name), known)).min()?;
-    // The distance of the manifests' fields; a name that is read has none.
-    let misspelt = distance > 0 && distance <= 1 + close.len() / 4 && key != INJECTED_BY;
-    misspelt.then(|| format!("annotation {key} has no effect; did you mean {PREFIX}{close}?"))
+    let close = nearest(name, known)?;
+    // A name that is read is not misspelt.
+    (close != name && key != INJECTED_BY)
+        .then(|| format!("annotation {key} has no effect; did you mean {PREFIX}{close}?"))
 }
 
 #[cfg(test)]

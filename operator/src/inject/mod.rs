@@ -17,6 +17,7 @@
 
 pub mod annotations;
 mod clash;
+mod meant;
 mod ports;
 mod readiness;
 mod resources;
@@ -39,6 +40,9 @@ use wish::{Wish, Wished};
 pub use shape::GRAPE_URL;
 pub use sidecar::is_injected;
 
+/// A cluster, with its namespace and its name.
+pub type Named = ((String, String), Arc<ValidatedCluster>);
+
 /// What is known beside the pod.
 #[derive(Clone, Copy)]
 pub struct Asked<'a> {
@@ -48,6 +52,8 @@ pub struct Asked<'a> {
     pub namespace_labels: &'a BTreeMap<String, String>,
     /// The cluster of a namespace and a name, if it is there and its spec can be used.
     pub clusters: &'a dyn Fn(&str, &str) -> Option<Arc<ValidatedCluster>>,
+    /// All clusters that are there and whose specs can be used, with their namespaces and names.
+    pub all: &'a dyn Fn() -> Vec<Named>,
     /// The image of Grapes where a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
     pub grape_image: &'a str,
 }
@@ -233,7 +239,10 @@ fn attempt(
     let cluster = (asked.clusters)(namespace, name).ok_or_else(|| {
         let problem =
             format!("there is no GrapeCluster {name:?} that works in the namespace {namespace:?}");
-        let remedy = format!("make it, or correct the label {}", wished.label());
+        let remedy = match meant::cluster(wished, asked) {
+            Some(meant) => format!("{meant} (label {})", wished.label()),
+            None => format!("make it, or correct the label {}", wished.label()),
+        };
         Objection::new(Reason::ClusterNotFound, problem, remedy)
     })?;
     let from = &cluster.injection.namespaces;

@@ -27,6 +27,11 @@ fn clusters(namespace: &str, name: &str) -> Option<Arc<ValidatedCluster>> {
     there.find(|cluster| cluster.name == name).cloned()
 }
 
+fn all() -> Vec<Named> {
+    let named = |it: &Arc<ValidatedCluster>| ("trading".to_owned(), it.name.clone());
+    CLUSTERS.iter().map(|cluster| (named(cluster), Arc::clone(cluster))).collect()
+}
+
 /// The labels of a namespace. Pods of `shop` have a Grape by default.
 fn labels_of(namespace: &str) -> BTreeMap<String, String> {
     let labels: &[(&str, &str)] = match namespace {
@@ -50,6 +55,7 @@ fn verdict(pod: &Value) -> Verdict {
             namespace: &namespace,
             namespace_labels: &labels_of(&namespace),
             clusters: &clusters,
+            all: &all,
             grape_image: "grenache/grape:test",
         },
     )
@@ -108,6 +114,38 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     Reason::ClusterNotFound,
     "there is no GrapeCluster \"market\" that works in the namespace \"shop\"; make it, or correct \
      the label grenache.dev/cluster of the pod"
+)]
+#[case::misspelt(
+    "markt",
+    "trading",
+    "{}",
+    Reason::ClusterNotFound,
+    "there is no GrapeCluster \"markt\" that works in the namespace \"trading\"; did you mean market? \
+     (label grenache.dev/cluster of the pod)"
+)]
+#[case::the_other_way_round(
+    "pro.trading",
+    "shop",
+    "{}",
+    Reason::ClusterNotFound,
+    "there is no GrapeCluster \"trading\" that works in the namespace \"pro\"; the label is \
+     NAMESPACE.CLUSTER: did you mean trading.pro? (label grenache.dev/cluster of the pod)"
+)]
+#[case::of_another_namespace(
+    "trading.prro",
+    "shop",
+    "{}",
+    Reason::ClusterNotFound,
+    "there is no GrapeCluster \"prro\" that works in the namespace \"trading\"; did you mean \
+     trading.pro? (label grenache.dev/cluster of the pod)"
+)]
+#[case::not_its_to_know(
+    "trading.markett",
+    "shop",
+    "{}",
+    Reason::ClusterNotFound,
+    "there is no GrapeCluster \"markett\" that works in the namespace \"trading\"; make it, or \
+     correct the label grenache.dev/cluster of the pod"
 )]
 #[case::not_its_namespace(
     "trading.market",

@@ -1,6 +1,7 @@
 //! serde's messages in the words of people who write manifests.
 
 use crate::cluster::describe::Fields;
+use crate::nearest::nearest;
 
 /// Fields of `metadata` that people write; its schema is Kubernetes' own and lists none.
 const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
@@ -15,15 +16,8 @@ pub(super) fn unknown_field(field: &str, fields: &Fields) -> String {
         "metadata" => METADATA.to_vec(),
         parent => fields.inside(parent),
     };
-    let close = known
-        .iter()
-        .map(|known| {
-            (strsim::damerau_levenshtein(&known.to_lowercase(), &name.to_lowercase()), known)
-        })
-        .filter(|(distance, known)| *distance <= 1 + known.len() / 4)
-        .min();
-    match close {
-        Some((_, known)) => format!("{field}: there is no such field; did you mean {known}?"),
+    match nearest(name, known.iter().map(AsRef::as_ref)) {
+        Some(known) => format!("{field}: there is no such field; did you mean {known}?"),
         None if known.is_empty() => format!("{field}: there is no such field"),
         None => format!("{field}: there is no such field; expected one of {}", known.join(", ")),
     }

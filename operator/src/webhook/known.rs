@@ -17,6 +17,7 @@ use tracing::warn;
 use super::joinable::Joinable;
 use crate::controller::stores;
 use crate::controller::unwatched::{Unwatched, is_refusal};
+use crate::inject::Named;
 use crate::metrics::Metrics;
 use crate::validate::ValidatedCluster;
 
@@ -119,6 +120,16 @@ impl Known {
     pub fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<ValidatedCluster>> {
         let store = self.watched(namespace)?;
         store.get(&ObjectRef::new(name).within(namespace))?.cluster.clone()
+    }
+
+    /// All clusters that there are and that can run.
+    pub fn clusters(&self) -> Vec<Named> {
+        let all = self.clusters.iter().flat_map(|it| it.store.state());
+        let named = all.filter_map(|it| {
+            let name = (it.namespace()?, it.name_any());
+            Some((name, it.cluster.clone()?))
+        });
+        named.collect()
     }
 
     /// A cluster or, without a name, a namespace, as events tell of it.

@@ -89,8 +89,11 @@ fn ready(
         return because(progressing);
     }
     if facts.ready() < wanted {
-        let unready = few(&facts.unready());
-        let message = format!("{} of {wanted} Grapes are ready; not so: {unready}.", facts.ready());
+        let unready = facts.unready();
+        // Of pods that are not there yet none has a name.
+        let named =
+            if unready.is_empty() { String::new() } else { format!("; not so: {}", few(&unready)) };
+        let message = format!("{} of {wanted} Grapes are ready{named}.", facts.ready());
         return not(GRAPES_NOT_READY, &message);
     }
     if partitioned.is == Some(true) {
@@ -99,11 +102,10 @@ fn ready(
     if let Some(finding) = [bootstrapped, lookups].into_iter().find(|it| it.is != Some(true)) {
         return because(finding);
     }
-    let grapes = match wanted {
-        1 => "The one Grape is".to_owned(),
-        _ => format!("All {wanted} Grapes are"),
+    let message = match wanted {
+        1 => "The one Grape is ready, and finds what is announced.".to_owned(),
+        _ => format!("All {wanted} Grapes are ready, see each other, and find what is announced."),
     };
-    let message = format!("{grapes} ready, see each other, and find what is announced.");
     let trouble: Vec<_> = facts.injected().into_iter().flat_map(injected::trouble).collect();
     let message = match trouble.is_empty() {
         true => message,

@@ -52,6 +52,7 @@ impl Member {
                     namespace: &pod.namespace,
                     namespace_labels: labels,
                     clusters: &|_, _| Some(Arc::clone(cluster)),
+                    all: &Vec::new,
                     grape_image,
                 };
                 let refused = match inject::inject(bare, &asked) {

@@ -122,6 +122,7 @@ fn verdict(pod: &Value) -> Verdict {
             namespace: &namespace,
             namespace_labels: &serde_json::from_value(labels).unwrap(),
             clusters: &clusters,
+            all: &Vec::new,
             grape_image: "grenache/grape:0.1.0",
         },
     )
