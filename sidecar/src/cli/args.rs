@@ -27,6 +27,7 @@ use super::values::{
              runs until it is stopped. It takes the flags of npm's grenache-grape, and each from \
              the environment too.",
     args_conflicts_with_subcommands = true,
+    allow_negative_numbers = true,
     subcommand_help_heading = "Ask a Grape that runs",
     override_usage = "grape [--dp <port>] [--aph <port>] [--bn <nodes>] [-b <ip>] [options]\n       grape <command>",
     after_help = "\
