@@ -54,6 +54,10 @@
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
+# A pod that is refused its Grape is told of at its Deployment, which its ReplicaSet names.
+- apiGroups: [apps]
+  resources: [replicasets]
+  verbs: [get]
 # What `kubectl describe grapecluster` shows of what happened.
 - apiGroups: [events.k8s.io]
   resources: [events]

@@ -5,17 +5,27 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::apps::v1::ReplicaSet;
 use k8s_openapi::api::core::v1::{ObjectReference, Pod};
+use kube::core::ObjectMeta;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, ResourceExt};
+use kube::{Api, Client};
 use lru::LruCache;
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
 use crate::controller::apply::MANAGER;
-use crate::inject::{Reason, Verdict};
+use crate::inject::Verdict;
 use crate::metrics::Metrics;
+
+/// The reason of an event that a pod has its Grape, and its author should know something.
+const WARNED: &str = "InjectedWithWarnings";
+
+/// How long the API server may take to say whose a ReplicaSet is.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long the same is not told again.
 const QUIET: Duration = Duration::from_secs(300);
@@ -35,8 +45,8 @@ pub struct Told {
 /// What is told in an event.
 struct News {
     about: ObjectReference,
-    reason: Reason,
-    refused: bool,
+    reason: String,
+    action: &'static str,
     note: String,
 }
 
@@ -49,9 +59,9 @@ impl Told {
     ) -> (Self, AbortOnDropHandle<()>) {
         let reporter =
             Reporter { controller: MANAGER.to_owned(), instance: Some(identity.to_owned()) };
-        let recorder = Recorder::new(client, reporter);
+        let recorder = Recorder::new(client.clone(), reporter);
         let (events, waiting) = mpsc::channel(WAITING);
-        let task = AbortOnDropHandle::new(tokio::spawn(write(recorder, waiting)));
+        let task = AbortOnDropHandle::new(tokio::spawn(write(client, recorder, waiting)));
         (Self { metrics, events }, task)
     }
 
@@ -65,32 +75,59 @@ impl Told {
     ) {
         let (result, reason) = (verdict.result(), verdict.reason());
         self.metrics.injection(result, reason);
-        let name = pod.metadata.name.as_deref().or(pod.metadata.generate_name.as_deref());
-        let name = name.unwrap_or_default();
-        let (message, refused) = match verdict {
+        let controller = controller(namespace, pod);
+        let it = title(pod, controller.as_ref());
+        let (reason, action, note) = match verdict {
+            // Who makes a pod by hand is answered with them; a controller shows them to nobody.
+            Verdict::Inject { warnings, .. } if !warnings.is_empty() && controller.is_some() => {
+                (WARNED.to_owned(), "Inject", format!("{it}: {}", warnings.join("; ")))
+            }
             Verdict::Inject { .. } | Verdict::Unchanged { .. } => {
-                debug!(namespace, name, result, %reason, "a pod is made");
+                debug!(namespace, pod = it, result, %reason, "a pod is made");
                 return;
             }
-            Verdict::Skip { message, .. } => (message, false),
-            Verdict::Refuse { message, .. } => (message, true),
+            Verdict::Skip { message, .. } => {
+                (reason.to_string(), "Skip", format!("{it}: {message}"))
+            }
+            Verdict::Refuse { message, .. } => {
+                (reason.to_string(), "Refuse", format!("{it} is refused: {message}"))
+            }
         };
-        let note = format!("Pod {name}: {message}");
-        let news = controller(namespace, pod).or_else(other).map(|about| News {
-            about,
-            reason,
-            refused,
-            note,
-        });
-        if news.is_none_or(|news| self.events.try_send(news).is_err()) {
-            warn!(namespace, name, %reason, refused, "{message}");
+        match controller.or_else(other) {
+            Some(about) => {
+                let news = News { about, reason, action, note };
+                if let Err(TrySendError::Full(news) | TrySendError::Closed(news)) =
+                    self.events.try_send(news)
+                {
+                    warn!(namespace, reason = news.reason, action, "{}", news.note);
+                }
+            }
+            None => warn!(namespace, reason, action, "{note}"),
+        }
+    }
+}
+
+/// A pod, as it is told: a controller leaves its name to the API server.
+fn title(pod: &Pod, controller: Option<&ObjectReference>) -> String {
+    match (&pod.metadata.name, controller) {
+        (Some(name), _) => format!("Pod {name}"),
+        (None, Some(by)) => {
+            let [kind, name] = [&by.kind, &by.name].map(|it| it.as_deref().unwrap_or_default());
+            format!("A pod of {kind} {name}")
+        }
+        (None, None) => {
+            format!("Pod {}", pod.metadata.generate_name.as_deref().unwrap_or_default())
         }
     }
 }
 
 /// Who makes the pod, and makes it again: what people look at when it does not come.
 fn controller(namespace: &str, pod: &Pod) -> Option<ObjectReference> {
-    let by = pod.owner_references().iter().find(|by| by.controller == Some(true))?;
+    controller_of(namespace, &pod.metadata)
+}
+
+fn controller_of(namespace: &str, of: &ObjectMeta) -> Option<ObjectReference> {
+    let by = of.owner_references.iter().flatten().find(|by| by.controller == Some(true))?;
     Some(ObjectReference {
         api_version: Some(by.api_version.clone()),
         kind: Some(by.kind.clone()),
@@ -101,19 +138,34 @@ fn controller(namespace: &str, pod: &Pod) -> Option<ObjectReference> {
     })
 }
 
-async fn write(recorder: Recorder, mut waiting: mpsc::Receiver<News>) {
+/// Whom people look at when a pod does not come: the Deployment, if a ReplicaSet makes the pod.
+async fn looked_at(client: &Client, by: ObjectReference) -> ObjectReference {
+    if by.kind.as_deref() != Some("ReplicaSet") {
+        return by;
+    }
+    let [namespace, name] = [&by.namespace, &by.name].map(|it| it.as_deref().unwrap_or_default());
+    let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
+    match timeout(PATIENCE, sets.get_metadata(name)).await {
+        Ok(Ok(set)) => controller_of(namespace, &set.metadata).unwrap_or(by),
+        // It is there too that people look.
+        Ok(Err(_)) | Err(_) => by,
+    }
+}
+
+async fn write(client: Client, recorder: Recorder, mut waiting: mpsc::Receiver<News>) {
     let mut lately = Lately::default();
-    while let Some(News { about, reason, refused, note }) = waiting.recv().await {
-        if !lately.is_new(&about, reason, grape::clock::now()) {
+    while let Some(News { about, reason, action, note }) = waiting.recv().await {
+        if !lately.is_new(&about, &reason, grape::clock::now()) {
             continue;
         }
+        let about = looked_at(&client, about).await;
         let (kind, name) = (about.kind.as_deref(), about.name.as_deref());
-        warn!(namespace = about.namespace, kind, name, %reason, refused, "{note}");
+        warn!(namespace = about.namespace, kind, name, reason, action, "{note}");
         let event = Event {
             type_: EventType::Warning,
-            reason: reason.to_string(),
+            reason,
             note: Some(cut(note)),
-            action: if refused { "Refuse" } else { "Skip" }.to_owned(),
+            action: action.to_owned(),
             secondary: None,
         };
         // Nothing depends on an event: the log has it, too.
@@ -132,7 +184,7 @@ fn cut(mut note: String) -> String {
 }
 
 /// What was told not long ago.
-struct Lately(LruCache<(ObjectReferenceKey, Reason), Instant>);
+struct Lately(LruCache<(ObjectReferenceKey, String), Instant>);
 
 /// By what objects are told apart.
 type ObjectReferenceKey = [Option<String>; 4];
@@ -145,9 +197,9 @@ impl Default for Lately {
 
 impl Lately {
     /// Whether this was not told of that lately; from now on it was.
-    fn is_new(&mut self, about: &ObjectReference, reason: Reason, now: Instant) -> bool {
+    fn is_new(&mut self, about: &ObjectReference, reason: &str, now: Instant) -> bool {
         let ObjectReference { kind, namespace, name, uid, .. } = about.clone();
-        let key = ([kind, namespace, name, uid], reason);
+        let key = ([kind, namespace, name, uid], reason.to_owned());
         if self.0.get(&key).is_some_and(|told| now.duration_since(*told) < QUIET) {
             return false;
         }
@@ -167,12 +219,12 @@ mod tests {
         let late = now + QUIET;
         let of = |name: &str| ObjectReference { name: Some(name.to_owned()), ..<_>::default() };
         let (one, two) = (of("one"), of("two"));
-        assert!(lately.is_new(&one, Reason::PortTaken, now));
-        assert!(lately.is_new(&two, Reason::PortTaken, now));
-        assert!(lately.is_new(&one, Reason::Windows, now));
-        assert!(!lately.is_new(&one, Reason::PortTaken, late - Duration::from_nanos(1)));
-        assert!(lately.is_new(&one, Reason::PortTaken, late));
-        assert!(!lately.is_new(&one, Reason::PortTaken, late));
+        assert!(lately.is_new(&one, "PortTaken", now));
+        assert!(lately.is_new(&two, "PortTaken", now));
+        assert!(lately.is_new(&one, "Windows", now));
+        assert!(!lately.is_new(&one, "PortTaken", late - Duration::from_nanos(1)));
+        assert!(lately.is_new(&one, "PortTaken", late));
+        assert!(!lately.is_new(&one, "PortTaken", late));
     }
 
     #[test]

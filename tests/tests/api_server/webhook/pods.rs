@@ -3,8 +3,9 @@
 use std::fs;
 
 use grape_tests::wait;
-use kube::Api;
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use kube::{Api, ResourceExt};
 use serde_json::{Value, json};
 
 use super::scene::{CLUSTER, Replica, SHOP, Scene, is_injected, pod};
@@ -91,22 +92,58 @@ async fn a_refusal_is_told(scene: &Scene, replica: &Replica) {
     assert_eq!(kubectl(scene, SHOP, &pod("alone", &labels), &[]), whole);
     assert_eq!(count(replica, "refused", "ClusterNotFound").await, 1.0);
     let note = REFUSED.strip_prefix("ClusterNotFound: ").unwrap();
-    until_event(scene, SHOP, &format!("ClusterNotFound Namespace shop: Pod alone: {note}")).await;
+    until_event(
+        scene,
+        SHOP,
+        &format!("ClusterNotFound Namespace shop: Pod alone is refused: {note}"),
+    )
+    .await;
 
-    // Of a ReplicaSet it is the ReplicaSet that is told of it, and once.
-    let mut made = pod("of-set", &labels);
-    made["metadata"]["ownerReferences"] = json!([{
-        "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "1", "controller": true,
-    }]);
+    // Of a ReplicaSet it is the Deployment that is told of it, and once.
+    let set = replica_set_of_a_deployment(scene).await;
+    let mut made = pod("", &labels);
+    made["metadata"] = json!({
+        "generateName": "web-1-",
+        "labels": made["metadata"]["labels"],
+        "ownerReferences": [{
+            "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web-1", "uid": set,
+            "controller": true,
+        }],
+    });
     for _ in 0..3 {
-        assert_eq!(kubectl(scene, SHOP, &made, &[]), whole);
+        let error = scene.make_pod(SHOP, &made).await.unwrap_err();
+        assert!(format!("{error:#}").contains(note), "{error:#}");
     }
-    until_event(scene, SHOP, &format!("ClusterNotFound ReplicaSet web: Pod of-set: {note}")).await;
+    let told =
+        format!("ClusterNotFound Deployment web: A pod of ReplicaSet web-1 is refused: {note}");
+    until_event(scene, SHOP, &told).await;
     assert_eq!(count(replica, "refused", "ClusterNotFound").await, 4.0);
     // Of the cluster there are others.
     let events = events(scene, SHOP).await;
     let told = events.iter().filter(|event| event.starts_with("ClusterNotFound "));
     assert_eq!(told.count(), 2, "{events:#?}");
+}
+
+/// The uid of a ReplicaSet `web-1`, whose Deployment is `web`.
+async fn replica_set_of_a_deployment(scene: &Scene) -> String {
+    let client = scene.server.client();
+    let template = json!({
+        "metadata": {"labels": {"app": "web"}},
+        "spec": {"containers": [{"name": "web", "image": "web"}]},
+    });
+    let spec = json!({"selector": {"matchLabels": {"app": "web"}}, "template": template});
+    let deployment = json!({"metadata": {"name": "web"}, "spec": spec});
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), SHOP);
+    let made = serde_json::from_value(deployment).unwrap();
+    let made = deployments.create(&PostParams::default(), &made).await.unwrap();
+    let owner = json!([{
+        "apiVersion": "apps/v1", "kind": "Deployment", "name": "web", "uid": made.uid(),
+        "controller": true,
+    }]);
+    let set = json!({"metadata": {"name": "web-1", "ownerReferences": owner}, "spec": spec});
+    let sets: Api<ReplicaSet> = Api::namespaced(client, SHOP);
+    let set = serde_json::from_value(set).unwrap();
+    sets.create(&PostParams::default(), &set).await.unwrap().uid().unwrap()
 }
 
 const LEFT_OUT: &str = "NamespaceNotAllowed: the pod runs without a Grape: the GrapeCluster \
