@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use grape::services::Refusal;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
@@ -21,6 +22,9 @@ use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;
+
+/// How long the Grapes of a new cluster may take to find each other, before it is worth a warning.
+const START: SignedDuration = SignedDuration::from_mins(2);
 
 /// The fact that a status cannot be written.
 const STATUS: &str = "status";
@@ -47,14 +51,26 @@ impl Events {
         };
         let before = cluster.status.as_ref().and_then(of);
         let Some(ready) = of(now) else { return };
+        let was_ready = before.as_ref().is_some_and(|before| before.status == "True");
         let same = before.is_some_and(|before| {
             (before.status, before.reason) == (ready.status.clone(), ready.reason.clone())
         });
         if same {
             return;
         }
+        let age = cluster.creation_timestamp().map(|made| Timestamp::now().duration_since(made.0));
+        let starts = !was_ready && age.is_some_and(|age| age < START);
         let kind = match &*ready.reason {
             reasons::HEALTHY | reasons::SCALING | reasons::ROLLING_OUT | reasons::NOT_OBSERVED => {
+                EventType::Normal
+            }
+            reasons::TOO_FEW_KNOWN
+            | reasons::CANARIES_LOST
+            | reasons::SEVERAL_ISLANDS
+            | reasons::GRAPES_UNREACHABLE
+            | reasons::GRAPES_NOT_READY
+                if starts =>
+            {
                 EventType::Normal
             }
             _ => EventType::Warning,
@@ -174,8 +190,7 @@ impl Events {
         self.publish_with(about, None, (type_, reason, action), note).await;
     }
 
-    /// With what else it is about: to Kubernetes two events are one where nothing but their notes
-    /// differs, and the second note is lost.
+    /// With what else it is about.
     async fn publish_with<K>(
         &self,
         about: &K,
@@ -202,12 +217,16 @@ impl Events {
             EventType::Normal => info!(name, namespace, reason, "{note}"),
             EventType::Warning => warn!(name, namespace, reason, "{note}"),
         }
+        // To Kubernetes two events are one where nothing but their notes differs, and the second note is
+        // lost. So the note is where the related object is pointed at.
+        let related = secondary.unwrap_or_else(|| about.clone());
+        let field_path = related.field_path.or_else(|| Some(note.clone()));
         let event = Event {
             type_,
             reason: reason.to_owned(),
             note: Some(note),
             action: action.to_owned(),
-            secondary,
+            secondary: Some(ObjectReference { field_path, ..related }),
         };
         // Nothing depends on an event: the log has it, too.
         if let Err(error) = self.recorder.publish(&event, about).await {
