@@ -38,6 +38,11 @@ pub struct GrapeClusterStatus {
     #[serde(default)]
     pub image: String,
 
+    /// The image of the last change that reached all Grapes. Pods of services that are made get it, so
+    /// that an image which does not start reaches one Grape and no service.
+    #[serde(default)]
+    pub rolled_out_image: String,
+
     /// The cluster in a few words, for people.
     #[serde(default)]
     pub summary: Summary,

@@ -3,13 +3,13 @@
 use std::net::IpAddr;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{Pod, PodCondition};
+use k8s_openapi::api::core::v1::{Container, Pod, PodCondition};
 use kube::ResourceExt;
 
 use super::failing::{self, Failing};
 use super::roll::Grape;
 use crate::cluster::limits;
-use crate::desired::container::CONTAINER;
+use crate::desired::container::{ADMIN, API, CONTAINER, DHT};
 use crate::observe::Seat;
 use crate::validate::ValidatedCluster;
 
@@ -61,17 +61,28 @@ pub fn newcomer(pod: &Pod, now: Timestamp) -> Option<SignedDuration> {
     Some(now.duration_since(started))
 }
 
-/// Where the Grape in a pod is reached; none before it has an address.
+/// Where the Grape in a pod is reached; none before it has an address. Its ports are those that it
+/// was made with: the cluster's may have changed since.
 pub fn seat(pod: &Pod, cluster: &ValidatedCluster) -> Option<Seat> {
     let ip: IpAddr = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let grape = containers.into_iter().find(|it| it.name == CONTAINER);
+    let port = |name| grape.and_then(|grape| port(grape, name));
     Some(Seat {
         name: pod.name_any(),
         ip,
-        api_port: cluster.api.port,
-        admin_port: limits::ADMIN_PORT,
-        dht_port: cluster.dht.port,
+        api_port: port(API).unwrap_or(cluster.api.port),
+        admin_port: port(ADMIN).unwrap_or(limits::ADMIN_PORT),
+        dht_port: port(DHT).unwrap_or(cluster.dht.port),
         ready: is_ready(pod),
     })
+}
+
+/// The number of a container's port of this name.
+pub fn port(container: &Container, name: &str) -> Option<u16> {
+    let mut ports = container.ports.iter().flatten();
+    let port = ports.find(|port| port.name.as_deref() == Some(name))?;
+    u16::try_from(port.container_port).ok()
 }
 
 /// Why a Grape that is not ready will not be so by waiting.
@@ -121,6 +132,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::cluster::GrapeCluster;
+    use crate::validate::validate;
 
     fn pod(status: Value) -> Pod {
         serde_json::from_value(json!({
@@ -208,6 +221,25 @@ mod tests {
         let grape = grape(&pod(status), now);
         let told = grape.failing.map(|failing| failing.to_string());
         assert_eq!((grape.ready, told.as_deref()), (false, why));
+    }
+
+    #[test]
+    fn a_grape_is_asked_at_the_ports_that_it_was_made_with() {
+        let spec = serde_json::from_value(json!({"api": {"port": 30009}})).unwrap();
+        let cluster = validate(&GrapeCluster::new("market", spec)).unwrap();
+        let mut pod = pod(json!({"podIP": "10.0.0.1"}));
+        let ports = |pod: &Pod| {
+            let seat = seat(pod, &cluster).unwrap();
+            (seat.api_port, seat.admin_port, seat.dht_port)
+        };
+        assert_eq!(ports(&pod), (30009, 9091, 20001), "nobody tells");
+        let named = |name: &str, port: u16| json!({"name": name, "containerPort": port});
+        let made = json!({"containers": [
+            {"name": "other", "ports": [named("api", 1)]},
+            {"name": "grape", "ports": [named("dht", 20009), named("api", 30001)]},
+        ]});
+        pod.spec = Some(serde_json::from_value(made).unwrap());
+        assert_eq!(ports(&pod), (30001, 9091, 20009), "before the change of spec.api.port");
     }
 
     #[test]

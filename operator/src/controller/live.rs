@@ -1,6 +1,6 @@
 //! The pools of a cluster as they are, from what is watched. Pure but for the copies it reads.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
@@ -78,6 +78,12 @@ impl Live {
             leaving_sets,
             pods,
         }
+    }
+
+    /// The names of the pods that the spec wants, whether they are there or not.
+    pub fn wanted(&self) -> BTreeSet<String> {
+        let of = |pool: &Pool| (0..pool.desired).map(|at| pool.pod_name(at)).collect::<Vec<_>>();
+        self.pools.iter().flat_map(of).collect()
     }
 
     /// Where the Grapes are that should answer: those of pods that are ready.

@@ -219,12 +219,17 @@ impl Reconciler {
         let seats = live.seats(valid);
         let lookups = self.memory.of(&owner.uid, |memory| {
             memory.seen.resume(cluster.status.as_ref().and_then(report::band));
+            memory.seen.keep(&live.wanted());
             if seats.is_empty() {
                 memory.seen.forget();
             }
             memory.seen.lookups(live.mark(), clock::now())
         });
         let plan = roll::plan(&live.pools, lookups);
+        let rolled_out = match roll::is_done(&live.pools, &plan.phase) {
+            true => image.clone(),
+            false => valid.sidecar_image(&self.settings.grape_image),
+        };
 
         let applied = match valid.paused {
             true => Ok(Applied::default()),
@@ -261,7 +266,7 @@ impl Reconciler {
                 return None;
             }
             let services = members.as_deref().map(|members| Services {
-                tally: Tally::of(members, image),
+                tally: Tally::of(members, &rolled_out),
                 strays: memory.seen.strays(),
                 repair: course,
             });
@@ -270,6 +275,7 @@ impl Reconciler {
                 namespace,
                 generation: cluster.metadata.generation,
                 image,
+                rolled_out: &rolled_out,
                 pools: &live.pools,
                 leaving: &live.leaving,
                 phase: &plan.phase,

@@ -126,6 +126,11 @@ pub enum Wait {
     Lookups(String),
 }
 
+/// Whether the template that is wanted has reached all Grapes, and they are ready.
+pub fn is_done(pools: &[Pool], phase: &Phase) -> bool {
+    *phase == Phase::Settled && pools.iter().all(Pool::is_ready)
+}
+
 /// What to do next.
 pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
     let mut plan = Plan {
@@ -216,8 +221,13 @@ impl Pool {
         }
         // Above all pods, whichever number of them is there.
         let above = self.desired.max(set.replicas);
+        // One that is added is made as the others still are: until the change has reached all, nobody
+        // knows that it starts.
+        let adds = self.desired > set.replicas;
         match set.strategy {
-            Strategy::Partition(partition) if set.template_is_current && !self.is_complete(set) => {
+            Strategy::Partition(partition)
+                if set.template_is_current && !self.is_complete(set) && !adds =>
+            {
                 Strategy::Partition(partition.min(above))
             }
             _ => Strategy::Partition(above),

@@ -49,6 +49,8 @@ pub struct Seen {
     odd: usize,
     /// The canaries of the last ones.
     pub window: Window,
+    /// The Grapes at which canaries were lost.
+    lost_at: Vec<String>,
     /// The band of latencies that is shown.
     band: Option<P95Band>,
     /// Grapes of services that were not as they should be when they were last asked, by their pods'
@@ -164,11 +166,18 @@ impl Seen {
         Due::Now(self.rounds)
     }
 
+    /// Forgets the canaries of Grapes that are not `wanted` any more.
+    pub fn keep(&mut self, wanted: &BTreeSet<String>) {
+        self.window.keep(wanted);
+        self.lost_at = self.window.lost_at().into_iter().map(str::to_owned).collect();
+    }
+
     /// What a status tells of it.
     pub fn sight(&self) -> Sight<'_> {
         Sight {
-            topology: self.shown.as_ref(),
             success: self.window.success_ratio(),
+            lost_at: &self.lost_at,
+            topology: self.shown.as_ref(),
             band: self.band,
             other_networks: Some(&self.other_networks[1]),
         }

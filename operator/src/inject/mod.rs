@@ -38,7 +38,7 @@ use shape::Edit;
 use wish::{Wish, Wished};
 
 pub use shape::GRAPE_URL;
-pub use sidecar::is_injected;
+pub use sidecar::{is_grape, is_injected};
 
 /// A cluster, with its namespace and its name.
 pub type Named = ((String, String), Arc<ValidatedCluster>);

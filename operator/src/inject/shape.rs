@@ -147,7 +147,7 @@ pub(super) fn tell(edit: &mut Edit, spec: &PodSpec, port: u16) {
     ];
     for (list, containers) in lists {
         for (index, container) in containers.iter().enumerate() {
-            if !sidecar::is_one(container) {
+            if !sidecar::is_grape(container) {
                 tell_one(edit, (list, index), container, port);
             }
         }

@@ -28,11 +28,11 @@ pub fn is_injected(pod: &Pod) -> bool {
 
 /// The Grape that was put into a pod.
 fn find(spec: &PodSpec) -> Option<&Container> {
-    spec.init_containers.iter().flatten().find(|container| is_one(container))
+    spec.init_containers.iter().flatten().find(|container| is_grape(container))
 }
 
 /// Whether a container is a Grape that was put into its pod, which is labelled so.
-pub(super) fn is_one(container: &Container) -> bool {
+pub fn is_grape(container: &Container) -> bool {
     container.name == CONTAINER && container.restart_policy.as_deref() == Some(ALWAYS)
 }
 
@@ -65,7 +65,7 @@ pub(super) fn build(
     making: &Making<'_>,
     resources: Option<ResourceRequirements>,
 ) -> Container {
-    let of_cluster = || image::resolve(&cluster.image, making.grape_image);
+    let of_cluster = || cluster.sidecar_image(making.grape_image);
     let image = making.own.image.clone().unwrap_or_else(of_cluster);
     // The API is for the pod alone, and no port of it. By the others the operator finds this Grape.
     let ports = making.ports.each().into_iter().filter(|port| port.name != API);

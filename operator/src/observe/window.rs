@@ -32,6 +32,26 @@ impl Window {
         self.probes.retain(|(_, probe)| now.saturating_duration_since(probe.begun) <= MEMORY);
     }
 
+    /// Forgets the probes of Grapes that are not among `wanted`: that a Grape which was taken away does
+    /// not answer is no failure.
+    pub fn keep(&mut self, wanted: &BTreeSet<String>) {
+        let is_wanted =
+            |probe: &Probe| [&probe.announcer, &probe.looker].iter().all(|it| wanted.contains(*it));
+        self.probes.retain(|(_, probe)| is_wanted(probe));
+    }
+
+    /// The Grapes at which canaries were lost: those that did not find one, answered amiss or not at
+    /// all; in order.
+    pub fn lost_at(&self) -> BTreeSet<&str> {
+        let probes = self.probes.iter();
+        let lost = probes.filter_map(|(_, probe)| match &probe.outcome {
+            Outcome::Found(_) => None,
+            Outcome::NotFound => Some(&*probe.looker),
+            Outcome::Failed { at, .. } => Some(&**at),
+        });
+        lost.collect()
+    }
+
     /// How many probes are kept.
     pub fn probes(&self) -> usize {
         self.probes.len()
@@ -121,6 +141,25 @@ mod tests {
         window.record(Vec::new(), now);
         assert_eq!((window.success_ratio(), window.p50(), window.p95()), (None, None, None));
         assert!(!window.is_well_since(now - SECOND));
+    }
+
+    #[test]
+    fn canaries_of_a_grape_that_was_taken_away_are_forgotten() {
+        let now = grape::clock::now();
+        let wanted = ["market-0", "market-1"].map(str::to_owned).into();
+        let mut window = Window::default();
+        let why = CallError::Refused;
+        let failed = Outcome::Failed { at: "market-2".to_owned(), why };
+        let away = Probe { looker: "market-2".to_owned(), ..probe(now, failed) };
+        window.record(vec![found(now, 1), away], now);
+        assert_eq!(window.success_ratio(), Some(0.5));
+        assert_eq!(window.lost_at(), BTreeSet::from(["market-2"]));
+        window.keep(&wanted);
+        assert_eq!((window.success_ratio(), window.lost_at()), (Some(1.0), BTreeSet::new()));
+        window.record(vec![probe(now, Outcome::NotFound)], now);
+        window.keep(&wanted);
+        assert_eq!(window.success_ratio(), Some(0.5), "these two are to find each other");
+        assert_eq!(window.lost_at(), BTreeSet::from(["market-1"]));
     }
 
     #[test]

@@ -19,6 +19,7 @@ use kube::core::{Selector, SelectorExt};
 use crate::cluster::limits;
 use crate::cluster::pods::Resources;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, ImageSpec, PodTemplate};
+use crate::desired::image;
 use check::Check;
 
 /// A cluster whose every value is within its bounds.
@@ -32,6 +33,9 @@ pub struct ValidatedCluster {
     pub pools: Vec<Pool>,
     /// What is known of the image.
     pub image: ImageSpec,
+    /// The image of the last change that reached all Grapes, as the status tells it; none before the
+    /// first.
+    pub rolled_out: Option<String>,
     /// The DHT of its Grapes.
     pub dht: Dht,
     /// The API of each of its Grapes.
@@ -170,6 +174,7 @@ pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>
         name,
         replicas,
         image: check.image(image),
+        rolled_out: rolled_out(cluster),
         dht: check.dht(dht),
         api: check.api(api),
         network_policy: network_policy.enabled,
@@ -178,6 +183,20 @@ pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>
         paused: *paused,
     };
     check.finish(validated)
+}
+
+/// What a status says may have been written by others.
+fn rolled_out(cluster: &GrapeCluster) -> Option<String> {
+    let told = &cluster.status.as_ref()?.rolled_out_image;
+    image::is_one(told).then(|| told.clone())
+}
+
+impl ValidatedCluster {
+    /// The image that the Grape gets in a pod of a service that is made now, where `default` is the
+    /// image of a cluster that names none.
+    pub fn sidecar_image(&self, default: &str) -> String {
+        self.rolled_out.clone().unwrap_or_else(|| image::resolve(&self.image, default))
+    }
 }
 
 #[cfg(test)]

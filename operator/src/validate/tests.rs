@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::cluster::pods::Resources;
-use crate::cluster::{InjectionNamespaces, NamespacesFrom, PoolSpec};
+use crate::cluster::{GrapeClusterStatus, InjectionNamespaces, NamespacesFrom, PoolSpec};
 
 fn cluster(change: impl FnOnce(&mut GrapeClusterSpec)) -> GrapeCluster {
     let mut spec = GrapeClusterSpec::default();
@@ -266,4 +266,15 @@ fn a_cluster_lets_namespaces_in(
     let from = validate(&cluster).unwrap().injection.namespaces;
     let labels = BTreeMap::from([("team".to_owned(), namespace.to_owned())]);
     assert_eq!(from.allows(namespace, &labels, "trading"), expected);
+}
+
+#[rstest]
+#[case::before_the_first("", "grenache/grape:2")]
+#[case::of_the_last_change("grenache/grape:1", "grenache/grape:1")]
+#[case::somebody_else_wrote_it("no image at all", "grenache/grape:2")]
+fn pods_of_services_get_the_image_that_has_reached_all(#[case] told: &str, #[case] image: &str) {
+    let mut cluster = cluster(|spec| spec.image.tag = Some("2".to_owned()));
+    cluster.status =
+        Some(GrapeClusterStatus { rolled_out_image: told.to_owned(), ..<_>::default() });
+    assert_eq!(validate(&cluster).unwrap().sidecar_image("grenache/grape:0"), image);
 }

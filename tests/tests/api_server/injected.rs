@@ -132,6 +132,7 @@ fn injected(mut pod: Value, namespace: &str) -> Value {
         namespace,
         namespace_labels: &BTreeMap::from(labels),
         clusters: &|_, name| cluster(name),
+        all: &Vec::new,
         grape_image: "grenache/grape:0.1.0",
     };
     match inject(&typed, &asked) {

@@ -50,8 +50,9 @@ impl Reconciler {
         if wait.is_some() {
             return wait;
         }
-        let lacks_sidecars =
-            |members: &[Member]| members.iter().all(|it| it.pod.sidecar().is_none());
+        let lacks_sidecars = |members: &[Member]| {
+            members.iter().all(|it| it.is_left_out || it.pod.sidecar().is_none())
+        };
         let sole = valid.replicas == 1
             && live.pods.len() == 1
             && valid.dht.bootstrap.is_empty()
@@ -120,5 +121,6 @@ pub(super) fn guests_of(subject: &Subject<'_>, members: &[Member]) -> Vec<Guest>
             seed: seed.to_string(),
         })
     };
-    members.iter().filter_map(guest).collect()
+    // Of those that are not let in nobody is to learn.
+    members.iter().filter(|member| !member.is_left_out).filter_map(guest).collect()
 }

@@ -81,8 +81,12 @@ fn ready(
         return because(&stalled);
     }
     if facts.fails() {
-        let message =
-            format!("{} of {wanted} Grapes are ready. {}", facts.ready(), few(&facts.unready()));
+        let message = format!(
+            "{} of {wanted} Grapes are ready. {}.{}",
+            facts.ready(),
+            few(&facts.unready()),
+            held_drains(facts)
+        );
         return not(GRAPES_FAILING, &message);
     }
     if progressing.is == Some(true) && progressing.reason != REMOVING_POOL {
@@ -93,7 +97,8 @@ fn ready(
         // Of pods that are not there yet none has a name.
         let named =
             if unready.is_empty() { String::new() } else { format!("; not so: {}", few(&unready)) };
-        let message = format!("{} of {wanted} Grapes are ready{named}.", facts.ready());
+        let message =
+            format!("{} of {wanted} Grapes are ready{named}.{}", facts.ready(), held_drains(facts));
         return not(GRAPES_NOT_READY, &message);
     }
     if partitioned.is == Some(true) {
@@ -112,6 +117,19 @@ fn ready(
         false => format!("{message} But {}: see {INJECTED}.", trouble.join(", and ")),
     };
     Finding::new(READY, true, HEALTHY, message)
+}
+
+/// That drains of nodes wait, for whoever wonders why one hangs.
+fn held_drains(facts: &Facts<'_>) -> String {
+    match facts.wanted() {
+        // There is no budget.
+        1 => String::new(),
+        _ => format!(
+            " Until then no other Grape is evicted, and a drain of its node waits: see the \
+             PodDisruptionBudget {}.",
+            facts.cluster.name
+        ),
+    }
 }
 
 fn progressing(facts: &Facts<'_>) -> Finding {
@@ -165,7 +183,12 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
             format!("The pool {} goes when the Grapes of the others are well.", pool.name);
         return Finding::new(PROGRESSING, true, REMOVING_POOL, message);
     }
-    let message = "The Grapes are as the spec wants them.";
+    let message = match facts.ready() {
+        ready if ready < wanted => {
+            format!("No change is under way. {ready} of {wanted} Grapes are ready: see {READY}.")
+        }
+        _ => "The Grapes are as the spec wants them.".to_owned(),
+    };
     Finding::new(PROGRESSING, false, SETTLED, message)
 }
 
@@ -234,7 +257,12 @@ fn lookup_healthy(facts: &Facts<'_>) -> Finding {
     };
     let found = format!("{} of canary lookups found their peer", percent(success));
     if success < HEALTHY_SHARE {
-        let message = format!("Only {found}.");
+        let message = format!(
+            "Only {found}. The others were lost at {}: look at the logs there, and at the network \
+             between the nodes for UDP port {}.",
+            few(facts.sight.lost_at),
+            facts.cluster.dht.port
+        );
         return Finding::new(LOOKUP_HEALTHY, false, CANARIES_LOST, message);
     }
     let message = match facts.sight.band {

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use super::conditions::Finding;
 use super::reasons::{
     ALL_INJECTED, INJECTED, PODS_WITHOUT_GRAPE, SEEDS_UNRESOLVED, SIDECARS_DISCONNECTED,
+    SIDECARS_FAILING,
 };
 use super::status::number;
 use super::{Facts, Services, few};
@@ -19,7 +20,8 @@ use crate::inject::annotations::ADMIN_PORT;
 impl Facts<'_> {
     /// Pods of services, where there are any.
     pub(super) fn injected(&self) -> Option<&Services> {
-        self.services.filter(|services| services.tally.pods > 0)
+        let any = |of: &&Services| of.tally.pods > 0 || !of.tally.left_out.is_empty();
+        self.services.filter(any)
     }
 }
 
@@ -46,24 +48,13 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     let mut told = vec![match missing(services) {
         Some(missing) => format!("{missing}: {}.", few(&tally.missing)),
         None => match tally.pods {
+            0 => "No pod is to have a Grape.".to_owned(),
             1 => "The one pod that is to have a Grape has it.".to_owned(),
             pods => format!("All {pods} pods that are to have a Grape have it."),
         },
     }];
     if !tally.missing.is_empty() {
         told.extend(lacks(&tally.lacks));
-        match repair {
-            None if tally.lacks.keys().all(|lack| lack.is_lasting()) => {}
-            None => told.push(
-                "A pod gets its Grape when it is made: delete those, so that they are made anew, or \
-                 set spec.injection.repair to true."
-                    .to_owned(),
-            ),
-            Some(_) if facts.cluster.paused => {
-                told.push("spec.paused is true: they are left alone.".to_owned());
-            }
-            Some(course) => told.push(self::course(course)),
-        }
         if !tally.refused.is_empty() {
             told.push(format!("Others like these would be refused: {}.", few(&tally.refused)));
         }
@@ -71,10 +62,42 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     if !tally.failing.is_empty() {
         told.push(format!("Of these the Grape does not start: {}.", few(&tally.failing)));
     }
-    if tally.outdated > 0 {
+    if tally.stuck > 0 {
+        let were = if tally.stuck == 1 { "was" } else { "were" };
         told.push(format!(
-            "{} run another Grape than {} until their pods are made anew.",
-            tally.outdated, facts.image
+            "{} of these {were} made with another image than pods get now, which is {}.",
+            tally.stuck, facts.rolled_out
+        ));
+    }
+    let is_lasting = tally.lacks.keys().all(|lack| lack.is_lasting());
+    match repair {
+        _ if tally.missing.is_empty() && tally.stuck == 0 => {}
+        None if is_lasting && tally.stuck == 0 => {}
+        None => told.push(
+            "A pod gets its Grape when it is made: delete those, so that they are made anew, or set \
+             spec.injection.repair to true."
+                .to_owned(),
+        ),
+        Some(_) if facts.cluster.paused => {
+            told.push("spec.paused is true: they are left alone.".to_owned());
+        }
+        Some(course) => told.push(self::course(course)),
+    }
+    if tally.outdated > 0 {
+        let [run, pods] = match tally.outdated {
+            1 => ["runs", "its pod is"],
+            _ => ["run", "their pods are"],
+        };
+        told.push(format!(
+            "{} {run} another Grape than {} until {pods} made anew.",
+            tally.outdated, facts.rolled_out
+        ));
+    }
+    if !tally.left_out.is_empty() {
+        told.push(format!(
+            "These have a Grape from before, and spec.injection.namespaces does not let their \
+             namespace in any more: {}. When they are made anew, they are refused.",
+            few(&tally.left_out)
         ));
     }
     let seed = names::endpoint(&facts.cluster.name, facts.namespace, facts.cluster.dht.port);
@@ -108,6 +131,8 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     }
     let reason = if !tally.missing.is_empty() {
         PODS_WITHOUT_GRAPE
+    } else if !tally.failing.is_empty() {
+        SIDECARS_FAILING
     } else if !strays.apart.is_empty() {
         SIDECARS_DISCONNECTED
     } else if !strays.unresolved.is_empty() {
@@ -120,7 +145,17 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
 
 /// What is wrong with pods of services, as clauses.
 pub(super) fn trouble(services: &Services) -> impl Iterator<Item = String> {
-    missing(services).into_iter().chain(disconnected(services))
+    missing(services).into_iter().chain(failing(services)).chain(disconnected(services))
+}
+
+/// That Grapes of services do not start, if some do not.
+fn failing(services: &Services) -> Option<String> {
+    let pods = services.tally.pods;
+    match services.tally.failing.len() {
+        0 => None,
+        1 => Some(format!("the Grape of 1 of {pods} pods does not start")),
+        failing => Some(format!("the Grapes of {failing} of {pods} pods do not start")),
+    }
 }
 
 /// That Grapes of services are not connected, if some are not.

@@ -38,6 +38,8 @@ pub struct Facts<'a> {
     pub generation: Option<i64>,
     /// The image that its Grapes are to run.
     pub image: &'a str,
+    /// The image that pods of services get: that of the last change which reached all Grapes.
+    pub rolled_out: &'a str,
     /// Its pools as they are, in the order of the spec.
     pub pools: &'a [Pool],
     /// Pools that it has no more in its spec.
@@ -72,6 +74,8 @@ pub struct Sight<'a> {
     pub topology: Option<&'a Topology>,
     /// The share of canaries that were found; none without any.
     pub success: Option<f64>,
+    /// The Grapes at which others were lost.
+    pub lost_at: &'a [String],
     /// The band that 95 of 100 lookups are in.
     pub band: Option<P95Band>,
     /// Addresses at which Grapes of other networks are heard; none before the first look.
@@ -191,11 +195,12 @@ fn told(invalid: &[Invalid]) -> String {
     invalid.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// A few of many names, and how many more there are.
+/// A few of many names or phrases, and how many more there are. Phrases may have commas of their own.
 pub(super) fn few(names: &[String]) -> String {
     const FEW: usize = 4;
     let more = names.len().saturating_sub(FEW);
-    let shown = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(", ");
+    let separator = if names.iter().any(|name| name.contains(' ')) { "; " } else { ", " };
+    let shown = names.iter().take(FEW).cloned().collect::<Vec<_>>().join(separator);
     if more == 0 { shown } else { format!("{shown} and {more} more") }
 }
 

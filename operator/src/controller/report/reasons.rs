@@ -70,6 +70,8 @@ pub const ONE_ISLAND: &str = "OneIsland";
 pub const SEVERAL_ISLANDS: &str = "SeveralIslands";
 /// Grapes of services are connected with none of the cluster's own.
 pub const SIDECARS_DISCONNECTED: &str = "SidecarsDisconnected";
+/// Grapes of services do not start.
+pub const SIDECARS_FAILING: &str = "SidecarsFailing";
 /// In pods of services, the name does not resolve by which their Grapes join.
 pub const SEEDS_UNRESOLVED: &str = "SeedsUnresolved";
 /// Each pod that is to have a Grape has it.

@@ -42,6 +42,7 @@ pub fn status(
         selector: labels::selector_text(name),
         endpoint: names::endpoint(name, facts.namespace, facts.cluster.dht.port).to_string(),
         image: facts.image.to_owned(),
+        rolled_out_image: facts.rolled_out.to_owned(),
         summary: Summary {
             grapes: format!("{}/{}", facts.ready(), facts.wanted()),
             pools: shown.collect::<Vec<_>>().join(", "),

@@ -6,6 +6,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+mod texts;
+
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 use crate::controller::roll::{Grape, Set, Strategy, Wait};
@@ -69,6 +71,7 @@ fn well(topology: &Topology) -> Sight<'_> {
     Sight {
         topology: Some(topology),
         success: Some(1.0),
+        lost_at: &[],
         band: Some(P95Band::of(Duration::from_millis(4))),
         other_networks: None,
     }
@@ -85,6 +88,7 @@ fn facts<'a>(
         namespace: "trading",
         generation: Some(7),
         image: "grenache/grape:0.1.0",
+        rolled_out: "grenache/grape:0.1.0",
         pools,
         leaving: &[],
         phase,
@@ -193,7 +197,8 @@ fn a_change_that_does_not_start() {
 fn groups_that_do_not_see_each_other() {
     let (cluster, pools) = (valid(|_| {}), [pool("default", 3)]);
     let topology = seen(&[&ALL[..2], &ALL[2..]]);
-    let sight = Sight { success: Some(0.5), ..well(&topology) };
+    let lost_at = names("market-default-2");
+    let sight = Sight { success: Some(0.5), lost_at: &lost_at, ..well(&topology) };
     let facts = facts(&cluster, &pools, &Phase::Settled, sight);
     insta::assert_snapshot!(told_of(&facts));
     let status = status(&facts, None, Timestamp::UNIX_EPOCH);
@@ -336,7 +341,8 @@ fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
 #[test]
 fn lookups_that_fail() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let sight = Sight { success: Some(0.949), ..well(&topology) };
+    let lost_at = names("market-default-2");
+    let sight = Sight { success: Some(0.949), lost_at: &lost_at, ..well(&topology) };
     insta::assert_snapshot!(told_of(&facts(&cluster, &pools, &Phase::Settled, sight)));
 }
 

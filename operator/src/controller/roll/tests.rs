@@ -51,6 +51,15 @@ impl World {
         }
     }
 
+    /// Another number of Grapes is wanted of a pool, and applied with the plan.
+    fn scale(&mut self, pool: usize, size: i32) {
+        self.pools[pool].desired = size;
+        let plan = plan(&self.pools, Lookups::Healthy);
+        self.apply(&plan);
+        let set = self.pools[pool].set.as_mut().unwrap();
+        (set.replicas, set.observed) = (size, false);
+    }
+
     fn sets(&mut self) -> impl Iterator<Item = &mut Set> {
         self.pools.iter_mut().filter_map(|pool| pool.set.as_mut())
     }
@@ -185,6 +194,22 @@ fn a_bad_template_stops_after_one_grape_and_is_mended() {
     world.change("c");
     let (fewest, phase) = world.settle();
     assert_eq!((fewest, world.of("c"), phase), (4, 5, Phase::Settled));
+}
+
+#[test]
+fn grapes_that_are_added_while_a_bad_template_stops_are_made_as_the_others_are() {
+    let mut world = World::new(&[3, 2], "a");
+    world.bad.push("bad");
+    world.change("bad");
+    world.settle();
+    world.scale(0, 5);
+    let (_, phase) = world.settle();
+    assert_eq!((world.of("bad"), world.of("a"), world.ready()), (1, 6, 6));
+    assert!(matches!(phase, Phase::Stalled { .. }), "{phase:?}");
+
+    world.change("c");
+    let (fewest, phase) = world.settle();
+    assert_eq!((fewest, world.of("c"), phase), (5, 7, Phase::Settled));
 }
 
 #[test]

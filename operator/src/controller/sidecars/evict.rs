@@ -1,4 +1,4 @@
-//! One pod without its Grape: tried, and evicted.
+//! One pod without its Grape, or with one that does not start: tried, and evicted.
 //!
 //! It is evicted only while the webhook answers for pods, and for this one: the API server is asked
 //! to make one like it, as a dry run. That goes the whole way, through the webhook and whatever else
@@ -17,6 +17,7 @@ use super::pod::ServicePod;
 use super::repair::Tried;
 use crate::controller::apply::MANAGER;
 use crate::controller::words;
+use crate::desired::labels;
 use crate::inject;
 
 /// Most characters of what the API server says.
@@ -96,7 +97,13 @@ fn like(pod: Pod) -> Pod {
         // It takes a right to hold up the owner's deletion.
         owner.block_owner_deletion = None;
     }
+    if let Some(labels) = &mut metadata.labels {
+        labels.remove(labels::SIDECAR);
+    }
     let spec = pod.spec.map(|mut spec| {
+        if let Some(containers) = &mut spec.init_containers {
+            containers.retain(|container| !inject::is_grape(container));
+        }
         spec.node_name = None;
         spec.ephemeral_containers = None;
         spec

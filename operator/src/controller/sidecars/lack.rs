@@ -55,8 +55,9 @@ impl Lack {
     pub fn told(self) -> String {
         let told = match self {
             Self::NoWebhook => {
-                "no API server asks this operator's webhook, so that no pod gets a Grape; install \
-                 its chart with webhook.enabled=true"
+                "this operator has no webhook, so that no pod gets a Grape: its chart installs none \
+                 where webhook.enabled is false, or auto beside watchNamespaces; install it with \
+                 webhook.enabled=true"
             }
             Self::NamespaceLeftOut => {
                 "the webhook is asked about no pod of that namespace, which is kube-system or left \

@@ -21,6 +21,10 @@ pub struct Member {
     pub refused: Option<String>,
     /// Why it has no Grape, of a pod without.
     pub lack: Option<Lack>,
+    /// Whether its Grape does not start, and is of another image than that of one that is made now.
+    pub is_stuck: bool,
+    /// Whether it has a Grape from when its namespace was let in, and one that is made now would not.
+    pub is_left_out: bool,
 }
 
 /// The cluster that pods are to have a Grape of, and what else tells whether they should, and could.
@@ -38,11 +42,12 @@ pub struct Of<'a> {
 }
 
 impl Member {
-    /// A pod in a namespace with these labels, as one of a cluster; none of one that is not to have its
-    /// Grape: the cluster is not for its namespace, or it cannot have what its namespace asks for.
+    /// A pod in a namespace with these labels, as one of a cluster; none of one that has no Grape and is
+    /// to have none: the cluster is not for its namespace, or it cannot have what its namespace asks for.
     pub fn of(pod: Arc<ServicePod>, labels: &Labels, of: &Of<'_>) -> Option<Self> {
         let Of { namespace, cluster, made, grape_image, reach } = *of;
-        if !cluster.injection.namespaces.allows(&pod.namespace, labels, namespace) {
+        let is_left_out = !cluster.injection.namespaces.allows(&pod.namespace, labels, namespace);
+        if is_left_out && pod.sidecar().is_none() {
             return None;
         }
         let (refused, lack) = match &pod.grape {
@@ -65,11 +70,15 @@ impl Member {
                 (refused, Some(Lack::of(&pod, asked, made)))
             }
         };
-        Some(Self { pod, refused, lack })
+        let is_stuck = pod.sidecar().is_some_and(|grape| {
+            grape.failing.is_some() && grape.is_outdated(&cluster.sidecar_image(grape_image))
+        });
+        Some(Self { pod, refused, lack, is_stuck: is_stuck && !is_left_out, is_left_out })
     }
 
-    /// Whether it runs without its Grape. One on its way out has no need of it.
-    pub fn is_without_grape(&self) -> bool {
-        self.pod.sidecar().is_none() && !self.pod.leaving
+    /// Whether its Grape is not there, and would be in a pod that is made in its place. One on its way
+    /// out has no need of it.
+    pub fn is_to_be_made_anew(&self) -> bool {
+        (self.pod.sidecar().is_none() || self.is_stuck) && !self.pod.leaving
     }
 }

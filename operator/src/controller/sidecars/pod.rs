@@ -219,16 +219,9 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
         failing: status
             .filter(|status| !status.ready && !leaving && keeps_trying(status))
             .and_then(|status| Some(failing::container(status, true)?.to_string())),
-        admin_port: port(grape, ADMIN),
-        dht_port: port(grape, DHT),
+        admin_port: grapes::port(grape, ADMIN),
+        dht_port: grapes::port(grape, DHT),
     })
-}
-
-/// The number of a container's port of this name.
-fn port(container: &Container, name: &str) -> Option<u16> {
-    let mut ports = container.ports.iter().flatten();
-    let port = ports.find(|port| port.name.as_deref() == Some(name))?;
-    u16::try_from(port.container_port).ok()
 }
 
 /// Whether a node is about to start a container, which it may have done before.

@@ -1,4 +1,5 @@
-//! Which pod without its Grape is evicted next, so that its controller makes it anew. Pure.
+//! Which pod without its Grape, or with one of a former image that does not start, is evicted next, so
+//! that its controller makes it anew. Pure.
 //!
 //! Services are not to suffer from it: one pod at a time, the next when the one that came for it is
 //! ready with its Grape; of a controller all of whose other pods are well; and none that a dry run
@@ -125,7 +126,7 @@ impl Repair {
             }
         }
         self.in_vain.extend(news.iter().map(Maker::to_string));
-        let bare = || pods.iter().filter(|it| it.is_without_grape()).map(|it| &it.pod);
+        let bare = || pods.iter().filter(|it| it.is_to_be_made_anew()).map(|it| &it.pod);
         let makers: BTreeSet<_> =
             bare().filter_map(|pod| Some(pod.maker.as_ref()?.to_string())).collect();
         self.in_vain.retain(|maker| makers.contains(maker));
@@ -171,7 +172,7 @@ impl Repair {
             };
             Some(format!("{} {why}", trial.title))
         });
-        let alone = pods.iter().filter(|it| it.is_without_grape()).filter_map(|it| {
+        let alone = pods.iter().filter(|it| it.is_to_be_made_anew()).filter_map(|it| {
             let why = match &it.pod.maker {
                 None => "has no controller that would make it anew",
                 Some(maker) if !maker.replaces() => "ends by itself",
@@ -217,18 +218,22 @@ impl Repair {
     /// under way, and that was not repaired in vain.
     fn is_open(&self, member: &Member, pods: &[Member]) -> bool {
         let maker = member.pod.maker.as_ref().filter(|maker| maker.replaces());
-        let Some(maker) = maker.filter(|_| member.is_without_grape() && member.refused.is_none())
+        let Some(maker) = maker.filter(|_| member.is_to_be_made_anew() && member.refused.is_none())
         else {
             return false;
         };
-        let well = |pod: &ServicePod| !pod.leaving && (pod.sidecar().is_none() || pod.ready);
-        !self.in_vain.contains(&maker.to_string()) && made_by(pods, maker).all(well)
+        let well = |of: &Member| of.is_to_be_made_anew() || (of.pod.ready && !of.pod.leaving);
+        !self.in_vain.contains(&maker.to_string()) && members_of(pods, maker).all(well)
     }
 }
 
 /// The pods of a controller.
+fn members_of<'a>(pods: &'a [Member], maker: &'a Maker) -> impl Iterator<Item = &'a Member> {
+    pods.iter().filter(|member| member.pod.maker.as_ref() == Some(maker))
+}
+
 fn made_by<'a>(pods: &'a [Member], maker: &'a Maker) -> impl Iterator<Item = &'a ServicePod> {
-    pods.iter().map(|member| &*member.pod).filter(|pod| pod.maker.as_ref() == Some(maker))
+    members_of(pods, maker).map(|member| &*member.pod)
 }
 
 /// Where an eviction stands.

@@ -17,6 +17,11 @@ pub struct Tally {
     pub outdated: usize,
     /// Those whose Grape does not start, as `NAMESPACE/NAME` with why, in order.
     pub failing: Vec<String>,
+    /// How many of these would have another image if they were made now.
+    pub stuck: usize,
+    /// Those that have a Grape, and whose namespace is not let in any more, as `NAMESPACE/NAME`, in
+    /// order. They count for nothing else: anybody may write such a pod.
+    pub left_out: Vec<String>,
     /// Those without their Grape, as `NAMESPACE/NAME`, in order.
     pub missing: Vec<String>,
     /// The same, by why they have none.
@@ -29,13 +34,19 @@ impl Tally {
     /// Counts pods, where the Grape of one that is made now would run `image`.
     pub fn of(members: &[Member], image: &str) -> Self {
         let mut tally = Self::default();
-        for Member { pod, refused, lack } in members.iter().filter(|member| !member.pod.leaving) {
+        for member in members.iter().filter(|member| !member.pod.leaving) {
+            let Member { pod, refused, lack, is_stuck, is_left_out } = member;
+            if *is_left_out {
+                tally.left_out.push(pod.title());
+                continue;
+            }
             tally.pods += 1;
             match pod.sidecar() {
                 Some(grape) => {
                     tally.ready += usize::from(grape.ready);
                     let why = grape.failing.as_ref();
                     tally.failing.extend(why.map(|why| format!("{}: {why}", pod.title())));
+                    tally.stuck += usize::from(*is_stuck);
                     tally.outdated += usize::from(grape.is_outdated(image));
                 }
                 None => {
@@ -49,6 +60,7 @@ impl Tally {
             }
         }
         tally.failing.sort_unstable();
+        tally.left_out.sort_unstable();
         tally.missing.sort_unstable();
         tally.lacks.values_mut().for_each(|pods| pods.sort_unstable());
         tally.refused.sort_unstable();

@@ -11,7 +11,7 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(START + seconds).unwrap()
 }
 
-/// A pod, as `OWNER UID STATE…`: without its Grape, or `grape`, `ready`, `leaving`, `young`,
+/// A pod, as `OWNER UID STATE…`: without its Grape, or `grape`, `stuck`, `ready`, `leaving`, `young`,
 /// `refused`.
 fn pod(text: &str) -> Member {
     let words: Vec<_> = text.split_whitespace().collect();
@@ -28,7 +28,7 @@ fn pod(text: &str) -> Member {
         "ownerReferences": owner,
     });
     let mut spec = json!({"containers": []});
-    if is("grape") || is("ready") {
+    if is("grape") || is("stuck") || is("ready") {
         metadata["labels"]["grenache.dev/grape"] = "injected".into();
         spec["initContainers"] = json!([{"name": "grape", "restartPolicy": "Always"}]);
     }
@@ -39,7 +39,8 @@ fn pod(text: &str) -> Member {
     let status = json!({"conditions": [{"type": "Ready", "status": ready}]});
     let pod = json!({"metadata": metadata, "spec": spec, "status": status});
     let pod = ServicePod::of(serde_json::from_value(pod).unwrap(), &BTreeMap::new()).unwrap();
-    Member { pod: Arc::new(pod), refused: is("refused").then(|| "no".to_owned()), lack: None }
+    let refused = is("refused").then(|| "no".to_owned());
+    Member { pod: Arc::new(pod), refused, lack: None, is_stuck: is("stuck"), is_left_out: false }
 }
 
 fn pods(texts: &[&str]) -> Vec<Member> {
@@ -75,6 +76,7 @@ fn tried(repair: &mut Repair, uid: &str, result: Tried, texts: &[&str], seconds:
 #[case::too_young(&["ReplicaSet/a 1 young"], "wait 20")]
 #[case::another_one_leaves(&["ReplicaSet/a 1", "ReplicaSet/a 2 ready leaving"], "rest")]
 #[case::another_one_is_not_ready(&["ReplicaSet/a 1", "ReplicaSet/a 2 grape"], "rest")]
+#[case::its_grape_does_not_start(&["ReplicaSet/a 1 ready", "ReplicaSet/a 2 stuck"], "evict 2")]
 #[case::that_is_of_another_controller(&["ReplicaSet/a 1", "ReplicaSet/b 2 grape"], "evict 1")]
 fn who_is_evicted(#[case] texts: &[&str], #[case] expected: &str) {
     assert_eq!(next(&mut Repair::default(), texts, 10), expected);

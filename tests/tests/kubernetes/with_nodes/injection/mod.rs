@@ -16,4 +16,5 @@ mod prices;
 mod release_before;
 mod rolling_update;
 mod stage;
+mod stalled;
 mod webhook_away;
