@@ -1,6 +1,6 @@
 //! What the schema knows of a field, for messages: which fields there are, and what would be right.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::{definition, limits};
 
@@ -53,6 +53,24 @@ impl Fields {
                 fields => format!("a mapping with any of {}", fields.join(", ")),
             },
         })
+    }
+
+    /// A value of the right type for the field at `path`: its default, or as little as there can be.
+    /// `None` for a field that is not known, or takes more than one type.
+    pub fn placeholder(&self, path: &str) -> Option<Value> {
+        let schema = self.schema(path)?;
+        let least = match schema.get("type").and_then(Value::as_str)? {
+            "integer" => schema.get("minimum").cloned().unwrap_or_else(|| json!(0)),
+            "string" => match schema.get("enum").and_then(|values| values.get(0)) {
+                Some(value) => value.clone(),
+                None => json!(""),
+            },
+            "boolean" => json!(false),
+            "array" => json!([]),
+            "object" => json!({}),
+            _ => return None,
+        };
+        Some(schema.get("default").cloned().unwrap_or(least))
     }
 
     /// The schema of the field at `path`; `None` if it is not known.

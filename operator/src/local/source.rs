@@ -4,12 +4,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
-use crate::cluster::{GrapeCluster, GrapeClusterSpec};
 use crate::manifest::{self, Finding};
-use crate::validate::{self, ValidatedCluster};
+use crate::validate::ValidatedCluster;
 
-/// The name of a cluster without a file.
-const DEFAULT_NAME: &str = "grape";
+/// The cluster without a file.
+const DEFAULT: &str = "{apiVersion: grenache.dev/v1alpha1, kind: GrapeCluster, \
+                       metadata: {name: grape}, spec: {}}";
 
 /// Why there is no cluster to run.
 #[derive(Debug, thiserror::Error)]
@@ -40,18 +40,12 @@ pub enum Unusable {
 /// See [`Unusable`].
 pub fn read(path: Option<&Path>) -> Result<ValidatedCluster, Unusable> {
     let Some(path) = path else {
-        let cluster = GrapeCluster::new(DEFAULT_NAME, GrapeClusterSpec::default());
-        return validate(&cluster, "").map_err(|findings| refused(Path::new(""), findings));
+        let read = manifest::read(DEFAULT).map_err(|findings| refused(Path::new(""), findings))?;
+        return Ok(read.1);
     };
     let yaml = text(path).map_err(|error| Unusable::Unreadable { path: path.into(), error })?;
-    manifest::parse(&yaml)
-        .and_then(|cluster| validate(&cluster, &yaml))
-        .map_err(|findings| refused(path, findings))
-}
-
-fn validate(cluster: &GrapeCluster, yaml: &str) -> Result<ValidatedCluster, Vec<Finding>> {
-    validate::validate(cluster)
-        .map_err(|invalid| invalid.iter().map(|invalid| Finding::of(invalid, yaml)).collect())
+    let read = manifest::read(&yaml).map_err(|findings| refused(path, findings))?;
+    Ok(read.1)
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -121,7 +115,7 @@ mod tests {
         cluster.yaml cannot be used:
           line 6: spec.replicas: 0 is too small; expected a whole number from 1 to 1000
           line 8: spec.dht.peerMaxAge: "2 minutes" is not a duration; expected a duration from 1s to 24h, as in 120s, 5m or 1h30m
-          line 9: spec.dht.bootstrap[0]: "old-grape" is not the address of a Grape; expected HOST:PORT with a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001
+          line 10: spec.dht.bootstrap[0]: "old-grape" is not the address of a Grape; expected HOST:PORT with a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001
         "#);
     }
 

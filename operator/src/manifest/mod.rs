@@ -1,20 +1,24 @@
 //! YAML, all of it: a file to a [`GrapeCluster`], and an object to YAML.
 //!
-//! A file is held to more than serde asks for: it has one document, of the right kind, and no field
-//! that nobody reads. What is wrong is told with its line, its field, and what would be right.
+//! A file is held to more than serde asks for: it has one document, of the right kind, no field that
+//! nobody reads, and none twice. All that is wrong is told at once, each with its line, its field, and
+//! what would be right. Only where the text is no YAML, the rest cannot be known.
+//!
+//! [`tree`] (text to values) → [`document`] (which one is meant) → [`typed`] (values to a cluster) →
+//! [`validate`](crate::validate) (their bounds).
 
 mod document;
 mod locate;
+mod tree;
+mod typed;
 mod wording;
 
 use std::fmt;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use crate::cluster::describe::Fields;
-use crate::cluster::{GrapeCluster, GrapeClusterSpec};
-use crate::validate::Invalid;
+use crate::cluster::GrapeCluster;
+use crate::validate::{self, Invalid, ValidatedCluster};
 
 pub use locate::line_of;
 
@@ -28,11 +32,6 @@ pub struct Finding {
 }
 
 impl Finding {
-    /// What `invalid` says, with its line in the file `yaml`.
-    pub fn of(invalid: &Invalid, yaml: &str) -> Self {
-        Self { line: line_of(yaml, &invalid.field), text: invalid.to_string() }
-    }
-
     fn whole(text: impl Into<String>) -> Self {
         Self { line: None, text: text.into() }
     }
@@ -47,50 +46,101 @@ impl fmt::Display for Finding {
     }
 }
 
-/// What is read of a document. `status` is let pass: `kubectl get -o yaml` writes it.
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Document {
-    #[serde(rename = "apiVersion")]
-    _api_version: String,
-    #[serde(rename = "kind")]
-    _kind: String,
-    #[serde(default)]
-    metadata: ObjectMeta,
-    spec: GrapeClusterSpec,
-    #[serde(rename = "status", default)]
-    _status: serde_yaml::Value,
+/// A field that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Mistake {
+    field: String,
+    /// The field that was probably meant.
+    meant: Option<String>,
+    /// What is wrong, and what would be right.
+    text: String,
+    /// Whether it is the second field of the name that is meant.
+    is_second: bool,
+}
+
+impl Mistake {
+    fn new(field: &str, text: impl fmt::Display) -> Self {
+        let text = format!("{field}: {text}");
+        Self { field: field.to_owned(), meant: None, text, is_second: false }
+    }
+
+    /// Whether it already says what there is to say of a field.
+    fn covers(&self, field: &str) -> bool {
+        let inside = |mine: &str| {
+            field
+                .strip_prefix(mine)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        !self.is_second && (inside(&self.field) || self.meant.as_deref().is_some_and(inside))
+    }
+
+    fn found_in(self, yaml: &str) -> Finding {
+        let line = match self.is_second {
+            true => locate::line_of_second(yaml, &self.field),
+            false => line_of(yaml, &self.field),
+        };
+        Finding { line, text: self.text }
+    }
+}
+
+/// A file as far as it can be read, and all that is wrong with it so far.
+struct Draft {
+    cluster: Option<GrapeCluster>,
+    mistakes: Vec<Mistake>,
+}
+
+fn draft(yaml: &str) -> Result<Draft, Vec<Finding>> {
+    let (document, mut mistakes) = document::only(yaml)?;
+    let (cluster, wrong) = typed::read(document);
+    for mistake in &wrong {
+        // That a field is missing says nothing more where another is misspelt.
+        let meant = |other: &Mistake| other.meant.as_ref() == Some(&mistake.field);
+        if !mistakes.iter().any(|known| known.covers(&mistake.field)) && !wrong.iter().any(meant) {
+            mistakes.push(mistake.clone());
+        }
+    }
+    Ok(Draft { cluster, mistakes })
+}
+
+fn findings(mistakes: Vec<Mistake>, yaml: &str) -> Vec<Finding> {
+    let mut findings: Vec<_> = mistakes.into_iter().map(|mistake| mistake.found_in(yaml)).collect();
+    findings.sort_by_key(|finding| finding.line);
+    findings
 }
 
 /// Reads the one `GrapeCluster` of a file. Its values are of the right type, and not yet
-/// [validated](crate::validate::validate).
+/// [validated](validate::validate).
 ///
 /// # Errors
 ///
-/// The file is no YAML, has no or several documents, one of another kind, a field that is unknown
-/// (all of them are listed), or a value of another type (the first is listed).
+/// The file is no YAML, has no or several documents, one of another kind, fields that are unknown or
+/// there twice, or values of another type. All of them are listed, in the order of their lines.
 pub fn parse(yaml: &str) -> Result<GrapeCluster, Vec<Finding>> {
-    let source = document::only(yaml)?;
-    let fields = Fields::new();
-    let mut findings = Vec::new();
-    let mut unknown = |path: serde_ignored::Path<'_>| {
-        let field = wording::with_brackets(&path.to_string());
-        let text = wording::unknown_field(&field, &fields);
-        findings.push(Finding { line: line_of(yaml, &field), text });
-    };
-    let strict = serde_ignored::Deserializer::new(source, &mut unknown);
-    let document = serde_path_to_error::deserialize::<_, Document>(strict);
-    match document {
-        Ok(Document { metadata, spec, .. }) if findings.is_empty() => {
-            Ok(GrapeCluster { metadata, spec, status: None })
+    match draft(yaml)? {
+        Draft { cluster: Some(cluster), mistakes } if mistakes.is_empty() => Ok(cluster),
+        Draft { mistakes, .. } => Err(findings(mistakes, yaml)),
+    }
+}
+
+/// Reads the one `GrapeCluster` of a file, and validates it.
+///
+/// # Errors
+///
+/// As of [`parse`], and values out of their bounds, all at once.
+pub fn read(yaml: &str) -> Result<(GrapeCluster, ValidatedCluster), Vec<Finding>> {
+    let Draft { cluster, mut mistakes } = draft(yaml)?;
+    let validated = cluster.as_ref().map(validate::validate);
+    if let Some(Err(invalid)) = &validated {
+        let of_types = mistakes.len();
+        for Invalid { field, problem, expected } in invalid {
+            if !mistakes[..of_types].iter().any(|known| known.covers(field)) {
+                mistakes.push(Mistake::new(field, format_args!("{problem}; expected {expected}")));
+            }
         }
-        Ok(_) => Err(findings),
-        Err(error) => {
-            let field = error.path().to_string();
-            let text = wording::wrong_type(&field, &error.inner().to_string(), &fields);
-            findings.push(Finding { line: line_of(yaml, &field), text });
-            Err(findings)
-        }
+    }
+    match (cluster, validated) {
+        (Some(cluster), Some(Ok(validated))) if mistakes.is_empty() => Ok((cluster, validated)),
+        _ => Err(findings(mistakes, yaml)),
     }
 }
 

@@ -3,6 +3,7 @@
 use rstest::rstest;
 
 use super::*;
+use crate::cluster::GrapeClusterSpec;
 
 fn cluster(spec: &str) -> String {
     format!(
@@ -147,7 +148,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::unknown_in_flow_style(
     "spec: {api: {prot: 1}}\n",
-    "spec.api.prot: there is no such field; did you mean port?"
+    "line 5: spec.api.prot: there is no such field; did you mean port?"
 )]
 #[case::unknown_several(
     "spec:\n  apis: {}\n  dth: {}\n",
@@ -185,7 +186,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::number_in_flow_style(
     "spec: {dht: {port: x}}\n",
-    "spec.dht.port: is the text \"x\"; expected a whole number from 1 to 65535"
+    "line 5: spec.dht.port: is the text \"x\"; expected a whole number from 1 to 65535"
 )]
 #[case::empty_spec(
     "spec:\n",
@@ -203,7 +204,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::number_in_a_list(
     "spec:\n  dht:\n    bootstrap:\n    - 20001\n",
-    "line 7: spec.dht.bootstrap[0]: is the number 20001; expected HOST:PORT with a port from 1 \
+    "line 8: spec.dht.bootstrap[0]: is the number 20001; expected HOST:PORT with a port from 1 \
      to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001"
 )]
 #[case::list_for_spec(
@@ -215,6 +216,15 @@ fn empty_documents_around_the_cluster_are_passed_over() {
     "line 6: spec.apis: there is no such field; did you mean api?\n\
      line 7: spec.replicas: is the text \"no\"; expected a whole number from 1 to 1000"
 )]
+#[case::missing_in_an_entry(
+    "spec:\n  pools:\n  - name: a\n  - replicas: 2\n",
+    "line 8: spec.pools[1].name: is missing; expected a name of lower-case letters, digits and '-', \
+     30 characters at most, that starts and ends with a letter or digit, as in zone-1"
+)]
+#[case::misspelt_in_an_entry(
+    "spec:\n  pools:\n  - name: a\n  - nmae: b\n",
+    "line 8: spec.pools[1].nmae: there is no such field; did you mean name?"
+)]
 #[case::without_spec("", "spec: is missing; expected a mapping, and {} is a good cluster of three")]
 #[case::several_documents(
     "spec: {}\n---\nkind: Service\nmetadata: {name: web}\n",
@@ -222,7 +232,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 )]
 #[case::twice(
     "spec:\n  replicas: 1\n  replicas: 2\n",
-    "line 6: this cannot be read as YAML: spec: duplicate entry with key \"replicas\""
+    "line 7: spec.replicas: is there twice; expected each field once"
 )]
 #[case::no_yaml(
     "spec:\n  replicas: 1\n bad: [\n",
@@ -242,7 +252,8 @@ fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &
     "replicas: 3\n",
     "apiVersion: is missing; expected grenache.dev/v1alpha1\n\
      kind: is missing; expected GrapeCluster\n\
-     spec: is missing; expected a mapping, and {} is a good cluster of three"
+     spec: is missing; expected a mapping, and {} is a good cluster of three\n\
+     line 1: replicas: there is no such field; expected one of apiVersion, kind, metadata, spec"
 )]
 #[case::no_text(
     "apiVersion: 1\nkind: GrapeCluster\nspec: {}\n",
@@ -272,4 +283,87 @@ fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &
 )]
 fn what_is_no_cluster_is_told_so(#[case] yaml: &str, #[case] message: &str) {
     assert_eq!(refusal(yaml), message);
+}
+
+/// Mistakes of every kind, each at another place.
+const ALL_WRONG: &str = "apiVersion: grenache.dev/v1
+kind: GrapeCluster
+metadata:
+  nmae: market
+spec:
+  replicas: three
+  dht:
+    port: 70000
+    port: 20001
+    peerMaxage: 60s
+    nodeLiveness: 5 minutes
+    bootstrap:
+    - old-grape.prod:20001
+    - 20001
+    - old-grape
+  api: {port: 0, maxPayloadSize: [1]}
+  pools:
+  - replicas: -1
+  - name: Zone
+    template: {tolerations: none, labels: {team: 7}}
+  image: {pullPolicy: Often}
+";
+
+fn all_refusals(yaml: &str) -> String {
+    let findings = read(yaml).unwrap_err();
+    findings.iter().map(|finding| format!("{finding}\n")).collect()
+}
+
+#[test]
+fn all_that_is_wrong_is_told_at_once() {
+    insta::assert_snapshot!(all_refusals(ALL_WRONG), @r#"
+    line 1: apiVersion: is grenache.dev/v1; expected grenache.dev/v1alpha1
+    line 4: metadata.nmae: there is no such field; did you mean name?
+    line 6: spec.replicas: is the text "three"; expected a whole number from 1 to 1000
+    line 8: spec.dht.port: 70000 is too large; expected a whole number from 1 to 65535
+    line 9: spec.dht.port: is there twice; expected each field once
+    line 10: spec.dht.peerMaxage: there is no such field; did you mean peerMaxAge?
+    line 11: spec.dht.nodeLiveness: "5 minutes" is not a duration; expected a duration from 1s to 24h, as in 120s, 5m or 1h30m
+    line 14: spec.dht.bootstrap[1]: is the number 20001; expected HOST:PORT with a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001
+    line 15: spec.dht.bootstrap[2]: "old-grape" is not the address of a Grape; expected HOST:PORT with a port from 1 to 65535, as in old-grape.prod:20001 or [2001:db8::1]:20001
+    line 16: spec.api.maxPayloadSize: is a list; expected a whole number from 1024 to 1048576
+    line 16: spec.api.port: 0 is too small; expected a whole number from 1 to 65535
+    line 18: spec.pools[0].name: is missing; expected a name of lower-case letters, digits and '-', 30 characters at most, that starts and ends with a letter or digit, as in zone-1
+    line 18: spec.pools[0].replicas: -1 is too small; expected a whole number from 0 to 1000
+    line 19: spec.pools[1].name: "Zone" cannot be used; expected a name of lower-case letters, digits and '-', 30 characters at most, that starts and ends with a letter or digit, as in zone-1
+    line 20: spec.pools[1].template.tolerations: is the text "none"; expected a list, each entry a mapping with any of effect, key, operator, tolerationSeconds, value
+    line 20: spec.pools[1].template.labels.team: is the number 7; expected text
+    line 21: spec.image.pullPolicy: is Often; expected one of Always, IfNotPresent, Never
+    "#);
+}
+
+#[test]
+fn a_value_that_is_wrong_is_told_once() {
+    let yaml = cluster("spec:\n  dht:\n    bootstrap: [1, 2]\n    peerMaxAge: {}\n");
+    assert_eq!(all_refusals(&yaml).lines().count(), 3);
+}
+
+#[test]
+fn what_is_right_is_read_and_validated() {
+    let (cluster, validated) = read(&cluster("spec: {replicas: 5}\n")).unwrap();
+    assert_eq!((cluster.spec.replicas, validated.replicas), (5, 5));
+}
+
+#[test]
+fn ever_so_many_mistakes_are_told_up_to_a_bound() {
+    let entries = "    - 1\n".repeat(10_000);
+    let told = all_refusals(&cluster(&format!("spec:\n  dht:\n    bootstrap:\n{entries}")));
+    assert_eq!(told.lines().count(), 100);
+}
+
+proptest::proptest! {
+    /// Whatever is put in place of a value, the file is read or refused with words.
+    #[test]
+    fn no_value_anywhere_is_a_panic(line in 0_usize..21, value in "[^\\r\\n]{0,12}") {
+        let lines = ALL_WRONG.lines().enumerate().map(|(index, text)| match text.split_once(':') {
+            Some((name, _)) if index == line => format!("{name}: {value}\n"),
+            _ => format!("{text}\n"),
+        });
+        assert!(!read(&lines.collect::<String>()).unwrap_err().is_empty());
+    }
 }

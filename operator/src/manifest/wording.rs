@@ -1,5 +1,6 @@
 //! serde's messages in the words of people who write manifests.
 
+use super::Mistake;
 use crate::cluster::describe::Fields;
 use crate::nearest::nearest;
 
@@ -9,23 +10,40 @@ const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
 const ROOT: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 
 /// What is said of a field that nobody reads.
-pub(super) fn unknown_field(field: &str, fields: &Fields) -> String {
+pub(super) fn unknown_field(field: &str, fields: &Fields) -> Mistake {
     let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
     let known = match parent {
         "" => ROOT.to_vec(),
         "metadata" => METADATA.to_vec(),
         parent => fields.inside(parent),
     };
-    match nearest(name, known.iter().map(AsRef::as_ref)) {
-        Some(known) => format!("{field}: there is no such field; did you mean {known}?"),
-        None if known.is_empty() => format!("{field}: there is no such field"),
-        None => format!("{field}: there is no such field; expected one of {}", known.join(", ")),
-    }
+    let meant = nearest(name, known.iter().map(AsRef::as_ref));
+    let expected = match meant {
+        Some(meant) => format!("; did you mean {meant}?"),
+        None if known.is_empty() => String::new(),
+        None => format!("; expected one of {}", known.join(", ")),
+    };
+    let meant = meant.map(|meant| match parent {
+        "" => meant.to_owned(),
+        parent => format!("{parent}.{meant}"),
+    });
+    Mistake { meant, ..Mistake::new(field, format_args!("there is no such field{expected}")) }
+}
+
+/// The field that is missing, by serde's message.
+pub(super) fn missing_field(message: &str) -> Option<&str> {
+    Some(message.split_once("missing field `")?.1.split_once('`')?.0)
 }
 
 /// What is said of a value that is not of the field's type. `message` is serde's, as in
 /// `spec.replicas: invalid type: string "three", expected i32 at line 5 column 13`.
-pub(super) fn wrong_type(field: &str, message: &str, fields: &Fields) -> String {
+pub(super) fn wrong_type(field: &str, message: &str, fields: &Fields) -> Mistake {
+    if let Some(name) = missing_field(message) {
+        let field = if field == "." { name.to_owned() } else { format!("{field}.{name}") };
+        let expected = fields.expected(&field);
+        let expected = expected.map(|expected| format!("; expected {expected}"));
+        return Mistake::new(&field, format_args!("is missing{}", expected.unwrap_or_default()));
+    }
     let reason = message.split(" at line ").next().unwrap_or(message);
     let found = ["invalid type: ", "invalid value: "].iter().find_map(|prefix| {
         let (_, rest) = reason.split_once(prefix)?;
@@ -39,11 +57,14 @@ pub(super) fn wrong_type(field: &str, message: &str, fields: &Fields) -> String 
     };
     let expected = match field {
         "metadata" => Some("a mapping with a name".to_owned()),
-        field => fields.expected(field).or(found.map(|(_, expected)| expected.to_owned())),
+        field => fields.expected(field).or(found.map(|(_, expected)| match expected {
+            "a string" => "text".to_owned(),
+            other => other.to_owned(),
+        })),
     };
     match expected {
-        Some(expected) => format!("{field}: {problem}; expected {expected}"),
-        None => format!("{field}: {problem}"),
+        Some(expected) => Mistake::new(field, format_args!("{problem}; expected {expected}")),
+        None => Mistake::new(field, problem),
     }
 }
 
