@@ -38,6 +38,7 @@ pub mod metrics;
 mod nearest;
 pub mod observe;
 pub mod process;
+pub mod screen;
 pub mod stop;
 pub mod turn;
 pub mod validate;

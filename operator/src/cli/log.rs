@@ -2,19 +2,52 @@
 
 use anyhow::Context;
 use grape::log::{self, Format, Log};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// The watches log each try that failed. Who watches knows what that means, and tells once, with more
 /// words; a filter that names the module has it all the same.
-const QUIET: &str = "kube_runtime::watcher=off";
+pub const WATCHES: &str = "kube_runtime::watcher";
 
-/// Sends the log to standard error.
+/// Grapes warn of bootstrap addresses that do not answer. Local mode tells of each, once for all of
+/// its Grapes.
+pub const SILENCE: &str = "grape::discovery::silence";
+
+/// Sends the log to standard error: what `filter` lets pass, without what `quiet` tells in its own
+/// way.
 ///
 /// # Errors
 ///
-/// The filter is none; the message names the flag. Or the system has no thread for the log.
-pub fn to_stderr(filter: &str, format: Format) -> anyhow::Result<Log> {
-    let filter = EnvFilter::try_new(format!("{QUIET},{filter}"))
-        .with_context(|| format!("--log {filter}"))?;
-    log::to_stderr(filter, format).context("cannot start the log")
+/// The system has no thread for the log.
+pub fn to_stderr(filter: &Targets, quiet: &'static str, format: Format) -> anyhow::Result<Log> {
+    log::to_stderr(without(quiet, filter), format).context("cannot start the log")
+}
+
+fn without(quiet: &'static str, filter: &Targets) -> Targets {
+    Targets::new()
+        .with_default(filter.default_level().unwrap_or(LevelFilter::OFF))
+        .with_target(quiet, LevelFilter::OFF)
+        .with_targets(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use tracing::Level;
+
+    use super::*;
+
+    #[rstest]
+    #[case("info", false, true)]
+    #[case("warn,kube_runtime=debug", false, true)]
+    #[case("kube_runtime::watcher=warn", true, false)]
+    #[case("off", false, false)]
+    fn what_is_told_in_another_way_is_left_out(
+        #[case] text: &str,
+        #[case] watches: bool,
+        #[case] others: bool,
+    ) {
+        let filter = without(WATCHES, &log::filter(text).unwrap());
+        assert_eq!(filter.would_enable(WATCHES, &Level::WARN), watches);
+        assert_eq!(filter.would_enable("grape_operator", &Level::WARN), others);
+    }
 }

@@ -4,7 +4,7 @@ mod local;
 mod log;
 mod run;
 
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -12,6 +12,7 @@ use clap::{Parser, Subcommand};
 use crate::check;
 use crate::cluster::definition;
 use crate::manifest;
+use crate::screen::Screen;
 
 /// Runs GrapeClusters: the Grapes through which Grenache services find each other.
 #[derive(Debug, Parser)]
@@ -43,11 +44,11 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(args).await,
         Command::Local(args) => local::run(args).await,
         Command::Crd => {
-            io::stdout().write_all(crd()?.as_bytes())?;
+            Screen::new(io::stdout()).say(&crd()?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(options) => {
-            let well = check::run(&options, &mut io::stdout()).await?;
+            let well = check::run(&options, &mut Screen::new(io::stdout())).await?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
     }

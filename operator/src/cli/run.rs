@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use grape::log::Format;
 use tracing::error;
+use tracing_subscriber::filter::Targets;
 
 use super::log;
 use crate::admin::Readiness;
@@ -161,9 +162,9 @@ pub struct Args {
         value_name = "FILTER",
         env = "GRAPE_LOG",
         default_value = "info",
-        value_parser = NonEmptyStringValueParser::new()
+        value_parser = grape::log::filter
     )]
-    log: String,
+    log: Targets,
 
     /// How a log line looks.
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "json")]
@@ -298,7 +299,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (log, format) = (args.log.clone(), args.log_format);
     let webhook = args.webhook()?;
     let settings = args.settings()?;
-    let _log = log::to_stderr(&log, format)?;
+    let _log = log::to_stderr(&log, log::WATCHES, format)?;
     let served = webhook.clone();
     let control = async move |context: Context| control(served.as_ref(), context).await;
     let beside = async move |context: Context, readiness: Readiness| match webhook {
@@ -437,6 +438,7 @@ mod tests {
     #[case(&["--webhook-name", "a.b"], "\"a.b\" is no name of a Service; expected lower-case")]
     #[case(&["--webhook-certificate-lifetime", "4s"], "is 4s; expected whole seconds, from 5s to 876")]
     #[case(&["--webhook-certificate-lifetime", "7500ms"], "is 7.5s; expected whole seconds")]
+    #[case(&["--log", "verbose"], "\"verbose\" is no level: off, error, warn, info, debug or trace")]
     #[case(&["--log-format", "xml"], "[possible values: text, json]")]
     fn bad_flags_are_told_with_what_would_be_right(#[case] flags: &[&str], #[case] part: &str) {
         let error = parse(flags).unwrap_err();

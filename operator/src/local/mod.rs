@@ -7,9 +7,9 @@
 pub mod changes;
 pub mod fleet;
 pub mod plan;
+mod reach;
 #[cfg(test)]
 mod samples;
-mod screen;
 pub mod show;
 pub mod source;
 pub mod story;
@@ -17,20 +17,26 @@ pub mod story;
 use std::io::Write;
 use std::path::PathBuf;
 
+use crate::screen::Screen;
 use crate::stop::Stop;
 use fleet::Fleet;
-use plan::Ports;
-use screen::Screen;
-use show::Style;
+use plan::Choices;
+use show::{Notes, Style};
+use source::Source;
 use story::Story;
+
+/// A file with each field that counts here.
+pub const EXAMPLE: &str = include_str!("example.yaml");
 
 /// What is run, and how it is shown.
 #[derive(Debug, Clone)]
 pub struct Options {
     /// The file of the cluster, `-` for standard input; three Grapes without one.
     pub file: Option<PathBuf>,
-    /// The ports of the Grapes.
-    pub ports: Ports,
+    /// What goes before the file.
+    pub choices: Choices,
+    /// Variables that are set, and that only `grape` reads.
+    pub ignored: Vec<String>,
     /// How tables are drawn.
     pub style: Style,
 }
@@ -54,9 +60,11 @@ pub enum Ended {
 pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ended> {
     let mut stop = Stop::listen()?;
     let mut screen = Screen::new(out);
-    let cluster = source::read(options.file.as_deref())?;
-    let plan = plan::plan(&cluster, &options.ports)?;
+    let Source { cluster, unread } = source::read(options.file.as_deref())?;
+    let elsewhere = reach::elsewhere(&cluster.dht.bootstrap).await;
+    let plan = plan::plan(&cluster, &options.choices, &elsewhere)?;
     screen.say(&show::opening(&plan))?;
+    screen.say(&show::notes(&Notes { elsewhere, unread, ignored: options.ignored.clone() }))?;
     let mut fleet = Fleet::start(plan).await?;
     let told = tell(&mut fleet, options.style, &mut stop, &mut screen).await;
     // When one Grape fails, the others withdraw all the same: outside Grapes need not wait for
@@ -78,7 +86,7 @@ async fn tell(
     fleet: &mut Fleet,
     style: Style,
     stop: &mut Stop,
-    screen: &mut Screen<'_, impl Write>,
+    screen: &mut Screen<&mut impl Write>,
 ) -> anyhow::Result<()> {
     let mut story = Story::new(fleet.cast(), style);
     while screen.is_read() {

@@ -23,6 +23,24 @@ pub struct Ports {
     pub dht: Vec<u16>,
 }
 
+/// What was asked for beside the cluster.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Choices {
+    /// How many Grapes there are, whatever the spec says.
+    pub replicas: Option<usize>,
+    /// Their ports.
+    pub ports: Ports,
+    /// Whether the ports of services are tried.
+    pub check_announced: bool,
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        let check_announced = Config::default().check_announced;
+        Self { replicas: None, ports: Ports::default(), check_announced }
+    }
+}
+
 /// What is run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
@@ -30,9 +48,8 @@ pub struct Plan {
     pub cluster: String,
     /// Its Grapes, each with its name (`market-0`) and what it is started with.
     pub grapes: Vec<PlannedGrape>,
-    /// Bootstrap addresses of the spec that are not on this machine, which Grapes bound to loopback
-    /// cannot reach.
-    pub unreachable: Vec<HostPort>,
+    /// Whether the ports of services are tried.
+    pub check_announced: bool,
 }
 
 /// One Grape of a [`Plan`].
@@ -83,22 +100,39 @@ pub enum BadPorts {
         /// The last port there is.
         last: usize,
     },
+    /// Those of the APIs and those of the DHT.
+    #[error("{0}; and {1}")]
+    Both(Box<Self>, Box<Self>),
 }
 
-/// Plans the Grapes of a cluster.
+/// Plans the Grapes of a cluster. They join no Grape that is `elsewhere`: who asks for an address
+/// that is out of reach is never ready.
 ///
 /// # Errors
 ///
 /// The ports do not fit the Grapes; see [`BadPorts`].
-pub fn plan(cluster: &ValidatedCluster, ports: &Ports) -> Result<Plan, BadPorts> {
+pub fn plan(
+    cluster: &ValidatedCluster,
+    choices: &Choices,
+    elsewhere: &[HostPort],
+) -> Result<Plan, BadPorts> {
     // The rest is about pods.
-    let ValidatedCluster { name, replicas, dht, api, .. } = cluster;
-    let api_ports = assign(&ports.api, "--api-ports", api.port, "spec.api.port", *replicas)?;
-    let dht_ports = assign(&ports.dht, "--dht-ports", dht.port, "spec.dht.port", *replicas)?;
+    let ValidatedCluster { name, dht, api, .. } = cluster;
+    let Choices { replicas, ports, check_announced } = choices;
+    let replicas = replicas.unwrap_or(cluster.replicas);
+    let api_ports = assign(&ports.api, "--api-ports", api.port, "spec.api.port", replicas);
+    let dht_ports = assign(&ports.dht, "--dht-ports", dht.port, "spec.dht.port", replicas);
+    let (api_ports, dht_ports) = match (api_ports, dht_ports) {
+        (Err(api), Err(dht)) => return Err(BadPorts::Both(Box::new(api), Box::new(dht))),
+        (api, dht) => (api?, dht?),
+    };
     let seed = |index: usize| HostPort { host: HOST.to_string(), port: dht_ports[index] };
-    let grapes = (0..*replicas).map(|index| {
+    let outside: Vec<_> = dht.bootstrap.iter().filter(|host| !elsewhere.contains(host)).collect();
+    // Its form was checked already.
+    let network = dht.network.as_ref().and_then(|name| name.parse().ok());
+    let grapes = (0..replicas).map(|index| {
         // The next ones, round the ring of all: whichever of them runs, the rest is reached.
-        let others = (1..*replicas).take(MOST_SEEDS).map(|step| seed((index + step) % replicas));
+        let others = (1..replicas).take(MOST_SEEDS).map(|step| seed((index + step) % replicas));
         PlannedGrape {
             name: format!("{name}-{index}"),
             config: Config {
@@ -106,23 +140,21 @@ pub fn plan(cluster: &ValidatedCluster, ports: &Ports) -> Result<Plan, BadPorts>
                 api_port: api_ports[index],
                 dht_bind: Some(HOST),
                 dht_port: dht_ports[index],
-                bootstrap: others.chain(dht.bootstrap.iter().cloned()).collect(),
+                bootstrap: others.chain(outside.iter().copied().cloned()).collect(),
                 advertise_ip: Some(HOST),
+                network: network.clone(),
                 dht_concurrency: dht.concurrency,
                 dht_max_tables: dht.max_tables,
                 dht_max_values: dht.max_values,
                 peer_max_age: dht.peer_max_age,
                 node_liveness: dht.node_liveness,
                 max_payload_size: api.max_payload_size,
+                check_announced: *check_announced,
                 ..Config::default()
             },
         }
     });
-    Ok(Plan {
-        cluster: name.clone(),
-        grapes: grapes.collect(),
-        unreachable: dht.bootstrap.iter().filter(|host| !is_here(host)).cloned().collect(),
-    })
+    Ok(Plan { cluster: name.clone(), grapes: grapes.collect(), check_announced: *check_announced })
 }
 
 /// A port for each Grape.
@@ -153,26 +185,34 @@ fn assign(
     Ok(ports)
 }
 
-/// Whether a socket bound to [`HOST`] can reach it.
-fn is_here(host: &HostPort) -> bool {
-    match host.host.parse::<IpAddr>() {
-        Ok(IpAddr::V4(address)) => address.is_loopback(),
-        Ok(IpAddr::V6(_)) => false,
-        Err(_) => host.host == "localhost",
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use rstest::rstest;
 
     use super::*;
-    use crate::cluster::{GrapeCluster, GrapeClusterSpec};
-    use crate::validate::validate;
+    use crate::cluster::describe::Fields;
+    use crate::local::EXAMPLE;
+    use crate::manifest;
+
+    fn validated(spec: &str) -> ValidatedCluster {
+        let head =
+            "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata: {name: market}";
+        manifest::read(&format!("{head}\nspec:\n{spec}")).unwrap().1
+    }
 
     fn cluster(replicas: i32) -> ValidatedCluster {
-        let spec = GrapeClusterSpec { replicas, ..Default::default() };
-        validate(&GrapeCluster::new("market", spec)).unwrap()
+        validated(&format!("  replicas: {replicas}\n"))
+    }
+
+    fn planned(cluster: &ValidatedCluster, choices: &Choices) -> Result<Plan, BadPorts> {
+        plan(cluster, choices, &[])
+    }
+
+    fn with_api_ports(ports: &[u16]) -> Choices {
+        let ports = Ports { api: ports.to_vec(), dht: Vec::new() };
+        Choices { ports, ..Choices::default() }
     }
 
     fn bootstrap(grape: &PlannedGrape) -> Vec<String> {
@@ -181,7 +221,7 @@ mod tests {
 
     #[test]
     fn grapes_count_up_from_the_ports_of_the_spec_and_join_each_other() {
-        let plan = plan(&cluster(3), &Ports::default()).unwrap();
+        let plan = planned(&cluster(3), &Choices::default()).unwrap();
         let ports: Vec<_> =
             plan.grapes.iter().map(|g| (&*g.name, g.config.api_port, g.config.dht_port)).collect();
         assert_eq!(
@@ -194,7 +234,7 @@ mod tests {
 
     #[test]
     fn all_is_bound_to_loopback() {
-        for grape in plan(&cluster(2), &Ports::default()).unwrap().grapes {
+        for grape in planned(&cluster(2), &Choices::default()).unwrap().grapes {
             assert_eq!(grape.config.bind, Some(HOST));
             assert_eq!(grape.config.dht_bind, Some(HOST));
             assert_eq!(grape.config.admin_bind, None);
@@ -203,23 +243,76 @@ mod tests {
 
     #[test]
     fn a_large_cluster_has_a_bounded_number_of_seeds_each() {
-        let plan = plan(&cluster(1000), &Ports::default()).unwrap();
+        let plan = planned(&cluster(1000), &Choices::default()).unwrap();
         assert!(plan.grapes.iter().all(|grape| grape.config.bootstrap.len() == MOST_SEEDS));
         assert_eq!(bootstrap(&plan.grapes[999])[0], "127.0.0.1:20001");
     }
 
     #[test]
-    fn grapes_outside_are_joined_too_and_those_elsewhere_are_told() {
+    fn grapes_outside_are_joined_too_where_they_can_be_reached() {
         let mut cluster = cluster(1);
-        cluster.dht.bootstrap = ["127.0.0.1:20009", "localhost:20010", "old-grape.prod:20001"]
-            .map(|address| address.parse().unwrap())
-            .to_vec();
-        let plan = plan(&cluster, &Ports::default()).unwrap();
-        assert_eq!(
-            bootstrap(&plan.grapes[0]),
-            ["127.0.0.1:20009", "localhost:20010", "old-grape.prod:20001"]
+        let [here, elsewhere] = ["127.0.0.1:20009", "old-grape.prod:20001"]
+            .map(|address| address.parse::<HostPort>().unwrap());
+        cluster.dht.bootstrap = vec![here, elsewhere.clone()];
+        let plan = plan(&cluster, &Choices::default(), &[elsewhere]).unwrap();
+        assert_eq!(bootstrap(&plan.grapes[0]), ["127.0.0.1:20009"]);
+    }
+
+    #[test]
+    fn a_number_of_grapes_goes_before_that_of_the_spec() {
+        let choices = Choices { replicas: Some(5), ..Choices::default() };
+        let plan = planned(&cluster(1), &choices).unwrap();
+        assert_eq!(plan.grapes.last().unwrap().name, "market-4");
+        assert_eq!(bootstrap(&plan.grapes[0]).len(), 4);
+    }
+
+    #[test]
+    fn services_are_tried_unless_told_otherwise() {
+        for (choices, tried) in [
+            (Choices::default(), true),
+            (Choices { check_announced: false, ..Choices::default() }, false),
+        ] {
+            let plan = planned(&cluster(2), &choices).unwrap();
+            assert_eq!(plan.check_announced, tried);
+            assert!(plan.grapes.iter().all(|grape| grape.config.check_announced == tried));
+        }
+    }
+
+    #[test]
+    fn the_example_has_each_field_that_counts() {
+        let (fields, cluster) = (Fields::new(), manifest::read(EXAMPLE).unwrap().1);
+        for field in ["spec.dht", "spec.api"].iter().flat_map(|part| fields.inside(part)) {
+            assert!(EXAMPLE.contains(&format!("{field}: ")), "{field}");
+        }
+        assert!(EXAMPLE.contains("replicas: ") && EXAMPLE.lines().count() == 12);
+        assert_eq!(planned(&cluster, &Choices::default()).unwrap().grapes.len(), 3);
+    }
+
+    #[test]
+    fn each_field_of_the_file_counts() {
+        let cluster = validated(
+            "  api: {port: 31000, maxPayloadSize: 2048}\n  dht: {port: 21000, network: shop, \
+             bootstrap: [\"127.0.0.1:1\"], peerMaxAge: 11s, nodeLiveness: 12s, concurrency: 13, \
+             maxTables: 14, maxValues: 15}\n  replicas: 1\n",
         );
-        assert_eq!(plan.unreachable, ["old-grape.prod:20001".parse().unwrap()]);
+        let plan = planned(&cluster, &Choices::default()).unwrap();
+        let expected = Config {
+            bind: Some(HOST),
+            dht_bind: Some(HOST),
+            advertise_ip: Some(HOST),
+            api_port: 31000,
+            max_payload_size: 2048,
+            dht_port: 21000,
+            network: Some("shop".parse().unwrap()),
+            bootstrap: vec!["127.0.0.1:1".parse().unwrap()],
+            peer_max_age: Duration::from_secs(11),
+            node_liveness: Duration::from_secs(12),
+            dht_concurrency: 13,
+            dht_max_tables: 14,
+            dht_max_values: 15,
+            ..Config::default()
+        };
+        assert_eq!(plan.grapes[0].config, expected);
     }
 
     #[rstest]
@@ -228,7 +321,7 @@ mod tests {
     #[case(&[31000, 32000, 30500], &[31000, 32000, 30500])]
     #[case(&[65533], &[65533, 65534, 65535])]
     fn ports_are_counted_up_or_taken_as_given(#[case] given: &[u16], #[case] ports: &[u16]) {
-        let plan = plan(&cluster(3), &Ports { api: given.to_vec(), dht: Vec::new() }).unwrap();
+        let plan = planned(&cluster(3), &with_api_ports(given)).unwrap();
         assert_eq!(plan.grapes.iter().map(|g| g.config.api_port).collect::<Vec<_>>(), ports);
     }
 
@@ -247,18 +340,20 @@ mod tests {
         "3 Grapes from port 65534 up go past 65535; expected --api-ports to be 65533 at most"
     )]
     fn ports_that_do_not_fit_are_refused(#[case] given: &[u16], #[case] message: &str) {
-        let ports = Ports { api: given.to_vec(), dht: Vec::new() };
-        assert_eq!(plan(&cluster(3), &ports).unwrap_err().to_string(), message);
+        let choices = with_api_ports(given);
+        assert_eq!(planned(&cluster(3), &choices).unwrap_err().to_string(), message);
     }
 
     #[test]
     fn more_grapes_than_ports_from_the_spec_up_are_refused() {
         let mut cluster = cluster(1000);
         cluster.dht.port = 65000;
+        cluster.api.port = 64537;
         assert_eq!(
-            plan(&cluster, &Ports::default()).unwrap_err().to_string(),
-            "1000 Grapes from port 65000 up go past 65535; expected spec.dht.port to be 64536 at \
-             most"
+            planned(&cluster, &Choices::default()).unwrap_err().to_string(),
+            "1000 Grapes from port 64537 up go past 65535; expected spec.api.port to be 64536 at \
+             most; and 1000 Grapes from port 65000 up go past 65535; expected spec.dht.port to be \
+             64536 at most"
         );
     }
 }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 
 use comfy_table::{ContentArrangement, Table, presets};
+use grape::config::HostPort;
 use grape::lifecycle::Drained;
 use grape::services::Refusal;
 
@@ -46,19 +47,52 @@ pub struct Row {
     pub id: String,
 }
 
+/// What was asked for, and does nothing here.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Notes {
+    /// Bootstrap addresses that are not on this machine.
+    pub elsewhere: Vec<HostPort>,
+    /// Fields of the spec that nobody reads here.
+    pub unread: Vec<String>,
+    /// Variables that are set, and that only `grape` reads.
+    pub ignored: Vec<String>,
+}
+
 /// What is said before the Grapes start.
 pub fn opening(plan: &Plan) -> String {
-    let mut text = format!(
-        "Starting {} of the cluster {}.\n",
-        count(plan.grapes.len(), "Grape"),
-        plan.cluster
-    );
-    for host in &plan.unreachable {
+    let (grapes, cluster) = (count(plan.grapes.len(), "Grape"), &plan.cluster);
+    let services = if plan.check_announced {
+        "Each service that was announced is tried once a second: one that was killed disappears \
+         from lookups within seconds."
+    } else {
+        "Services that were announced are not tried: one that was killed disappears from lookups \
+         after spec.dht.peerMaxAge."
+    };
+    format!("Starting {grapes} of the cluster {cluster}.\n{services}\n")
+}
+
+/// A line for each kind of thing that does nothing here. Ends with an empty line.
+pub fn notes(notes: &Notes) -> String {
+    let Notes { elsewhere, unread, ignored } = notes;
+    let mut text = String::new();
+    for host in elsewhere {
         // Writing into a String cannot fail.
         let _ = writeln!(
             text,
-            "note: spec.dht.bootstrap has {host}, which is not on this machine; local Grapes keep \
-             to 127.0.0.1 and do not reach it"
+            "note: spec.dht.bootstrap has {host}, which is not on this machine; it is left out, as \
+             local Grapes keep to 127.0.0.1"
+        );
+    }
+    if !unread.is_empty() {
+        let fields = unread.join(", ");
+        let _ = writeln!(text, "note: local mode does not read {fields}: it has no pods");
+    }
+    if !ignored.is_empty() {
+        let variables = ignored.join(", ");
+        let _ = writeln!(
+            text,
+            "note: local mode does not read the variables {variables}; its flags and the file have \
+             what can be set: see grape-operator local --help"
         );
     }
     text + "\n"
@@ -177,6 +211,14 @@ pub fn refused(grape: &str, refusal: &Refusal) -> String {
     format!("! {grape} refused to {verb} {name}: {reason}; {hint}\n")
 }
 
+/// A line for a bootstrap address from which no answer comes.
+pub fn silent(address: SocketAddr) -> String {
+    format!(
+        "! no Grape answers at {address} of spec.dht.bootstrap: is that the UDP port of its DHT? It \
+         is asked again and again\n"
+    )
+}
+
 fn url(address: SocketAddr) -> String {
     format!("http://{address}")
 }
@@ -265,16 +307,35 @@ mod tests {
     }
 
     #[test]
-    fn the_opening_tells_what_cannot_be_reached() {
-        let plan = Plan {
+    fn the_opening_tells_whether_services_are_tried() {
+        let plan = |check_announced| Plan {
             cluster: "market".to_owned(),
             grapes: Vec::new(),
-            unreachable: vec!["old-grape.prod:20001".parse().unwrap()],
+            check_announced,
         };
-        insta::assert_snapshot!(opening(&plan), @r#"
+        insta::assert_snapshot!(opening(&plan(true)), @r"
         Starting 0 Grapes of the cluster market.
-        note: spec.dht.bootstrap has old-grape.prod:20001, which is not on this machine; local Grapes keep to 127.0.0.1 and do not reach it
-        "#);
+        Each service that was announced is tried once a second: one that was killed disappears from lookups within seconds.
+        ");
+        insta::assert_snapshot!(opening(&plan(false)), @r"
+        Starting 0 Grapes of the cluster market.
+        Services that were announced are not tried: one that was killed disappears from lookups after spec.dht.peerMaxAge.
+        ");
+    }
+
+    #[test]
+    fn notes_tell_what_does_nothing_here() {
+        let all = Notes {
+            elsewhere: vec!["old-grape.prod:20001".parse().unwrap()],
+            unread: vec!["spec.image".to_owned(), "spec.template".to_owned()],
+            ignored: vec!["GRAPE_BOOTSTRAP".to_owned(), "GRAPE_DHT_PORT".to_owned()],
+        };
+        insta::assert_snapshot!(notes(&all), @r"
+        note: spec.dht.bootstrap has old-grape.prod:20001, which is not on this machine; it is left out, as local Grapes keep to 127.0.0.1
+        note: local mode does not read spec.image, spec.template: it has no pods
+        note: local mode does not read the variables GRAPE_BOOTSTRAP, GRAPE_DHT_PORT; its flags and the file have what can be set: see grape-operator local --help
+        ");
+        assert_eq!(notes(&Notes::default()), "\n");
     }
 
     #[test]

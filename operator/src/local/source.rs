@@ -4,12 +4,16 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
 
+use crate::cluster::GrapeClusterSpec;
 use crate::manifest::{self, Finding};
 use crate::validate::ValidatedCluster;
 
 /// The cluster without a file.
 const DEFAULT: &str = "{apiVersion: grenache.dev/v1alpha1, kind: GrapeCluster, \
                        metadata: {name: grape}, spec: {}}";
+
+/// The fields of the spec that count on this machine, with all that is in them.
+const READ: [&str; 3] = ["api", "dht", "replicas"];
 
 /// Why there is no cluster to run.
 #[derive(Debug, thiserror::Error)]
@@ -32,20 +36,45 @@ pub enum Unusable {
     },
 }
 
+/// A cluster to run here.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Source {
+    /// All of it.
+    pub cluster: ValidatedCluster,
+    /// Fields of the spec that the file sets, and that nobody reads here.
+    pub unread: Vec<String>,
+}
+
 /// Reads the cluster of a file, of standard input if the file is `-`, or three Grapes without a
 /// file.
 ///
 /// # Errors
 ///
 /// See [`Unusable`].
-pub fn read(path: Option<&Path>) -> Result<ValidatedCluster, Unusable> {
+pub fn read(path: Option<&Path>) -> Result<Source, Unusable> {
     let Some(path) = path else {
-        let read = manifest::read(DEFAULT).map_err(|findings| refused(Path::new(""), findings))?;
-        return Ok(read.1);
+        return of_text(DEFAULT).map_err(|findings| refused(Path::new(""), findings));
     };
     let yaml = text(path).map_err(|error| Unusable::Unreadable { path: path.into(), error })?;
-    let read = manifest::read(&yaml).map_err(|findings| refused(path, findings))?;
-    Ok(read.1)
+    of_text(&yaml).map_err(|findings| refused(path, findings))
+}
+
+fn of_text(yaml: &str) -> Result<Source, Vec<Finding>> {
+    let (cluster, validated) = manifest::read(yaml)?;
+    Ok(Source { cluster: validated, unread: unread(&cluster.spec) })
+}
+
+/// What of a spec is not as by default, and is about pods.
+fn unread(spec: &GrapeClusterSpec) -> Vec<String> {
+    let fields = |spec: &GrapeClusterSpec| match serde_json::to_value(spec) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => Default::default(),
+    };
+    let defaults = fields(&GrapeClusterSpec::default());
+    let set = fields(spec).into_iter().filter(|(name, value)| {
+        !READ.contains(&name.as_str()) && defaults.get(name) != Some(value)
+    });
+    set.map(|(name, _)| format!("spec.{name}")).collect()
 }
 
 fn text(path: &Path) -> io::Result<String> {
@@ -82,7 +111,7 @@ impl fmt::Display for List<'_> {
 mod tests {
     use super::*;
 
-    fn read_text(yaml: &str) -> Result<ValidatedCluster, String> {
+    fn read_text(yaml: &str) -> Result<Source, String> {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), yaml).unwrap();
         let name = file.path().display().to_string();
@@ -91,17 +120,19 @@ mod tests {
 
     #[test]
     fn without_a_file_there_are_three_grapes() {
-        let cluster = read(None).unwrap();
+        let Source { cluster, unread } = read(None).unwrap();
+        assert_eq!(unread, [""; 0]);
         assert_eq!((&*cluster.name, cluster.replicas), ("grape", 3));
     }
 
     #[test]
     fn a_file_is_read_and_validated() {
-        let cluster = read_text(
+        let Source { cluster, unread } = read_text(
             "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata: {name: market}\n\
-             spec: {replicas: 5}\n",
+             spec: {replicas: 5, paused: true, image: {tag: new}, api: {port: 31000}}\n",
         )
         .unwrap();
+        assert_eq!(unread, ["spec.image", "spec.paused"]);
         assert_eq!((&*cluster.name, cluster.replicas), ("market", 5));
     }
 

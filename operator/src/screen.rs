@@ -2,14 +2,15 @@
 
 use std::io::{self, Write};
 
-/// A writer whose reader may go away, as in `grape-operator local | head`.
-pub struct Screen<'a, W> {
-    out: &'a mut W,
+/// A writer whose reader may go away, as in `grape-operator local | head`: that is no error.
+pub struct Screen<W> {
+    out: W,
     read: bool,
 }
 
-impl<'a, W: Write> Screen<'a, W> {
-    pub fn new(out: &'a mut W) -> Self {
+impl<W: Write> Screen<W> {
+    /// Shows text at `out`.
+    pub fn new(out: W) -> Self {
         Self { out, read: true }
     }
 
@@ -18,19 +19,43 @@ impl<'a, W: Write> Screen<'a, W> {
         self.read
     }
 
-    /// Shows `text` at once. A reader that is gone is no error; that it is gone shows when there is
-    /// nothing to say too.
+    /// Shows `text` at once. That the reader is gone shows when there is nothing to say too.
+    ///
+    /// # Errors
+    ///
+    /// It cannot be written, and not because the reader is gone.
     pub fn say(&mut self, text: &str) -> io::Result<()> {
-        if !self.read {
-            return Ok(());
-        }
-        match self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush()) {
+        self.write_all(text.as_bytes())?;
+        self.flush()
+    }
+
+    /// What came of a write, or `gone` if nobody reads any more.
+    fn unless_gone<T>(&mut self, written: io::Result<T>, gone: T) -> io::Result<T> {
+        match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.read = false;
-                Ok(())
+                Ok(gone)
             }
             written => written,
         }
+    }
+}
+
+impl<W: Write> Write for Screen<W> {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        if !self.read {
+            return Ok(text.len());
+        }
+        let written = self.out.write(text);
+        self.unless_gone(written, text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if !self.read {
+            return Ok(());
+        }
+        let flushed = self.out.flush();
+        self.unless_gone(flushed, ())
     }
 }
 
