@@ -8,14 +8,13 @@ use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Stdio;
-use std::time::Duration;
 
-use grape::clock;
+use grape_operator::local::EXAMPLE;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::pty::{OpenptyResult, openpty};
 
-use process::Local;
 use process::ports::Ports;
+use process::{Local, until};
 
 /// A file with one Grape that joins through this port.
 fn one_grape_that_joins(port: u16) -> tempfile::NamedTempFile {
@@ -71,6 +70,76 @@ fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
     local.wait_for("Stopped.");
     assert_eq!(local.exit_code(), Some(0));
     assert_eq!(local.errors(), "");
+}
+
+#[test]
+fn a_service_that_was_killed_disappears_from_lookups() {
+    let ports = Ports::take(3);
+    let mut local = Local::start(&ports.flags());
+    local.wait_for("Each service that was announced is tried once a second");
+    local.wait_for("Ctrl-C stops the cluster");
+    let service = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = service.local_addr().unwrap();
+    ask(ports.api[0], "announce", &format!(r#"["rpc_test",{}]"#, address.port()));
+    let found = || ask(ports.api[1], "lookup", r#""rpc_test""#);
+    assert_eq!(found(), format!("[\"{address}\"]"));
+    // A service that never answered may be one that the Grape cannot reach.
+    service.set_nonblocking(true).unwrap();
+    until("the Grape tries the service", || service.accept().ok());
+    drop(service);
+    // An announce is believed for two minutes, twice as long as this waits.
+    until("the service is found no more", || (found() == "[]").then_some(()));
+}
+
+#[test]
+fn what_a_variable_or_a_field_does_not_do_is_told() {
+    let file = file(
+        "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata: {name: market}\n\
+         spec: {paused: true, dht: {bootstrap: [\"192.0.2.1:20001\"]}}\n",
+    );
+    let mut flags = Ports::take(1).flags();
+    flags.extend(["--replicas=1".to_owned(), format!("--file={}", file.path().display())]);
+    let variables = [("GRAPE_CHECK_ANNOUNCED", "false"), ("GRAPE_DHT_PORT", "20005")];
+    let mut local = Local::start_with(&flags, &variables);
+    local.wait_for("Starting 1 Grape of the cluster market.");
+    local.wait_for("Services that were announced are not tried");
+    local.wait_for("note: spec.dht.bootstrap has 192.0.2.1:20001, which is not on this machine");
+    local.wait_for("note: local mode does not read spec.paused");
+    local.wait_for("note: local mode does not read the variables GRAPE_DHT_PORT");
+    // A Grape that waits for one that is out of reach is never ready.
+    local.wait_for("Ctrl-C stops the cluster");
+}
+
+#[test]
+fn a_bootstrap_address_where_no_grape_answers_is_told() {
+    let (ports, nobody) = (Ports::take(1), Ports::take(1));
+    // It is the mistake that is made most: the port of an API.
+    let _api = TcpListener::bind(("127.0.0.1", nobody.api[0])).unwrap();
+    let file = one_grape_that_joins(nobody.api[0]);
+    let mut flags = ports.flags();
+    flags.push(format!("--file={}", file.path().display()));
+    let mut local = Local::start(&flags);
+    let line = local.wait_for(&format!("! no Grape answers at 127.0.0.1:{}", nobody.api[0]));
+    assert!(line.contains("spec.dht.bootstrap: is that the UDP port of its DHT?"), "{line}");
+    local.signal("TERM");
+    local.wait_for("Stopped.");
+    assert_eq!(local.errors(), "", "the log does not say it once more");
+}
+
+#[test]
+fn the_example_runs_and_is_the_one_of_the_help_and_of_the_page() {
+    let file = file(EXAMPLE);
+    let mut flags = Ports::take(3).flags();
+    flags.push(format!("--file={}", file.path().display()));
+    let mut local = Local::start(&flags);
+    local.wait_for("Starting 3 Grapes of the cluster market.");
+    local.wait_for("market-2");
+    let page = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/local-mode.md");
+    assert!(std::fs::read_to_string(page).unwrap().contains(EXAMPLE), "docs/local-mode.md");
+    let mut help = Local::start(&["--help".to_owned()]);
+    for line in EXAMPLE.lines() {
+        help.wait_for(line);
+    }
 }
 
 #[test]
@@ -173,12 +242,8 @@ fn a_reader_that_stops_reading_holds_up_no_grape() {
     stdout.write_all(&vec![b'\n'; usize::try_from(size).unwrap()]).unwrap();
     let ports = Ports::take(3);
     let mut local = Local::spawn(&ports.flags(), |command| command.stdout(Stdio::from(stdout)));
-    let end = clock::now() + Duration::from_secs(30);
     for port in &ports.api {
-        while TcpStream::connect(("127.0.0.1", *port)).is_err() {
-            assert!(clock::now() < end, "the Grape at {port} does not start");
-            std::thread::sleep(Duration::from_millis(10));
-        }
+        until("a Grape starts", || TcpStream::connect(("127.0.0.1", *port)).ok());
         ask(*port, "lookup", r#""rpc_test""#);
     }
     local.signal("TERM");

@@ -8,8 +8,23 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use grape::clock;
+
 /// Longer than anything here takes on a busy machine: what does not come in this time never comes.
 const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// Asks again and again until there is an answer, and gives it.
+pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let end = clock::now() + PATIENCE;
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(clock::now() < end, "{what}: not within {PATIENCE:?}");
+        thread::sleep(PAUSE);
+    }
+}
 
 /// `grape-operator local` with its output. Killed when dropped.
 pub struct Local {
@@ -21,8 +36,14 @@ pub struct Local {
 impl Local {
     /// Starts it with these arguments.
     pub fn start(args: &[String]) -> Self {
-        let (mut local, stdout) = Self::start_unread(args);
-        local.lines = read_lines(stdout);
+        Self::start_with(args, &[])
+    }
+
+    /// Starts it with these arguments and variables.
+    pub fn start_with(args: &[String], variables: &[(&str, &str)]) -> Self {
+        let variables = variables.iter().copied();
+        let mut local = Self::spawn(args, |command| command.envs(variables));
+        local.lines = read_lines(local.child.stdout.take().unwrap());
         local
     }
 
@@ -89,14 +110,8 @@ impl Local {
 
     /// Its exit code, once it has ended.
     pub fn exit_code(&mut self) -> Option<i32> {
-        let pause = Duration::from_millis(10);
-        for _ in 0..PATIENCE.as_millis() / pause.as_millis() {
-            if let Some(status) = self.child.try_wait().unwrap() {
-                return status.code();
-            }
-            thread::sleep(pause);
-        }
-        panic!("it did not end after:\n{}", self.seen.join("\n"))
+        let what = format!("its end after:\n{}", self.seen.join("\n"));
+        until(&what, || self.child.try_wait().unwrap()).code()
     }
 
     /// What it wrote to standard error, once it has ended.
