@@ -232,6 +232,6 @@ spec:
 
     #[test]
     fn what_is_no_yaml_has_no_lines() {
-        assert_eq!(line_of("spec: [\n", "spec.replicas"), None);
+        assert_eq!(line_of("a: [\n", "spec.replicas"), None);
     }
 }
