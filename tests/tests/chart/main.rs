@@ -9,6 +9,7 @@ mod deployment;
 mod helm;
 mod lifecycle;
 mod names;
+mod notes;
 mod package;
 mod rights;
 mod server;
