@@ -367,3 +367,17 @@ proptest::proptest! {
         assert!(!read(&lines.collect::<String>()).unwrap_err().is_empty());
     }
 }
+
+/// The files of docs/production.md: whole ones, and the `spec` of another.
+#[test]
+fn what_the_docs_call_good_for_production_is_good() {
+    let page = include_str!("../../../docs/production.md");
+    let files: Vec<_> =
+        page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
+    assert_eq!(files.len(), 2);
+    for (file, _) in files {
+        let whole = if file.starts_with("spec:") { cluster(file) } else { file.to_owned() };
+        let read = read(&whole);
+        assert!(read.is_ok(), "{file}: {:?}", read.err());
+    }
+}
