@@ -302,3 +302,18 @@ fn a_bad_file_is_refused_with_all_that_is_wrong() {
         )
     );
 }
+#[test]
+fn a_bootstrap_address_where_no_grape_answers_is_told() {
+    let (ports, nobody) = (Ports::take(1), Ports::take(1));
+    // It is the mistake that is made most: the port of an API.
+    let _api = TcpListener::bind(("127.0.0.1", nobody.api[0])).unwrap();
+    let file = one_grape_that_joins(nobody.api[0]);
+    let mut flags = ports.flags();
+    flags.push(format!("--file={}", file.path().display()));
+    let mut local = Local::start(&flags);
+    let line = local.wait_for(&format!("! no Grape answers at 127.0.0.1:{}", nobody.api[0]));
+    assert!(line.contains("spec.dht.bootstrap: is that the UDP port of its DHT?"), "{line}");
+    local.signal("TERM");
+    local.wait_for("Stopped.");
+    assert_eq!(local.errors(), "", "the log does not say it once more");
+}

@@ -25,9 +25,9 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Runs the controller of GrapeClusters, in a pod or with a kubeconfig.
-    Run(run::Args),
+    Run(Box<run::Args>),
     /// Runs the Grapes of a GrapeCluster on this machine, without Kubernetes.
-    Local(local::Args),
+    Local(Box<local::Args>),
     /// Prints the CustomResourceDefinition of GrapeCluster.
     Crd,
     /// Tells whether an installed operator works; exits with 1 if not.
@@ -41,8 +41,8 @@ enum Command {
 /// What the command could not do, for people to read.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Run(args) => run::run(args).await,
-        Command::Local(args) => local::run(args).await,
+        Command::Run(args) => run::run(*args).await,
+        Command::Local(args) => local::run(*args).await,
         Command::Crd => {
             Screen::new(io::stdout()).say(&crd()?)?;
             Ok(ExitCode::SUCCESS)

@@ -1,6 +1,7 @@
 //! The Grapes that run.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 use futures_util::future::{join_all, select_all};
 use grape::engine::Status;
@@ -74,6 +75,11 @@ impl Fleet {
     /// What each of them refused.
     pub fn refusals(&self) -> Vec<Vec<Refusal>> {
         self.members.iter().map(|member| member.grape.refusals()).collect()
+    }
+
+    /// The bootstrap addresses from which each of them has no answer.
+    pub fn silent_seeds(&self) -> Vec<Vec<SocketAddr>> {
+        self.members.iter().map(|member| member.grape.dht().silent_seeds()).collect()
     }
 
     /// Completes when one of them fails. Can be dropped and called again: no failure is missed.

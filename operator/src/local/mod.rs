@@ -17,6 +17,8 @@ pub mod story;
 use std::io::Write;
 use std::path::PathBuf;
 
+use grape::clock;
+
 use crate::screen::Screen;
 use crate::stop::Stop;
 use fleet::Fleet;
@@ -92,6 +94,7 @@ async fn tell(
     while screen.is_read() {
         screen.say(&story.tell(&fleet.statuses()))?;
         screen.say(&story.tell_refused(&fleet.refusals()))?;
+        screen.say(&story.tell_silent(&fleet.silent_seeds(), clock::now()))?;
         tokio::select! {
             failed = fleet.failed() => return Err(failed.into()),
             () = stop.asked() => break,

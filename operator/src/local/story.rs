@@ -1,8 +1,9 @@
 //! What a local cluster tells from its start on: that it waits, its table, then each change. Pure:
 //! statuses in, text out.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use grape::engine::Status;
 use grape::services::Refusal;
@@ -23,6 +24,12 @@ const ENOUGH: usize = 20;
 
 /// Most causes of refusals that are told.
 const MAX_REFUSED: usize = 100;
+
+/// Most bootstrap addresses that are told to be silent.
+const MAX_SILENT: usize = 100;
+
+/// How often it is told that a bootstrap address is still silent.
+const SILENT_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is said at last, before the changes.
 const UNTIL_STOPPED: &str =
@@ -48,6 +55,8 @@ pub struct Story {
     chapter: Chapter,
     /// The Grapes, by their places, and the causes for which they refused something, that were told.
     refused: Vec<(usize, Refusal)>,
+    /// The bootstrap addresses that were told to be silent, and when.
+    silent: BTreeMap<SocketAddr, Instant>,
 }
 
 #[derive(Debug, Clone)]
@@ -60,7 +69,8 @@ impl Story {
     /// The story of these Grapes.
     pub fn new(cast: Vec<Character>, style: Style) -> Self {
         let own = cast.iter().map(|grape| grape.dht).collect();
-        Self { cast, own, style, chapter: Chapter::Joining { looks: 0 }, refused: Vec::new() }
+        let chapter = Chapter::Joining { looks: 0 };
+        Self { cast, own, style, chapter, refused: Vec::new(), silent: BTreeMap::new() }
     }
 
     /// How long to wait before the next look.
@@ -107,6 +117,23 @@ impl Story {
                 self.refused.push((place, refusal.clone()));
                 let name = self.cast.get(place).map_or("a Grape", |grape| &grape.name);
                 text += &show::refused(name, refusal);
+            }
+        }
+        text
+    }
+
+    /// What is to be told now of bootstrap addresses outside the cluster from which the Grapes have
+    /// no answer: a line for each, and again after a minute.
+    pub fn tell_silent(&mut self, silent: &[Vec<SocketAddr>], now: Instant) -> String {
+        let mut text = String::new();
+        for address in silent.iter().flatten().filter(|address| !self.own.contains(address)) {
+            let due = match self.silent.get(address) {
+                Some(told) => now.saturating_duration_since(*told) >= SILENT_AGAIN,
+                None => self.silent.len() < MAX_SILENT,
+            };
+            if due {
+                self.silent.insert(*address, now);
+                text += &show::silent(*address);
             }
         }
         text
@@ -160,6 +187,8 @@ fn rows(cast: &[Character], statuses: &[Status]) -> Vec<Row> {
 
 #[cfg(test)]
 mod tests {
+    use grape::clock;
+
     use super::*;
     use crate::local::samples::{address, status};
 
@@ -243,6 +272,28 @@ mod tests {
         );
         assert_eq!(story.tell_refused(&[vec![], vec![refusal(2)]]), "");
         assert!(story.tell_refused(&[vec![refusal(1)], vec![]]).starts_with("! market-0 refused"));
+    }
+
+    #[test]
+    fn a_silent_bootstrap_address_is_told_once_a_minute() {
+        let (mut story, start) = (story(), clock::now());
+        let mut told = |ports: &[&[u16]], second| {
+            let of = |ports: &&[u16]| ports.iter().map(|port| address(*port)).collect();
+            let silent: Vec<_> = ports.iter().map(of).collect();
+            story.tell_silent(&silent, start + Duration::from_secs(second))
+        };
+        assert_eq!(told(&[&[], &[]], 0), "");
+        // One of the cluster's own is told of where it has not joined.
+        assert_eq!(told(&[&[20002], &[]], 1), "");
+        assert_eq!(
+            told(&[&[20009], &[20009]], 3),
+            "! no Grape answers at 127.0.0.1:20009 of spec.dht.bootstrap: is that the UDP port of \
+             its DHT? It is asked again and again\n"
+        );
+        assert_eq!(told(&[&[20009], &[20009]], 62), "");
+        assert_eq!(told(&[&[], &[20009]], 63).lines().count(), 1);
+        let many: Vec<u16> = (1..=200).collect();
+        assert_eq!(told(&[&many], 64).lines().count(), MAX_SILENT - 1);
     }
 
     #[test]

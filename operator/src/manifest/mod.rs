@@ -4,8 +4,8 @@
 //! nobody reads, and none twice. All that is wrong is told at once, each with its line, its field, and
 //! what would be right. Only where the text is no YAML, the rest cannot be known.
 //!
-//! [`tree`] (text to values) → [`document`] (which one is meant) → [`typed`] (values to a cluster) →
-//! [`validate`](crate::validate) (their bounds).
+//! `tree` (text to values) → `document` (which one is meant) → `typed` (values to a cluster) →
+//! [`crate::validate`] (their bounds).
 
 mod document;
 mod locate;
