@@ -6,6 +6,8 @@
 //! All names are resolved side by side, each by a lookup that goes on until the system's resolver
 //! has answered: it may try a dead name server for many seconds before it asks the next.
 
+mod silence;
+
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
@@ -22,6 +24,8 @@ use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
+
+pub use silence::warn_of_silence;
 
 use crate::config::HostPort;
 use crate::dht::{Dht, has_interface};

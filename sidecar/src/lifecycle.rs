@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
-use tracing::info;
+use tracing::{debug, info, warn};
 
 use crate::clock;
 use crate::config::Config;
@@ -18,6 +18,9 @@ use crate::engine::Status;
 use crate::http::{self, Addresses, Api, Door};
 use crate::metrics::Metrics;
 use crate::services::{Refusal, Services};
+
+/// How long a Grape that ends waits until the others know. Those that do not, find out.
+const LEAVE: Duration = Duration::from_millis(500);
 
 /// A Grape that runs: a DHT node and its HTTP API. Dropping it stops everything at once, and
 /// frees its ports; [`Grape::drain`] takes leave first.
@@ -102,6 +105,13 @@ impl Grape {
             dht: dht.addr(),
         };
         info!("API at http://{}", addresses.api);
+        // Who gives the pages an address of their own has thought of who reaches what.
+        if config.bind.is_none() && config.admin_bind.is_none() {
+            warn!(
+                "the API listens on all addresses of this host: whoever reaches them can announce \
+                 and withdraw services. For programs on this host alone: -b 127.0.0.1"
+            );
+        }
         if let Some(address) = addresses.admin {
             info!("admin pages at http://{address}");
         }
@@ -135,6 +145,13 @@ impl Grape {
             let dht = dht.clone();
             async move {
                 discovery::keep_joined(dht, config.bootstrap, unresolved).await;
+                "it ended".to_owned()
+            }
+        });
+        background.spawn("the watch over bootstrap addresses", {
+            let dht = dht.clone();
+            async move {
+                discovery::warn_of_silence(dht).await;
                 "it ended".to_owned()
             }
         });
@@ -193,7 +210,7 @@ impl Grape {
     }
 
     /// Takes leave: tells the other Grapes that what was announced here is gone, lets requests in
-    /// flight finish, and stops. Takes no longer than [`Config::drain_timeout`].
+    /// flight finish, tells the others that it ends, and stops. Takes no longer than [`Config::drain_timeout`].
     pub async fn drain(mut self) -> Drained {
         let start = Instant::now();
         let deadline = start + self.api.drain_timeout;
@@ -204,6 +221,8 @@ impl Grape {
         self.api.begin_stop();
         let ended = timeout_at(deadline, self.servers.all()).await.is_ok();
         let cut_off = if ended { 0 } else { self.api.metrics.connections_open() };
+        let left = timeout_at(deadline.min(Instant::now() + LEAVE), self.api.dht.leave()).await;
+        debug!(told = left.ok(), "left the other Grapes");
         Drained { withdrawn, cut_off, took: start.elapsed() }
     }
 

@@ -335,6 +335,7 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
             "Lookups, by where their answer came from.",
             sources(stats.lookups_from_memory, stats.lookups_walked),
         ),
+        ("empty_lookups", "Lookups that found nobody.", one(stats.lookups_empty)),
         (
             "announces",
             "Announces, by whether the closest nodes were known to hold them.",

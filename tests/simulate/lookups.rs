@@ -80,7 +80,7 @@ impl Lookups {
     pub(super) fn collect(&mut self, fleet: &mut Fleet) {
         for asked in std::mem::take(&mut self.under_way) {
             match fleet.network.finished(asked.asker, asked.operation) {
-                Some((at, Outcome::Peers(peers))) => {
+                Some((at, Outcome::Peers { peers, .. })) => {
                     let service = &fleet.services[asked.service];
                     self.tally.answer(service, &peers, asked.started, at);
                     self.tally.times.push(at - asked.started);

@@ -1,6 +1,7 @@
 //! The command line: npm's flags, ours, and the subcommands.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
@@ -33,9 +34,9 @@ use super::values::{
     after_help = "\
 Examples:
   Three Grapes on one machine:
-    grape --dp 20001 --aph 30001 --bn '127.0.0.1:20002,127.0.0.1:20003'
+    grape --dp 20001 --aph 30001 --bn '127.0.0.1:20002,127.0.0.1:20003' -b 127.0.0.1
     grape --dp 20002 --aph 40001 --bn '127.0.0.1:20001,127.0.0.1:20003' -b 127.0.0.1
-    grape --dp 20003 --aph 50001 --bn '127.0.0.1:20001,127.0.0.1:20002' --dc 32
+    grape --dp 20003 --aph 50001 --bn '127.0.0.1:20001,127.0.0.1:20002' -b 127.0.0.1 --dc 32
 
   What they know:
     grape announce rpc_test 7001
@@ -283,6 +284,9 @@ impl Command {
             | Self::Watch { to, .. }
             | Self::Drain { to }
             | Self::Status { to, .. } => to.output,
+            Self::Key {
+                command: KeyCommand::New { output, .. } | KeyCommand::Show { output, .. },
+            } => *output,
         }
     }
 }
@@ -328,7 +332,9 @@ pub(crate) enum Command {
         to: To,
     },
     /// Store a value in the DHT, and show the hash to get it by
-    #[command(override_usage = "grape put <VALUE> [--json]\n       grape put --data <JSON>")]
+    #[command(override_usage = "\
+grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
+       grape put --data <JSON>")]
     Put {
         /// The value: a text; - for what is on the standard input
         #[arg(required_unless_present = "data", conflicts_with = "data")]
@@ -340,14 +346,22 @@ pub(crate) enum Command {
         #[arg(long, value_name = "JSON")]
         data: Option<String>,
         #[command(flatten)]
+        signing: SigningArgs,
+        #[command(flatten)]
         to: To,
+    },
+    /// Make a key that signs values, or show its public half
+    Key {
+        /// What to do
+        #[command(subcommand)]
+        command: KeyCommand,
     },
     /// Show a stored value
     Get {
         /// What `put` showed: 40 hex digits
         #[arg(value_parser = hash)]
         hash: String,
-        /// The salt that a signed item was stored with
+        /// The salt that a signed value was stored with: without it, nothing is found
         #[arg(long)]
         salt: Option<String>,
         #[command(flatten)]
@@ -374,6 +388,48 @@ pub(crate) enum Command {
         names: Vec<String>,
         #[command(flatten)]
         to: To,
+    },
+}
+
+/// How a value is signed. Under one key and salt there is one value at a time: the one with the
+/// highest `--seq`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct SigningArgs {
+    /// Sign the value with the key in this file, so that it can be replaced later: see `grape key`
+    #[arg(long, value_name = "FILE", conflicts_with = "data")]
+    pub(crate) key: Option<PathBuf>,
+    /// The version of a signed value; one more than that of the stored one unless given
+    #[arg(long, value_name = "N", requires = "key")]
+    pub(crate) seq: Option<i64>,
+    /// Tells several values of one key apart; `get` needs it too
+    #[arg(
+        long,
+        value_name = "SALT",
+        requires = "key",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) salt: String,
+}
+
+/// What is done with a key.
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeyCommand {
+    /// Make a key: the secret one goes into the file, and the public one is shown
+    New {
+        /// The file, which must not be there yet; PEM, as OpenSSL, Node.js and Python read it
+        file: PathBuf,
+        /// How the answer is shown
+        #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+        output: Format,
+    },
+    /// Show the public key
+    Show {
+        /// The file with the secret key
+        file: PathBuf,
+        /// How the answer is shown
+        #[arg(short, long, value_name = "FORMAT", default_value = "text")]
+        output: Format,
     },
 }
 

@@ -6,14 +6,27 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::engine::MAX_VALUE;
+use crate::http::{NOWHERE, UNKNOWN};
 use crate::services::Withdrawal;
 
-use super::args::{Format, To};
+use super::args::{Format, SigningArgs, To};
 use super::client::{self, Said};
+use super::keys::{self, Signing};
 use super::output::{Failure, Output, printable};
 
 /// The most that is read of the standard input, in bytes: far more than can be stored.
 const MAX_INPUT: u64 = 1 << 20;
+
+/// Why a Grape may know of nothing that is elsewhere.
+const ALONE: &str = " (this Grape has not joined any other)";
+
+/// The same, where it is so. npm's Grape does not tell.
+async fn joined(to: &To) -> &'static str {
+    match client::status(&to.url()).await {
+        Ok(page) if page.node.nodes == 0 => ALONE,
+        _ => "",
+    }
+}
 
 /// Shows the peers of each name; true when every one has some.
 pub(crate) async fn lookup(
@@ -37,7 +50,7 @@ pub(crate) async fn lookup(
             }
         }
         if peers.is_empty() {
-            output.complain(&format!("nobody announces {}", printable(name)));
+            output.complain(&format!("nobody announces {}{}", printable(name), joined(to).await));
         }
         found.insert(name.clone(), peers.into());
     }
@@ -69,8 +82,7 @@ pub(crate) async fn announce(
             output.line(&json!({ "name": name, "port": port, "holders": count }).to_string())?;
         }
         Format::Text => {
-            let alone = page.is_some_and(|page| page.node.nodes == 0);
-            let alone = if alone { " (this Grape has not joined any other)" } else { "" };
+            let alone = if page.is_some_and(|page| page.node.nodes == 0) { ALONE } else { "" };
             output.line(&format!(
                 "announced {} at {}, held by {}{alone}",
                 printable(name),
@@ -89,7 +101,20 @@ pub(crate) async fn withdraw(
     to: &To,
     output: &mut Output,
 ) -> Result<bool, Failure> {
-    let count = count(client::ask(&to.url(), "withdraw", &json!([name, port])).await?)?;
+    let said = client::ask(&to.url(), "withdraw", &json!([name, port])).await?;
+    if let Some(at) = &said.announced_at {
+        let what = format!("{} at {}", printable(name), at_port(port));
+        return Err(Failure::NotAnnounced(match at.as_str() {
+            NOWHERE => format!("nothing to withdraw: nobody announces {what}{}", joined(to).await),
+            UNKNOWN => format!("{what} was not announced at this Grape; withdraw it where it was"),
+            at => format!(
+                "{what} was not announced at this Grape; withdraw it at {} (the DHT address of \
+                 the Grape that announces it)",
+                printable(at)
+            ),
+        }));
+    }
+    let count = count(said)?;
     match to.output {
         Format::Json => {
             output.line(&json!({ "name": name, "port": port, "confirmed": count }).to_string())?;
@@ -128,29 +153,33 @@ pub(crate) async fn drain(to: &To, output: &mut Output) -> Result<bool, Failure>
     Ok(true)
 }
 
-/// Stores a value: a text, JSON, or whatever `data` says.
+/// What is to be stored.
+pub(crate) enum Stored {
+    /// A text, or JSON.
+    Value { text: String, is_json: bool },
+    /// The whole data of the request.
+    Data(String),
+}
+
+/// Stores a value: a text, JSON, or whatever the data says.
 pub(crate) async fn put(
-    value: Option<&str>,
-    is_json: bool,
-    data: Option<&str>,
+    stored: Stored,
+    signing: &SigningArgs,
     to: &To,
     output: &mut Output,
 ) -> Result<bool, Failure> {
-    let value = match value {
-        Some("-") => Some(standard_input()?),
-        value => value.map(str::to_owned),
-    };
-    let data = match (data, value) {
-        (Some(data), _) => parse("--data", data)?,
-        (None, Some(value)) if is_json => json!({ "v": parse("the value", &value)? }),
-        (None, value) => {
-            let size = value.as_ref().map_or(0, String::len);
-            if size > MAX_VALUE {
-                return Err(Failure::Usage(format!(
-                    "the value is {size} bytes; at most {MAX_VALUE} can be stored"
-                )));
+    let data = match stored {
+        Stored::Data(data) => parse("--data", &data)?,
+        Stored::Value { text, is_json } => {
+            let value = value(text, is_json)?;
+            match &signing.key {
+                None => json!({ "v": value }),
+                Some(file) => {
+                    let (key, salt) = (keys::read(file)?, &*signing.salt);
+                    let how = Signing { key: &key, seq: signing.seq, salt };
+                    keys::sign(&value, &how, to).await?
+                }
             }
-            json!({ "v": value })
         }
     };
     let said = client::ask(&to.url(), "put", &data).await?;
@@ -158,7 +187,13 @@ pub(crate) async fn put(
         Some(Value::String(id)) if said.status.is_success() && is_hash(id) => {
             match to.output {
                 Format::Text => output.line(id)?,
-                Format::Json => output.line(&json!({ "hash": id }).to_string())?,
+                Format::Json => {
+                    let mut shown = json!({ "hash": id });
+                    if signing.key.is_some() {
+                        shown["seq"] = data["seq"].clone();
+                    }
+                    output.line(&shown.to_string())?;
+                }
             }
             Ok(true)
         }
@@ -180,7 +215,15 @@ pub(crate) async fn get(
     let said = client::ask(&to.url(), "get", &data).await?;
     match &said.body {
         None => {
-            output.complain(&format!("nothing is stored under {hash}"));
+            output.complain(&match salt {
+                Some(salt) => {
+                    format!("nothing is stored under {hash} with the salt {:?}", printable(salt))
+                }
+                None => format!(
+                    "nothing is stored under {hash}; a value that was stored with a salt is found \
+                     only with that --salt"
+                ),
+            });
             if to.output == Format::Json {
                 output.line("null")?;
             }
@@ -194,6 +237,20 @@ pub(crate) async fn get(
             Ok(true)
         }
         Some(_) => Err(refused(said)),
+    }
+}
+
+/// The value that is meant; `-` for what is on the standard input.
+fn value(text: String, is_json: bool) -> Result<Value, Failure> {
+    let text = if text == "-" { standard_input()? } else { text };
+    if is_json {
+        return parse("the value", &text);
+    }
+    match text.len() {
+        size if size > MAX_VALUE => Err(Failure::Usage(format!(
+            "the value is {size} bytes; at most {MAX_VALUE} can be stored"
+        ))),
+        _ => Ok(json!(text)),
     }
 }
 

@@ -13,7 +13,7 @@ use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde_json::Value;
 use tokio::time::timeout;
 
-use crate::http::{StatusPage, outgoing};
+use crate::http::{ANNOUNCED_AT, StatusPage, outgoing};
 
 /// How long a connection may take, and how long an answer: a walk past dead nodes takes seconds.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -113,6 +113,8 @@ pub(crate) struct Said {
     pub(crate) status: StatusCode,
     /// The result or the refusal; `None` for an empty answer.
     pub(crate) body: Option<Value>,
+    /// Of a withdrawal: that it changed nothing, and who announces the service.
+    pub(crate) announced_at: Option<String>,
 }
 
 /// Asks `verb` of a Grape.
@@ -121,18 +123,20 @@ pub(crate) async fn ask(url: &Url, verb: &str, data: &Value) -> Result<Said, Cli
     let size = body.len();
     let response = send(url, Method::POST, &format!("/{verb}"), body).await?;
     let status = response.status();
+    let announced_at = response.headers().get(ANNOUNCED_AT);
+    let announced_at = announced_at.and_then(|at| at.to_str().ok()).map(str::to_owned);
     if status == StatusCode::PAYLOAD_TOO_LARGE {
         return Err(ClientError::TooLarge { url: url.clone(), size });
     }
     let body = whole(url, response).await?;
     if body.is_empty() {
-        return Ok(Said { status, body: None });
+        return Ok(Said { status, body: None, announced_at });
     }
     if *body == *UNKNOWN_VERB {
         return Err(ClientError::Npms { url: url.clone(), what: verb.to_owned() });
     }
     match serde_json::from_slice(&body) {
-        Ok(body) => Ok(Said { status, body: Some(body) }),
+        Ok(body) => Ok(Said { status, body: Some(body), announced_at }),
         Err(_) => Err(foreign(url, status, &body)),
     }
 }

@@ -6,6 +6,7 @@
 mod args;
 mod ask;
 mod client;
+mod keys;
 mod node;
 mod output;
 mod status;
@@ -15,7 +16,7 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use args::{Cli, Command};
+use args::{Cli, Command, KeyCommand};
 use output::{Failure, Output};
 
 use crate::variables;
@@ -60,8 +61,18 @@ async fn ask_grape(command: Command, stdout: &mut Output) -> Result<bool, Failur
         Command::Lookup { names, to } => ask::lookup(&names, &to, stdout).await,
         Command::Announce { name, port, to } => ask::announce(&name, port, &to, stdout).await,
         Command::Withdraw { name, port, to } => ask::withdraw(&name, port, &to, stdout).await,
-        Command::Put { value, json, data, to } => {
-            ask::put(value.as_deref(), json, data.as_deref(), &to, stdout).await
+        Command::Put { value, json, data, signing, to } => {
+            let value = match data {
+                Some(data) => ask::Stored::Data(data),
+                None => ask::Stored::Value { text: value.unwrap_or_default(), is_json: json },
+            };
+            ask::put(value, &signing, &to, stdout).await
+        }
+        Command::Key { command: KeyCommand::New { file, output } } => {
+            keys::new(&file, output, stdout)
+        }
+        Command::Key { command: KeyCommand::Show { file, output } } => {
+            keys::show(&file, output, stdout)
         }
         Command::Get { hash, salt, to } => ask::get(&hash, salt.as_deref(), &to, stdout).await,
         Command::Watch { name, to } => watch::watch(&name, &to, stdout).await,

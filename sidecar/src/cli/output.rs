@@ -76,6 +76,9 @@ pub(crate) enum Failure {
     /// The Grape does not announce it.
     #[error("held back: {0}")]
     HeldBack(String),
+    /// The Grape does not announce it, and another may.
+    #[error("{0}")]
+    NotAnnounced(String),
     /// What was given is not what it should be.
     #[error("{0}")]
     Usage(String),
@@ -85,7 +88,7 @@ impl Failure {
     /// The command's exit code.
     pub(crate) fn exit_code(&self) -> i32 {
         match self {
-            Self::Refused(_) | Self::HeldBack(_) => 1,
+            Self::Refused(_) | Self::HeldBack(_) | Self::NotAnnounced(_) => 1,
             Self::Write(_) | Self::Client(_) | Self::Usage(_) => 2,
         }
     }

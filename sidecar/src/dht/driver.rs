@@ -122,6 +122,7 @@ impl Shared {
                         followed.send_replace(Some(peers));
                     }
                 }
+                Effect::FoundBy(addr) => tracing::info!("joined by {addr}"),
                 Effect::Neighbour(addr) => {
                     let source = self.sockets.source_towards(addr);
                     let route = source.map(|source| Route::new(addr, source));

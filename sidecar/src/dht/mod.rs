@@ -9,6 +9,7 @@ mod sources;
 mod watch;
 
 use std::collections::BTreeSet;
+use std::fmt::{self, Display, Write};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +18,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use mainline::Id;
 use rand::RngExt;
+use tracing::debug;
 
 pub use driver::Driver;
 pub use interfaces::has_interface;
@@ -25,10 +27,25 @@ pub use watch::Watch;
 
 use crate::config::Config;
 use crate::engine::{
-    Answer, Engine, Found, ImpossibleIntroduction, Item, Outcome, PutError, Settings, Stats, Status,
+    Answer, Engine, Found, ImpossibleIntroduction, Item, Outcome, PutError, Settings, Stats,
+    Status, Withdrawn,
 };
 use driver::Shared;
 use sockets::Sockets;
+
+/// Where an answer is from, as the log and the metrics have it.
+const MEMORY: &str = "memory";
+const WALK: &str = "walk";
+
+/// A name for the log: not longer than a line.
+fn text(name: &[u8]) -> impl Display {
+    fmt::from_fn(move |f| {
+        String::from_utf8_lossy(name).chars().take(MAX_NAME).try_for_each(|c| f.write_char(c))
+    })
+}
+
+/// Most characters of a name in the log.
+const MAX_NAME: usize = 100;
 
 /// A node of the DHT that runs. Cheap to clone: all clones are one node.
 #[derive(Clone)]
@@ -82,19 +99,25 @@ impl Dht {
     /// The peers that announced `name` and are alive: at most 100, in random order. At
     /// once from memory where the name was looked up lately; after a walk through the DHT else.
     pub async fn lookup(&self, name: &[u8]) -> Vec<SocketAddr> {
-        match self.shared.start(|engine, now| engine.lookup(name, now)) {
-            Ok(peers) => peers,
+        let (peers, source, asked) = match self.shared.start(|engine, now| engine.lookup(name, now))
+        {
+            Ok(peers) => (peers, MEMORY, 0),
             Err(later) => match later.await {
-                Ok(Outcome::Peers(peers)) => peers,
-                _ => Vec::new(),
+                Ok(Outcome::Peers { peers, asked }) => (peers, WALK, asked),
+                _ => (Vec::new(), WALK, 0),
             },
-        }
+        };
+        debug!(name = %text(name), peers = peers.len(), %source, asked, "lookup");
+        peers
     }
 
     /// Announces `name` at `port` of this host, until `peer_max_age` has passed. Returns how many
     /// other nodes hold the announce. Port 0 means the node's own UDP port.
     pub async fn announce(&self, name: &[u8], port: u16) -> usize {
-        self.confirmed(|engine, now| engine.announce(name, port, now)).await
+        let (holders, source) =
+            self.confirmed(|engine, now| engine.announce(name, port, now)).await;
+        debug!(name = %text(name), port, holders, %source, "announce");
+        holders
     }
 
     /// Announces `name` again, believed until `until`: at most `peer_max_age` from now. Waits for
@@ -113,10 +136,24 @@ impl Dht {
         });
     }
 
-    /// Takes an announce back, here and at the nodes that hold it. Returns how many of those
-    /// confirmed.
-    pub async fn withdraw(&self, name: &[u8], port: u16) -> usize {
-        self.confirmed(|engine, now| engine.withdraw(name, port, now)).await
+    /// Takes an announce back, here and at the nodes that hold it. One that was not made here stays
+    /// as it is.
+    pub async fn withdraw(&self, name: &[u8], port: u16) -> Withdrawn {
+        let withdrawn = match self.shared.start(|engine, now| engine.withdraw(name, port, now)) {
+            Ok(withdrawn) => withdrawn,
+            Err(later) => match later.await {
+                Ok(Outcome::Withdrawn(withdrawn)) => withdrawn,
+                _ => Withdrawn::Here(0),
+            },
+        };
+        debug!(name = %text(name), port, ?withdrawn, "withdraw");
+        withdrawn
+    }
+
+    /// Tells the other nodes that this one ends, and waits until they have confirmed. It is of no
+    /// use afterwards.
+    pub async fn leave(&self) -> usize {
+        self.confirmed(Engine::leave).await.0
     }
 
     /// Takes back all that was announced here, and announces nothing more. Returns how many
@@ -148,12 +185,16 @@ impl Dht {
         self.shared.with(|engine, now| engine.set_ipv6_ports(ports, now));
     }
 
-    async fn confirmed(&self, start: impl FnOnce(&mut Engine, Instant) -> Answer<usize>) -> usize {
+    /// How many nodes confirmed, and where the answer is from.
+    async fn confirmed(
+        &self,
+        start: impl FnOnce(&mut Engine, Instant) -> Answer<usize>,
+    ) -> (usize, &'static str) {
         match self.shared.start(start) {
-            Ok(count) => count,
+            Ok(count) => (count, MEMORY),
             Err(later) => match later.await {
-                Ok(Outcome::Confirmed(count)) => count,
-                _ => 0,
+                Ok(Outcome::Confirmed(count)) => (count, WALK),
+                _ => (0, WALK),
             },
         }
     }
@@ -164,25 +205,35 @@ impl Dht {
     /// # Errors
     /// When every node that answered refused it, or none answered.
     pub async fn put(&self, item: Item, cas: Option<i64>) -> Result<Id, PutError> {
-        match self.shared.start(|engine, now| engine.put(item, cas, now)) {
+        let (id, seq) = (item.id(), item.seq());
+        let stored = match self.shared.start(|engine, now| engine.put(item, cas, now)) {
             Ok(stored) => stored,
             Err(later) => match later.await {
                 Ok(Outcome::Put(stored)) => stored,
                 _ => Err(PutError::Unanswered),
             },
+        };
+        match &stored {
+            Ok(_) => debug!(%id, seq, "put"),
+            Err(error) => debug!(%id, seq, %error, "put refused"),
         }
+        stored
     }
 
     /// The item stored under `target`; of a mutable one the newest that the closest nodes hold.
     /// `salt` is what it was put with. `cached` allows an answer from what this node holds itself.
     pub async fn get(&self, target: Id, salt: &[u8], cached: bool) -> Option<Box<Found>> {
-        match self.shared.start(|engine, now| engine.get(target, salt, cached, now)) {
-            Ok(found) => found,
-            Err(later) => match later.await {
-                Ok(Outcome::Got(found)) => found,
-                _ => None,
-            },
-        }
+        let (found, source) =
+            match self.shared.start(|engine, now| engine.get(target, salt, cached, now)) {
+                Ok(found) => (found, MEMORY),
+                Err(later) => match later.await {
+                    Ok(Outcome::Got(found)) => (found, WALK),
+                    _ => (None, WALK),
+                },
+            };
+        let seq = found.as_ref().and_then(|found| found.item.seq());
+        debug!(id = %target, found = found.is_some(), seq, %source, "get");
+        found
     }
 
     /// Follows the peers of `name`.
@@ -233,6 +284,12 @@ impl Dht {
             Ok(None) => {}
             Err(error) => tracing::debug!(%seed, %error, "cannot look who is behind this address"),
         }
+    }
+
+    /// The bootstrap addresses that did not answer when they were last asked, and at which nobody is
+    /// known.
+    pub fn silent_seeds(&self) -> Vec<SocketAddr> {
+        self.shared.with(|engine, _| engine.silent_seeds())
     }
 
     /// Whether a bootstrap address is an address of this node.

@@ -153,6 +153,11 @@ impl Announces {
         }
     }
 
+    /// Whether a service is announced, and believed still.
+    pub(super) fn is_alive(&self, service: &Service, now: Instant) -> bool {
+        self.believed_until(service, now).is_some()
+    }
+
     /// A store ended: these nodes were told to believe it until then, and some confirmed. Tells
     /// whether the closest nodes changed meanwhile, so that it is due again.
     pub(super) fn stored(

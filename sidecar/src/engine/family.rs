@@ -95,21 +95,22 @@ impl Engine {
 
     /// Our own node as one that announced a peer: which address others see is not always known.
     pub(super) fn own_node(&self, peer: &SocketAddr) -> SocketAddr {
-        let any: IpAddr = if peer.is_ipv6() {
-            Ipv6Addr::UNSPECIFIED.into()
-        } else {
-            Ipv4Addr::UNSPECIFIED.into()
-        };
-        SocketAddr::new(any, self.settings.port)
+        unspecified(peer, self.settings.port)
     }
 
     /// Our own node as others see it when it announces this peer; none where that is not known.
+    /// Nor where it is at another IP than the peer.
     pub(super) fn own_node_seen(&self, peer: &SocketAddr) -> Option<SocketAddr> {
+        self.own_node_to_others(peer).filter(|node| node.ip() == peer.ip())
+    }
+
+    /// The same, at whatever IP.
+    pub(super) fn own_node_to_others(&self, peer: &SocketAddr) -> Option<SocketAddr> {
         let ip = match self.settings.advertise {
             Some(_) => self.external.get(peer.is_ipv6()),
             None => Some(peer.ip()),
         };
-        ip.filter(|ip| *ip == peer.ip()).map(|ip| SocketAddr::new(ip, self.settings.port))
+        ip.map(|ip| SocketAddr::new(ip, self.settings.port))
     }
 
     /// Whether a peer is a service that was announced here.
@@ -143,6 +144,15 @@ impl Engine {
             self.show(&service, expires);
         }
     }
+}
+
+/// An address without an IP, of the same family.
+pub(super) fn unspecified(of: &SocketAddr, port: u16) -> SocketAddr {
+    let any: IpAddr = match of {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(any, port)
 }
 
 /// Of peers, each with whether it is rather to be reached over the other address family, those to

@@ -27,7 +27,7 @@ impl Engine {
     /// Joins through nodes that another node told of, which was found behind a bootstrap address
     /// that has led back to this node.
     pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
-        self.seeds.led_elsewhere(&seed);
+        self.seeds.led_elsewhere(&seed, true);
         let mut told = Vec::with_capacity(nodes.len());
         for node in nodes {
             if let Ok(addr) = self.told(node.addr, &seed) {

@@ -15,7 +15,7 @@
 //! | `other_networks.rs` | Grapes of other networks: refused, and whoever had their address before is gone |
 //! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
 //! | `operations.rs` | what services ask for |
-//! | `join.rs` | how the node joins the others |
+//! | `join.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
 //! | `serve.rs` | answers to other nodes |
 //! | `steps.rs` | walks under way, and what follows them |
 //! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
@@ -29,7 +29,7 @@
 //! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
 //! | `tombstones.rs`, `dated.rs` | the dead: what they announced goes; and what happens when they come back |
 //! | `moves.rs` | what is done when this host gets another address |
-//! | `report.rs`, `status.rs` | what the node tells of itself |
+//! | `report.rs`, `status.rs`, `errors.rs` | what the node tells of itself |
 //! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
 //! | `spare_room.rs` | how much memory is kept for what may come |
 //! | `watches.rs` | names that somebody follows |
@@ -43,6 +43,7 @@ mod announces;
 mod claims;
 mod dated;
 mod distance;
+mod errors;
 mod everybody;
 mod family;
 mod heartbeats;
@@ -51,6 +52,7 @@ mod introductions;
 mod item;
 mod items;
 mod join;
+mod leave;
 mod lookups;
 mod moves;
 mod newcomers;
@@ -157,6 +159,8 @@ pub enum Effect {
     /// address that others saw is gone: the route to this node tells which address of this host
     /// others see, to be given by [`Engine::set_external`].
     Neighbour(SocketAddr),
+    /// This node knew nobody, and the node at this address has found it.
+    FoundBy(SocketAddr),
 }
 
 /// An operation under way.
@@ -166,14 +170,33 @@ pub struct Operation(u64);
 /// What an operation came to.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// Of [`Engine::lookup`]: at most [`MAX_PEERS`], in random order.
-    Peers(Vec<SocketAddr>),
-    /// Of [`Engine::announce`] and [`Engine::withdraw`]: how many other nodes confirmed.
+    /// Of [`Engine::lookup`].
+    Peers {
+        /// At most [`MAX_PEERS`], in random order.
+        peers: Vec<SocketAddr>,
+        /// How many nodes were asked.
+        asked: usize,
+    },
+    /// Of [`Engine::announce`] and [`Engine::leave`]: how many other nodes confirmed.
     Confirmed(usize),
+    /// Of [`Engine::withdraw`].
+    Withdrawn(Withdrawn),
     /// Of [`Engine::put`]: the item's id.
     Put(Result<Id, PutError>),
     /// Of [`Engine::get`].
     Got(Option<Box<Found>>),
+}
+
+/// What became of a withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// The service was announced through this node. So many other nodes confirmed its end.
+    Here(usize),
+    /// Other nodes announce it, and nothing has changed: their DHT addresses, as far as they are
+    /// known; 8 at most.
+    Elsewhere(Vec<SocketAddr>),
+    /// Nobody announces it.
+    Nowhere,
 }
 
 /// The answer to an operation: at once from memory, or later by [`Effect::Done`].

@@ -8,6 +8,7 @@ use std::time::Instant;
 use lru::LruCache;
 use mainline::Id;
 
+use super::Effect;
 use super::node::Engine;
 use super::routing::Heard;
 use super::transactions::Purpose;
@@ -37,14 +38,17 @@ impl Newcomers {
 }
 
 impl Engine {
-    /// A newcomer has answered, and is known by now, if there was a place for it. `found` says that
-    /// we asked it for the first time, at an address that we were told.
-    pub(super) fn proved(&mut self, contact: Contact, found: bool, now: Instant) {
+    /// A newcomer has answered, and is known by now, if there was a place for it. `told` says that
+    /// we asked it at an address that we were told; else it had asked us.
+    pub(super) fn proved(&mut self, contact: Contact, is_new: bool, told: bool, now: Instant) {
         self.newcomers.closed(&contact.addr);
+        if is_new && !told && self.nodes() == 1 {
+            self.effect(Effect::FoundBy(contact.addr));
+        }
         if self.joining {
             // It found us before our bootstrap nodes answered: they may never do.
             self.join_through(&[contact], now);
-        } else if found && self.table(&contact.addr).get(&contact.id).is_some() {
+        } else if is_new && told && self.table(&contact.addr).get(&contact.id).is_some() {
             // It may be of a part of the network that we know nothing of.
             self.upkeep.joined(now);
         }

@@ -13,9 +13,11 @@ use super::addresses::canonical;
 use super::announces::Announces;
 use super::claims::Claims;
 use super::dated::Dated;
+use super::errors::Errors;
 use super::family::External;
 use super::heartbeats::Heartbeats;
 use super::items::ItemStore;
+use super::leave::Leavers;
 use super::lookups::Lookups;
 use super::newcomers::Newcomers;
 use super::notices::Notices;
@@ -40,9 +42,6 @@ use super::watching::Watching;
 use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
 use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
-
-/// Errors that are remembered for the status.
-const ERRORS: usize = 10;
 
 /// A node of the DHT, without I/O.
 #[derive(Debug)]
@@ -73,6 +72,7 @@ pub struct Engine {
     pub(super) tombstones: Tombstones,
     pub(super) rumours: Dated,
     pub(super) withdrawals: Withdrawals,
+    pub(super) leavers: Leavers,
     pub(super) seeds: Seeds,
     pub(super) newcomers: Newcomers,
     pub(super) other_networks: OtherNetworks,
@@ -86,8 +86,10 @@ pub struct Engine {
     pub(super) waiting: Vec<(Subject, Then)>,
     pub(super) ready: bool,
     pub(super) draining: bool,
+    /// It has told the others that it ends.
+    pub(super) has_left: bool,
     pub(super) stats: Stats,
-    pub(super) errors: VecDeque<String>,
+    pub(super) errors: Errors,
     timers: Timers,
     effects: VecDeque<Effect>,
     next_number: u64,
@@ -127,6 +129,7 @@ impl Engine {
             tombstones: Tombstones::new(settings.peer_max_age),
             rumours: Dated::default(),
             withdrawals: Withdrawals::default(),
+            leavers: Leavers::default(),
             seeds: Seeds::new(!joining),
             newcomers: Newcomers::new(),
             other_networks: OtherNetworks::new(),
@@ -137,8 +140,9 @@ impl Engine {
             waiting: Vec::new(),
             ready: !joining,
             draining: false,
+            has_left: false,
             stats: Stats::default(),
-            errors: VecDeque::new(),
+            errors: Errors::default(),
             timers,
             effects: VecDeque::new(),
             next_number: 0,
@@ -172,7 +176,7 @@ impl Engine {
         match krpc::decode(datagram) {
             Err(malformed) => {
                 self.stats.malformed += 1;
-                self.note_error(format_args!("datagram from {from}: {malformed}"));
+                self.errors.note(format_args!("datagram from {from}: {malformed}"), now);
             }
             Ok(message) if self.is_of_another(message.network) => {
                 self.on_other_network(from, &message, now);
@@ -180,6 +184,7 @@ impl Engine {
             Ok(message) => {
                 let (id, ours) = (&*message.transaction_id, message.is_ours());
                 match message.body {
+                    Body::Query(_) if self.has_left => {}
                     Body::Query(query) => self.on_query(from, id, query, ours, now),
                     Body::Response(response) => self.on_response(from, id, &response, ours, now),
                     Body::Error { code, message } => self.on_error(from, id, code, &message, now),
@@ -197,6 +202,13 @@ impl Engine {
                 Timer::Patience(id) => self.on_patience(id, now),
                 Timer::Lost(id) => self.on_lost(id, now),
                 Timer::WalkEnds(walk) => self.end_walk(walk, now),
+                // Whatever it asked would be a sign of life.
+                Timer::Watching
+                | Timer::Probe(_)
+                | Timer::Withdrawals
+                | Timer::StoreAgain
+                | Timer::Upkeep
+                    if self.has_left => {}
                 Timer::Watching => self.look_at_watched(now),
                 Timer::Probe(addr) => self.on_probe(addr, now),
                 Timer::Withdrawals => self.tell_of_withdrawals(now),
@@ -261,13 +273,6 @@ impl Engine {
         self.timers.set(at, timer);
     }
 
-    pub(super) fn note_error(&mut self, error: std::fmt::Arguments<'_>) {
-        if self.errors.len() == ERRORS {
-            self.errors.pop_front();
-        }
-        self.errors.push_back(error.to_string());
-    }
-
     pub(super) fn table(&mut self, addr: &SocketAddr) -> &mut Table {
         if addr.is_ipv6() { &mut self.v6 } else { &mut self.v4 }
     }
@@ -291,14 +296,20 @@ impl Engine {
         let sender = sender.map(|id| Contact { id, addr: from });
         let newcomer = sender.filter(|contact| self.asked_by(*contact, ours, now));
         let body = self.answer(from, id, &query, ours, now);
-        self.send(from, id, body);
+        self.send(from, id, body, now);
         // After the answer, by which the other knows us when the ping comes.
         if let Some(contact) = newcomer {
             self.ask_for_proof(contact, now);
         }
     }
 
-    pub(super) fn send(&mut self, to: SocketAddr, transaction: &[u8], body: Body<'_>) {
+    pub(super) fn send(
+        &mut self,
+        to: SocketAddr,
+        transaction: &[u8],
+        body: Body<'_>,
+        now: Instant,
+    ) {
         let message = Message {
             transaction_id: transaction.into(),
             version: Some(krpc::VERSION),
@@ -311,7 +322,7 @@ impl Engine {
                 self.stats.bytes_sent += datagram.len() as u64;
                 self.effect(Effect::Send { to, datagram });
             }
-            Err(error) => self.note_error(format_args!("to {to}: {error}")),
+            Err(error) => self.errors.note(format_args!("to {to}: {error}"), now),
         }
     }
 

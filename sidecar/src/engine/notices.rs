@@ -39,7 +39,7 @@ const SWEPT: u8 = 3;
 /// Who was heard within this is not asked.
 const HEARD_LATELY: Duration = Duration::from_secs(1);
 /// A depth below every bucket: to be told to nobody else.
-const NOBODY_ELSE: u8 = u8::MAX;
+pub(super) const NOBODY_ELSE: u8 = u8::MAX;
 
 /// What a notice is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -90,42 +90,6 @@ impl Engine {
         later
     }
 
-    /// Takes an announce back. Answers how many other nodes confirmed. What is announced at other
-    /// nodes too stays.
-    pub fn withdraw(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
-        let service = self.service(name, port);
-        let addr = self.announces.shown_at(&service).unwrap_or(self.own_addr(service.1));
-        self.peers.withdrawn(name, &addr, &self.own_node(&addr));
-        let others = self.peers.has(name, &addr);
-        match self.own_node_seen(&addr) {
-            Some(node) => self.strike_found(name, &addr, &node, !others),
-            None if others => {}
-            None => self.forget_found(name, &addr),
-        }
-        self.watches.touch(name);
-        let believers = self.announces.remove(&service, now);
-        // A walk under way may still find it at those who are told only now.
-        self.doubt(service.0.clone(), addr, now);
-        if self.announces.len() == 0 {
-            self.release_watchers(now);
-        }
-        if self.nodes() == 0 {
-            return Answer::Now(0);
-        }
-        let operation = self.operation();
-        if !believers.more {
-            self.store_withdrawal(service, believers.known, Some(operation), now);
-            return Answer::Later(operation);
-        }
-        // Tokens too old, or this node announced it before it restarted: the closest nodes give new
-        // ones.
-        self.store_withdrawal(service.clone(), believers.known, None, now);
-        let (name, port) = service;
-        let then = Then::Withdraw { port, operation: Some(operation) };
-        self.walk(Subject::Peers(name), then, now);
-        Answer::Later(operation)
-    }
-
     /// Announces nothing more from now on, and tells what is to be withdrawn.
     pub fn drain(&mut self) -> Vec<Service> {
         self.draining = true;
@@ -161,7 +125,9 @@ impl Engine {
         cached: bool,
         now: Instant,
     ) -> Answer<Option<Box<Found>>> {
-        let held = self.items.get(&target).filter(|_| cached).cloned();
+        // The hash alone is no question: whoever asks others has to know the salt.
+        let is_asked = |item: &&Item| item.signed().is_none_or(|signed| signed.salt == salt);
+        let held = self.items.get(&target).filter(|_| cached).filter(is_asked).cloned();
         let held = held.map(|item| Found { from: self.settings.id, token: None, item });
         match held {
             // What is named by its hash cannot be out of date.
@@ -175,7 +141,7 @@ impl Engine {
         }
     }
 
-    fn service(&self, name: &[u8], port: u16) -> Service {
+    pub(super) fn service(&self, name: &[u8], port: u16) -> Service {
         (name.into(), if port == 0 { self.settings.port } else { port })
     }
 
@@ -187,7 +153,7 @@ impl Engine {
     }
 
     /// What lookups found of a peer is of no account.
-    fn forget_found(&mut self, name: &[u8], addr: &SocketAddr) {
+    pub(super) fn forget_found(&mut self, name: &[u8], addr: &SocketAddr) {
         self.lookups.remove(name, addr);
         self.forget_on_walks(name, addr);
     }

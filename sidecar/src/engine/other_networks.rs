@@ -107,9 +107,9 @@ impl Engine {
         let Some(pending) = self.transactions.answered(id, from) else { return };
         self.stats.other_network[1] += 1;
         self.other_networks.note(from, true, now);
-        self.note_error(format_args!("{from} is a Grape of another network {why}"));
+        self.errors.note(format_args!("{from} is a Grape of another network {why}"), now);
         if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
-            self.seeds.led_elsewhere(&from);
+            self.seeds.led_elsewhere(&from, true);
         }
         self.displaced(from, now);
         self.failed(&pending, None, now);
@@ -120,7 +120,7 @@ impl Engine {
         self.other_networks.note(from, false, now);
         let own = self.settings.network.as_ref().map_or("", |network| network.as_str());
         let message = format!("this Grape is of the network {own}").into();
-        self.send(from, id, Body::Error { code: code::PROTOCOL, message });
+        self.send(from, id, Body::Error { code: code::PROTOCOL, message }, now);
         if self.table(&from).node_at(&from).is_some() {
             self.probe(from, TRIES, Tell::IfItAnnounced, now);
         }
@@ -138,7 +138,7 @@ impl Engine {
             }
         }
         // The dead are asked for whether they are back. This one is not.
-        self.tombstones.displace(&addr);
+        self.tombstones.do_not_ask_for(&addr);
         self.lose_watcher(&addr, now);
     }
 }

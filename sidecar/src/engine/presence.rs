@@ -27,6 +27,7 @@ impl Engine {
     pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
         self.lives(&contact.addr, now);
         self.other_networks.forget(&contact.addr);
+        self.leavers.stays(&contact.addr);
         self.risen(contact, ours, now);
         if let Some(outdated) = self.outdated(&contact) {
             self.remove(&outdated, now);

@@ -9,6 +9,7 @@ use super::node::Engine;
 use super::rtt;
 use super::status::method_index;
 use super::steps::Running;
+use super::store::Store;
 use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
 use crate::krpc::{self, Body, Contact, Method, Query, Response, Want};
@@ -47,7 +48,7 @@ impl Engine {
         self.set_timer(now + LOST, Timer::Lost(transaction));
         let query =
             Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
-        self.send(to, &transaction.to_be_bytes(), Body::Query(query));
+        self.send(to, &transaction.to_be_bytes(), Body::Query(query), now);
         transaction
     }
 
@@ -73,7 +74,7 @@ impl Engine {
         }
         let is_new = self.table(&from).get(&contact.id).is_none();
         if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
-            self.seeds.led_elsewhere(&from);
+            self.seeds.led_elsewhere(&from, true);
         }
         if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
             self.remove(&Contact { id: expected, addr: from }, now);
@@ -87,7 +88,7 @@ impl Engine {
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
             Purpose::Ping | Purpose::News { .. } => {}
-            Purpose::Newcomer => self.proved(contact, is_new && pending.id.is_none(), now),
+            Purpose::Newcomer => self.proved(contact, is_new, pending.id.is_none(), now),
             Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
             Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
@@ -106,7 +107,15 @@ impl Engine {
     ) {
         let Some(pending) = self.transactions.answered(id, from) else { return };
         self.stats.errors_received += 1;
-        self.note_error(format_args!("{from} refused: {code} {text}"));
+        let errand = match pending.purpose {
+            Purpose::Walk(walk) => self.walks.get(&walk).map(Running::errand),
+            Purpose::Store(store) | Purpose::Extension(store) => {
+                self.stores.get(&store).map(Store::errand)
+            }
+            _ => None,
+        };
+        let errand = errand.map(|errand| format!("{errand}: ")).unwrap_or_default();
+        self.errors.note(format_args!("{errand}{from} refused: {code} {text}"), now);
         self.lives(&from, now);
         if let Some(id) = pending.id
             && code == krpc::code::PROTOCOL
@@ -147,7 +156,7 @@ impl Engine {
         self.stats.timeouts += 1;
         self.missed(&pending, now);
         if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
-            self.seeds.led_elsewhere(&pending.to);
+            self.seeds.led_elsewhere(&pending.to, false);
         }
         self.failed(&pending, None, now);
     }

@@ -34,12 +34,7 @@ impl Engine {
             port: *port,
             stored_at,
         });
-        Status {
-            announced: announced.collect(),
-            peers,
-            errors: self.errors.iter().cloned().collect(),
-            ..brief
-        }
+        Status { announced: announced.collect(), peers, errors: self.errors.list(now), ..brief }
     }
 
     /// A picture without what services and strangers fill: `announced`, `peers` and `errors` are

@@ -27,6 +27,8 @@ struct Seed {
     addr: SocketAddr,
     /// Since when it has led to this node, and nowhere else.
     home_since: Option<Instant>,
+    /// It was asked last without an answer.
+    is_silent: bool,
     /// It has led to this node at any time: several nodes may be behind it.
     is_shared: bool,
     /// When it was asked last by a node that had joined.
@@ -53,6 +55,7 @@ impl Seeds {
         let seed = |addr| Seed {
             addr,
             home_since: known(addr).and_then(|seed| seed.home_since),
+            is_silent: known(addr).is_some_and(|seed| seed.is_silent),
             is_shared: known(addr).is_some_and(|seed| seed.is_shared),
             asked_again: known(addr).and_then(|seed| seed.asked_again),
         };
@@ -64,14 +67,14 @@ impl Seeds {
     pub(super) fn led_home(&mut self, addr: &SocketAddr, now: Instant) {
         if let Some(seed) = self.find(addr) {
             seed.home_since.get_or_insert(now);
-            seed.is_shared = true;
+            (seed.is_shared, seed.is_silent) = (true, false);
         }
     }
 
     /// Another node answered at this address, or nobody.
-    pub(super) fn led_elsewhere(&mut self, addr: &SocketAddr) {
+    pub(super) fn led_elsewhere(&mut self, addr: &SocketAddr, answered: bool) {
         if let Some(seed) = self.find(addr) {
-            seed.home_since = None;
+            (seed.home_since, seed.is_silent) = (None, !answered);
         }
     }
 
@@ -102,6 +105,12 @@ impl Engine {
     pub fn seeds_that_lead_home(&self) -> Vec<SocketAddr> {
         let home = self.seeds.seeds.iter().filter(|seed| seed.home_since.is_some());
         home.map(|seed| seed.addr).filter(|addr| !self.is_itself(addr)).collect()
+    }
+
+    /// The seeds that did not answer when they were last asked, and at which nobody is known.
+    pub fn silent_seeds(&self) -> Vec<SocketAddr> {
+        let silent = self.seeds.seeds.iter().filter(|seed| seed.is_silent);
+        silent.map(|seed| seed.addr).filter(|addr| !self.knows(addr)).collect()
     }
 
     /// The seeds to be asked, in random order: a dead one is not always before the same others.

@@ -67,6 +67,12 @@ impl Engine {
                 });
                 Ok(Response { watch, ..Response::new(self.settings.id) })
             }
+            Method::Dead { addr, .. } if addr.ip().is_unspecified() => {
+                if let Some(id) = query.sender {
+                    self.on_leaving(Contact { id, addr: from }, now);
+                }
+                Ok(Response::new(self.settings.id))
+            }
             Method::Dead { addr, depth } => {
                 if let Ok(addr) = self.told(*addr, &from) {
                     self.on_dead(addr, *depth, now);

@@ -41,7 +41,7 @@ pub struct Status {
     pub announced: Vec<Announced>,
     /// The peers of each name held or looked up, as `ip:port`.
     pub peers: BTreeMap<String, Vec<SocketAddr>>,
-    /// The last errors, newest last.
+    /// The last errors, newest last: how long ago, what was asked of whom, and what went wrong.
     pub errors: Vec<String>,
 }
 
@@ -103,6 +103,8 @@ pub struct Stats {
     pub lookups_from_memory: u64,
     /// Lookups that walked through the DHT.
     pub lookups_walked: u64,
+    /// Lookups that found nobody.
+    pub lookups_empty: u64,
     /// Announces answered from memory.
     pub announces_from_memory: u64,
     /// Announces that nobody was known to hold, or to hold for long.

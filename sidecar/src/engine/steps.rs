@@ -8,6 +8,7 @@ use rand::Rng;
 
 use super::announcers::{Belief, Left};
 use super::distance::point;
+use super::errors::Errand;
 use super::item::Item;
 use super::lookups;
 use super::node::Engine;
@@ -69,6 +70,11 @@ pub(super) enum Then {
         port: u16,
         operation: Option<Operation>,
     },
+    /// A service that this node does not announce is to be withdrawn.
+    WithdrawFound {
+        port: u16,
+        operation: Operation,
+    },
     /// Somebody says that this peer is no more. `again` says that the walk was under way before.
     Doubt {
         peer: SocketAddr,
@@ -109,6 +115,15 @@ impl Running {
             Subject::Node(_) => true,
             Subject::Peers(_) => self.peers.is_empty(),
             Subject::Item { .. } => self.item.is_none(),
+        }
+    }
+
+    /// What the walk is for.
+    pub(super) fn errand(&self) -> Errand<'_> {
+        match &self.subject {
+            Subject::Node(_) => Errand::Join,
+            Subject::Peers(name) => Errand::Lookup(name),
+            Subject::Item { target, .. } => Errand::Get(*target),
         }
     }
 
@@ -431,7 +446,9 @@ impl Engine {
             (Then::Join, _) => self.joined(now),
             (Then::Lookup(operation), Subject::Peers(name)) => {
                 let peers = self.known_peers(name, now);
-                self.done(operation, Outcome::Peers(peers));
+                self.stats.lookups_empty += u64::from(peers.is_empty());
+                let asked = running.walk.asked();
+                self.done(operation, Outcome::Peers { peers, asked });
             }
             (Then::Announce { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
@@ -440,6 +457,10 @@ impl Engine {
             (Then::Withdraw { port, operation }, Subject::Peers(name)) => {
                 let service = (name.clone(), port);
                 self.store_withdrawal(service, running.walk.closest(now), operation, now);
+            }
+            (Then::WithdrawFound { port, operation }, Subject::Peers(name)) => {
+                let (service, closest) = ((name.clone(), port), running.walk.closest(now));
+                self.withdraw_found(service, &running.peers, closest, operation, now);
             }
             (Then::Doubt { peer, again: true }, Subject::Peers(name)) => {
                 let then = Then::Doubt { peer, again: false };
@@ -465,6 +486,7 @@ impl Engine {
                 | Then::Lookup(_)
                 | Then::Announce { .. }
                 | Then::Withdraw { .. }
+                | Then::WithdrawFound { .. }
                 | Then::Doubt { .. },
                 _,
             ) => {}

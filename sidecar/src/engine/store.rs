@@ -6,14 +6,17 @@ use std::time::{Duration, Instant};
 use mainline::Id;
 
 use super::announces::{SETTLE, Service};
+use super::errors::Errand;
+use super::family::unspecified;
 use super::holders;
 use super::item::Item;
 use super::node::Engine;
+use super::notices::NOBODY_ELSE;
 use super::steps::{Subject, Then};
 use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
 use super::walk::Closest;
-use super::{Operation, Outcome, PutError};
+use super::{Operation, Outcome, PutError, Withdrawn};
 use crate::krpc::{self, Contact, Method, Put, SignedFields};
 
 /// How often a node is told of an announce, or of its end, when it does not answer.
@@ -26,14 +29,38 @@ type Reach = (Option<IpAddr>, bool);
 /// What is to be stored, or taken back.
 #[derive(Debug)]
 enum Cargo {
-    Announce { service: Service, until: Instant, ttl: Duration },
-    Withdrawal { service: Service },
-    Item { item: Box<Item>, cas: Option<i64> },
+    Announce {
+        service: Service,
+        until: Instant,
+        ttl: Duration,
+    },
+    Withdrawal {
+        service: Service,
+    },
+    Item {
+        item: Box<Item>,
+        cas: Option<i64>,
+    },
+    /// This node ends.
+    Leave {
+        port: u16,
+    },
 }
 
 impl Cargo {
-    /// `reach` says where a service is reached: see [`Engine::reach`].
-    fn method<'a>(&'a self, token: &'a [u8], reach: impl Fn(u16) -> Reach) -> Method<'a> {
+    /// Whether it is of no use to a node that is not of our kind, which does not answer it.
+    fn is_extension(&self) -> bool {
+        matches!(self, Self::Withdrawal { .. } | Self::Leave { .. })
+    }
+
+    /// What is told to the node at an address. `reach` says where a service is reached: see
+    /// [`Engine::reach`].
+    fn method<'a>(
+        &'a self,
+        to: &SocketAddr,
+        token: &'a [u8],
+        reach: impl Fn(u16) -> Reach,
+    ) -> Method<'a> {
         match self {
             Self::Announce { service: (name, port), ttl, .. } => {
                 let (ip, alt) = reach(*port);
@@ -63,6 +90,10 @@ impl Cargo {
                 }),
                 cas: *cas,
             })),
+            // An unspecified address stands for us: which one others see is not always known.
+            Self::Leave { port } => {
+                Method::Dead { addr: unspecified(to, *port), depth: NOBODY_ELSE }
+            }
         }
     }
 }
@@ -87,6 +118,16 @@ pub(super) struct Store {
 }
 
 impl Store {
+    /// What the store is for.
+    pub(super) fn errand(&self) -> Errand<'_> {
+        match &self.cargo {
+            Cargo::Announce { service: (name, _), .. } => Errand::Announce(name),
+            Cargo::Withdrawal { service: (name, _) } => Errand::Withdraw(name),
+            Cargo::Item { item, .. } => Errand::Put(item.id()),
+            Cargo::Leave { .. } => Errand::Leave,
+        }
+    }
+
     /// How many different nodes confirmed.
     fn held_by(&self) -> usize {
         let confirmed = |node: &&Closest| self.confirmed.contains(&node.contact.addr);
@@ -127,6 +168,11 @@ impl Engine {
         self.send_store(Cargo::Withdrawal { service }, true, nodes, operation, now);
     }
 
+    pub(super) fn store_leave(&mut self, nodes: Vec<Closest>, operation: Operation, now: Instant) {
+        let cargo = Cargo::Leave { port: self.settings.port };
+        self.send_store(cargo, true, nodes, Some(operation), now);
+    }
+
     /// `walked` says that the nodes were found by a walk just now.
     pub(super) fn store_item(
         &mut self,
@@ -158,15 +204,20 @@ impl Engine {
     ) {
         let number = self.number();
         let purpose = match cargo {
-            Cargo::Withdrawal { .. } => Purpose::Extension(number),
+            Cargo::Withdrawal { .. } | Cargo::Leave { .. } => Purpose::Extension(number),
             Cargo::Announce { .. } | Cargo::Item { .. } => Purpose::Store(number),
         };
         let mut waited_for = Vec::new();
         for node in &nodes {
             let (addr, id) = (node.contact.addr, Some(node.contact.id));
-            let good = !self.suspects.contains(&addr);
-            let method = cargo.method(&node.token, |port| self.reach(port, &addr));
-            let watched = good || matches!(cargo, Cargo::Withdrawal { .. });
+            // Who takes leave has no later time to tell those that are silent just now.
+            let good = match &cargo {
+                Cargo::Leave { .. } => true,
+                Cargo::Withdrawal { .. } => !self.suspects.is_repeated(&addr),
+                Cargo::Announce { .. } | Cargo::Item { .. } => !self.suspects.contains(&addr),
+            };
+            let method = cargo.method(&addr, &node.token, |port| self.reach(port, &addr));
+            let watched = good || cargo.is_extension();
             let transaction = self.query(addr, id, method, purpose.clone(), watched, now);
             if good {
                 waited_for.push(transaction);
@@ -194,7 +245,7 @@ impl Engine {
         store.out -= 1;
         let late = match &store.cargo {
             Cargo::Announce { service, .. } => Some(service.clone()),
-            Cargo::Withdrawal { .. } | Cargo::Item { .. } => None,
+            Cargo::Withdrawal { .. } | Cargo::Item { .. } | Cargo::Leave { .. } => None,
         };
         let node = store.nodes.iter().find(|node| node.contact.addr == pending.to).cloned();
         self.advance_store(number, now);
@@ -236,6 +287,7 @@ impl Engine {
         let withdraws = match &store.cargo {
             // Stored twice, a compare-and-set would not match.
             Cargo::Item { .. } => return,
+            Cargo::Leave { .. } => true,
             Cargo::Announce { service, .. } | Cargo::Withdrawal { service } => {
                 let withdraws = matches!(store.cargo, Cargo::Withdrawal { .. });
                 // It may be the other way round by now.
@@ -253,7 +305,7 @@ impl Engine {
         store.tries[at] += 1;
         store.out += 1;
         let reach = |port| self.reach(port, &addr);
-        let method = store.cargo.method(&store.nodes[at].token, reach);
+        let method = store.cargo.method(&addr, &store.nodes[at].token, reach);
         let transaction = self.query(addr, Some(id), method, pending.purpose.clone(), true, now);
         if withdraws && waited_for {
             store.waited_for.push(transaction);
@@ -277,7 +329,7 @@ impl Engine {
         let Some(mut store) = self.stores.remove(&number) else { return };
         store.waited_for.retain(|transaction| self.transactions.get(*transaction).is_some());
         // The Node.js Grape never confirms a withdrawal, and never will.
-        let enough = !store.confirmed.is_empty() || matches!(store.cargo, Cargo::Withdrawal { .. });
+        let enough = !store.confirmed.is_empty() || store.cargo.is_extension();
         let settles = store.waited_for.is_empty() && (enough || store.out == 0);
         if settles && !store.settled {
             store.settled = true;
@@ -296,9 +348,8 @@ impl Engine {
         }
         self.note_holders(store, now);
         let outcome = match &store.cargo {
-            Cargo::Announce { .. } | Cargo::Withdrawal { .. } => {
-                Outcome::Confirmed(store.held_by())
-            }
+            Cargo::Announce { .. } | Cargo::Leave { .. } => Outcome::Confirmed(store.held_by()),
+            Cargo::Withdrawal { .. } => Outcome::Withdrawn(Withdrawn::Here(store.held_by())),
             Cargo::Item { item, .. } => {
                 let stored = match (&store.refusal, store.confirmed.is_empty()) {
                     (_, false) => Ok(item.id()),
@@ -328,7 +379,7 @@ impl Engine {
             return false;
         }
         match &store.cargo {
-            Cargo::Withdrawal { .. } => return false,
+            Cargo::Withdrawal { .. } | Cargo::Leave { .. } => return false,
             Cargo::Announce { service: (name, port), .. } => {
                 let then = Then::Announce { port: *port, operation: Some(operation) };
                 self.walk(Subject::Peers(name.clone()), then, now);

@@ -31,15 +31,16 @@ const TRIES: u8 = 2;
 #[derive(Debug)]
 pub(super) struct Tombstones {
     dead: Dated,
-    /// Those of them at whose address somebody of another network is: there is nobody to ask for.
-    displaced: BTreeSet<SocketAddr>,
+    /// Those of them whom nobody asks for: they have said that they leave, or somebody of another
+    /// network is at their address.
+    unwanted: BTreeSet<SocketAddr>,
     peer_max_age: Duration,
     last_wave: Option<Instant>,
 }
 
 impl Tombstones {
     pub(super) fn new(peer_max_age: Duration) -> Self {
-        Self { dead: Dated::default(), displaced: BTreeSet::new(), peer_max_age, last_wave: None }
+        Self { dead: Dated::default(), unwanted: BTreeSet::new(), peer_max_age, last_wave: None }
     }
 
     pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
@@ -49,20 +50,20 @@ impl Tombstones {
     /// This address is one of our own now, or of a node that lives. Returns whether it was a dead
     /// one's.
     pub(super) fn forget(&mut self, addr: &SocketAddr) -> bool {
-        self.displaced.remove(addr);
+        self.unwanted.remove(addr);
         self.dead.remove(addr)
     }
 
-    /// At this address is somebody of another network now.
-    pub(super) fn displace(&mut self, addr: &SocketAddr) {
+    /// Nobody is to be asked for at this address.
+    pub(super) fn do_not_ask_for(&mut self, addr: &SocketAddr) {
         if self.dead.contains(addr) {
-            self.displaced.insert(*addr);
+            self.unwanted.insert(*addr);
         }
     }
 
     pub(super) fn expire(&mut self, now: Instant) {
         self.dead.expire(self.peer_max_age.max(ASKED_FOR), now);
-        self.displaced.retain(|addr| self.dead.contains(addr));
+        self.unwanted.retain(|addr| self.dead.contains(addr));
     }
 
     /// A dead node that announced this peer; none where a living one did too, or it was announced
@@ -90,6 +91,9 @@ impl Engine {
     /// A node is dead: what it announced goes. Returns whether there was anything.
     pub(super) fn died(&mut self, addr: SocketAddr, now: Instant) -> bool {
         self.tombstones.dead.insert(addr, now);
+        if self.leavers.died(&addr) {
+            self.tombstones.do_not_ask_for(&addr);
+        }
         self.rumours.remove(&addr);
         self.watching.forget(&addr);
         let mut ids = Vec::new();
@@ -150,8 +154,8 @@ impl Engine {
 
     /// Asks some of the dead whether they are back.
     pub(super) fn ask_for_the_dead(&mut self, count: usize, now: Instant) {
-        let displaced = &self.tombstones.displaced;
-        let dead = self.tombstones.dead.addrs().filter(|addr| !displaced.contains(addr));
+        let unwanted = &self.tombstones.unwanted;
+        let dead = self.tombstones.dead.addrs().filter(|addr| !unwanted.contains(addr));
         for addr in dead.sample(&mut self.rng, count) {
             self.query(addr, None, Method::Ping { watch: None }, Purpose::Ping, false, now);
         }

@@ -48,6 +48,7 @@ impl Engine {
         self.tombstones.expire(now);
         self.rumours.expire(self.settings.peer_max_age, now);
         self.notices.expire(now);
+        self.leavers.expire(now);
         self.other_networks.expire(now);
         self.settle_readiness(now);
         self.shrink();

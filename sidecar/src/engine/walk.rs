@@ -113,6 +113,8 @@ pub(super) struct Walk {
     late: usize,
     seeds_waited_for: usize,
     out: usize,
+    /// Queries that were sent.
+    asked: usize,
     answers: usize,
 }
 
@@ -130,6 +132,7 @@ impl Walk {
             late: 0,
             seeds_waited_for: 0,
             out: 0,
+            asked: 0,
             answers: 0,
         }
     }
@@ -220,6 +223,7 @@ impl Walk {
             self.waited_for += usize::from(ask.is_some_and(|ask| ask.waited_for));
         }
         self.out += usize::from(ask.is_some());
+        self.asked += usize::from(ask.is_some());
         ask
     }
 
@@ -360,6 +364,11 @@ impl Walk {
     /// Whether no query is out any more.
     pub(super) fn is_finished(&self) -> bool {
         self.out == 0
+    }
+
+    /// How many queries were sent.
+    pub(super) fn asked(&self) -> usize {
+        self.asked
     }
 
     /// How many nodes answered.

@@ -1,21 +1,27 @@
+//! Withdrawals: a service is withdrawn at the node that announces it, and nowhere else.
+//!
 //! Peers that were withdrawn: who held one tells all nodes, whose lookups may still show it.
 //!
 //! Nobody believes such a notice: who shows the peer looks its name up anew, and asks no more than
 //! whether anybody still holds it. A withdrawal itself comes with a token, to those who hold the
 //! peer; one of them tells the others, since the node that withdrew it may be gone by then.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::announcers::Left;
+use super::announcers::{Belief, Left};
 use super::announces::Service;
 use super::distance::point;
+use super::lookups::Found;
 use super::node::Engine;
 use super::notices::Topic;
+use super::peers::Peers;
 use super::steps::{Subject, Then};
 use super::timers::Timer;
-use super::{MAX_PEERS, Name};
+use super::walk::Closest;
+use super::{Answer, MAX_PEERS, Name, Operation, Outcome, Withdrawn};
+use crate::krpc::MAX_ANNOUNCERS;
 
 /// The nodes closest to a name that tell of what was withdrawn from it: each but the first only
 /// if it heard nothing of those before it.
@@ -39,6 +45,107 @@ pub(super) struct Withdrawals {
 }
 
 impl Engine {
+    /// Takes an announce back. What is announced at other nodes too stays. Where this node does not
+    /// announce the service, nothing changes, and the answer tells who does.
+    pub fn withdraw(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<Withdrawn> {
+        let service = self.service(name, port);
+        let shown_at = self.announces.shown_at(&service);
+        let Some(addr) = shown_at.filter(|_| self.announces.is_alive(&service, now)) else {
+            return self.withdraw_unknown(service, now);
+        };
+        let believers = self.announces.remove(&service, now);
+        self.take_back(&service, addr, now);
+        if self.announces.len() == 0 {
+            self.release_watchers(now);
+        }
+        if self.nodes() == 0 {
+            return Answer::Now(Withdrawn::Here(0));
+        }
+        let operation = self.operation();
+        if !believers.more {
+            self.store_withdrawal(service, believers.known, Some(operation), now);
+            return Answer::Later(operation);
+        }
+        // Some tokens are too old: the closest nodes are asked for new ones.
+        self.store_withdrawal(service.clone(), believers.known, None, now);
+        let (name, port) = service;
+        let then = Then::Withdraw { port, operation: Some(operation) };
+        self.walk(Subject::Peers(name), then, now);
+        Answer::Later(operation)
+    }
+
+    /// This node does not announce the service. It may have done so before it was started again, and
+    /// others believe it still: a walk finds out.
+    fn withdraw_unknown(&mut self, service: Service, now: Instant) -> Answer<Withdrawn> {
+        if self.nodes() == 0 {
+            return Answer::Now(self.announced_elsewhere(&service, &Found::default(), now));
+        }
+        let operation = self.operation();
+        let (name, port) = service;
+        self.walk(Subject::Peers(name), Then::WithdrawFound { port, operation }, now);
+        Answer::Later(operation)
+    }
+
+    /// The walk is over that looked for who announces a service which this node does not.
+    pub(super) fn withdraw_found(
+        &mut self,
+        service: Service,
+        found: &Found,
+        closest: Vec<Closest>,
+        operation: Operation,
+        now: Instant,
+    ) {
+        let addr = self.own_addr(service.1);
+        let is_ours = |belief: &Belief| {
+            let own = self.own_node_to_others(&addr);
+            own.is_some_and(|own| belief.announcers(&addr).any(|by| by.addr == own))
+        };
+        // It may be announced anew by now, which came after the withdrawal.
+        let announced = self.announces.is_alive(&service, now);
+        if !announced && found.get(&addr).is_some_and(is_ours) {
+            self.take_back(&service, addr, now);
+            return self.store_withdrawal(service, closest, Some(operation), now);
+        }
+        let elsewhere = self.announced_elsewhere(&service, found, now);
+        self.done(operation, Outcome::Withdrawn(elsewhere));
+    }
+
+    /// Who announces a service, of those that are known here and that a walk has found.
+    fn announced_elsewhere(
+        &mut self,
+        (name, port): &Service,
+        found: &Found,
+        now: Instant,
+    ) -> Withdrawn {
+        let own = |by: &SocketAddr| by.ip().is_unspecified();
+        let stored = self.peers.get(name, now).into_iter().flat_map(Peers::iter);
+        let found = found.iter().map(|(addr, belief)| (*addr, belief));
+        let (mut any, mut nodes) = (false, BTreeSet::new());
+        for (addr, belief) in stored.chain(found).filter(|(addr, _)| addr.port() == *port) {
+            let by: Vec<_> = belief.announcers(&addr).map(|by| by.addr).collect();
+            any |= by.is_empty() || !by.iter().all(own);
+            nodes.extend(by.into_iter().filter(|by| !own(by)));
+        }
+        match any {
+            true => Withdrawn::Elsewhere(nodes.into_iter().take(MAX_ANNOUNCERS).collect()),
+            false => Withdrawn::Nowhere,
+        }
+    }
+
+    /// This node announces a service no more: what is known of it here follows.
+    fn take_back(&mut self, (name, _): &Service, addr: SocketAddr, now: Instant) {
+        self.peers.withdrawn(name, &addr, &self.own_node(&addr));
+        let others = self.peers.has(name, &addr);
+        match self.own_node_seen(&addr) {
+            Some(node) => self.strike_found(name, &addr, &node, !others),
+            None if others => {}
+            None => self.forget_found(name, &addr),
+        }
+        self.watches.touch(name);
+        // A walk under way may still find it at those who are told only now.
+        self.doubt(name.clone(), addr, now);
+    }
+
     /// A node took back a peer that it had announced. It stays while others announce it.
     pub(super) fn peer_withdrawn(
         &mut self,

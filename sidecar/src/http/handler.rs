@@ -18,7 +18,7 @@ use crate::metrics::Asked;
 
 use super::body::{self, Unread};
 use super::connection::Activity;
-use super::reply::Reply;
+use super::reply::{ANNOUNCED_AT, Reply};
 use super::routes::Verb;
 use super::watch::Events;
 use super::{Api, Door, admin, cors, drain, introduce, json, verbs, watch, websocket};
@@ -229,6 +229,7 @@ fn lossy(bytes: &[u8]) -> Cow<'_, str> {
 pub(crate) fn json_response(reply: Reply) -> Response<Answer> {
     let mut response = Response::new(Answer::Whole(Full::new(reply.body)));
     *response.status_mut() = reply.status;
+    response.headers_mut().extend(reply.announced_at.map(|at| (ANNOUNCED_AT, at)));
     response
 }
 

@@ -116,6 +116,15 @@ fn value(json: &Json<'_>) -> Result<Vec<u8>, Refusal> {
     }
 }
 
+/// The bencode of a value that is JSON: what a signature is made over.
+///
+/// # Errors
+/// When it cannot be stored: why.
+pub(crate) fn bencode(json: &str) -> Result<Vec<u8>, String> {
+    let json = serde_json::from_str(json).map_err(|error| error.to_string())?;
+    value(&Json::of(json)).map_err(Refusal::into_owned)
+}
+
 fn immutable(value: Vec<u8>) -> Result<Item, Refusal> {
     Item::immutable(value).map_err(|error| error.to_string().into())
 }

@@ -56,6 +56,8 @@ use cors::Origins;
 pub use admin::StatusPage;
 pub(crate) use admin::status;
 pub use cors::{InvalidOrigin, Origin};
+pub(crate) use items::bencode;
+pub(crate) use reply::{ANNOUNCED_AT, NOWHERE, UNKNOWN};
 pub(crate) use routes::Verb;
 pub(crate) use server::serve;
 pub use server::{accept_last, bind};

@@ -2,6 +2,9 @@
 
 use bytes::Bytes;
 use hyper::StatusCode;
+use hyper::header::{HeaderName, HeaderValue};
+
+use crate::engine::Withdrawn;
 
 /// An answer: JSON, or nothing at all for an item that was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,12 +15,22 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     /// Whether the request was refused.
     pub(crate) refused: bool,
+    /// Of a withdrawal that changed nothing, since the service was not announced here: who
+    /// announces it. It is told in a header of the answer, whose body is as ever.
+    pub(crate) announced_at: Option<HeaderValue>,
 }
+
+/// The header for [`Reply::announced_at`].
+pub(crate) const ANNOUNCED_AT: HeaderName = HeaderName::from_static("grape-announced-at");
+/// Its value where nobody announces the service …
+pub(crate) const NOWHERE: &str = "nowhere";
+/// … and where nobody tells who does.
+pub(crate) const UNKNOWN: &str = "unknown";
 
 impl Reply {
     /// A result: `body` is JSON, or empty.
     pub(crate) fn ok(body: impl Into<Bytes>) -> Self {
-        Self { status: StatusCode::OK, body: body.into(), refused: false }
+        Self { status: StatusCode::OK, body: body.into(), refused: false, announced_at: None }
     }
 
     /// A count.
@@ -25,9 +38,24 @@ impl Reply {
         Self::ok(count.to_string())
     }
 
+    /// What became of a withdrawal.
+    pub(crate) fn withdrawn(withdrawn: &Withdrawn) -> Self {
+        let announced_at = match withdrawn {
+            Withdrawn::Here(confirmed) => return Self::count(*confirmed),
+            Withdrawn::Nowhere => HeaderValue::from_static(NOWHERE),
+            Withdrawn::Elsewhere(nodes) => {
+                let nodes: Vec<_> = nodes.iter().map(ToString::to_string).collect();
+                let unknown = HeaderValue::from_static(UNKNOWN);
+                let known = Some(nodes.join(", ")).filter(|known| !known.is_empty());
+                known.and_then(|known| known.parse().ok()).unwrap_or(unknown)
+            }
+        };
+        Self { announced_at: Some(announced_at), ..Self::count(0) }
+    }
+
     /// A refusal whose text is `message`.
     pub(crate) fn refused(status: StatusCode, message: &str) -> Self {
-        Self { status, body: string(message).into(), refused: true }
+        Self { status, body: string(message).into(), refused: true, announced_at: None }
     }
 
     /// A refusal as the original sends most of them: 200, and the message as a JSON string.

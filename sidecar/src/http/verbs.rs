@@ -40,7 +40,7 @@ pub(crate) async fn call(services: &Services, verb: Verb, data: Option<&RawValue
             Err(error) => refuse(error, &refused::name_and_port(&data)),
         },
         Verb::Withdraw => match name_and_port(&data) {
-            Ok((name, port)) => Reply::count(services.withdraw(name.as_bytes(), port).await),
+            Ok((name, port)) => Reply::withdrawn(&services.withdraw(name.as_bytes(), port).await),
             Err(error) => refuse(error, &refused::name_and_port(&data)),
         },
         Verb::Put => match items::put(&data) {

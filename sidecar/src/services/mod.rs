@@ -52,7 +52,7 @@ use tokio::time::timeout;
 use crate::clock;
 use crate::config::Config;
 use crate::dht::Dht;
-use crate::engine::MAX_LISTED;
+use crate::engine::{MAX_LISTED, Withdrawn};
 
 pub use declared::{Declared, DeclaredList, InvalidDeclared};
 pub(crate) use facts::Reason;
@@ -176,11 +176,15 @@ impl Services {
         }
     }
 
-    /// A service withdraws itself. Returns how many other nodes confirmed.
-    pub(crate) async fn withdraw(&self, name: &[u8], port: u16) -> usize {
+    /// A service withdraws itself.
+    pub(crate) async fn withdraw(&self, name: &[u8], port: u16) -> Withdrawn {
         let service = self.service(name, port);
-        self.lock().register.withdrew(&service, clock::now());
-        self.dht.withdraw(name, port).await
+        let was_known = self.lock().register.withdrew(&service, clock::now());
+        match self.dht.withdraw(name, port).await {
+            // It was held back, and is forgotten.
+            Withdrawn::Elsewhere(_) | Withdrawn::Nowhere if was_known => Withdrawn::Here(0),
+            withdrawn => withdrawn,
+        }
     }
 
     /// Takes back all that was announced here, and holds back what is announced from now on.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
-use tracing::warn;
+use tracing::{debug, warn};
 
 use crate::clock;
 
@@ -82,6 +82,8 @@ impl Refusals {
         if self.is_to_be_logged((verb, name.clone(), reason.clone()), &refused.hint, clock::now()) {
             let hint = &*refused.hint;
             warn!(verb, name, reason, hint, "refused, which clients may take for success");
+        } else {
+            debug!(verb, name, reason, "refused");
         }
     }
 

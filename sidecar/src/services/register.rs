@@ -127,12 +127,12 @@ impl Register {
         !held
     }
 
-    /// A service withdraws itself.
-    pub(super) fn withdrew(&mut self, service: &Service, now: Instant) {
-        self.own.pop(service);
-        if let Some(declared) = self.declared.get_mut(service) {
-            *declared = ByFlag { announced: false, withdrew: Some(now) };
-        }
+    /// A service withdraws itself. Returns whether it was known here.
+    pub(super) fn withdrew(&mut self, service: &Service, now: Instant) -> bool {
+        let own = self.own.pop(service).is_some();
+        let Some(declared) = self.declared.get_mut(service) else { return own };
+        *declared = ByFlag { announced: false, withdrew: Some(now) };
+        true
     }
 
     /// Holds everything back from now on. What was announced is withdrawn elsewhere.

@@ -1,6 +1,10 @@
 //! The pages for operators.
 
+use std::collections::BTreeSet;
+
+use ed25519_dalek::{Signer, SigningKey};
 use grape::config::Config;
+use grape::engine::{Item, Signed, signable};
 use grape::http::StatusPage;
 use grape::lifecycle::Grape;
 use rstest::rstest;
@@ -135,4 +139,51 @@ async fn requests_are_counted() {
     ] {
         assert!(metrics.lines().any(|shown| shown == line), "{line} is missing in\n{metrics}");
     }
+}
+
+#[tokio::test]
+async fn lookups_that_find_nobody_are_counted() {
+    let grape = alone().await;
+    let mut client = Raw::connect(grape.api_addr()).await;
+    grape.dht().announce(b"there", 7001).await;
+    for name in ["nobody", "nobody", "there"] {
+        client.post("/lookup", &format!(r#"{{"data":"{name}"}}"#)).await;
+    }
+    let page = client.get("/metrics").await.body;
+    assert!(page.contains("\ngrape_dht_empty_lookups_total 2\n"), "{page}");
+}
+
+/// docs/metrics.md tells of each, and of no other.
+#[tokio::test]
+async fn the_page_of_metrics_has_all_that_a_grape_shows() {
+    let grape = alone().await;
+    let shown = Raw::connect(grape.api_addr()).await.get("/metrics").await.body;
+    let shown: BTreeSet<_> =
+        shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+    let page = include_str!("../../../docs/metrics.md");
+    let part = page.split("\n## Of a Grape\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let told =
+        part.split('`').filter(|word| word.starts_with("grape_") || word.starts_with("process_"));
+    assert_eq!(shown, told.collect());
+}
+
+/// A signed item of this version.
+fn version(seq: i64) -> Item {
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let value = b"5:hello".to_vec();
+    let signature = key.sign(&signable(&[], seq, &value)).to_bytes();
+    let key = key.verifying_key().to_bytes();
+    Item::mutable(value, Signed { key, signature, seq, salt: Vec::new() }).unwrap()
+}
+
+#[tokio::test]
+async fn the_last_errors_tell_when_and_of_what() {
+    let (here, there) = pair().await;
+    let id = here.dht().put(version(2), None).await.unwrap();
+    here.dht().put(version(1), None).await.unwrap_err();
+    let errors = here.status().errors;
+    let address = there.dht_addr();
+    let told =
+        format!(" s ago: put of {id}: {address} refused: 302 sequence number less than current");
+    assert!(errors.iter().any(|error| error.ends_with(&told)), "{errors:?}, not {told:?}");
 }

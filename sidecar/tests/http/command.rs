@@ -9,7 +9,7 @@ use grape::clock;
 use grape::lifecycle::Grape;
 use rstest::rstest;
 
-use crate::grapes::alone;
+use crate::grapes::{alone, pair};
 use crate::raw::Raw;
 
 #[rstest]
@@ -18,8 +18,8 @@ use crate::raw::Raw;
 #[case(&["announce", "rpc_test", "7001"], 0, "announced rpc_test at port 7001, held by no other Grape (this Grape has not joined any other)", "")]
 #[case(&["announce", "rpc_test", "0"], 0, "announced rpc_test at the port of the Grape's DHT, held by", "")]
 #[case(&["announce", "rpc_test", "7001", "-o", "json"], 0, r#"{"holders":0,"name":"rpc_test","port":7001}"#, "")]
-#[case(&["withdraw", "rpc_test", "7001"], 0, "withdrew rpc_test at port 7001, confirmed by no other Grape", "")]
-#[case(&["withdraw", "rpc_test", "7001", "-o", "json"], 0, r#"{"confirmed":0,"name":"rpc_test","port":7001}"#, "")]
+#[case(&["withdraw", "rpc_test", "7001"], 1, "", "nothing to withdraw: nobody announces rpc_test at port 7001 (this Grape has not joined any other)")]
+#[case(&["withdraw", "rpc_test", "7001", "-o", "json"], 1, r#"{"error":"nothing to withdraw"#, "")]
 #[case(&["put", "hello", "-o", "json"], 0, r#"{"hash":"e28910ea0adb94dd45ced75fbff3e135c01bc437"}"#, "")]
 #[case(&["put", "--json", "1.5", "-o", "json"], 1, r#"{"error":"the Grape refused: v holds 1.5"#, "")]
 #[case(&["get", "0000000000000000000000000000000000000000", "-o", "json"], 1, "null\n", "nothing is stored under 0000")]
@@ -116,7 +116,47 @@ async fn a_drain_tells_how_many_it_withdrew() {
         let (stdout, stderr) = texts(&ask(&grape, &["drain"]).await);
         assert!(stdout.starts_with(told) && stderr.is_empty(), "{stdout}{stderr}");
     }
-    assert_eq!(texts(&ask(&grape, &["lookup", "a"]).await).1, "grape: nobody announces a\n");
+    assert_eq!(
+        texts(&ask(&grape, &["lookup", "a"]).await).1,
+        "grape: nobody announces a (this Grape has not joined any other)\n"
+    );
+}
+
+/// Whoever withdraws at the wrong Grape is told the right one, and nothing changes.
+#[tokio::test]
+async fn a_service_is_withdrawn_where_it_was_announced() {
+    let (there, here) = pair().await;
+    assert_eq!(there.dht().announce(b"rpc_test", 7001).await, 1);
+    for _ in 0..2 {
+        let wrong = ask(&here, &["withdraw", "rpc_test", "7001"]).await;
+        let told = format!(
+            "grape: rpc_test at port 7001 was not announced at this Grape; withdraw it at {} (the \
+             DHT address of the Grape that announces it)\n",
+            there.dht_addr()
+        );
+        assert_eq!((wrong.status.code(), texts(&wrong)), (Some(1), (String::new(), told)));
+        assert_eq!(here.dht().lookup(b"rpc_test").await.len(), 1);
+        assert_eq!(there.status().announced[0].stored_at, 1);
+    }
+    let other_port = ask(&here, &["withdraw", "rpc_test", "7002"]).await;
+    let told = "grape: nothing to withdraw: nobody announces rpc_test at port 7002\n".to_owned();
+    assert_eq!((other_port.status.code(), texts(&other_port)), (Some(1), (String::new(), told)));
+
+    let right = ask(&there, &["withdraw", "rpc_test", "7001"]).await;
+    let told = "withdrew rpc_test at port 7001, confirmed by 1 other Grape\n".to_owned();
+    assert_eq!((right.status.code(), texts(&right)), (Some(0), (told, String::new())));
+    let again = ask(&there, &["withdraw", "rpc_test", "7001", "-o", "json"]).await;
+    assert!(texts(&again).0.starts_with(r#"{"error":"nothing to withdraw"#), "{again:?}");
+}
+
+/// What is held back is withdrawn, too: it is not announced when its port answers again.
+#[tokio::test]
+async fn what_is_held_back_can_be_withdrawn() {
+    let grape = alone().await;
+    ask(&grape, &["drain"]).await;
+    ask(&grape, &["announce", "a", "7001"]).await;
+    let withdrawn = ask(&grape, &["withdraw", "a", "7001", "-o", "json"]).await;
+    assert_eq!(texts(&withdrawn).0, "{\"confirmed\":0,\"name\":\"a\",\"port\":7001}\n");
 }
 
 /// Within a pod the environment tells where the Grape is, one way or the other.

@@ -25,6 +25,12 @@ pub(crate) async fn alone() -> Grape {
 pub(crate) async fn pair() -> (Grape, Grape) {
     let first = alone().await;
     let second = start(Config { bootstrap: vec![node(first.dht_addr())], ..config() }).await;
+    let known = async {
+        while first.dht().stats().nodes == 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(SOON, known).await.expect("the first should know the second soon");
     (first, second)
 }
 

@@ -209,3 +209,83 @@ fn a_terminal_has_colours_unless_it_is_told_not_to(
     let log = on_a_terminal(variables);
     assert_eq!(log.contains('\u{1b}'), coloured, "{log:?}");
 }
+
+/// A Grape with these flags beside those for its ports, and its log.
+fn logging(flags: &[&str]) -> (Child, SocketAddr, BufReader<std::process::ChildStderr>) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port_text = port.to_string();
+    let ports = ["--dht-bind", "127.0.0.1", "--dp", "0", "--bn=", "--aph", &port_text];
+    let mut child = command(&[&ports, flags].concat()).spawn().unwrap();
+    let log = BufReader::new(child.stderr.take().unwrap());
+    (child, SocketAddr::from(([127, 0, 0, 1], port)), log)
+}
+
+/// Reads until a line has this.
+fn line_with(log: &mut impl BufRead, wanted: &str) -> String {
+    let mut read = String::new();
+    loop {
+        let start = read.len();
+        assert_ne!(log.read_line(&mut read).unwrap(), 0, "no line with {wanted:?} in\n{read}");
+        if read[start..].contains(wanted) {
+            return read[start..].to_owned();
+        }
+    }
+}
+
+#[rstest]
+#[case("/lookup", r#""rpc_test""#, "DEBUG", "lookup name=rpc_test peers=0 source=walk asked=0")]
+#[case("/announce", r#"["rpc_test",7001]"#, "DEBUG", "announce name=rpc_test port=7001 holders=0")]
+#[case(
+    "/withdraw",
+    r#"["rpc_test",7001]"#,
+    "DEBUG",
+    "withdraw name=rpc_test port=7001 withdrawn=Nowhere"
+)]
+#[case("/put", r#"{"v":"hello"}"#, "DEBUG", "put id=e28910ea0adb94dd45ced75fbff3e135c01bc437")]
+#[case(
+    "/get",
+    r#""e28910ea0adb94dd45ced75fbff3e135c01bc437""#,
+    "DEBUG",
+    "get id=e28910ea0adb94dd45ced75fbff3e135c01bc437 found=false"
+)]
+#[case(
+    "/announce",
+    r#"["rpc_test","7001"]"#,
+    "WARN",
+    "refused, which clients may take for success verb=\"announce\""
+)]
+#[test]
+fn what_is_asked_can_be_logged(
+    #[case] path: &str,
+    #[case] data: &str,
+    #[case] level: &str,
+    #[case] wanted: &str,
+) {
+    let (mut child, api, mut log) = logging(&["-b", "127.0.0.1", "--log", "grape=debug"]);
+    line_with(&mut log, " ready ");
+    let body = format!(r#"{{"rid":1,"data":{data}}}"#);
+    let head = format!("POST {path} HTTP/1.0\r\ncontent-length: {}\r\n\r\n", body.len());
+    asked(api, &format!("{head}{body}")).unwrap();
+    let line = line_with(&mut log, wanted);
+    assert!(line.contains(level), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+/// The default is npm's, and reaches far.
+#[rstest]
+#[case::all(&[], true)]
+#[case::loopback(&["-b", "127.0.0.1"], false)]
+#[case::knowingly_all(&["-b", "0.0.0.0"], false)]
+#[test]
+fn an_api_on_all_addresses_is_warned_of(#[case] flags: &[&str], #[case] warned: bool) {
+    let (mut child, _, mut log) = logging(flags);
+    let mut told = String::new();
+    while !told.contains(" ready ") {
+        assert_ne!(log.read_line(&mut told).unwrap(), 0, "{told}");
+    }
+    let warns = told.contains("WARN") && told.contains("the API listens on all addresses");
+    assert_eq!(warns, warned, "{told}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}

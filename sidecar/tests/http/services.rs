@@ -188,7 +188,7 @@ async fn a_drain_withdraws_all_and_holds_back(#[values("", "{}")] body: &str) {
     assert_eq!(client.get("/readyz").await.status, 200);
     let page = status(&here).await;
     assert!(page.node.ready && page.node.draining);
-    assert_eq!(page.held_back[0].reason, "the Grape was drained");
+    assert_eq!(page.held_back[0].reason, "this Grape was drained; restart it to announce");
     let metrics = metrics(&here).await;
     assert!(metrics.contains("\ngrape_services_withdrawals_total{reason=\"drained\"} 2\n"));
     assert!(metrics.contains("\ngrape_api_requests_total{code=\"2xx\",verb=\"drain\"} 1\n"));

@@ -18,7 +18,9 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use ahash::HashMap;
-use grape::engine::{Answer, Engine, Found, Item, Operation, Outcome, PutError, Settings};
+use grape::engine::{
+    Answer, Engine, Found, Item, Operation, Outcome, PutError, Settings, Withdrawn,
+};
 use grape::network::NetworkName;
 use mainline::Id;
 use rand::RngExt;
@@ -349,7 +351,7 @@ impl Network {
         let mut peers = match self.act(node, |engine, now| engine.lookup(name.as_bytes(), now))? {
             Answer::Now(peers) => peers,
             Answer::Later(operation) => match self.wait(node, operation)? {
-                Outcome::Peers(peers) => peers,
+                Outcome::Peers { peers, .. } => peers,
                 _ => return None,
             },
         };
@@ -363,10 +365,23 @@ impl Network {
         self.confirmed(node, answer)
     }
 
-    /// Withdraws a service at a node; how many other nodes confirmed.
-    pub fn withdraw(&mut self, node: usize, name: &str, port: u16) -> Option<usize> {
-        let answer = self.act(node, |engine, now| engine.withdraw(name.as_bytes(), port, now))?;
-        self.confirmed(node, answer)
+    /// Withdraws a service at a node.
+    pub fn withdraw(&mut self, node: usize, name: &str, port: u16) -> Option<Withdrawn> {
+        match self.act(node, |engine, now| engine.withdraw(name.as_bytes(), port, now))? {
+            Answer::Now(withdrawn) => Some(withdrawn),
+            Answer::Later(operation) => match self.wait(node, operation)? {
+                Outcome::Withdrawn(withdrawn) => Some(withdrawn),
+                _ => None,
+            },
+        }
+    }
+
+    /// A node leaves, and is gone; how many others confirmed.
+    pub fn leave(&mut self, node: usize) -> Option<usize> {
+        let answer = self.act(node, Engine::leave)?;
+        let confirmed = self.confirmed(node, answer);
+        self.kill(node);
+        confirmed
     }
 
     fn confirmed(&mut self, node: usize, answer: Answer<usize>) -> Option<usize> {

@@ -133,6 +133,7 @@ impl Part {
                     let name = String::from_utf8_lossy(&name).into_owned();
                     self.nodes[place].told.push((name, peers));
                 }
+                Effect::FoundBy(_) => {}
                 Effect::Neighbour(addr) => {
                     let node = &mut self.nodes[place];
                     let ip = node.ips.iter().find(|ip| ip.is_ipv6() == addr.is_ipv6()).copied();

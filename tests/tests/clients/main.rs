@@ -9,6 +9,7 @@ mod offers;
 mod put_get;
 mod python;
 mod rpc;
+mod signed;
 mod websocket;
 mod wrapper;
 

@@ -4,11 +4,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod balancer;
+mod left;
 mod name_server;
 mod names;
 mod networks;
 mod seeds;
 mod shared_addresses;
+mod silent;
 mod vanished;
 
 use std::net::{Ipv4Addr, SocketAddr};

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use grape::engine::Withdrawn;
 use grape_tests::figure;
 use grape_tests::simulation::{Link, MTU, Made, Network};
 
@@ -156,7 +157,7 @@ fn an_advertised_address_goes_with_its_withdrawal() {
     for node in 0..12 {
         assert_eq!(network.lookup(node, NAME).unwrap(), [service]);
     }
-    assert_eq!(network.withdraw(12, NAME, PORT), Some(12));
+    assert_eq!(network.withdraw(12, NAME, PORT), Some(Withdrawn::Here(12)));
     for node in 0..=12 {
         assert_eq!(network.lookup(node, NAME).unwrap(), [], "node {node}");
     }

@@ -134,7 +134,7 @@ impl Fleet {
             let at = self.network.now() - start;
             for (asker, announcer, operation) in std::mem::take(&mut self.pending) {
                 match self.network.outcome(asker, operation) {
-                    Some(Outcome::Peers(peers)) => {
+                    Some(Outcome::Peers { peers, .. }) => {
                         self.note(&mut seen, asker, announcer, &peers, at);
                     }
                     _ => self.pending.push((asker, announcer, operation)),

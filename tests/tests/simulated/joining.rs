@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use grape::krpc::{self, Body, Message, Method, Query, Want};
-use grape_tests::simulation::{Network, PORT};
+use grape_tests::simulation::{Made, Network, PORT};
 use mainline::Id;
+use rstest::rstest;
 
-use super::{AGE, LATENCY, SECOND, addr, steady};
+use super::{AGE, LATENCY, SECOND, addr, far, steady};
 
 /// A query as one of a node that nobody hears of again.
 fn question(n: usize) -> Vec<u8> {
@@ -85,4 +86,63 @@ fn dead_seeds_hold_up_no_living_one() {
         }
         eprintln!("{count} dead seeds: joined after {:?}", network.now() - began);
     }
+}
+
+/// What starts later at the address of a node that left is none of its network, whatever is lost on
+/// the way; at that of one that died it is.
+#[rstest]
+#[case::left(true, 0.0)]
+#[case::left_with_loss(true, 0.05)]
+#[case::died(false, 0.0)]
+#[test]
+fn who_left_is_not_asked_again(#[case] leaves: bool, #[case] loss: f64) {
+    for count in [2, 5, 12] {
+        let mut network = Network::of(1, far(loss), count, AGE);
+        network.run(10 * SECOND);
+        network.announce(1, "rpc_test", 1337);
+        if leaves {
+            assert_eq!(network.leave(1), Some(count - 1));
+        } else {
+            network.kill(1);
+        }
+        network.run(60 * SECOND);
+        let again = network.add_made(Made::at(Network::ip(1), AGE), &[]);
+        network.run(60 * SECOND);
+        let expected = if leaves { 0 } else { count - 1 };
+        assert_eq!(network.engine(again).stats().nodes, expected, "of {count}");
+        if leaves {
+            // One that wants to join is taken as any other.
+            network.kill(again);
+            let joins = network.add_made(Made::at(Network::ip(1), AGE), &[0]);
+            network.run(10 * SECOND);
+            assert_eq!(network.engine(joins).stats().nodes, count - 1);
+        }
+    }
+}
+
+/// Anybody can say in the name of a node that it leaves: it is asked, and stays.
+#[test]
+fn a_forged_leave_changes_nothing() {
+    let mut network = Network::of(1, steady(), 5, AGE);
+    network.announce(1, "rpc_test", 1337);
+    let leaving = Method::Dead { addr: SocketAddr::from(([0, 0, 0, 0], PORT)), depth: 255 };
+    let sender = Some(network.engine(1).id());
+    let query = Query { sender, read_only: false, want: Want::default(), method: leaving };
+    let transaction_id = b"aa".as_slice().into();
+    let version = Some(krpc::VERSION);
+    let forged = Message { transaction_id, version, network: None, body: Body::Query(query) };
+    let forged = krpc::encode(&forged).unwrap();
+    for _ in 0..10 {
+        network.forge(addr(1, PORT), 0, forged.clone());
+        network.run(SECOND);
+        assert_eq!(network.lookup(0, "rpc_test").unwrap(), [addr(1, 1337)]);
+        assert_eq!(network.engine(0).stats().nodes, 4);
+    }
+    // It dies in earnest later, and is asked for as any other.
+    network.run(60 * SECOND);
+    network.kill(1);
+    network.run(30 * SECOND);
+    let again = network.add_made(Made::at(Network::ip(1), AGE), &[]);
+    network.run(30 * SECOND);
+    assert_eq!(network.engine(again).stats().nodes, 4);
 }

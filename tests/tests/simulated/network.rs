@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
-use grape::engine::{Item, PutError, Signed, signable};
+use grape::engine::{Item, PutError, Signed, Withdrawn, signable};
 use grape_tests::simulation::{Link, MTU, Made, Network, PORT};
 use proptest::prelude::*;
 
@@ -190,7 +190,7 @@ fn a_withdrawn_service_is_gone_everywhere_at_once() {
     let mut network = Network::of(1, steady(), 12, AGE);
     network.announce(4, "rpc_test", 1337);
     network.announce(4, "rpc_test", 1338);
-    assert_eq!(network.withdraw(4, "rpc_test", 1337), Some(11));
+    assert_eq!(network.withdraw(4, "rpc_test", 1337), Some(Withdrawn::Here(11)));
     for node in 0..12 {
         assert_eq!(network.lookup(node, "rpc_test").unwrap(), [addr(4, 1338)], "node {node}");
     }
@@ -200,7 +200,9 @@ fn a_withdrawn_service_is_gone_everywhere_at_once() {
 fn nobody_withdraws_what_another_host_announced() {
     let mut network = Network::of(1, steady(), 4, AGE);
     network.announce(1, "rpc_test", 1337);
-    network.withdraw(2, "rpc_test", 1337);
+    let elsewhere = Withdrawn::Elsewhere(vec![addr(1, PORT)]);
+    assert_eq!(network.withdraw(2, "rpc_test", 1337), Some(elsewhere));
+    assert_eq!(network.withdraw(2, "rpc_test", 1338), Some(Withdrawn::Nowhere));
     for node in 0..4 {
         assert_eq!(network.lookup(node, "rpc_test").unwrap(), [addr(1, 1337)]);
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use anyhow::ensure;
-use grape_tests::grape::{Kind, Seat};
+use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::network::{Network, Shape};
 use grape_tests::process::Process;
 use grape_tests::{our_grape, wait};
@@ -35,6 +35,29 @@ async fn a_withdrawn_service_is_gone_from_ours_at_once(#[case] nodes: &str) {
         assert!(left.contains("127.0.0.1:7802"), "{grape}: {left:?}");
         // An original that still believes it may tell those who ask it.
         assert!(with_npm || left.len() == 1, "{grape}: {left:?}");
+    }
+}
+
+/// Others believe what a Grape announced before it was killed. Started again at its address, it can
+/// take that back.
+#[tokio::test]
+async fn a_grape_that_was_started_again_withdraws_what_it_announced_before() {
+    let mut network = Network::of(Shape::Star, "ooo").await.unwrap();
+    let announcer = network.grapes.pop().unwrap();
+    announcer.announce("before", 7804).await.unwrap();
+    let seat = announcer.kill().await.unwrap();
+    let bootstrap = network.grapes.iter().map(Grape::dht_port).collect();
+    let options = Options { bootstrap, ..Options::default() };
+    let again = Grape::start(Kind::Ours, seat, &options).await.unwrap();
+    let reply = again.call("withdraw", json!(["before", 7804])).await.unwrap();
+    assert_eq!(reply.status, 200);
+    for grape in network.grapes.iter().chain([&again]) {
+        let gone = wait::until("it is gone", async || {
+            let found = grape.lookup("before").await?;
+            ensure!(found.is_empty(), "{found:?}");
+            anyhow::Ok(())
+        });
+        gone.await.unwrap();
     }
 }
 

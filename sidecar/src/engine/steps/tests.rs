@@ -73,7 +73,7 @@ fn settle(
                     answers.push_back((to, krpc::encode(&answer).unwrap()));
                 }
                 Effect::Done { outcome, .. } => outcomes.push(outcome),
-                Effect::Changed { .. } | Effect::Neighbour(_) => {}
+                Effect::Changed { .. } | Effect::Neighbour(_) | Effect::FoundBy(_) => {}
             }
         }
         let Some((from, datagram)) = answers.pop_front() else { return outcomes };
