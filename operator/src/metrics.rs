@@ -208,6 +208,8 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn text(metrics: &Metrics) -> String {
@@ -219,6 +221,21 @@ mod tests {
         for (position, outcome) in Outcome::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, position, "{outcome:?}");
         }
+    }
+
+    #[test]
+    fn the_page_of_metrics_has_all_of_the_operator() {
+        let metrics = Metrics::new().unwrap();
+        metrics.injection("refused", "PortTaken");
+        metrics.unwatched("market", true);
+        metrics.certificate(1, 2);
+        let shown = text(&metrics);
+        let types =
+            shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+        let shown: BTreeSet<_> = types.filter(|name| name.starts_with("grape_operator_")).collect();
+        let page = include_str!("../../docs/metrics.md");
+        let told = page.split("\n## Of the operator\n").nth(1).unwrap().split('`');
+        assert_eq!(shown, told.filter(|word| word.starts_with("grape_operator_")).collect());
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What else a cluster has around its Grapes.
 
+use std::collections::BTreeMap;
+
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-use super::defaults;
+use super::{defaults, limits};
 
 /// Who may reach the Grapes.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
@@ -30,4 +32,11 @@ pub struct MonitoringSpec {
     /// Makes a ServiceMonitor, for the Prometheus operator. Defaults to false.
     #[serde(default)]
     pub service_monitor: bool,
+
+    /// Labels of the ServiceMonitor, by which a Prometheus selects it, such as release: prometheus; 64
+    /// at most.
+    #[schemars(extend("maxProperties" = limits::ENTRIES))]
+    #[x_kube(validation = Rule::new(limits::LABELS_RULE).message(&*limits::must_be(limits::LABELS_EXPECTED)))]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
 }

@@ -17,9 +17,7 @@ pub fn resource() -> ApiResource {
 ///
 /// Without `honorLabels`: what a Grape says of itself does not go before what Prometheus knows.
 pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option<DynamicObject> {
-    if !cluster.service_monitor {
-        return None;
-    }
+    let more = cluster.service_monitor.as_ref()?;
     let own = labels::of_cluster(&cluster.name);
     let spec = json!({
         "selector": {"matchLabels": &own},
@@ -29,6 +27,7 @@ pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option
         "podTargetLabels": [labels::POOL],
     });
     let mut monitor = DynamicObject::new(&cluster.name, &resource()).data(json!({"spec": spec}));
-    monitor.metadata = metadata(&cluster.name, own, around);
+    let labels = more.clone().into_iter().chain(own).collect();
+    monitor.metadata = metadata(&cluster.name, labels, around);
     Some(monitor)
 }

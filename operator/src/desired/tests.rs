@@ -305,7 +305,7 @@ prop_compose! {
         ) -> GrapeCluster
     {
         let pools = pools.into_iter().map(|name| PoolSpec { name, ..PoolSpec::default() });
-        let monitoring = crate::cluster::MonitoringSpec { service_monitor: true };
+        let monitoring = crate::cluster::MonitoringSpec { service_monitor: true, ..Default::default() };
         let spec = GrapeClusterSpec {
             replicas, pools: pools.collect(), monitoring, ..GrapeClusterSpec::default()
         };

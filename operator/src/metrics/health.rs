@@ -138,6 +138,17 @@ mod tests {
     }
 
     #[test]
+    fn the_page_of_metrics_has_all_of_a_cluster() {
+        let page = include_str!("../../../docs/metrics.md");
+        let names: Vec<_> =
+            METRICS.iter().map(|(name, ..)| format!("grape_cluster_{name}")).collect();
+        let part = page.split("\n## Of a GrapeCluster\n").nth(1).unwrap();
+        let part = part.split("\n## ").next().unwrap();
+        let told: Vec<_> = part.split('`').filter(|word| word.starts_with("grape_")).collect();
+        assert_eq!(told, names);
+    }
+
+    #[test]
     fn a_cluster_is_shown_with_all_that_is_known() {
         let metrics = Metrics::new().unwrap();
         let health = Health {

@@ -42,8 +42,8 @@ pub struct ValidatedCluster {
     pub api: Api,
     /// Whether it has a NetworkPolicy.
     pub network_policy: bool,
-    /// Whether it has a ServiceMonitor.
-    pub service_monitor: bool,
+    /// The labels of its ServiceMonitor, if it has one.
+    pub service_monitor: Option<BTreeMap<String, String>>,
     /// Which pods of services have a Grape of it.
     pub injection: Injection,
     /// Whether the operator leaves it as it is.
@@ -178,7 +178,7 @@ pub fn validate(cluster: &GrapeCluster) -> Result<ValidatedCluster, Vec<Invalid>
         dht: check.dht(dht),
         api: check.api(api),
         network_policy: network_policy.enabled,
-        service_monitor: monitoring.service_monitor,
+        service_monitor: check.monitoring(monitoring),
         injection: check.injection(injection, dht.port, api.port),
         paused: *paused,
     };

@@ -6,7 +6,7 @@ use super::Pool;
 use super::check::Check;
 use crate::cluster::pods::Resources;
 use crate::cluster::quantity::{self, QuantityText};
-use crate::cluster::{ImageSpec, PodTemplate, PoolSpec, limits};
+use crate::cluster::{ImageSpec, MonitoringSpec, PodTemplate, PoolSpec, limits};
 
 impl Check {
     pub(super) fn name(&mut self, name: Option<&str>) -> String {
@@ -92,10 +92,7 @@ impl Check {
         {
             self.count(&format!("{field}.{name}"), map.len(), limits::ENTRIES);
         }
-        for label in labels.keys().filter(|label| is_the_operators(label)) {
-            let problem = format!("{label:?} is the operator's");
-            self.note(&format!("{field}.labels"), problem, limits::LABELS_EXPECTED);
-        }
+        self.own_labels(&format!("{field}.labels"), labels);
         let most = limits::PLACEMENTS_LENGTH;
         let tolerations = tolerations.as_ref().map_or(0, Vec::len);
         self.count(&format!("{field}.tolerations"), tolerations, most);
@@ -109,6 +106,23 @@ impl Check {
         if let Some(resources) = resources {
             self.resources(&format!("{field}.resources"), resources);
         }
+    }
+
+    /// Labels that are not the operator's.
+    fn own_labels(&mut self, field: &str, labels: &BTreeMap<String, String>) {
+        for label in labels.keys().filter(|label| is_the_operators(label)) {
+            let problem = format!("{label:?} is the operator's");
+            self.note(field, problem, limits::LABELS_EXPECTED);
+        }
+    }
+
+    /// The labels of the ServiceMonitor, if there is to be one.
+    pub(super) fn monitoring(&mut self, spec: &MonitoringSpec) -> Option<BTreeMap<String, String>> {
+        let MonitoringSpec { service_monitor, labels } = spec;
+        let field = "spec.monitoring.labels";
+        self.count(field, labels.len(), limits::ENTRIES);
+        self.own_labels(field, labels);
+        service_monitor.then(|| labels.clone())
     }
 
     pub(super) fn resources(&mut self, field: &str, resources: &Resources) {

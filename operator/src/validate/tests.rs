@@ -150,6 +150,12 @@ fn the_default_spec_is_a_good_cluster_of_three() {
     cluster(|spec| spec.image.digest = Some("sha256:12".to_owned())),
     "spec.image.digest: \"sha256:12\" cannot be used; expected sha256: and 64 hex digits"
 )]
+#[case::own_label_of_the_monitor(
+    cluster(|spec| drop(spec.monitoring.labels.insert("grenache.dev/pool".into(), "a".into()))),
+    "spec.monitoring.labels: \"grenache.dev/pool\" is the operator's; expected labels other than \
+     grenache.dev/…, app.kubernetes.io/name, app.kubernetes.io/instance and \
+     app.kubernetes.io/managed-by, which the operator sets"
+)]
 #[case::own_label(
     cluster(|spec| drop(spec.template.labels.insert("grenache.dev/pool".into(), "a".into()))),
     "spec.template.labels: \"grenache.dev/pool\" is the operator's; expected labels other than \
