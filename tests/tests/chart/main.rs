@@ -15,4 +15,5 @@ mod rights;
 mod server;
 mod switches;
 mod values;
+mod warnings;
 mod webhook;

@@ -19,6 +19,8 @@ const OPERATOR: &[(&str, &str, &[&str])] = &[
     ("grenache.dev", "grapeclusters/status", &["get", "patch"]),
     ("grenache.dev", "grapeclusters/finalizers", &["update"]),
     ("apps", "statefulsets", OWN),
+    // Whose a ReplicaSet is: people look at its Deployment.
+    ("apps", "replicasets", &["get"]),
     ("", "services", OWN),
     ("", "serviceaccounts", OWN),
     ("policy", "poddisruptionbudgets", OWN),
@@ -191,7 +193,10 @@ fn users_get_clusters_as_part_of_view_edit_and_admin() {
         &[("grenache.dev", "grapeclusters", READ), ("grenache.dev", "grapeclusters/status", READ)];
     assert_eq!(role("grape-operator-view"), ([true; 3], expected(read)));
     let write: &[&str] = &["create", "update", "patch", "delete", "deletecollection"];
-    let write: &[_] = &[("grenache.dev", "grapeclusters", write)];
+    let write: &[_] = &[
+        ("grenache.dev", "grapeclusters", write),
+        ("grenache.dev", "grapeclusters/scale", &["get", "update", "patch"]),
+    ];
     assert_eq!(role("grape-operator-edit"), ([false, true, true], expected(write)));
 }
 

@@ -38,7 +38,9 @@ async fn takes_every_object() {
         let told = told.unwrap_or_else(|error| panic!("{values:?}: {error}"));
         assert!(told.contains("deployment.apps/"), "{values:?}: {told}");
         let monitored = matches!(values, Some("everything.yaml" | "monitored.yaml"));
-        for kind in ["servicemonitor.monitoring", "prometheusrule.monitoring"] {
+        for kind in
+            ["servicemonitor.monitoring", "podmonitor.monitoring", "prometheusrule.monitoring"]
+        {
             assert_eq!(told.contains(kind), monitored, "{values:?}: {told}");
         }
     }
@@ -92,7 +94,7 @@ async fn client_side_apply_moves_to_server_side_apply_without_a_conflict() {
 }
 
 /// A server that is ours; none where the tests run at a cluster of somebody else.
-async fn server() -> Option<ApiServer> {
+pub async fn server() -> Option<ApiServer> {
     if access::existing().unwrap().is_some() {
         eprintln!("NOT TESTED: it would need namespaces and CRDs in a cluster that is not ours.");
         return None;
@@ -103,13 +105,13 @@ async fn server() -> Option<ApiServer> {
 async fn define_monitoring(server: &ApiServer) {
     let script = script::path("tools/monitoring-crds");
     let folder = PathBuf::from(script::run(&mut Command::new(script)).unwrap());
-    for plural in ["servicemonitors", "prometheusrules"] {
+    for plural in ["servicemonitors", "podmonitors", "prometheusrules"] {
         let file = folder.join(format!("monitoring.coreos.com_{plural}.yaml"));
         let apply = ["apply", "--server-side", "--filename", file.to_str().unwrap()];
         kubectl(server, &apply).unwrap();
     }
     wait::until("the API server serves what the Prometheus operator knows", async || {
-        kubectl(server, &["get", "servicemonitors,prometheusrules"])
+        kubectl(server, &["get", "servicemonitors,podmonitors,prometheusrules"])
     })
     .await
     .unwrap();

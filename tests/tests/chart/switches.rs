@@ -4,7 +4,7 @@ use rstest::rstest;
 
 use crate::helm::Rendered;
 
-const DEFAULT: [&str; 20] = [
+const DEFAULT: [&str; 24] = [
     "ClusterRole grape-operator",
     "ClusterRole grape-operator-edit",
     "ClusterRole grape-operator-others.ops",
@@ -25,11 +25,23 @@ const DEFAULT: [&str; 20] = [
     "Service ops/grape-operator",
     "Service ops/grape-operator-webhook",
     "ServiceAccount ops/grape-operator",
+    "ValidatingAdmissionPolicy grape-operator-clusters.ops",
+    "ValidatingAdmissionPolicy grape-operator-labels.ops",
+    "ValidatingAdmissionPolicyBinding grape-operator-clusters.ops",
+    "ValidatingAdmissionPolicyBinding grape-operator-labels.ops",
 ];
 
 /// What lets the operator notice others.
 const OTHERS: [&str; 2] =
     ["ClusterRole grape-operator-others.ops", "ClusterRoleBinding grape-operator-others.ops"];
+
+/// What API servers warn by.
+const WARNINGS: [&str; 4] = [
+    "ValidatingAdmissionPolicy grape-operator-clusters.ops",
+    "ValidatingAdmissionPolicy grape-operator-labels.ops",
+    "ValidatingAdmissionPolicyBinding grape-operator-clusters.ops",
+    "ValidatingAdmissionPolicyBinding grape-operator-labels.ops",
+];
 
 /// All that there is for the webhook.
 const WEBHOOK: [&str; 7] = [
@@ -73,10 +85,12 @@ fn by_default_there_is_what_every_cluster_takes() {
     ]
 )]
 #[case("serviceMonitor.enabled=true", &["ServiceMonitor ops/grape-operator"], &[])]
+#[case("podMonitor.enabled=true", &["PodMonitor ops/grape-operator-sidecars"], &[])]
 #[case("prometheusRule.enabled=true", &["PrometheusRule ops/grape-operator"], &[])]
 #[case("networkPolicy.enabled=true", &["NetworkPolicy ops/grape-operator"], &[])]
 #[case("webhook.enabled=false", &[], &WEBHOOK)]
 #[case("otherOperators.notice=false", &[], &OTHERS)]
+#[case("warnings.enabled=false", &[], &WARNINGS)]
 #[case(
     "webhook.certificates.secret=certificate",
     &[],
@@ -107,9 +121,9 @@ fn a_switch_adds_or_takes_away_its_objects_alone(
 #[test]
 fn with_namespaces_there_is_no_webhook_unless_asked_for() {
     let names = Rendered::of(&["--set=watchNamespaces={market}"]).names();
-    let mut left_out = WEBHOOK.iter().chain(&OTHERS);
+    let mut left_out = WEBHOOK.iter().chain(&OTHERS).chain(&WARNINGS);
     assert!(left_out.all(|each| !names.contains(&(*each).to_owned())), "{names:?}");
-    assert_eq!(names.len(), DEFAULT.len() - WEBHOOK.len() - OTHERS.len());
+    assert_eq!(names.len(), DEFAULT.len() - WEBHOOK.len() - OTHERS.len() - WARNINGS.len());
 }
 
 #[rstest]
