@@ -170,6 +170,11 @@ async fn explain_tells_what_each_field_is() {
       replicas  <integer>
         How many Grapes there are, whether they are ready or not.
 
+      rolledOutImage  <string>
+        The image of the last change that reached all Grapes. Pods of services that
+        are made get it, so that an image which does not start reaches one Grape and
+        no service.
+
       selector  <string>
         The label selector of the Grapes' pods, for a HorizontalPodAutoscaler.
 
@@ -219,6 +224,7 @@ async fn get_and_describe_tell_how_it_is() {
         "selector": "app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown",
         "endpoint": "shown.default.svc:20001",
         "image": "grenache/grape:0.1.0",
+        "rolledOutImage": "grenache/grape:0.1.0",
         "summary": {"grapes": "5/6", "pools": "zone-1 4/4, zone-2 1/2", "lookups": "100% <10ms", "sidecars": "11/12"},
         "injected": {"pods": 12, "ready": 11, "outdated": 3, "missing": 0},
         "pools": [
@@ -314,6 +320,7 @@ async fn get_and_describe_tell_how_it_is() {
         Updated Replicas:  2
       Ready Replicas:      5
       Replicas:            6
+      Rolled Out Image:    grenache/grape:0.1.0
       Selector:            app.kubernetes.io/name=grape,app.kubernetes.io/instance=shown
       Summary:
         Grapes:    5/6

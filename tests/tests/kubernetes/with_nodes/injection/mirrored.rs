@@ -11,6 +11,9 @@ use super::stage::Stage;
 /// Where the mirror has the Grape's image.
 const MIRROR: &str = "localhost/mirror/grape:test";
 
+/// Another image that works.
+const OTHER: &str = "localhost/grape:other";
+
 #[tokio::test]
 async fn a_grape_from_a_mirror_is_not_outdated() {
     let operator = Operator::shared().await.unwrap();
@@ -38,6 +41,7 @@ async fn a_grape_from_a_mirror_is_not_outdated() {
     assert_eq!(status.await.unwrap()["injected"]["outdated"], 0);
 
     // Another image for all is told, all the same.
+    images::name_again(operator.cluster(), "localhost/grape:test", OTHER).unwrap();
     stage.cluster.change(json!({"image": {"tag": "other"}})).await.unwrap();
     let outdated =
         stage.cluster.until("all are outdated", |status| status["injected"]["outdated"] == number);
