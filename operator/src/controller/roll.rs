@@ -177,7 +177,16 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
     if let Some((grape, _)) = all().find(|grape| !started(grape)) {
         return match &grape.failing {
             Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.to_string() },
-            None => Next::Wait(Wait::Ready(grape.pod.clone())),
+            // It may be one that finds nobody as long as the others do not start as they are. Those
+            // serve nobody, and the change may mend them.
+            None => match candidate(pools)
+                .filter(|(.., other)| !other.ready && other.failing.is_some())
+            {
+                Some((pool, ordinal, grape)) => {
+                    Next::Replace { pool: pool.name.clone(), ordinal, grape }
+                }
+                None => Next::Wait(Wait::Ready(grape.pod.clone())),
+            },
         };
     }
     let missing = |pool: &Pool| Some(pool.pod_name(pool.missing().next()?));

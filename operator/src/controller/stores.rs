@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
 use k8s_openapi::api::apps::v1::StatefulSet;
-use k8s_openapi::api::core::v1::{Pod, PodSpec, PodTemplateSpec, Service, ServiceAccount};
+use k8s_openapi::api::core::v1::{
+    Container, Pod, PodSpec, PodTemplateSpec, Service, ServiceAccount,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::core::DeserializeGuard;
@@ -42,7 +44,8 @@ pub struct Stores {
     pub disruptions: Store<PodDisruptionBudget>,
     /// NetworkPolicies that the operator made, without their spec.
     pub networks: Store<NetworkPolicy>,
-    /// Pods of StatefulSets that the operator made; of their spec only the node's name.
+    /// Pods of StatefulSets that the operator made; of their spec only the node's name, and the names
+    /// and ports of their containers.
     pub pods: Store<Pod>,
 }
 
@@ -67,8 +70,14 @@ impl Stores {
                 policy.spec = None;
             }),
             pods: watch(client, namespace, &mut signals, |pod: &mut Pod| {
-                let node_name = pod.spec.take().and_then(|spec| spec.node_name);
-                pod.spec = Some(PodSpec { node_name, ..PodSpec::default() });
+                let spec = pod.spec.take().unwrap_or_default();
+                let bare =
+                    |Container { name, ports, .. }| Container { name, ports, ..<_>::default() };
+                pod.spec = Some(PodSpec {
+                    node_name: spec.node_name,
+                    containers: spec.containers.into_iter().map(bare).collect(),
+                    ..PodSpec::default()
+                });
             }),
         };
         (stores, signals)

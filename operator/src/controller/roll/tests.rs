@@ -235,6 +235,25 @@ fn a_cluster_that_never_started_is_mended() {
     assert_eq!((world.of("good"), world.ready(), phase), (3, 3, Phase::Settled));
 }
 
+/// The first of the new template knows nobody, and is not ready while the others do not start.
+#[test]
+fn those_that_do_not_start_do_not_wait_for_one_that_finds_nobody() {
+    let mut world = World::new(&[3], "bad");
+    for grape in world.pools[0].grapes.values_mut() {
+        grape.ready = false;
+        grape.failing = Some("ImagePullBackOff".into());
+    }
+    world.change("good");
+    for _ in 0..20 {
+        world.pass();
+        world.pools[0].grapes.values_mut().for_each(|grape| grape.ready = false);
+        let plan = plan(&world.pools, Lookups::NotYet);
+        world.apply(&plan);
+    }
+    world.pass();
+    assert_eq!((world.of("good"), world.ready()), (3, 3));
+}
+
 #[test]
 fn the_next_one_waits_for_lookups() {
     let mut world = World::new(&[3], "a");

@@ -38,9 +38,13 @@ async fn whoever_dies_is_soon_found_no_more() {
 
     let [stays, back_again, dies_at, far_at] = all.clone();
     // Its node starts it again at once, and then only after ten seconds.
+    let first = pod_processes::running(&in_place.pod, &["node"]).unwrap();
     pod_processes::kill(&in_place.pod, &["node"]).unwrap();
     wait::until("its node starts it again", async || {
-        pod_processes::running(&in_place.pod, &["node"]).map(drop)
+        let again = pod_processes::running(&in_place.pod, &["node"])?;
+        // The one that was killed may be there for a moment.
+        anyhow::ensure!(again != first, "{again:?} is the one that was killed");
+        anyhow::Ok(())
     })
     .await
     .unwrap();
