@@ -170,7 +170,7 @@ impl HostedGrape<'_> {
     /// When it does not answer.
     pub async fn announce(&self, name: &str, port: u16) -> Result<u64> {
         let held = self.ask(&["announce", name, &port.to_string()]).await?;
-        held.as_u64().with_context(|| format!("announce answered {held}"))
+        held["holders"].as_u64().with_context(|| format!("announce answered {held}"))
     }
 }
 
