@@ -40,8 +40,8 @@ pub const INJECTED_BY: &str = "grenache.dev/injected-by";
 /// container's, as to that of a mirror.
 pub const INJECTED_IMAGE: &str = "grenache.dev/injected-image";
 
-/// All that are read.
-const READ: [&str; 10] = [
+/// All that are read. The chart's warnings have them too.
+pub const READ: [&str; 10] = [
     ANNOUNCE,
     CPU_REQUEST,
     MEMORY_REQUEST,

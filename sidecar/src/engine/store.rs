@@ -250,7 +250,7 @@ impl Engine {
         let node = store.nodes.iter().find(|node| node.contact.addr == pending.to).cloned();
         self.advance_store(number, now);
         // It was withdrawn meanwhile, and the network may have changed the order of the two.
-        let late = late.filter(|service| self.announces.believed_until(service, now).is_none());
+        let late = late.filter(|service| !self.announces.is_alive(service, now));
         if let (Some(service), Some(node)) = (late, node) {
             self.store_withdrawal(service, vec![node], None, now);
         }
@@ -291,7 +291,7 @@ impl Engine {
             Cargo::Announce { service, .. } | Cargo::Withdrawal { service } => {
                 let withdraws = matches!(store.cargo, Cargo::Withdrawal { .. });
                 // It may be the other way round by now.
-                if withdraws == self.announces.believed_until(service, now).is_some() {
+                if withdraws == self.announces.is_alive(service, now) {
                     return;
                 }
                 withdraws

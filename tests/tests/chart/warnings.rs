@@ -1,8 +1,12 @@
 //! What a real API server warns of once the chart is installed, in kubectl's own words.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use grape_operator::desired::labels::CLUSTER;
+use grape_operator::inject::annotations::READ;
+use grape_operator::inject::wish::INJECT;
 use grape_tests::kubernetes::{ApiServer, definition, tools};
 use grape_tests::wait;
 use serde_json::{Value, json};
@@ -173,4 +177,17 @@ async fn of_what_services_lose_with_their_grapecluster() {
         assert!(told[0].contains(part), "{part}: {told:?}");
     }
     assert_eq!(warned(&server, &apply, &cluster), [""; 0], "it is so by now");
+}
+
+/// What the operator reads one day and the chart does not know would be warned of.
+#[test]
+fn they_know_all_labels_and_annotations_that_the_operator_reads() {
+    let yaml = helm::printed(helm::template(&["--show-only=templates/warnings.yaml"]));
+    let known = |variable: &str| {
+        let rest = yaml.split(&format!("- name: {variable}\n")).nth(1).unwrap();
+        let list = rest.lines().next().unwrap().split('\'').skip(1).step_by(2);
+        list.map(str::to_owned).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(known("knownLabels"), [CLUSTER, INJECT].map(str::to_owned).into());
+    assert_eq!(known("knownAnnotations"), READ.map(str::to_owned).into());
 }
