@@ -61,17 +61,22 @@ impl Body for Answer {
 }
 
 /// Answers a request that came in at `door` from `peer`.
+///
+/// Its future is moved, and kept, with each connection. So what is long and seldom waited for is in a
+/// box of its own, and the request is lent.
 pub(crate) async fn answer(
     api: &Api,
     door: Door,
     peer: SocketAddr,
     connection: &Arc<Activity>,
-    request: Request<Incoming>,
+    mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     connection.begins(request.body().size_hint().exact());
     let response = match door {
-        Door::Api if !api.origins.is_empty() => from_page(api, peer, connection, request).await,
-        _ => route(api, door, peer, connection, request).await,
+        Door::Api if !api.origins.is_empty() => {
+            Box::pin(from_page(api, peer, connection, &mut request)).await
+        }
+        _ => route(api, door, peer, connection, &mut request).await,
     };
     connection.finishes();
     let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -84,7 +89,7 @@ async fn from_page(
     api: &Api,
     peer: SocketAddr,
     connection: &Arc<Activity>,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Response<Answer> {
     let permit = match api.origins.permit(request.headers()) {
         Ok(permit) => permit,
@@ -93,7 +98,7 @@ async fn from_page(
             return closing(text(StatusCode::FORBIDDEN, refusal));
         }
     };
-    let mut response = match cors::preflight(&request) {
+    let mut response = match cors::preflight(request) {
         Some(headers) => {
             let mut response = json_response(Reply::ok(Bytes::new()));
             *response.status_mut() = StatusCode::NO_CONTENT;
@@ -111,15 +116,15 @@ async fn route(
     door: Door,
     peer: SocketAddr,
     connection: &Arc<Activity>,
-    mut request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Response<Answer> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         if let Some(page) = admin::page(api, request.uri()) {
             api.metrics.answered(Asked::Admin, page.status());
             return page;
         }
-        if door == Door::Api && websocket::is_asked_for(&request) {
-            return match websocket::accept(&mut request) {
+        if door == Door::Api && websocket::is_asked_for(request) {
+            return match websocket::accept(request) {
                 Ok((response, upgrade)) => {
                     connection.upgrade_to(upgrade);
                     response
@@ -133,19 +138,11 @@ async fn route(
             return answer;
         }
     }
-    if door == Door::Api && drain::is_asked_for(&request) {
-        let response = match body::read(request.into_body(), api.max_payload_size).await {
-            Ok(_) => {
-                let _busy = connection.busy();
-                json_response(drain::call(api, peer).await)
-            }
-            Err(unread) => not_read(connection, unread),
-        };
-        api.metrics.answered(Asked::Drain, response.status());
-        return response;
+    if door == Door::Api && drain::is_asked_for(request) {
+        return Box::pin(drain(api, peer, connection, request)).await;
     }
-    if door == Door::Admin && introduce::is_asked_for(&request) {
-        let response = match body::read(request.into_body(), introduce::MAX_BODY).await {
+    if door == Door::Admin && introduce::is_asked_for(request) {
+        let response = match body::read(request.body_mut(), introduce::MAX_BODY).await {
             Ok(body) => introduce::call(api, peer, &body),
             Err(unread) => not_read(connection, unread),
         };
@@ -161,11 +158,28 @@ async fn route(
     }
 }
 
+async fn drain(
+    api: &Api,
+    peer: SocketAddr,
+    connection: &Arc<Activity>,
+    request: &mut Request<Incoming>,
+) -> Response<Answer> {
+    let response = match body::read(request.body_mut(), api.max_payload_size).await {
+        Ok(_) => {
+            let _busy = connection.busy();
+            json_response(drain::call(api, peer).await)
+        }
+        Err(unread) => not_read(connection, unread),
+    };
+    api.metrics.answered(Asked::Drain, response.status());
+    response
+}
+
 /// Answers a verb.
 async fn ask(
     api: &Api,
     connection: &Arc<Activity>,
-    request: Request<Incoming>,
+    request: &mut Request<Incoming>,
 ) -> Response<Answer> {
     if request.method() == Method::CONNECT {
         // Any answer of 2xx would turn the connection into a tunnel.
@@ -176,7 +190,7 @@ async fn ask(
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let verb = Verb::from_path(target);
     let asked = verb.map_or(Asked::Unknown, Asked::Verb);
-    let response = match body::read(request.into_body(), api.max_payload_size).await {
+    let response = match body::read(request.body_mut(), api.max_payload_size).await {
         Ok(body) => {
             // Only now: a client that never sends its body is idle.
             let _busy = connection.busy();
