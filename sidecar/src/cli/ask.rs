@@ -20,12 +20,15 @@ const MAX_INPUT: u64 = 1 << 20;
 /// Why a Grape may know of nothing that is elsewhere.
 const ALONE: &str = " (this Grape has not joined any other)";
 
-/// The same, where it is so. npm's Grape does not tell.
-async fn joined(to: &To) -> &'static str {
-    match client::status(&to.url()).await {
-        Ok(page) if page.node.nodes == 0 => ALONE,
-        _ => "",
-    }
+/// Where a Grape looks for others' announces, as the end of a sentence. npm's Grape does not tell.
+async fn whereabouts(to: &To) -> String {
+    let Ok(page) = client::status(&to.url()).await else { return String::new() };
+    let network = page.node.network.map(|it| format!(" in the network {}", printable(&it)));
+    let known = match page.node.nodes {
+        0 => ALONE.to_owned(),
+        nodes => format!(" ({} known)", others(nodes as u64)),
+    };
+    network.unwrap_or_default() + &known
 }
 
 /// Shows the peers of each name; true when every one has some.
@@ -50,7 +53,11 @@ pub(crate) async fn lookup(
             }
         }
         if peers.is_empty() {
-            output.complain(&format!("nobody announces {}{}", printable(name), joined(to).await));
+            output.complain(&format!(
+                "nobody announces {}{}",
+                printable(name),
+                whereabouts(to).await
+            ));
         }
         found.insert(name.clone(), peers.into());
     }
@@ -105,7 +112,9 @@ pub(crate) async fn withdraw(
     if let Some(at) = &said.announced_at {
         let what = format!("{} at {}", printable(name), at_port(port));
         return Err(Failure::NotAnnounced(match at.as_str() {
-            NOWHERE => format!("nothing to withdraw: nobody announces {what}{}", joined(to).await),
+            NOWHERE => {
+                format!("nothing to withdraw: nobody announces {what}{}", whereabouts(to).await)
+            }
             UNKNOWN => format!("{what} was not announced at this Grape; withdraw it where it was"),
             at => format!(
                 "{what} was not announced at this Grape; withdraw it at {} (the DHT address of \

@@ -6,10 +6,11 @@ use std::process::{Child, ChildStderr, Command, Output, Stdio};
 use std::time::Duration;
 
 use grape::clock;
+use grape::config::Config;
 use grape::lifecycle::Grape;
 use rstest::rstest;
 
-use crate::grapes::{alone, pair};
+use crate::grapes::{alone, config, pair, pair_of};
 use crate::raw::Raw;
 
 #[rstest]
@@ -122,6 +123,17 @@ async fn a_drain_tells_how_many_it_withdrew() {
     );
 }
 
+/// One of two is in the wrong network, or nobody announces it: whoever asks sees where it was looked for.
+#[tokio::test]
+async fn a_name_that_nobody_announces_is_told_with_the_network() {
+    let network = Some("market.prod".parse().unwrap());
+    let (_there, here) = pair_of(Config { network, ..config() }).await;
+    assert_eq!(
+        texts(&ask(&here, &["lookup", "a"]).await).1,
+        "grape: nobody announces a in the network market.prod (1 other Grape known)\n"
+    );
+}
+
 /// Whoever withdraws at the wrong Grape is told the right one, and nothing changes.
 #[tokio::test]
 async fn a_service_is_withdrawn_where_it_was_announced() {
@@ -139,7 +151,9 @@ async fn a_service_is_withdrawn_where_it_was_announced() {
         assert_eq!(there.status().announced[0].stored_at, 1);
     }
     let other_port = ask(&here, &["withdraw", "rpc_test", "7002"]).await;
-    let told = "grape: nothing to withdraw: nobody announces rpc_test at port 7002\n".to_owned();
+    let told = "grape: nothing to withdraw: nobody announces rpc_test at port 7002 (1 other Grape \
+                known)\n"
+        .to_owned();
     assert_eq!((other_port.status.code(), texts(&other_port)), (Some(1), (String::new(), told)));
 
     let right = ask(&there, &["withdraw", "rpc_test", "7001"]).await;

@@ -23,8 +23,13 @@ pub(crate) async fn alone() -> Grape {
 
 /// Two Grapes that know each other.
 pub(crate) async fn pair() -> (Grape, Grape) {
-    let first = alone().await;
-    let second = start(Config { bootstrap: vec![node(first.dht_addr())], ..config() }).await;
+    pair_of(config()).await
+}
+
+/// The same, both of this configuration.
+pub(crate) async fn pair_of(config: Config) -> (Grape, Grape) {
+    let first = start(config.clone()).await;
+    let second = start(Config { bootstrap: vec![node(first.dht_addr())], ..config }).await;
     let known = async {
         while first.dht().stats().nodes == 0 {
             tokio::time::sleep(Duration::from_millis(5)).await;
