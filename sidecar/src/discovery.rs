@@ -6,13 +6,13 @@
 //! All names are resolved side by side, each by a lookup that goes on until the system's resolver
 //! has answered: it may try a dead name server for many seconds before it asks the next.
 
+mod known;
 mod silence;
 
 use std::collections::BTreeSet;
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
@@ -20,11 +20,11 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use rand::RngExt;
-use serde::{Deserialize, Serialize};
 use tokio::net::lookup_host;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+pub use known::{BootstrapNames, MAX_NAMES, Unanswered, Unresolved};
 pub use silence::warn_of_silence;
 
 use crate::config::HostPort;
@@ -45,46 +45,17 @@ const ENOUGH: usize = 20;
 /// Most shared addresses behind which other nodes are looked for at a time.
 const LOOKED_BEHIND: usize = 8;
 
-/// Most bootstrap names that are listed as unresolved, the first ones.
-pub const MAX_UNRESOLVED: usize = 16;
-/// Most characters of the reason why one does not resolve.
-const MAX_REASON: usize = 200;
-
-/// A bootstrap name that does not resolve.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Unresolved {
-    /// The name, as `HOST:PORT`.
-    pub name: String,
-    /// Why, in 200 characters at most.
-    pub reason: String,
-}
-
-/// The bootstrap names that do not resolve now, 16 at most, in their order. Clones tell the same.
-#[derive(Debug, Clone, Default)]
-pub struct UnresolvedNames(Arc<Mutex<Vec<Unresolved>>>);
-
-impl UnresolvedNames {
-    /// Those of now.
-    pub fn list(&self) -> Vec<Unresolved> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    fn set(&self, names: Vec<Unresolved>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = names;
-    }
-}
-
 /// Joins the network through these names, and does so again when the node has lost the others, or
 /// a name has an address that it does not know. Asks those addresses again when it has joined. Tells
 /// of names that do not resolve. Never ends.
-pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, unresolved: UnresolvedNames) {
+pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, known: BootstrapNames) {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)
         .with_max_delay(LONGEST_PAUSE)
         .with_factor(1.5)
         .with_jitter()
         .without_max_times();
-    let mut names = Names::new(bootstrap, unresolved);
+    let mut names = Names::new(bootstrap, known);
     let mut looks = JoinSet::new();
     let mut first = true;
     let mut pause = pauses.build();
@@ -158,16 +129,16 @@ struct Names {
     names: Vec<Name>,
     /// One a name at most.
     lookups: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// Where those are told that do not resolve.
-    unresolved: UnresolvedNames,
+    /// Where what is known of them is told.
+    known: BootstrapNames,
 }
 
 impl Names {
-    fn new(names: Vec<HostPort>, unresolved: UnresolvedNames) -> Self {
+    fn new(names: Vec<HostPort>, known: BootstrapNames) -> Self {
         let name =
             |name| Name { name, addresses: None, asked: None, is_fresh: false, problem: None };
         let names = names.into_iter().map(name).collect();
-        Self { names, lookups: FuturesUnordered::new(), unresolved }
+        Self { names, lookups: FuturesUnordered::new(), known }
     }
 
     /// Begins a round: asks for all names, but for those whose lookup is under way.
@@ -193,7 +164,7 @@ impl Names {
             Err(error) => name.tell(&error.to_string()),
         }
         name.addresses = answer.ok();
-        self.tell_unresolved();
+        self.tell_status();
     }
 
     /// Whether no lookup of this round has found another node yet, and one still may.
@@ -210,16 +181,17 @@ impl Names {
                 name.tell("no answer from the name server yet");
             }
         }
-        self.tell_unresolved();
+        self.tell_status();
     }
 
     /// Tells whoever asks for the status.
-    fn tell_unresolved(&self) {
-        let unresolved = self.names.iter().filter_map(|Name { name, problem, .. }| {
-            let reason = problem.as_ref()?.chars().take(MAX_REASON).collect();
-            Some(Unresolved { name: name.to_string(), reason })
+    fn tell_status(&self) {
+        let names = self.names.iter().map(|Name { name, problem, addresses, .. }| known::Name {
+            name: name.to_string(),
+            problem: problem.clone(),
+            addresses: addresses.clone().unwrap_or_default(),
         });
-        self.unresolved.set(unresolved.take(MAX_UNRESOLVED).collect());
+        self.known.set(names.collect());
     }
 
     /// All addresses of all names.

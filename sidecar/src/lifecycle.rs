@@ -13,7 +13,7 @@ use tracing::{debug, info, warn};
 use crate::clock;
 use crate::config::Config;
 use crate::dht::{BindError, Dht};
-use crate::discovery::{self, UnresolvedNames};
+use crate::discovery::{self, BootstrapNames};
 use crate::engine::Status;
 use crate::http::{self, Addresses, Api, Door};
 use crate::metrics::Metrics;
@@ -120,11 +120,11 @@ impl Grape {
         }
 
         let services = Arc::new(Services::new(dht.clone(), &config));
-        let unresolved = UnresolvedNames::default();
+        let names = BootstrapNames::default();
         let api = Arc::new(Api::new(
             Arc::clone(&services),
             Metrics::new()?,
-            unresolved.clone(),
+            names.clone(),
             addresses,
             &config,
             clock::now(),
@@ -144,7 +144,7 @@ impl Grape {
         background.spawn("the discovery of other Grapes", {
             let dht = dht.clone();
             async move {
-                discovery::keep_joined(dht, config.bootstrap, unresolved).await;
+                discovery::keep_joined(dht, config.bootstrap, names).await;
                 "it ended".to_owned()
             }
         });

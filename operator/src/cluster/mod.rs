@@ -127,7 +127,9 @@ pub struct GrapeClusterSpec {
 
     /// Groups of Grapes that are placed differently, such as one a zone; 32 at most. Those without
     /// replicas of their own share what is left, evenly and in this order. Without any there is one
-    /// pool, called default. Defaults to none.
+    /// pool, called default. Let each pool have two nodes or more that its Grapes may run on: the
+    /// Grape of a node that is drained starts on another one, and until it is ready the drain of any
+    /// other node waits. Defaults to none.
     #[schemars(length(max = limits::POOLS_LENGTH))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     #[serde(default)]

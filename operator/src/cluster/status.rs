@@ -60,10 +60,10 @@ pub struct GrapeClusterStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub injected: Option<InjectedStatus>,
 
-    /// Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned; and Injected, where
-    /// pods of services are to have a Grape, and OtherNetworks, while Grapes of other networks are
-    /// heard. Stalled is True while something is refused, or a change stops, until somebody changes
-    /// something.
+    /// Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned; Injected, where
+    /// pods of services are to have a Grape; BootstrapReachable, where spec.dht.bootstrap has names;
+    /// and OtherNetworks, while Grapes of other networks are heard. Stalled is True while something is
+    /// refused, or a change stops, until somebody changes something.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,

@@ -1,10 +1,10 @@
-//! Which refusals of Grapes are told in events: each cause once, and again while its count rises.
+//! Which complaints of Grapes are told in events: each cause once, and again while its count rises.
 //! Pure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use grape::services::Refusal;
+use crate::observe::complaint::Complaint;
 
 /// Most causes of one pod that are remembered. Further ones wait until one of these is forgotten: a
 /// service that makes up names makes no events without end.
@@ -17,18 +17,18 @@ const AGAIN: Duration = Duration::from_secs(5 * 60);
 /// When a cause is forgotten that was not seen again.
 const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
 
-/// A refusal that is to be told, and the pod whose Grape refused.
+/// A complaint that is to be told, and the pod whose Grape has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct News {
     /// The pod's name, as the look had it.
     pub pod: String,
-    /// What was refused.
-    pub refusal: Refusal,
+    /// What is to be told.
+    pub complaint: Complaint,
 }
 
-/// What was told of refusals, and what is to be.
+/// What was told of complaints, and what is to be.
 #[derive(Debug, Default)]
-pub struct Refused {
+pub struct Complaints {
     pods: BTreeMap<String, Vec<Known>>,
     news: Vec<News>,
 }
@@ -36,44 +36,40 @@ pub struct Refused {
 /// A cause that was told.
 #[derive(Debug)]
 struct Known {
-    refusal: Refusal,
+    complaint: Complaint,
     told: Instant,
     seen: Instant,
 }
 
-impl Refused {
+impl Complaints {
     /// Takes in what a look found, by the pods' names.
-    pub fn note(&mut self, found: BTreeMap<String, Vec<Refusal>>, now: Instant) {
+    pub fn note(&mut self, found: BTreeMap<String, Vec<Complaint>>, now: Instant) {
         let ago = |then: Instant| now.saturating_duration_since(then);
         self.pods.retain(|_, causes| {
             causes.retain(|known| ago(known.seen) < FORGOTTEN);
             !causes.is_empty()
         });
-        for (pod, refusals) in found {
+        for (pod, complaints) in found {
             let causes = self.pods.entry(pod.clone()).or_default();
-            for refusal in refusals {
-                let same = |known: &&mut Known| {
-                    let cause =
-                        |it: &Refusal| (it.verb.clone(), it.name.clone(), it.reason.clone());
-                    cause(&known.refusal) == cause(&refusal)
-                };
+            for complaint in complaints {
                 let has_room = causes.len() < MAX_CAUSES;
-                match causes.iter_mut().find(same) {
+                match causes.iter_mut().find(|known| known.complaint.is_like(&complaint)) {
                     Some(known) => {
                         known.seen = now;
                         // Lower, it is that of a Grape that was started again.
-                        if known.refusal.count == refusal.count || ago(known.told) < AGAIN {
+                        let is_known = known.complaint.count() == complaint.count();
+                        if is_known || ago(known.told) < AGAIN {
                             continue;
                         }
                         known.told = now;
-                        known.refusal = refusal.clone();
+                        known.complaint = complaint.clone();
                     }
                     None if has_room => {
-                        causes.push(Known { refusal: refusal.clone(), told: now, seen: now });
+                        causes.push(Known { complaint: complaint.clone(), told: now, seen: now });
                     }
                     None => continue,
                 }
-                self.news.push(News { pod: pod.clone(), refusal });
+                self.news.push(News { pod: pod.clone(), complaint });
             }
         }
     }
@@ -87,54 +83,74 @@ impl Refused {
 #[cfg(test)]
 mod tests {
     use grape::clock;
+    use grape::services::{HeldBack, Refusal};
 
     use super::*;
 
-    fn refusal(name: &str, count: u64) -> Refusal {
-        Refusal {
+    fn refusal(name: &str, count: u64) -> Complaint {
+        Complaint::Refused(Refusal {
             verb: "announce".to_owned(),
             name: name.to_owned(),
             reason: "the port is a text".to_owned(),
             hint: "send the port as a number".to_owned(),
             count,
-        }
+        })
     }
 
-    fn news(refused: &mut Refused, found: &[(&str, &str, u64)], now: Instant) -> Vec<String> {
-        let mut by_pod: BTreeMap<String, Vec<Refusal>> = BTreeMap::new();
+    fn news(complaints: &mut Complaints, found: &[(&str, &str, u64)], now: Instant) -> Vec<String> {
+        let mut by_pod: BTreeMap<String, Vec<Complaint>> = BTreeMap::new();
         for (pod, name, count) in found {
             by_pod.entry((*pod).to_owned()).or_default().push(refusal(name, *count));
         }
-        refused.note(by_pod, now);
-        let told = |News { pod, refusal }| format!("{pod} {} {}", refusal.name, refusal.count);
-        refused.take().into_iter().map(told).collect()
+        complaints.note(by_pod, now);
+        let told = |News { pod, complaint }| match complaint {
+            Complaint::Refused(it) => format!("{pod} {} {}", it.name, it.count),
+            Complaint::HeldBack(it) => format!("{pod} {} held back", it.name),
+        };
+        complaints.take().into_iter().map(told).collect()
     }
 
     #[test]
     fn a_cause_is_told_once_and_again_while_its_count_rises() {
-        let mut refused = Refused::default();
+        let mut complaints = Complaints::default();
         let start = clock::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(news(&mut refused, &[("a", "svc", 1)], at(0)), ["a svc 1"]);
-        assert_eq!(news(&mut refused, &[("a", "svc", 9)], at(10)), [""; 0], "not so soon");
-        assert_eq!(news(&mut refused, &[("b", "svc", 1)], at(20)), ["b svc 1"], "another pod");
-        assert_eq!(news(&mut refused, &[("a", "svc", 30)], at(300)), ["a svc 30"]);
-        assert_eq!(news(&mut refused, &[("a", "svc", 30)], at(700)), [""; 0], "it stays");
-        assert_eq!(news(&mut refused, &[("a", "svc", 2)], at(800)), ["a svc 2"], "a new Grape");
-        assert_eq!(news(&mut refused, &[], at(5000)), [""; 0]);
-        assert!(refused.pods.is_empty(), "what is not seen any more is forgotten");
+        assert_eq!(news(&mut complaints, &[("a", "svc", 1)], at(0)), ["a svc 1"]);
+        assert_eq!(news(&mut complaints, &[("a", "svc", 9)], at(10)), [""; 0], "not so soon");
+        assert_eq!(news(&mut complaints, &[("b", "svc", 1)], at(20)), ["b svc 1"], "another pod");
+        assert_eq!(news(&mut complaints, &[("a", "svc", 30)], at(300)), ["a svc 30"]);
+        assert_eq!(news(&mut complaints, &[("a", "svc", 30)], at(700)), [""; 0], "it stays");
+        assert_eq!(news(&mut complaints, &[("a", "svc", 2)], at(800)), ["a svc 2"], "a new Grape");
+        assert_eq!(news(&mut complaints, &[], at(5000)), [""; 0]);
+        assert!(complaints.pods.is_empty(), "what is not seen any more is forgotten");
     }
 
     #[test]
     fn a_service_that_makes_up_names_is_told_of_a_few_times() {
-        let mut refused = Refused::default();
+        let mut complaints = Complaints::default();
         let start = clock::now();
         let told: usize = (0..100)
             .map(|look: u64| {
                 let name = format!("svc-{look}");
-                news(&mut refused, &[("a", &name, 1)], start + Duration::from_secs(look)).len()
+                news(&mut complaints, &[("a", &name, 1)], start + Duration::from_secs(look)).len()
             })
             .sum();
         assert_eq!(told, MAX_CAUSES);
+    }
+    #[test]
+    fn a_service_that_is_held_back_is_told_of_once() {
+        let mut complaints = Complaints::default();
+        let start = clock::now();
+        let held = |reason: &str| {
+            let (name, reason) = ("svc".to_owned(), reason.to_owned());
+            Complaint::HeldBack(HeldBack { name, port: 1337, reason })
+        };
+        let mut look = |seconds, reason| {
+            let found = BTreeMap::from([("a".to_owned(), vec![held(reason), refusal("svc", 1)])]);
+            complaints.note(found, start + Duration::from_secs(seconds));
+            complaints.take().len()
+        };
+        assert_eq!([look(0, "refuses"), look(10, "refuses"), look(1000, "refuses")], [2, 0, 0]);
+        assert_eq!(look(1010, "answers 503"), 1, "another reason");
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
-use grape::services::Refusal;
+use grape::services::{HeldBack, Refusal};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -143,6 +143,21 @@ impl Events {
             ..cluster.object_ref(&())
         };
         let told = (EventType::Warning, reasons::REQUEST_REFUSED, "Observe");
+        self.record(pod, Some(cause), told, note).await;
+    }
+
+    /// Tells a pod that the Grape in it does not announce its service.
+    pub async fn held_back(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &HeldBack) {
+        let HeldBack { name, port, reason } = what;
+        let note = format!(
+            "The Grape has not announced {name:?} at port {port} for 30 s or more, and nobody finds \
+             it: {reason}."
+        );
+        let cause = ObjectReference {
+            field_path: Some(format!("{name}:{port}: {reason}")),
+            ..cluster.object_ref(&())
+        };
+        let told = (EventType::Warning, reasons::ANNOUNCE_HELD_BACK, "Observe");
         self.record(pod, Some(cause), told, note).await;
     }
 

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use kube::ResourceExt;
 
+use super::complaints::Complaints;
 use super::missing::Missing;
-use super::refused::Refused;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
@@ -43,8 +43,8 @@ pub struct Remembered {
     pub seen: Seen,
     /// Which pods of services were told of.
     pub told: Told,
-    /// Which refusals of Grapes were told of.
-    pub refused: Refused,
+    /// Which complaints of Grapes were told of.
+    pub complaints: Complaints,
     /// How pods of services are repaired.
     pub repair: Repair,
     /// When Grapes that had just started were introduced last.

@@ -17,14 +17,16 @@
 //! | [`memory`] | what is known from one reconciliation to the next | |
 //! | [`unwatched`] | namespaces that cannot be watched | |
 //! | [`seen`] | what was seen of Grapes, and when to look again | pure |
-//! | [`refused`] | which refusals of Grapes are told | pure |
+//! | [`complaints`] | which complaints of Grapes are told at the pods | pure |
 //! | [`words`] | what others say, in one line | pure |
 //! | [`queue`] | who waits | |
 //! | [`census`] | which clusters there are | pure |
 
 pub mod apply;
 pub mod blocked;
+pub mod bootstrap;
 pub mod census;
+pub mod complaints;
 pub mod error;
 pub mod events;
 pub mod failing;
@@ -35,7 +37,6 @@ pub mod missing;
 pub mod objects;
 pub mod queue;
 pub mod reconcile;
-pub mod refused;
 pub mod report;
 pub mod roll;
 pub mod seen;

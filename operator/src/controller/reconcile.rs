@@ -299,7 +299,7 @@ impl Reconciler {
                 self.tell(subject, &tally).await;
             }
         }
-        self.tell_refused(subject, &live, members.as_deref().unwrap_or_default()).await;
+        self.tell_complaints(subject, &live, members.as_deref().unwrap_or_default()).await;
 
         let interval = match plan.phase {
             Phase::Rolling(_) => ROLLING,

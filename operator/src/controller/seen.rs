@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::bootstrap::Bootstrap;
 use super::report::Sight;
 use super::roll::Lookups;
 use crate::observe::Observation;
@@ -56,6 +57,8 @@ pub struct Seen {
     /// Grapes of services that were not as they should be when they were last asked, by their pods'
     /// names.
     guests: BTreeMap<String, OddGuest>,
+    /// What was told of bootstrap names.
+    bootstrap: Bootstrap,
     /// Where Grapes of other networks were heard, in the last look, and in the one before too.
     other_networks: [BTreeSet<SocketAddr>; 2],
 }
@@ -105,6 +108,7 @@ impl Seen {
                 self.guests.insert(name.clone(), odd);
             }
         }
+        self.bootstrap.take(&look.troubles, now);
         let [last, lasting] = &mut self.other_networks;
         // Whoever has an address that was another's before is asked there for a moment.
         *lasting = last.intersection(&look.other_networks).copied().collect();
@@ -179,6 +183,7 @@ impl Seen {
             lost_at: &self.lost_at,
             topology: self.shown.as_ref(),
             band: self.band,
+            dead_ends: self.bootstrap.dead_ends(),
             other_networks: Some(&self.other_networks[1]),
         }
     }
@@ -236,13 +241,14 @@ mod tests {
             live: Ok(if together { vec![addresses[1 - own]] } else { Vec::new() }),
         };
         Observation {
-            refusals: BTreeMap::new(),
+            complaints: BTreeMap::new(),
             at: grape::clock::now(),
             topology: Topology::of(&[view(0), view(1)]),
             answers: BTreeMap::new(),
             probes: Vec::new(),
             guests: BTreeMap::new(),
             unresolved: BTreeSet::new(),
+            troubles: BTreeMap::new(),
             other_networks: BTreeSet::new(),
         }
     }

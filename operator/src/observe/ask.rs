@@ -1,12 +1,15 @@
 //! What a Grape tells of itself, asked at its admin pages. I/O.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use grape::discovery::MAX_UNRESOLVED;
+use grape::discovery::MAX_NAMES;
 use grape::http::StatusPage;
-use grape::services::Refusal;
+use grape::services::{HeldBack, Refusal};
 
 use super::call::{CallError, Caller, excerpt};
+use super::complaint::Complaint;
+use super::outside::Trouble;
 
 /// Most characters of a version.
 const MAX_VERSION: usize = 64;
@@ -14,8 +17,12 @@ const MAX_VERSION: usize = 64;
 /// Most addresses of Grapes of other networks that are read; it shows no more.
 const MAX_OTHERS: usize = 8;
 
-/// Most refusals of one Grape that are read; it shows no more.
-const MAX_REFUSALS: usize = 8;
+/// Most addresses of one bootstrap name that are read; it shows no more.
+const MAX_ADDRESSES: usize = 4;
+
+/// Most refusals of one Grape that are read, and as many of the services that it holds back; it shows
+/// no more.
+const MAX_COMPLAINTS: usize = 8;
 
 /// What a Grape told of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,11 +47,12 @@ pub(super) struct Told {
     pub(super) live: Vec<SocketAddr>,
     /// Addresses at which it heard Grapes of other networks lately; 8 at most.
     pub(super) other_networks: Vec<SocketAddr>,
-    /// What services asked of it and were refused; 8 at most, each text short.
-    pub(super) refusals: Vec<Refusal>,
-    /// Its bootstrap names that do not resolve, as `HOST:PORT`; 16 at most. None of an earlier
-    /// release, which does not tell.
-    pub(super) unresolved: Vec<String>,
+    /// What services asked of it and were refused, and services that it holds back; 8 of each at most,
+    /// each text short.
+    pub(super) complaints: Vec<Complaint>,
+    /// Its bootstrap names that lead to no Grape, as `HOST:PORT`, and why; 32 at most. None of an
+    /// earlier release, which does not tell.
+    pub(super) troubles: BTreeMap<String, Trouble>,
 }
 
 /// Asks the Grape whose admin pages are at `admin`.
@@ -60,7 +68,7 @@ pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<Told, Call
 
 /// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
 fn told(page: StatusPage) -> Result<Told, CallError> {
-    let StatusPage { version, node, refusals, unresolved, .. } = page;
+    let StatusPage { version, node, held_back, refusals, unresolved, unanswered, .. } = page;
     if version.chars().count() > MAX_VERSION {
         return Err(foreign("its version is too long"));
     }
@@ -78,12 +86,25 @@ fn told(page: StatusPage) -> Result<Told, CallError> {
     };
     let refusal = |Refusal { verb, name, reason, hint, count }| {
         let [verb, name, reason, hint] = [verb, name, reason, hint].map(|text| excerpt(&text));
-        Refusal { verb, name, reason, hint, count }
+        Complaint::Refused(Refusal { verb, name, reason, hint, count })
     };
-    let refusals = refusals.into_iter().take(MAX_REFUSALS).map(refusal).collect();
-    let unresolved = unresolved.into_iter().take(MAX_UNRESOLVED).map(|it| it.name).collect();
+    let held = |HeldBack { name, port, reason }| {
+        let [name, reason] = [name, reason].map(|text| excerpt(&text));
+        Complaint::HeldBack(HeldBack { name, port, reason })
+    };
+    let refusals = refusals.into_iter().take(MAX_COMPLAINTS).map(refusal);
+    let held_back = held_back.into_iter().take(MAX_COMPLAINTS).map(held);
+    let complaints = refusals.chain(held_back).collect();
+    let unresolved = unresolved.into_iter().take(MAX_NAMES);
+    let unresolved = unresolved.map(|it| (it.name, Trouble::Unresolved(excerpt(&it.reason))));
+    let unanswered = unanswered.into_iter().take(MAX_NAMES);
+    let unanswered = unanswered.map(|mut it| {
+        it.addresses.truncate(MAX_ADDRESSES);
+        (it.name, Trouble::Unanswered(it.addresses))
+    });
+    let troubles = unresolved.chain(unanswered).collect();
     let other_networks = node.other_networks.into_iter().take(MAX_OTHERS).collect();
-    Ok(Told { answer, live, other_networks, refusals, unresolved })
+    Ok(Told { answer, live, other_networks, complaints, troubles })
 }
 
 fn foreign(why: &str) -> CallError {
@@ -92,7 +113,7 @@ fn foreign(why: &str) -> CallError {
 
 #[cfg(test)]
 mod tests {
-    use grape::discovery::Unresolved;
+    use grape::discovery::{Unanswered, Unresolved};
     use grape::engine::{MAX_LISTED, Neighbour, Status};
 
     use super::*;
@@ -114,9 +135,10 @@ mod tests {
             api_address: address,
             admin_address: Some(address),
             dht_address: address,
-            held_back: Vec::new(),
-            refusals: vec![refusal(); MAX_REFUSALS],
-            unresolved: vec![unresolved(); MAX_UNRESOLVED],
+            held_back: vec![held_back(); MAX_COMPLAINTS],
+            refusals: vec![refusal(); MAX_COMPLAINTS],
+            unresolved: vec![unresolved(); MAX_NAMES],
+            unanswered: vec![unanswered(address); MAX_NAMES],
             node: Status {
                 id: "a".repeat(40),
                 ready: true,
@@ -140,6 +162,15 @@ mod tests {
         Unresolved { name: "a".repeat(260), reason: "\u{fffd}".repeat(200) }
     }
 
+    fn unanswered(address: SocketAddr) -> Unanswered {
+        Unanswered { name: "b".repeat(260), addresses: vec![address; MAX_ADDRESSES] }
+    }
+
+    fn held_back() -> HeldBack {
+        let text = "\u{fffd}".repeat(256);
+        HeldBack { name: text[..192].to_owned(), port: 65535, reason: text }
+    }
+
     fn refusal() -> Refusal {
         let text = "\u{fffd}".repeat(256);
         let [verb, name, reason, hint] =
@@ -152,19 +183,24 @@ mod tests {
         let mut page = longest();
         page.refusals = vec![Refusal { name: "a\n".repeat(1000), ..refusal() }; 100];
         let told = told(page).unwrap();
-        assert_eq!(told.refusals.len(), MAX_REFUSALS);
-        assert!(told.refusals[0].name.chars().count() < 200);
-        assert!(!told.refusals[0].name.contains(char::is_control));
+        assert_eq!(told.complaints.len(), 2 * MAX_COMPLAINTS);
+        let [Complaint::Refused(first), .., Complaint::HeldBack(last)] = &told.complaints[..]
+        else {
+            panic!("{:?}", told.complaints);
+        };
+        for name in [&first.name, &last.name] {
+            assert!(name.chars().count() < 200 && !name.contains(char::is_control), "{name:?}");
+        }
     }
 
     #[test]
     fn a_grape_of_an_earlier_release_tells_of_no_refusals_and_no_names() {
         let mut page = serde_json::to_value(longest()).unwrap();
-        for field in ["refusals", "unresolved"] {
+        for field in ["heldBack", "refusals", "unresolved", "unanswered"] {
             page.as_object_mut().unwrap().remove(field);
         }
         let told = told(serde_json::from_value(page).unwrap()).unwrap();
-        assert_eq!((told.refusals, told.unresolved), (Vec::new(), Vec::new()));
+        assert_eq!((told.complaints, told.troubles), (Vec::new(), BTreeMap::new()));
     }
 
     #[test]

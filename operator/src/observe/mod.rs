@@ -11,8 +11,10 @@ pub mod ask;
 pub mod band;
 pub mod call;
 pub mod canary;
+pub mod complaint;
 pub mod guests;
 mod introduce;
+pub mod outside;
 pub mod topology;
 pub mod window;
 
@@ -24,13 +26,14 @@ use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
 use grape::clock;
-use grape::services::Refusal;
 
 use ask::Answer;
 use call::{Caller, Limits};
 use canary::Probe;
+use complaint::Complaint;
 use guests::{Guest, Place};
 use introduce::Introduction;
+use outside::{Trouble, Troubles};
 use topology::{Topology, View};
 
 /// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
@@ -86,12 +89,14 @@ pub struct Observation {
     pub guests: BTreeMap<String, Place>,
     /// Those of them for whom the name by which they join the cluster does not resolve.
     pub unresolved: BTreeSet<String>,
+    /// The bootstrap names that lead the cluster's own Grapes to none.
+    pub troubles: Troubles,
     /// Addresses at which the cluster's own Grapes heard such of other networks lately; 8 of each at
     /// most.
     pub other_networks: BTreeSet<SocketAddr>,
-    /// What services asked of a Grape and were refused, by its pod's name; none of a Grape that
-    /// refused nothing.
-    pub refusals: BTreeMap<String, Vec<Refusal>>,
+    /// What the service beside a Grape should be told of, by its pod's name; none of a Grape that has
+    /// nothing to tell.
+    pub complaints: BTreeMap<String, Vec<Complaint>>,
 }
 
 /// What the cluster's own Grapes told.
@@ -100,6 +105,7 @@ struct Asked {
     views: Vec<View>,
     answers: BTreeMap<String, Answer>,
     other_networks: BTreeSet<SocketAddr>,
+    troubles: Troubles,
 }
 
 /// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
@@ -126,9 +132,10 @@ impl Observer {
     /// Dropped before its end, it leaves canaries to lapse.
     pub async fn observe(&self, seats: &[Seat], guests: &[Guest], round: u64) -> Observation {
         let at = clock::now();
-        let mut refusals = BTreeMap::new();
-        let Asked { views, answers, other_networks } = self.ask_all(seats, &mut refusals).await;
-        let (guest_views, unresolved) = self.ask_guests(guests, &mut refusals).await;
+        let mut complaints = BTreeMap::new();
+        let Asked { views, answers, other_networks, troubles } =
+            self.ask_all(seats, &mut complaints).await;
+        let (guest_views, unresolved) = self.ask_guests(guests, &mut complaints).await;
         let topology = Topology::of(&views);
         let places = guests::places(&views, guest_views.clone());
         if introduce::are_parts(&topology, &places) {
@@ -147,8 +154,9 @@ impl Observer {
             probes,
             guests: places,
             unresolved,
+            troubles,
             other_networks,
-            refusals,
+            complaints,
         }
     }
 
@@ -177,7 +185,7 @@ impl Observer {
     async fn ask_all(
         &self,
         seats: &[Seat],
-        refusals: &mut BTreeMap<String, Vec<Refusal>>,
+        complaints: &mut BTreeMap<String, Vec<Complaint>>,
     ) -> Asked {
         let asking = seats.iter().cloned().map(|seat| async move {
             let told = ask::ask(&self.caller, seat.admin()).await;
@@ -188,9 +196,10 @@ impl Observer {
         while let Some((seat, told)) = answering.next().await {
             let address = seat.dht();
             let live = told.map(|told| {
-                note(refusals, &seat.name, told.refusals);
+                note(complaints, &seat.name, told.complaints);
                 asked.answers.insert(seat.name.clone(), told.answer);
                 asked.other_networks.extend(told.other_networks);
+                asked.troubles.insert(seat.name.clone(), told.troubles);
                 told.live
             });
             asked.views.push(View { name: seat.name, address, live });
@@ -201,7 +210,7 @@ impl Observer {
     async fn ask_guests(
         &self,
         guests: &[Guest],
-        refusals: &mut BTreeMap<String, Vec<Refusal>>,
+        complaints: &mut BTreeMap<String, Vec<Complaint>>,
     ) -> (Vec<View>, BTreeSet<String>) {
         let asking = guests.iter().cloned().map(|guest| async move {
             let told = ask::ask(&self.caller, guest.admin()).await;
@@ -212,8 +221,8 @@ impl Observer {
         while let Some((guest, told)) = answering.next().await {
             let address = guest.dht();
             let live = told.map(|told| {
-                note(refusals, &guest.name, told.refusals);
-                if told.unresolved.contains(&guest.seed) {
+                note(complaints, &guest.name, told.complaints);
+                if let Some(Trouble::Unresolved(_)) = told.troubles.get(&guest.seed) {
                     unresolved.insert(guest.name.clone());
                 }
                 told.live
@@ -234,9 +243,9 @@ impl Observer {
     }
 }
 
-fn note(refusals: &mut BTreeMap<String, Vec<Refusal>>, pod: &str, told: Vec<Refusal>) {
+fn note(complaints: &mut BTreeMap<String, Vec<Complaint>>, pod: &str, told: Vec<Complaint>) {
     if !told.is_empty() {
-        refusals.insert(pod.to_owned(), told);
+        complaints.insert(pod.to_owned(), told);
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grape_operator::observe::call::CallError;
+use grape_operator::observe::complaint::Complaint;
 use grape_operator::observe::guests::{Guest, Place};
 use grape_operator::observe::{Observation, Observer, Seat};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -90,16 +91,17 @@ async fn what_grapes_refuse_is_told_by_their_pods() {
     let guests = [guest(&places[1])];
     let observer = Observer::default();
     let seen = observer.observe(&places[..1], &guests, 0).await;
-    assert!(seen.refusals.is_empty());
+    assert!(seen.complaints.is_empty());
     for place in &places {
         announce(place, r#"["svc","1337"]"#).await;
     }
     let seen = observer.observe(&places[..1], &guests, 1).await;
-    let names: Vec<_> = seen.refusals.keys().collect();
+    let names: Vec<_> = seen.complaints.keys().collect();
     assert_eq!(names, [&guests[0].name, &places[0].name]);
-    for refusals in seen.refusals.values() {
-        assert_eq!((&*refusals[0].name, refusals[0].count), ("svc", 1));
-        assert_eq!(refusals[0].hint, r#"send the port as a number: ["svc", 1337]"#);
+    for complaints in seen.complaints.values() {
+        let [Complaint::Refused(refusal)] = &complaints[..] else { panic!("{complaints:?}") };
+        assert_eq!((&*refusal.name, refusal.count), ("svc", 1));
+        assert_eq!(refusal.hint, r#"send the port as a number: ["svc", 1337]"#);
     }
     drop(grapes);
 }

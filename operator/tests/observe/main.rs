@@ -8,4 +8,5 @@ mod canaries;
 mod guests;
 mod introductions;
 mod islands;
+mod outside;
 mod places;

@@ -84,6 +84,7 @@ pub async fn start_alone(seat: &Seat, bootstrap: Option<&str>) -> (Grape, String
         held_back: Vec::new(),
         refusals: Vec::new(),
         unresolved: Vec::new(),
+        unanswered: Vec::new(),
         node: grape.status(),
     };
     (grape, serde_json::to_string(&page).unwrap())

@@ -106,6 +106,8 @@ fn summary(page: &StatusPage) -> String {
     section(&mut lines, "refused", refusals);
     let unresolved = page.unresolved.iter().map(|it| (it.name.clone(), it.reason.clone()));
     section(&mut lines, "bootstrap names that do not resolve", unresolved);
+    let unanswered = page.unanswered.iter().map(|it| (it.name.clone(), list(&it.addresses)));
+    section(&mut lines, "bootstrap names at whose UDP addresses no Grape answers", unanswered);
     let names = node.peers.iter().map(|(name, peers)| (name.clone(), list(peers)));
     section(&mut lines, "peers by name", names);
     let errors = node.errors.iter().map(|error| (String::new(), error.clone()));
@@ -189,7 +191,7 @@ mod tests {
 
     use rstest::rstest;
 
-    use crate::discovery::Unresolved;
+    use crate::discovery::{Unanswered, Unresolved};
     use crate::engine::{Neighbour, Status};
 
     use super::*;
@@ -230,6 +232,7 @@ mod tests {
             held_back: Vec::new(),
             refusals: Vec::new(),
             unresolved: Vec::new(),
+            unanswered: Vec::new(),
             node,
             ..alone
         }));
@@ -278,6 +281,10 @@ mod tests {
             unresolved: vec![Unresolved {
                 name: "market.trading.svc:20001".to_owned(),
                 reason: "failed to lookup address information: Name does not resolve".to_owned(),
+            }],
+            unanswered: vec![Unanswered {
+                name: "old-grape.prod:30001".to_owned(),
+                addresses: vec!["10.0.0.70:30001".parse().unwrap()],
             }],
             node: Status {
                 id: "ab".repeat(20),

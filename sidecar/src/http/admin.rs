@@ -1,8 +1,7 @@
 //! The pages for operators: `/healthz`, `/readyz`, `/status` and `/metrics`. They only read.
 //!
 //! `/status?brief` is for programs that ask often: the same page as `/status`, on one line, with
-//! its `announced`, `heldBack`, `peers` and
-//! `errors` empty, and a few of its `refusals`. What is left is bounded by the routing table, not by
+//! its `announced`, `peers` and `errors` empty, and a few of its `heldBack` and `refusals`. What is left is bounded by the routing table, not by
 //! what services announce: 20 KB among 1000 Grapes, 256 KiB at most.
 
 use std::net::SocketAddr;
@@ -12,7 +11,7 @@ use hyper::{Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
-use crate::discovery::Unresolved;
+use crate::discovery::{Unanswered, Unresolved};
 use crate::engine::Status;
 use crate::services::{HeldBack, Refusal};
 
@@ -33,8 +32,8 @@ pub struct StatusPage {
     pub admin_address: Option<SocketAddr>,
     /// Address of the DHT's UDP socket.
     pub dht_address: SocketAddr,
-    /// Services of this host that are not announced, or no longer, with the reason; none in a
-    /// brief status.
+    /// Services of this host that are not announced, or no longer, with the reason. In a brief status
+    /// 8 at most, of those that have been held back for 30 s and that nobody asked for.
     #[serde(default)]
     pub held_back: Vec<HeldBack>,
     /// What services asked for and were refused, by its cause, the last first; a few in a brief
@@ -44,6 +43,10 @@ pub struct StatusPage {
     /// Bootstrap names that do not resolve now, 16 at most.
     #[serde(default)]
     pub unresolved: Vec<Unresolved>,
+    /// Bootstrap names that resolve, and at whose addresses no Grape answered when it was last asked,
+    /// 16 at most.
+    #[serde(default)]
+    pub unanswered: Vec<Unanswered>,
     /// The DHT node.
     #[serde(flatten)]
     pub node: Status,
@@ -95,9 +98,10 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
         api_address: api.addresses.api,
         admin_address: api.addresses.admin,
         dht_address: api.addresses.dht,
-        held_back: if brief { Vec::new() } else { api.services.held_back() },
+        held_back: if brief { api.services.overdue() } else { api.services.held_back() },
         refusals: api.services.refusals().list(brief),
-        unresolved: api.unresolved.list(),
+        unresolved: api.bootstrap.unresolved(),
+        unanswered: api.bootstrap.unanswered(&api.dht.silent_seeds()),
         node: if brief { seen_here(api, api.dht.brief_status()) } else { status(api) },
     };
     let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };

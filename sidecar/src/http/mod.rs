@@ -46,7 +46,7 @@ use tokio_util::sync::CancellationToken;
 use crate::clock;
 use crate::config::Config;
 use crate::dht::Dht;
-use crate::discovery::UnresolvedNames;
+use crate::discovery::BootstrapNames;
 use crate::metrics::Metrics;
 use crate::services::Services;
 
@@ -81,8 +81,8 @@ pub(crate) struct Api {
     /// What is announced and withdrawn goes through these.
     pub(crate) services: Arc<Services>,
     pub(crate) metrics: Metrics,
-    /// Bootstrap names that do not resolve.
-    pub(crate) unresolved: UnresolvedNames,
+    /// What is known of the bootstrap names.
+    pub(crate) bootstrap: BootstrapNames,
     pub(crate) addresses: Addresses,
     /// Largest body and largest WebSocket message, in bytes.
     pub(crate) max_payload_size: usize,
@@ -106,7 +106,7 @@ impl Api {
     pub(crate) fn new(
         services: Arc<Services>,
         metrics: Metrics,
-        unresolved: UnresolvedNames,
+        bootstrap: BootstrapNames,
         addresses: Addresses,
         config: &Config,
         started: Instant,
@@ -115,7 +115,7 @@ impl Api {
             dht: services.dht().clone(),
             services,
             metrics,
-            unresolved,
+            bootstrap,
             addresses,
             max_payload_size: config.max_payload_size,
             drain_timeout: config.drain_timeout,

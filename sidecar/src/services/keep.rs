@@ -70,6 +70,11 @@ impl Services {
             for Renewal { service: (name, port), until, .. } in &renewals {
                 self.dht.renew(name, *port, *until);
             }
+            let State { register, overdue, .. } = &mut *state;
+            for ((name, port), reason) in overdue.look(register.held_back(now), now) {
+                let (name, why) = (String::from_utf8_lossy(&name), self.why(reason, port, &state));
+                warn!(%name, port, %why, "held back for 30 s: nobody finds it");
+            }
             let first = renewals.iter().filter(|renewal| renewal.first);
             let first: Vec<&Service> = first.map(|renewal| &renewal.service).collect();
             if !first.is_empty() {

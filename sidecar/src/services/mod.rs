@@ -26,6 +26,7 @@
 //! | `facts.rs`, `health.rs` | what one try after another tells; pure |
 //! | `keep.rs` | does what the register wants, every second |
 //! | `probe.rs` | tries a port, asks a URL |
+//! | `overdue.rs` | what is held back for so long that people should hear of it; pure |
 //! | `refusals.rs` | what services asked for and were refused |
 //! | `family.rs` | which services are reached over IPv6 alone |
 //! | `declared.rs`, `ready_when.rs` | what the flags say |
@@ -35,6 +36,7 @@ mod facts;
 mod family;
 mod health;
 mod keep;
+mod overdue;
 mod probe;
 mod ready_when;
 mod refusals;
@@ -58,14 +60,19 @@ pub use declared::{Declared, DeclaredList, InvalidDeclared};
 pub(crate) use facts::Reason;
 pub use ready_when::{InvalidReadyWhen, ReadyWhen, ReadyWhenList};
 pub use refusals::Refusal;
+use refusals::shown_whole;
 pub(crate) use refusals::{Refusals, Refused, shown};
 
 use family::Families;
+use overdue::Overdue;
 use register::{Register, Service, Settings};
 
 /// How often each port and each condition is tried, and what a flag declares is announced, as often
 /// as npm's clients do.
 const EACH: Duration = Duration::from_secs(1);
+
+/// Most services in a brief status.
+const MAX_OVERDUE: usize = 8;
 
 /// Most tries at a time.
 const CONCURRENCY: usize = 32;
@@ -115,6 +122,7 @@ pub(crate) struct Services {
 
 struct State {
     register: Register,
+    overdue: Overdue,
     /// The address in what is told of ports: one of those where they are tried.
     address: IpAddr,
     /// What each condition said last, unless that was yes.
@@ -146,6 +154,7 @@ impl Services {
             refusals: Refusals::default(),
             state: Mutex::new(State {
                 register,
+                overdue: Overdue::default(),
                 address: Ipv4Addr::LOCALHOST.into(),
                 said,
                 withdrawals: Default::default(),
@@ -206,13 +215,24 @@ impl Services {
     pub(crate) fn held_back(&self) -> Vec<HeldBack> {
         let state = self.lock();
         let held_back = state.register.held_back(clock::now()).take(MAX_LISTED);
-        held_back
-            .map(|((name, port), reason)| HeldBack {
-                name: String::from_utf8_lossy(name).into_owned(),
-                port: *port,
-                reason: self.why(reason, *port, &state),
-            })
-            .collect()
+        let told = |((name, port), reason): (&Service, Reason)| HeldBack {
+            name: String::from_utf8_lossy(name).into_owned(),
+            port: *port,
+            reason: self.why(reason, *port, &state),
+        };
+        held_back.map(told).collect()
+    }
+
+    /// Those of them that have been so for 30 s and that nobody asked for, their texts cut: 8 at most.
+    pub(crate) fn overdue(&self) -> Vec<HeldBack> {
+        let state = self.lock();
+        let overdue = state.overdue.list(clock::now()).into_iter().take(MAX_OVERDUE);
+        let told = |((name, port), reason): (&Service, Reason)| HeldBack {
+            name: shown(&String::from_utf8_lossy(name)),
+            port: *port,
+            reason: shown_whole(&self.why(reason, *port, &state)),
+        };
+        overdue.map(told).collect()
     }
 
     /// Numbers for metrics.

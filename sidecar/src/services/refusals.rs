@@ -137,7 +137,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// A sentence of ours that may have a client's text in it.
-fn shown_whole(text: &str) -> String {
+pub(super) fn shown_whole(text: &str) -> String {
     text.chars().take(4 * MAX_TEXT).map(printable).collect()
 }
 

@@ -88,7 +88,10 @@ async fn explain_tells_what_each_field_is() {
       pools  <[]Object>
         Groups of Grapes that are placed differently, such as one a zone; 32 at
         most. Those without replicas of their own share what is left, evenly and in
-        this order. Without any there is one pool, called default. Defaults to none.
+        this order. Without any there is one pool, called default. Let each pool
+        have two nodes or more that its Grapes may run on: the Grape of a node that
+        is drained starts on another one, and until it is ready the drain of any
+        other node waits. Defaults to none.
 
       replicas  <integer>
         How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a
@@ -105,7 +108,10 @@ async fn explain_tells_what_each_field_is() {
     DESCRIPTION:
         Groups of Grapes that are placed differently, such as one a zone; 32 at
         most. Those without replicas of their own share what is left, evenly and in
-        this order. Without any there is one pool, called default. Defaults to none.
+        this order. Without any there is one pool, called default. Let each pool
+        have two nodes or more that its Grapes may run on: the Grape of a node that
+        is drained starts on another one, and until it is ready the drain of any
+        other node waits. Defaults to none.
         A pool: Grapes that are placed alike.
 
     FIELDS:
@@ -143,9 +149,10 @@ async fn explain_tells_what_each_field_is() {
     FIELDS:
       conditions  <[]Object>
         Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned;
-        and Injected, where pods of services are to have a Grape, and OtherNetworks,
-        while Grapes of other networks are heard. Stalled is True while something is
-        refused, or a change stops, until somebody changes something.
+        Injected, where pods of services are to have a Grape; BootstrapReachable,
+        where spec.dht.bootstrap has names; and OtherNetworks, while Grapes of other
+        networks are heard. Stalled is True while something is refused, or a change
+        stops, until somebody changes something.
 
       endpoint  <string>
         Where other Grapes join the cluster, as HOST:PORT with a UDP port.

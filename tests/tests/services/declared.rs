@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use anyhow::ensure;
 use grape_tests::grape::{Grape, Kind};
+use grape_tests::http::{self, Request};
 use grape_tests::ports::Port;
 use grape_tests::{our_grape, wait};
 use serde_json::json;
@@ -42,6 +44,28 @@ async fn it_is_announced_while_it_answers_and_is_ready() {
     held_back(beside, &format!("127.0.0.1:{} refuses connections", port.number())).await;
     let _service = listen(port.number());
     found("a service that is there again is announced", other, NAME, &[port.number()]).await;
+}
+
+/// Whoever asks often, as the operator does, hears of it too, and the log has it.
+#[tokio::test]
+async fn what_is_held_back_for_half_a_minute_is_warned_of() {
+    let port = Port::take().unwrap();
+    let announce = format!("--announce={NAME}:{}", port.number());
+    let mut grapes = network(&[&announce], &[], None).await;
+    let reason = format!("127.0.0.1:{} has not answered yet", port.number());
+    let wanted = json!([{"name": NAME, "port": port.number(), "reason": reason}]);
+    let within = Duration::from_secs(180);
+    let told = wait::until_within(within, "the brief status tells of it", async || {
+        let page = http::send(grapes[0].api(), &Request::get("/status?brief")).await?.json()?;
+        ensure!(page["heldBack"] == wanted, "{}", page["heldBack"]);
+        anyhow::Ok(())
+    });
+    told.await.unwrap();
+    let lines = grapes[0].process().errors();
+    let warnings = lines.iter().filter(|line| line.contains("held back for 30 s: nobody finds it"));
+    let warnings: Vec<_> = warnings.collect();
+    let [warning] = warnings[..] else { panic!("{lines:#?}") };
+    assert!(warning.contains("WARN") && warning.contains(NAME) && warning.contains(&reason));
 }
 
 /// Waits until the Grape tells that the service is held back, and why.

@@ -98,7 +98,8 @@ impl Reconciler {
             let mut observation = observer.observe(&seats, &guests, round).await;
             memory.known(&uid, |memory| {
                 let now = clock::now();
-                memory.refused.note(std::mem::take(&mut observation.refusals), now);
+                let complaints = std::mem::take(&mut observation.complaints);
+                memory.complaints.note(complaints, now);
                 memory.seen.take(observation, now);
             });
             // Nobody listens when the operator ends.

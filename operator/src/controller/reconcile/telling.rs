@@ -4,14 +4,15 @@ use kube::{Resource, ResourceExt};
 
 use super::{Reconciler, Subject};
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use crate::controller::complaints::News;
 use crate::controller::error::Error;
 use crate::controller::live::Live;
 use crate::controller::memory::Written;
-use crate::controller::refused::News;
 use crate::controller::sidecars::member::Member;
 use crate::controller::sidecars::tally::Tally;
 use crate::controller::write;
 use crate::metrics::Health;
+use crate::observe::complaint::Complaint;
 
 impl Reconciler {
     /// Tells the figures of a cluster, unless it went meanwhile: nobody would take them back.
@@ -55,20 +56,24 @@ impl Reconciler {
         }
     }
 
-    /// Tells of requests that Grapes refused, at the pods whose Grapes they are.
-    pub(super) async fn tell_refused(
+    /// Tells of complaints of Grapes, at the pods whose Grapes they are.
+    pub(super) async fn tell_complaints(
         &self,
         subject: &Subject<'_>,
         live: &Live,
         members: &[Member],
     ) {
-        let news = self.memory.of(&subject.owner.uid, |memory| memory.refused.take());
-        for News { pod, refusal } in news {
+        let news = self.memory.of(&subject.owner.uid, |memory| memory.complaints.take());
+        for News { pod, complaint } in news {
             let own = live.pods.get(&pod).map(|pod| pod.object_ref(&()));
             let member = || members.iter().find(|member| member.pod.title() == pod);
             // A pod that is gone meanwhile needs no event.
             if let Some(pod) = own.or_else(|| Some(member()?.pod.reference())) {
-                self.events.refused(subject.cluster, &pod, &refusal).await;
+                let (events, cluster) = (&self.events, subject.cluster);
+                match complaint {
+                    Complaint::Refused(what) => events.refused(cluster, &pod, &what).await,
+                    Complaint::HeldBack(what) => events.held_back(cluster, &pod, &what).await,
+                }
             }
         }
     }

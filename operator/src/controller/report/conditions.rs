@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::reasons::*;
-use super::{Facts, HEALTHY as HEALTHY_SHARE, few, injected, other_networks};
+use super::{Facts, HEALTHY as HEALTHY_SHARE, bootstrap, few, injected, other_networks};
 use crate::controller::blocked::Blocked;
 use crate::controller::error::Error;
 use crate::controller::roll::{Phase, Wait};
@@ -56,8 +56,8 @@ impl Finding {
     }
 }
 
-/// All conditions of a cluster, in the order of [`TYPES`], and then [`INJECTED`] and [`OTHER_NETWORKS`]
-/// where there is something to tell.
+/// All conditions of a cluster, in the order of [`TYPES`], and then those of [`SOMETIMES`] where there
+/// is something to tell.
 pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let progressing = progressing(facts);
     let bootstrapped = bootstrapped(facts);
@@ -65,7 +65,8 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let partitioned = partitioned(facts);
     let ready = ready(facts, [&progressing, &partitioned, &bootstrapped, &lookups]);
     let always = [ready, progressing, stalled(facts), bootstrapped, lookups, partitioned];
-    let sometimes = [injected::finding(facts), other_networks::finding(facts)];
+    let sometimes =
+        [injected::finding(facts), bootstrap::finding(facts), other_networks::finding(facts)];
     always.into_iter().chain(sometimes.into_iter().flatten()).collect()
 }
 
@@ -115,6 +116,10 @@ fn ready(
     let message = match trouble.is_empty() {
         true => message,
         false => format!("{message} But {}: see {INJECTED}.", trouble.join(", and ")),
+    };
+    let message = match bootstrap::is_in_trouble(facts) {
+        true => format!("{message} A bootstrap name leads to no Grape: see {BOOTSTRAP_REACHABLE}."),
+        false => message,
     };
     Finding::new(READY, true, HEALTHY, message)
 }
@@ -298,7 +303,7 @@ fn islands(facts: &Facts<'_>, islands: &[Vec<String>]) -> String {
     )
 }
 
-fn unknown(kind: &'static str) -> Finding {
+pub(super) fn unknown(kind: &'static str) -> Finding {
     Finding::new(kind, None, NOT_OBSERVED, "No Grape has answered the operator yet.")
 }
 

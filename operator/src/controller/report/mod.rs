@@ -2,6 +2,7 @@
 //!
 //! Its words do not change while what they tell of does not: a cluster at rest costs no write.
 
+mod bootstrap;
 mod conditions;
 mod injected;
 mod other_networks;
@@ -19,6 +20,7 @@ use crate::observe::window::Window;
 use crate::validate::{Invalid, ValidatedCluster};
 
 use super::blocked::Blocked;
+use super::bootstrap::DeadEnds;
 use super::error::Error;
 use super::roll::{Phase, Pool};
 use super::seen::Strays;
@@ -78,6 +80,8 @@ pub struct Sight<'a> {
     pub lost_at: &'a [String],
     /// The band that 95 of 100 lookups are in.
     pub band: Option<P95Band>,
+    /// Bootstrap names that lead to no Grape; none while that is not known.
+    pub dead_ends: Option<&'a DeadEnds>,
     /// Addresses at which Grapes of other networks are heard; none before the first look.
     pub other_networks: Option<&'a BTreeSet<SocketAddr>>,
 }
@@ -167,7 +171,7 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         }
     };
     let there = |kind: &&str| status.conditions.iter().any(|it| it.type_ == **kind);
-    let sometimes = [reasons::INJECTED, reasons::OTHER_NETWORKS].into_iter().filter(there);
+    let sometimes = reasons::SOMETIMES.into_iter().filter(there);
     let conditions = reasons::TYPES.into_iter().chain(sometimes).map(|kind| (kind, is(kind)));
     let injected = status.injected.clone().unwrap_or_default();
     let count = |number| usize::try_from(number).unwrap_or_default();

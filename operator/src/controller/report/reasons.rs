@@ -17,12 +17,16 @@ pub const PARTITIONED: &str = "Partitioned";
 /// Pods of services have their Grape, and it is connected with the cluster's own. It is only there
 /// where pods are to have one.
 pub const INJECTED: &str = "Injected";
+/// Each name in `spec.dht.bootstrap` leads to a Grape. It is only there where there is such a name.
+pub const BOOTSTRAP_REACHABLE: &str = "BootstrapReachable";
 /// Grapes of other networks ask the cluster's, or are asked by them. True is bad. It is only there
 /// while they do.
 pub const OTHER_NETWORKS: &str = "OtherNetworks";
 /// All types that are always there.
 pub const TYPES: [&str; 6] =
     [READY, PROGRESSING, STALLED, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
+/// All types that are there when there is something to tell.
+pub const SOMETIMES: [&str; 3] = [INJECTED, BOOTSTRAP_REACHABLE, OTHER_NETWORKS];
 
 /// `Ready`: it is.
 pub const HEALTHY: &str = "Healthy";
@@ -76,6 +80,12 @@ pub const SIDECARS_FAILING: &str = "SidecarsFailing";
 pub const SEEDS_UNRESOLVED: &str = "SeedsUnresolved";
 /// Each pod that is to have a Grape has it.
 pub const ALL_INJECTED: &str = "AllInjected";
+/// Each bootstrap name resolves, and a Grape answers there.
+pub const GRAPES_ANSWER: &str = "GrapesAnswer";
+/// A bootstrap name does not resolve.
+pub const NAME_UNRESOLVED: &str = "NameUnresolved";
+/// At the addresses of a bootstrap name no Grape answers.
+pub const NO_GRAPE_ANSWERS: &str = "NoGrapeAnswers";
 /// Grapes of another network are refused.
 pub const NETWORKS_DIFFER: &str = "NetworksDiffer";
 /// Pods run without their Grape.
@@ -85,5 +95,7 @@ pub const REPAIRED_IN_VAIN: &str = "RepairedInVain";
 /// A Grape refuses what a service asks of it, which the service may take for success: an event of
 /// the pod.
 pub const REQUEST_REFUSED: &str = "RequestRefused";
+/// A Grape has not announced a service for a while: an event of the pod.
+pub const ANNOUNCE_HELD_BACK: &str = "AnnounceHeldBack";
 /// A pod was evicted to come back with its Grape: an event.
 pub const REPAIRED: &str = "Repaired";

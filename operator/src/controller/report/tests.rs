@@ -10,8 +10,10 @@ mod texts;
 
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
+use crate::controller::bootstrap::DeadEnd;
 use crate::controller::roll::{Grape, Set, Strategy, Wait};
 use crate::controller::sidecars::lack::Lack;
+use crate::observe::outside::Trouble;
 use crate::observe::topology::View;
 use crate::validate::validate;
 
@@ -69,6 +71,7 @@ const ALL: [&str; 3] = ["market-default-0", "market-default-1", "market-default-
 
 fn well(topology: &Topology) -> Sight<'_> {
     Sight {
+        dead_ends: None,
         topology: Some(topology),
         success: Some(1.0),
         lost_at: &[],
@@ -124,6 +127,41 @@ fn grapes_of_another_network_are_told_of_with_what_to_do() {
     let nobody = BTreeSet::new();
     let sight = Sight { other_networks: Some(&nobody), ..well(&topology) };
     assert!(!told_of(&Facts { sight, ..facts }).contains(reasons::OTHER_NETWORKS));
+}
+
+#[test]
+fn a_bootstrap_name_that_leads_nowhere_is_told_with_what_to_do() {
+    let names = ["old.prod:20001", "[2001:db8::1]:20001"].map(str::to_owned);
+    let cluster = valid(|spec| spec.dht.bootstrap = names.to_vec());
+    let (pools, topology) = ([pool("default", 3)], seen(&[&ALL]));
+    let told = |dead_ends: Option<&DeadEnds>| {
+        let sight = Sight { dead_ends, ..well(&topology) };
+        let facts = facts(&cluster, &pools, &Phase::Settled, sight);
+        let status = status(&facts, None, Timestamp::UNIX_EPOCH);
+        let health = health(&facts, &status, &Window::default());
+        let last = status.conditions.last().unwrap();
+        let is = health.conditions.iter().find(|(kind, _)| *kind == reasons::BOOTSTRAP_REACHABLE);
+        (is.unwrap().1, lines(&[status.conditions[0].clone(), last.clone()]))
+    };
+    assert_eq!(told(None).0, None, "nobody has told of it yet");
+    let (is, well) = told(Some(&DeadEnds::new()));
+    assert_eq!(is, Some(true));
+    let unresolved = DeadEnd {
+        trouble: Trouble::Unresolved("Name does not resolve".to_owned()),
+        alone: BTreeSet::new(),
+    };
+    let unanswered = DeadEnd {
+        trouble: Trouble::Unanswered(vec!["[2001:db8::1]:20001".parse().unwrap()]),
+        alone: ["market-default-1".to_owned()].into(),
+    };
+    let mut dead_ends: DeadEnds = [("gone.from.the.spec:1".to_owned(), unresolved.clone())].into();
+    assert_eq!(told(Some(&dead_ends)).1, well, "one that the spec has not is none");
+    dead_ends.insert("old.prod:20001".to_owned(), unresolved);
+    let (is, one) = told(Some(&dead_ends));
+    assert_eq!(is, Some(false));
+    dead_ends.insert("[2001:db8::1]:20001".to_owned(), unanswered);
+    let (_, two) = told(Some(&dead_ends));
+    insta::assert_snapshot!([well, one, two].join("\n\n"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use grape_tests::http::{self, Request};
 use grape_tests::kubernetes::{ApiServer, Proxy, definition};
 use grape_tests::wait;
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use tokio::time::Duration;
 
 use super::rest::grapes;
@@ -55,6 +56,62 @@ async fn what_changes_is_told_once() {
         told.push((reason, kind));
         assert_eq!(events(&scene).await, told);
     }
+}
+
+/// To the API server, events that differ in their texts alone are one.
+#[tokio::test(flavor = "multi_thread")]
+async fn events_of_different_texts_stay_apart() {
+    let server = ApiServer::start().await.unwrap();
+    definition::install(&server.client()).await.unwrap();
+    let scene = Scene::new(&server, "texts").await;
+    let proxy = Proxy::start(&server).await.unwrap();
+    let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
+    scene.cluster("market", json!({"pools": [{"name": "a"}]})).await;
+    scene.until_applied("market").await;
+    let pools = json!({"spec": {"pools": [{"name": "a"}, {"name": "b"}, {"name": "c"}]}});
+    scene.change("GrapeCluster", "market", pools).await;
+    scene.until_applied("market").await;
+    until_quiet(&proxy, Duration::from_secs(1)).await;
+    let events = scene.all(&["Event"]).await.into_values();
+    let created = events.filter(|event| event["reason"] == "Created");
+    let notes: Vec<_> = created.map(|event| event["note"].to_string()).collect();
+    for set in ["market-a", "market-b", "market-c"] {
+        let named = notes.iter().filter(|note| note.contains(set)).count();
+        assert_eq!(named, 1, "{set} in {notes:#?}");
+    }
+}
+
+/// A service ends and does not come back: whoever looks at its pod sees that nobody finds it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_held_back_is_told_at_its_pod() {
+    let server = ApiServer::start().await.unwrap();
+    definition::install(&server.client()).await.unwrap();
+    let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
+    let scene = Scene::new(&server, "held-back").await;
+    let proxy = Proxy::start(&server).await.unwrap();
+    let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
+    let (_grapes, [_, api]) = grapes(&scene).await;
+    let pod = scene.get("Pod", "live-default-1").await;
+    let ip = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let body = json!({"rid": 1, "data": ["away", port]}).to_string();
+    let grape = SocketAddr::new(ip, api.number());
+    http::send(grape, &Request::post("/announce", body)).await.unwrap();
+    // Until the Grape has tried the port, and seen it answer.
+    listener.accept().await.unwrap();
+    drop(listener);
+    let told = wait::until_within(Duration::from_secs(180), "it is told", async || {
+        let events = scene.all(&["Event"]).await.into_values();
+        let mut told = events.filter(|event| event["reason"] == "AnnounceHeldBack");
+        told.next().ok_or("not yet")
+    });
+    let event = told.await.unwrap();
+    assert_eq!(event["regarding"]["uid"], pod["metadata"]["uid"], "{event}");
+    assert_eq!(event["type"], "Warning");
+    let note = event["note"].as_str().unwrap();
+    let begins = format!("The Grape has not announced \"away\" at port {port} for 30 s or more");
+    assert!(note.starts_with(&begins) && note.contains("refuses connections"), "{note}");
 }
 
 /// A service sends its port as text, and takes the answer for success: whoever looks at its pod sees

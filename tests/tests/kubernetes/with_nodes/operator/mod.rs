@@ -1,6 +1,7 @@
 //! Our operator on two nodes: `grape_tests::kubernetes::Operator`. Where a test says that nothing
 //! fails, services on both nodes announce and look up all the while: `Load`.
 
+mod bootstrap_names;
 mod cached_names;
 mod deleted_namespace;
 mod first_use;
@@ -10,6 +11,7 @@ mod lost_pods;
 mod networks;
 mod node_cut_off;
 mod node_drained;
+mod not_starting;
 mod npm_grapes;
 mod one_namespace;
 mod readme;

@@ -1,0 +1,44 @@
+//! Bootstrap names that lead to no Grape.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use grape_operator::observe::Observer;
+use grape_operator::observe::outside::Trouble;
+
+use crate::places::{PATIENCE, join, seats, start_with, until};
+
+#[tokio::test]
+async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
+    let seats = seats(3);
+    let _other = join(&seats[..1]).await;
+    let nobody = seats[2].dht();
+    let names = [seats[0].dht().to_string(), nobody.to_string(), "no.such.invalid:1".to_owned()];
+    let names = names.iter().map(|name| name.parse().unwrap()).collect();
+    let _grape = start_with(&seats[1], names).await;
+    let observer = Observer::default();
+    let told = async || {
+        let seen = observer.observe(&seats[..2], &[], 0).await;
+        assert_eq!(seen.troubles[&seats[0].name], BTreeMap::new(), "it has no names");
+        seen.troubles[&seats[1].name].clone()
+    };
+    let begun = std::time::Instant::now();
+    let mut last = told().await;
+    while last.len() < 2 && begun.elapsed() < PATIENCE {
+        last = told().await;
+    }
+    let addresses: Vec<SocketAddr> = vec![nobody];
+    assert_eq!(last.get(&nobody.to_string()), Some(&Trouble::Unanswered(addresses)));
+    let unresolved = last.get("no.such.invalid:1");
+    assert!(matches!(unresolved, Some(Trouble::Unresolved(why)) if !why.is_empty()), "{last:?}");
+    assert_eq!(last.len(), 2, "{last:?}");
+
+    // Somebody comes to that address.
+    let late = join(&seats[2..]).await;
+    until("the name leads to a Grape", || late[0].status().nodes > 0).await;
+    let mut last = told().await;
+    while last.len() > 1 && begun.elapsed() < 2 * PATIENCE {
+        last = told().await;
+    }
+    assert_eq!(last.into_keys().collect::<Vec<_>>(), ["no.such.invalid:1"]);
+}

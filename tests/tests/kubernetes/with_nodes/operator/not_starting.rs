@@ -1,0 +1,53 @@
+//! Grapes that cannot start: the status says that nothing is under way, and has the cause in the words
+//! of whoever knows it.
+
+use grape_tests::kubernetes::grape_cluster::condition;
+use grape_tests::kubernetes::{GrapeCluster, Operator};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+#[rstest]
+// The node begins no container with so little, or ends it at once.
+#[case::memory(
+    json!({"template": {"resources": {"requests": {"memory": "1Mi"}, "limits": {"memory": "1Mi"}}}}),
+    "GrapesFailing",
+    &["memory", "raise its limit"],
+    json!({"template": {"resources": null}})
+)]
+#[case::nowhere(
+    json!({"template": {"nodeSelector": {"no-such-label": "here"}}}),
+    "GrapesFailing",
+    &["0/", "nodes are available", "node affinity/selector"],
+    json!({"template": {"nodeSelector": null}})
+)]
+#[case::no_image(
+    json!({"image": {"tag": "missing"}}),
+    "GrapesFailing",
+    &["localhost/grape:missing cannot be fetched"],
+    json!({"image": {"tag": "test"}})
+)]
+#[tokio::test]
+async fn grapes_that_cannot_start_are_told_with_the_cause(
+    #[case] spec: Value,
+    #[case] reason: &str,
+    #[case] cause: &[&str],
+    #[case] mended: Value,
+) {
+    let operator = Operator::shared().await.unwrap();
+    let cluster = GrapeCluster::make(&operator, "not-starting", spec).await.unwrap();
+    let told = cluster.until("the cause is told", |status| {
+        let ready = condition(status, "Ready");
+        let message = ready["message"].as_str().unwrap_or_default();
+        ready["reason"] == reason && cause.iter().all(|part| message.contains(part))
+    });
+    let status = told.await.unwrap();
+    let ready = condition(&status, "Ready")["message"].as_str().unwrap();
+    assert!(ready.starts_with("0 of 3 Grapes are ready. "), "{ready}");
+    let progressing = condition(&status, "Progressing");
+    assert_eq!(progressing["status"], "False", "{progressing}");
+    let message = progressing["message"].as_str().unwrap();
+    assert_eq!(message, "No change is under way. 0 of 3 Grapes are ready: see Ready.");
+
+    cluster.change(mended).await.unwrap();
+    cluster.until_ready().await.unwrap();
+}
