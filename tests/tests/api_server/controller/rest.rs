@@ -1,6 +1,7 @@
 //! Where nothing changes, nothing is written: neither in a minute, nor by an operator that starts.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
 
 use grape_tests::kubernetes::grape_cluster::{condition, without_lookups};
 use grape_tests::kubernetes::proxy::Call;
@@ -139,8 +140,11 @@ pub async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
     let ports = [Port::take().unwrap(), Port::take().unwrap()];
     let [dht, api] = ports.each_ref().map(Port::number);
     scene.cluster("live", json!({"dht": {"port": dht}, "api": {"port": api}})).await;
+    // Grapes of other tests, and of other processes, have others.
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let first = NEXT.fetch_add(3, Ordering::Relaxed);
     let [high, low] = std::process::id().to_be_bytes()[2..] else { unreachable!() };
-    let ips = [1, 2, 3].map(|host| format!("127.{}.{}.{host}", 64 + high % 128, low));
+    let ips = [0, 1, 2].map(|host| format!("127.{}.{}.{}", 64 + high % 128, low, first + host));
     let names = [0, 1, 2].map(|ordinal| format!("live-default-{ordinal}"));
     let mut grapes = Vec::new();
     for (name, ip) in names.iter().zip(&ips) {
