@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{ArgAction, Args as _, Command};
+use grape::cli::boolean;
 use grape::log::Format;
 use grape::nonblocking::NonBlocking;
 use grape::variables::is_named_as_part_of_a_service;
@@ -78,15 +79,6 @@ fn after_help() -> String {
          Fields about pods, as spec.image and spec.pools, are checked and not used.\n\
          Grapes that run alone have no file: see grape --help."
     )
-}
-
-/// As `grape` reads the same variable.
-fn boolean(text: &str) -> Result<bool, &'static str> {
-    match text.trim().to_lowercase().as_str() {
-        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
-        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
-        _ => Err("expected true or false"),
-    }
 }
 
 fn replicas(text: &str) -> Result<usize, String> {

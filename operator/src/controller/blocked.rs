@@ -1,35 +1,30 @@
 //! Why a pod is not made that a StatefulSet is to make.
 //!
 //! The StatefulSet's status says nothing of it: that the API server refuses a pod is in the events of
-//! its controller alone. Of those it writes few: Kubernetes lets one object have 25 at once, and one
-//! more every five minutes. Where there is none, the API server is asked to make the pod as a dry run.
+//! its controller alone, of which there may be few. Where there is none, the API server is asked to
+//! make the pod as a dry run.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Pod};
-use kube::api::{ListParams, PostParams};
+use kube::api::PostParams;
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
-use tracing::warn;
 
 use super::apply::{MANAGER, is_lasting};
+use super::kubernetes_events::{self, time};
 use super::roll::Pool;
 use super::words;
 
 /// How often it is looked up, at most.
 const OFTEN: Duration = Duration::from_secs(5);
-/// Most events that are read of one StatefulSet: several times as many as its controller may write
-/// before they are forgotten, an hour later.
-const EVENTS: u32 = 100;
-/// For how long an event tells of what is: the controller writes the next one within five minutes.
-const BELIEVED: SignedDuration = SignedDuration::from_secs(6 * 60);
 /// Most characters of what the API server says.
 const MOST: usize = 400;
-/// The reason of events that tell of a pod that was not made.
-const FAILED_CREATE: &str = "FailedCreate";
+/// Events that tell of a pod that was not made.
+const FAILED_CREATE: &str = "reason=FailedCreate";
 /// What parts the pod from the API server's words in such an event.
 const SAYS: &str = " failed error: ";
 
@@ -87,22 +82,13 @@ pub async fn look(
     let namespace = wanted.metadata.namespace.as_deref()?;
     let missing: Vec<_> = pool.missing().map(|ordinal| pool.pod_name(ordinal)).collect();
     let first = missing.first()?;
-    let events = events(client, namespace, uid).await.unwrap_or_else(|error| {
-        warn!(set = pool.set_name, %error, "cannot read events");
-        Vec::new()
-    });
+    let events = kubernetes_events::of(client, namespace, uid, FAILED_CREATE).await;
     let told = choose(&events, &missing, before, Timestamp::now());
     let told = match told {
         Some(told) => Some(told),
         None => refusal(client, wanted, first).await.map(|why| (first.clone(), why)),
     };
     told.map(|(pod, why)| Blocked { set: pool.set_name.clone(), pod, why })
-}
-
-async fn events(client: &Client, namespace: &str, uid: &str) -> kube::Result<Vec<Event>> {
-    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
-    let fields = format!("involvedObject.uid={uid},reason={FAILED_CREATE}");
-    Ok(api.list(&ListParams::default().fields(&fields).limit(EVENTS)).await?.items)
 }
 
 /// Of the pods that are missing one that events tell of, and why it is.
@@ -112,8 +98,7 @@ fn choose(
     before: Option<&Blocked>,
     now: Timestamp,
 ) -> Option<(String, String)> {
-    let lately = |event: &&Event| now.duration_since(time(event)) < BELIEVED;
-    let lately: Vec<_> = events.iter().filter(lately).collect();
+    let lately: Vec<_> = kubernetes_events::lately(events, now).collect();
     let last_of = |pod: &str| {
         let about = format!("Pod {pod} in StatefulSet ");
         let told = lately.iter().filter_map(|event| {
@@ -127,14 +112,6 @@ fn choose(
         return Some((pod.clone(), last_of(pod).unwrap_or_else(|| why.clone())));
     }
     missing.iter().find_map(|pod| Some((pod.clone(), last_of(pod)?)))
-}
-
-/// When an event was last told.
-fn time(event: &Event) -> Timestamp {
-    let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
-    let micro = series.or(event.event_time.as_ref()).map(|time| time.0);
-    let whole = event.last_timestamp.as_ref().map(|time| time.0);
-    micro.max(whole).unwrap_or_default()
 }
 
 /// What the API server says against a pod, if anything.
@@ -172,6 +149,7 @@ fn like(set: &StatefulSet, pod: &str) -> Option<Pod> {
 
 #[cfg(test)]
 mod tests {
+    use jiff::SignedDuration;
     use serde_json::json;
 
     use super::*;
@@ -181,7 +159,7 @@ mod tests {
         serde_json::from_value(json!({
             "metadata": {},
             "involvedObject": {},
-            "reason": FAILED_CREATE,
+            "reason": "FailedCreate",
             "message": format!("create Pod {pod} in StatefulSet market failed error: {why}"),
             "lastTimestamp": at.to_string(),
         }))

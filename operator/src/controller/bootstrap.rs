@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::observe::outside::{Trouble, Troubles};
+use crate::observe::outside::{Outside, Told, Trouble};
 
 /// How long a name leads to no Grape before it is told. A Grape asks again after 20 s: one datagram that is
 /// lost is no trouble.
@@ -21,38 +21,57 @@ pub struct DeadEnd {
 /// The bootstrap names that lead to no Grape, as `HOST:PORT`.
 pub type DeadEnds = BTreeMap<String, DeadEnd>;
 
+/// A name in trouble.
+#[derive(Debug, Clone)]
+struct Ongoing {
+    /// In the words in which it was told first.
+    trouble: Trouble,
+    since: Instant,
+    /// Whether the same Grape told of none before.
+    was_well: bool,
+}
+
 /// What was told of bootstrap names, look by look.
 #[derive(Debug, Default)]
 pub struct Bootstrap {
-    /// By name and pod: the trouble, in the words in which it was told first, and since when.
-    troubles: BTreeMap<(String, String), (Trouble, Instant)>,
-    /// Those that have lasted; none while that cannot be told yet.
+    /// By name and pod.
+    troubles: BTreeMap<(String, String), Ongoing>,
+    /// The ids of the Grapes that answered last, by pod.
+    asked: BTreeMap<String, String>,
+    /// The troubles that have lasted; none while that cannot be told yet.
     lasting: Option<DeadEnds>,
 }
 
 impl Bootstrap {
     /// Takes in what was told in a look that ended at `now`. A look at which no Grape answered tells
     /// nothing.
-    pub fn take(&mut self, told: &Troubles, now: Instant) {
+    pub fn take(&mut self, told: &Outside, now: Instant) {
         if told.is_empty() {
             return;
         }
         let mut before = std::mem::take(&mut self.troubles);
-        for (pod, names) in told {
-            for (name, trouble) in names {
+        for (pod, Told { id, troubles }) in told {
+            let is_known = self.asked.get(pod) == Some(id);
+            for (name, trouble) in troubles {
                 let key = (name.clone(), pod.clone());
-                let known = before.remove(&key).filter(|(known, _)| known.is_like(trouble));
-                self.troubles.insert(key, known.unwrap_or_else(|| (trouble.clone(), now)));
+                let known = before.remove(&key);
+                let was_well = known.as_ref().map_or(is_known, |known| known.was_well);
+                let known = known.filter(|known| known.trouble.is_like(trouble));
+                let anew = || Ongoing { trouble: trouble.clone(), since: now, was_well };
+                self.troubles.insert(key, known.unwrap_or_else(anew));
             }
         }
-        let mut lasting = DeadEnds::new();
-        for ((name, pod), (trouble, since)) in &self.troubles {
+        self.asked = told.iter().map(|(pod, told)| (pod.clone(), told.id.clone())).collect();
+        let (mut lasting, mut is_open) = (DeadEnds::new(), false);
+        for ((name, pod), Ongoing { trouble, since, was_well }) in &self.troubles {
             if now.saturating_duration_since(*since) >= LASTING {
                 let dead_end = lasting.entry(name.clone()).or_insert_with(|| DeadEnd {
                     trouble: trouble.clone(),
                     alone: BTreeSet::new(),
                 });
                 dead_end.alone.insert(pod.clone());
+            } else {
+                is_open |= !was_well;
             }
         }
         for dead_end in lasting.values_mut() {
@@ -60,10 +79,8 @@ impl Bootstrap {
                 dead_end.alone.clear();
             }
         }
-        // Before anything is known, what may turn out to be trouble is not told to be well.
-        if self.lasting.is_some() || self.troubles.is_empty() || !lasting.is_empty() {
-            self.lasting = Some(lasting);
-        }
+        // A name that was never well is not told to be, while its trouble is young.
+        self.lasting = Some(lasting).filter(|lasting| !is_open || !lasting.is_empty());
     }
 
     /// Those that have lasted; none while that cannot be told yet.
@@ -77,17 +94,18 @@ mod tests {
     use super::*;
 
     /// What each of these Grapes tells of the name `old:1`.
-    fn told(grapes: &[Option<&str>]) -> Troubles {
+    fn told(grapes: &[Option<&str>]) -> Outside {
         let told = grapes.iter().enumerate().map(|(number, reason)| {
             let trouble =
                 |reason: &&str| ("old:1".to_owned(), Trouble::Unresolved((*reason).to_owned()));
-            (format!("market-{number}"), reason.iter().map(trouble).collect())
+            let troubles = reason.iter().map(trouble).collect();
+            (format!("market-{number}"), Told { id: "first".to_owned(), troubles })
         });
         told.collect()
     }
 
     /// Looks each 5 s, for so many seconds; and what is told then.
-    fn after(bootstrap: &mut Bootstrap, told: &Troubles, seconds: u64, now: &mut Instant) {
+    fn after(bootstrap: &mut Bootstrap, told: &Outside, seconds: u64, now: &mut Instant) {
         for _ in 0..seconds / 5 {
             bootstrap.take(told, *now);
             *now += Duration::from_secs(5);
@@ -128,11 +146,24 @@ mod tests {
     #[test]
     fn a_look_that_reached_nobody_changes_nothing() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
-        after(&mut bootstrap, &Troubles::new(), 60, &mut now);
+        after(&mut bootstrap, &Outside::new(), 60, &mut now);
         assert_eq!(bootstrap.dead_ends(), None);
         after(&mut bootstrap, &told(&[Some("no such name")]), 15, &mut now);
-        after(&mut bootstrap, &Troubles::new(), 10, &mut now);
+        after(&mut bootstrap, &Outside::new(), 10, &mut now);
         after(&mut bootstrap, &told(&[Some("no such name")]), 5, &mut now);
+        assert_eq!(bootstrap.dead_ends().map(DeadEnds::len), Some(1));
+    }
+    #[test]
+    fn a_grape_with_a_new_name_that_leads_nowhere_is_never_told_to_be_well() {
+        let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
+        after(&mut bootstrap, &told(&[None]), 60, &mut now);
+        assert_eq!(bootstrap.dead_ends(), Some(&DeadEnds::new()));
+        // It is replaced by one that has the name.
+        let mut told = told(&[Some("no such name")]);
+        told.values_mut().for_each(|told| told.id = "second".to_owned());
+        after(&mut bootstrap, &told, 25, &mut now);
+        assert_eq!(bootstrap.dead_ends(), None);
+        after(&mut bootstrap, &told, 5, &mut now);
         assert_eq!(bootstrap.dead_ends().map(DeadEnds::len), Some(1));
     }
 }

@@ -42,6 +42,15 @@ impl Failing {
         Self { why: why.into(), words }
     }
 
+    /// Of a pod that its node has taken and does not start, for this `reason` and with this `message`.
+    pub fn of_node(reason: &str, message: &str) -> Self {
+        let words = message.rsplit_once(" desc = ").map_or(message, |(_, words)| words);
+        match is_of_memory(words) {
+            true => Self::from("its memory does not suffice to start it: raise its limit"),
+            false => Self::new(format!("its node does not start it ({reason})"), Some(words)),
+        }
+    }
+
     /// Whether it is the same in other words: those of two tries differ by times, ports and ids.
     fn is_like(&self, other: &Self) -> bool {
         let shape = |words: &str| words.replace(|c: char| c.is_ascii_hexdigit(), "");
@@ -105,6 +114,9 @@ pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
         Some(
             why @ ("CreateContainerConfigError" | "CreateContainerError" | "RunContainerError"),
         ) => {
+            if let Some(words) = message.filter(|words| is_of_memory(words)) {
+                return Some(Failing::of_node(why, words));
+            }
             return Some(Failing::new(format!("its container cannot be made ({why})"), message));
         }
         _ => {}
@@ -114,7 +126,11 @@ pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
     (down || (lately && status.restart_count >= 2)).then(|| match ended.reason.as_deref() {
         Some("OOMKilled") => Failing::from("it is killed for its memory: raise its limit"),
         _ => {
-            let words = ended.message.as_deref().and_then(last_words);
+            let words = ended.message.as_deref();
+            if let Some(words) = words.filter(|words| is_of_memory(words)) {
+                return Failing::of_node("StartError", words);
+            }
+            let words = words.and_then(last_words);
             Failing::new(format!("it ends with exit code {}", ended.exit_code), words.as_deref())
         }
     })
@@ -129,6 +145,12 @@ pub fn pod(status: &PodStatus) -> Option<Failing> {
 /// How a container ended before it ran or waits as it does now.
 pub fn last(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     status.last_state.as_ref()?.terminated.as_ref()
+}
+
+/// Whether a container runtime says that a container ended before its program began, for want of
+/// memory.
+fn is_of_memory(words: &str) -> bool {
+    words.contains("OOM-killed") || words.contains("memory limit too low")
 }
 
 /// What a node says of an image that it cannot fetch, without what it says each time.

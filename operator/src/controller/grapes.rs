@@ -17,6 +17,9 @@ use crate::validate::ValidatedCluster;
 /// takes seconds; the image has to be fetched, too.
 const START: SignedDuration = SignedDuration::from_secs(180);
 
+/// How long a node may take to begin a container before its events are read.
+const BEGIN: SignedDuration = SignedDuration::from_secs(5);
+
 /// For how long after its end a container that has ended twice counts as one that keeps ending: the
 /// longest pause between two starts, and a start.
 const LATELY: SignedDuration = SignedDuration::from_secs(8 * 60);
@@ -83,6 +86,19 @@ pub fn port(container: &Container, name: &str) -> Option<u16> {
     let mut ports = container.ports.iter().flatten();
     let port = ports.find(|port| port.name.as_deref() == Some(name))?;
     u16::try_from(port.container_port).ok()
+}
+
+/// Whether a node has taken a pod and does not begin its container, for longer than that takes unless
+/// its image is fetched.
+pub fn is_stuck(pod: &Pod, now: Timestamp) -> bool {
+    let Some(status) = &pod.status else { return false };
+    let since = status.start_time.as_ref().map_or(now, |at| at.0);
+    let container = status.container_statuses.iter().flatten().find(|it| it.name == CONTAINER);
+    let waiting = container.and_then(|it| it.state.as_ref()?.waiting.as_ref());
+    let begins = || waiting.is_some_and(|it| it.reason.as_deref() == Some("ContainerCreating"));
+    pod.metadata.deletion_timestamp.is_none()
+        && now.duration_since(since) >= BEGIN
+        && (container.is_none() || begins())
 }
 
 /// Why a Grape that is not ready will not be so by waiting.

@@ -13,7 +13,7 @@ use super::missing::Missing;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
-use super::{blocked, failing};
+use super::{blocked, failing, stuck};
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
@@ -37,6 +37,8 @@ pub struct Remembered {
     pub missing: Missing,
     /// Why they are.
     pub blocked: blocked::Known,
+    /// Why nodes do not start its Grapes.
+    pub stuck: stuck::Known,
     /// How its Grapes fail.
     pub failing: failing::Known,
     /// What was seen of its Grapes.

@@ -7,6 +7,7 @@
 //! | [`stores`] | what there is, watched | I/O |
 //! | [`live`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
 //! | [`failing`] | why a Grape does not start | pure |
+//! | [`stuck`], [`kubernetes_events`] | why its node does not start it, told in events alone | I/O |
 //! | [`roll`] | which Grape is replaced next | pure |
 //! | [`missing`] | which pods are not there, and since when | pure |
 //! | [`blocked`] | why they are not made | I/O |
@@ -31,6 +32,7 @@ pub mod error;
 pub mod events;
 pub mod failing;
 pub mod grapes;
+pub mod kubernetes_events;
 pub mod live;
 pub mod memory;
 pub mod missing;
@@ -42,6 +44,7 @@ pub mod roll;
 pub mod seen;
 pub mod sidecars;
 pub mod stores;
+pub mod stuck;
 pub mod unwatched;
 pub mod words;
 pub mod write;

@@ -209,6 +209,7 @@ impl Reconciler {
         };
         let mut desired = desired(valid, &around);
         let mut live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
+        self.ask_nodes(subject, &mut live, now).await;
         self.memory.of(&owner.uid, |memory| {
             memory.failing.settle(&mut live.pools);
             let was_late = cluster.status.as_ref().is_some_and(report::is_blocked);

@@ -108,7 +108,7 @@ impl Seen {
                 self.guests.insert(name.clone(), odd);
             }
         }
-        self.bootstrap.take(&look.troubles, now);
+        self.bootstrap.take(&look.outside, now);
         let [last, lasting] = &mut self.other_networks;
         // Whoever has an address that was another's before is asked there for a moment.
         *lasting = last.intersection(&look.other_networks).copied().collect();
@@ -248,7 +248,7 @@ mod tests {
             probes: Vec::new(),
             guests: BTreeMap::new(),
             unresolved: BTreeSet::new(),
-            troubles: BTreeMap::new(),
+            outside: BTreeMap::new(),
             other_networks: BTreeSet::new(),
         }
     }

@@ -33,7 +33,7 @@ use canary::Probe;
 use complaint::Complaint;
 use guests::{Guest, Place};
 use introduce::Introduction;
-use outside::{Trouble, Troubles};
+use outside::{Outside, Told, Trouble};
 use topology::{Topology, View};
 
 /// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
@@ -89,8 +89,8 @@ pub struct Observation {
     pub guests: BTreeMap<String, Place>,
     /// Those of them for whom the name by which they join the cluster does not resolve.
     pub unresolved: BTreeSet<String>,
-    /// The bootstrap names that lead the cluster's own Grapes to none.
-    pub troubles: Troubles,
+    /// What the cluster's own Grapes tell of bootstrap names.
+    pub outside: Outside,
     /// Addresses at which the cluster's own Grapes heard such of other networks lately; 8 of each at
     /// most.
     pub other_networks: BTreeSet<SocketAddr>,
@@ -105,7 +105,7 @@ struct Asked {
     views: Vec<View>,
     answers: BTreeMap<String, Answer>,
     other_networks: BTreeSet<SocketAddr>,
-    troubles: Troubles,
+    outside: Outside,
 }
 
 /// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
@@ -133,7 +133,7 @@ impl Observer {
     pub async fn observe(&self, seats: &[Seat], guests: &[Guest], round: u64) -> Observation {
         let at = clock::now();
         let mut complaints = BTreeMap::new();
-        let Asked { views, answers, other_networks, troubles } =
+        let Asked { views, answers, other_networks, outside } =
             self.ask_all(seats, &mut complaints).await;
         let (guest_views, unresolved) = self.ask_guests(guests, &mut complaints).await;
         let topology = Topology::of(&views);
@@ -154,7 +154,7 @@ impl Observer {
             probes,
             guests: places,
             unresolved,
-            troubles,
+            outside,
             other_networks,
             complaints,
         }
@@ -197,9 +197,10 @@ impl Observer {
             let address = seat.dht();
             let live = told.map(|told| {
                 note(complaints, &seat.name, told.complaints);
+                let (id, troubles) = (told.answer.id.clone(), told.troubles);
+                asked.outside.insert(seat.name.clone(), Told { id, troubles });
                 asked.answers.insert(seat.name.clone(), told.answer);
                 asked.other_networks.extend(told.other_networks);
-                asked.troubles.insert(seat.name.clone(), told.troubles);
                 told.live
             });
             asked.views.push(View { name: seat.name, address, live });

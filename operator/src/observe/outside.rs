@@ -19,6 +19,14 @@ impl Trouble {
     }
 }
 
-/// The names in trouble, as `HOST:PORT`, by the pod whose Grape tells of them; one entry for each
-/// Grape that answered.
-pub type Troubles = BTreeMap<String, BTreeMap<String, Trouble>>;
+/// What a Grape tells of its bootstrap names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// Its id: it has the same names as long as it has this one.
+    pub id: String,
+    /// The names in trouble, as `HOST:PORT`.
+    pub troubles: BTreeMap<String, Trouble>,
+}
+
+/// What each Grape that answered tells, by its pod's name.
+pub type Outside = BTreeMap<String, Told>;

@@ -19,8 +19,8 @@ async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
     let observer = Observer::default();
     let told = async || {
         let seen = observer.observe(&seats[..2], &[], 0).await;
-        assert_eq!(seen.troubles[&seats[0].name], BTreeMap::new(), "it has no names");
-        seen.troubles[&seats[1].name].clone()
+        assert_eq!(seen.outside[&seats[0].name].troubles, BTreeMap::new(), "it has no names");
+        seen.outside[&seats[1].name].troubles.clone()
     };
     let begun = std::time::Instant::now();
     let mut last = told().await;

@@ -4,7 +4,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::BoolishValueParser;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::filter::Targets;
 
@@ -16,7 +15,7 @@ use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;
 use super::values::{
-    Bootstrap, advertised, count, hash, ip, ip_and_port, milliseconds, name, port,
+    Bootstrap, advertised, boolean, count, hash, ip, ip_and_port, milliseconds, name, port,
 };
 
 /// The command `grape`.
@@ -186,7 +185,7 @@ pub(crate) struct NodeArgs {
     #[arg(
         long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
         default_missing_value = "true", num_args = 0..=1, require_equals = true,
-        action = ArgAction::Set, value_parser = BoolishValueParser::new()
+        action = ArgAction::Set, value_parser = boolean
     )]
     check_announced: bool,
 

@@ -206,6 +206,10 @@ pub(crate) async fn put(
             }
             Ok(true)
         }
+        _ if signing.seq.is_some() && said.status.is_redirection() => {
+            let why = words(said);
+            Err(Failure::Refused(format!("{why}; without --seq the next number is taken")))
+        }
         _ => Err(refused(said)),
     }
 }
@@ -302,9 +306,14 @@ fn others(count: u64) -> String {
 }
 
 fn refused(said: Said) -> Failure {
-    Failure::Refused(match said.body {
+    Failure::Refused(words(said))
+}
+
+/// What a Grape said, for people.
+fn words(said: Said) -> String {
+    match said.body {
         Some(Value::String(text)) => printable(&text),
         Some(other) => printable(&other.to_string()),
         None => said.status.to_string(),
-    })
+    }
 }

@@ -16,6 +16,8 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub use values::boolean;
+
 use args::{Cli, Command, KeyCommand};
 use output::{Failure, Output};
 

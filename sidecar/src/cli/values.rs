@@ -66,6 +66,18 @@ pub(super) fn advertised(text: &str) -> Result<IpAddr, String> {
     Ok(ip)
 }
 
+/// A truth value, as flags and variables have it.
+///
+/// # Errors
+/// When it is none: what would be.
+pub fn boolean(text: &str) -> Result<bool, &'static str> {
+    match text.trim().to_lowercase().as_str() {
+        "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
+        "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),
+        _ => Err("expected true or false"),
+    }
+}
+
 pub(super) fn port(text: &str) -> Result<u16, String> {
     text.parse().map_err(|_| "a port is a number from 0 to 65535".to_owned())
 }

@@ -95,6 +95,7 @@ fn a_command_that_asks_a_grape_says_that_it_ignores_a_link() {
 
 #[rstest]
 #[case(&[], "GRAPE_API_PORT", "abc", "a port is a number from 0 to 65535")]
+#[case(&[], "GRAPE_CHECK_ANNOUNCED", "maybe", "expected true or false")]
 #[case(&["status"], "GRAPE_API_PORT", "abc", "a port is a number from 0 to 65535")]
 #[case(&[], "GRAPE_DHT_PEER_MAX_AGE", "120s", "a number of milliseconds is wanted")]
 #[case(&[], "GRAPE_LOG", "verbose", "is no level")]

@@ -67,7 +67,8 @@ async fn a_signed_value_is_replaced_under_its_hash() {
     assert_eq!(shown, json!({ "hash": hash, "seq": 3 }));
     assert_eq!(run(1, &format!("get {hash}")).await, done("[1,{\"a\":2}]"));
     let (code, _, told) = run(0, "put late --key author.pem --seq 2").await;
-    let refused = "grape: the Grape refused: 302 sequence number less than current";
+    let refused = "grape: the Grape refused: 302 sequence number less than current; without --seq \
+                   the next number is taken";
     assert_eq!((code, &*told), (Some(1), refused));
     assert_eq!(run(0, "put later --key author.pem --seq 9").await, done(&hash));
     assert_eq!(run(0, &format!("get {hash}")).await, done("later"));

@@ -1,16 +1,20 @@
-//! Whom a reconciliation looks at, and introduces to each other. Both go on beside it.
+//! Whom a reconciliation looks at, and introduces to each other. Both go on beside it. And what it
+//! looks up itself: why nodes do not start Grapes.
 
 use std::time::Duration;
 
 use grape::clock;
 use jiff::{SignedDuration, Timestamp};
+use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Reconciler, Subject};
 use crate::cluster::limits;
+use crate::controller::grapes;
 use crate::controller::live::Live;
 use crate::controller::seen::Due;
 use crate::controller::sidecars::member::Member;
+use crate::controller::stuck;
 use crate::desired::names;
 use crate::observe::Seat;
 use crate::observe::guests::{self, Guest};
@@ -26,6 +30,30 @@ const YOUNG: SignedDuration = SignedDuration::from_secs(60);
 const STARTING: Duration = Duration::from_secs(30);
 
 impl Reconciler {
+    /// Lets Grapes that their nodes do not start fail for the cause that those tell.
+    pub(super) async fn ask_nodes(&self, subject: &Subject<'_>, live: &mut Live, now: Timestamp) {
+        let Subject { namespace, owner, .. } = subject;
+        let stuck = live.pods.values().filter(|pod| grapes::is_stuck(pod, now));
+        let stuck: Vec<_> =
+            stuck.filter_map(|pod| Some((pod.name_any(), pod.uid()?))).take(stuck::MOST).collect();
+        let uids: Vec<_> = stuck.iter().map(|(_, uid)| uid.clone()).collect();
+        self.memory.of(&owner.uid, |memory| memory.stuck.retain(&uids));
+        for (pod, uid) in stuck {
+            let at = clock::now();
+            let is_due = self.memory.of(&owner.uid, |memory| memory.stuck.is_due(&uid, at));
+            if is_due {
+                let found = stuck::look(&self.once, namespace, &uid).await;
+                self.memory.of(&owner.uid, |memory| memory.stuck.note(uid.clone(), found, at));
+            }
+            let failing = self.memory.of(&owner.uid, |memory| memory.stuck.last(&uid));
+            let mut pools = live.pools.iter_mut().chain(&mut live.leaving);
+            let grape = pools.find_map(|pool| pool.grapes.values_mut().find(|it| it.pod == pod));
+            if let Some(grape) = grape.filter(|_| failing.is_some()) {
+                grape.failing = failing;
+            }
+        }
+    }
+
     /// Introduces Grapes that run and are not ready to others, so that they need not wait for what
     /// their name server has cached. In how long to do so again, while there are any.
     pub(super) fn welcome(

@@ -110,6 +110,7 @@ fn ready(
     }
     let message = match wanted {
         1 => "The one Grape is ready, and finds what is announced.".to_owned(),
+        2 => "Both Grapes are ready, see each other, and find what is announced.".to_owned(),
         _ => format!("All {wanted} Grapes are ready, see each other, and find what is announced."),
     };
     let trouble: Vec<_> = facts.injected().into_iter().flat_map(injected::trouble).collect();

@@ -1,0 +1,113 @@
+//! Why a node does not start a Grape that it has taken. Where it cannot make the pod's sandbox, or
+//! mount what the pod has, the pod's status says no more than `ContainerCreating`: the cause is in
+//! events of the pod alone.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Event;
+use kube::Client;
+
+use super::failing::Failing;
+use super::kubernetes_events;
+
+/// How often it is looked up, at most.
+const OFTEN: Duration = Duration::from_secs(5);
+/// Most pods of one cluster that are looked up: no more are told of.
+pub const MOST: usize = 4;
+
+/// What is known of it, by the pods' uids.
+#[derive(Debug, Default)]
+pub struct Known(BTreeMap<String, (Instant, Option<Failing>)>);
+
+impl Known {
+    /// Forgets all pods but these.
+    pub fn retain(&mut self, stuck: &[String]) {
+        self.0.retain(|uid, _| stuck.contains(uid));
+    }
+
+    /// Whether it is time to look why this one does not start.
+    pub fn is_due(&self, uid: &str, now: Instant) -> bool {
+        self.0.get(uid).is_none_or(|(at, _)| now.saturating_duration_since(*at) >= OFTEN)
+    }
+
+    /// What was found last.
+    pub fn last(&self, uid: &str) -> Option<Failing> {
+        self.0.get(uid)?.1.clone()
+    }
+
+    /// Takes in what was found.
+    pub fn note(&mut self, uid: String, found: Option<Failing>, now: Instant) {
+        self.0.insert(uid, (now, found));
+    }
+}
+
+/// Looks why the pod with this uid does not start.
+pub async fn look(client: &Client, namespace: &str, uid: &str) -> Option<Failing> {
+    let events = kubernetes_events::of(client, namespace, uid, "type=Warning").await;
+    choose(&events, Timestamp::now())
+}
+
+/// What its node told last.
+fn choose(events: &[Event], now: Timestamp) -> Option<Failing> {
+    let by_node = |event: &&Event| event.reason.as_deref() != Some("FailedScheduling");
+    let told = kubernetes_events::lately(events, now).filter(by_node);
+    let last = told.max_by_key(|event| kubernetes_events::time(event))?;
+    Some(Failing::of_node(last.reason.as_deref()?, last.message.as_deref()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::SignedDuration;
+    use rstest::rstest;
+    use serde_json::json;
+
+    use super::*;
+
+    const NO_NETWORK: &str = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed \
+                              to set up the network: no address is left";
+    const NO_MEMORY: &str = "Failed to create pod sandbox: rpc error: code = Unknown desc = failed to \
+                             create containerd task: container init was OOM-killed (memory limit too \
+                             low?)";
+
+    fn chosen(events: &[(&str, &str, i64)]) -> Option<String> {
+        let event = |(reason, message, minutes): &(&str, &str, i64)| {
+            let at = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(*minutes);
+            serde_json::from_value(json!({
+                "metadata": {},
+                "involvedObject": {},
+                "reason": reason,
+                "message": message,
+                "lastTimestamp": at.to_string(),
+            }))
+            .unwrap()
+        };
+        let events: Vec<Event> = events.iter().map(event).collect();
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60);
+        choose(&events, now).map(|failing| failing.to_string())
+    }
+
+    #[rstest]
+    #[case::none(&[], None)]
+    #[case::long_ago(&[("FailedMount", "no such Secret", 50)], None)]
+    #[case::of_the_scheduler(&[("FailedScheduling", "0/2 nodes", 59)], None)]
+    #[case::the_last(
+        &[("FailedMount", "no such Secret", 59), ("FailedMount", "no such ConfigMap", 58)],
+        Some("its node does not start it (FailedMount): no such Secret")
+    )]
+    #[case::network(
+        &[("FailedCreatePodSandBox", NO_NETWORK, 59)],
+        Some(
+            "its node does not start it (FailedCreatePodSandBox): failed to set up the network: no \
+             address is left"
+        )
+    )]
+    #[case::memory(
+        &[("FailedCreatePodSandBox", NO_MEMORY, 59)],
+        Some("its memory does not suffice to start it: raise its limit")
+    )]
+    fn the_node_tells_why(#[case] events: &[(&str, &str, i64)], #[case] expected: Option<&str>) {
+        assert_eq!(chosen(events).as_deref(), expected);
+    }
+}
