@@ -1,4 +1,4 @@
-//! What README.md tells a newcomer to do.
+//! What README.md and docs/quick-start-cluster.md tell a newcomer to do.
 
 use std::process::Command;
 
@@ -19,6 +19,6 @@ async fn the_readme_can_be_followed_to_the_letter() {
     let begun = Instant::now();
     let mut follow = Command::new(script::path("../readme/on_a_cluster"));
     script::run(follow.env("GRAPE_CLUSTER", CLUSTER)).unwrap();
-    figure::took("README.md's section on a cluster, followed", begun.elapsed());
+    figure::took("the quick start on a cluster, followed", begun.elapsed());
     operator.install(&[]).unwrap();
 }
