@@ -7,11 +7,9 @@ _list:
 run *flags:
     cargo run --release -- local {{flags}}
 
-# Format, lint, and run the unit tests
-check:
-    cargo fmt --check
-    cargo clippy --workspace --all-targets --locked -- -D warnings
-    cargo test --workspace --locked --lib
+# Before a commit: format, lints, and the tests that take seconds
+quick:
+    tests/run --quick
 
 # Run every check and every test, as root
 test *flags:

@@ -5,6 +5,7 @@
 mod controller;
 mod definition;
 mod desired;
+mod examples;
 mod injected;
 mod kubectl;
 mod kubernetes_controllers;

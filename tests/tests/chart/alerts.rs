@@ -20,7 +20,18 @@ fn prometheus_takes_the_rules_that_are_deployed() {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path(), &deployed);
     let told = promtool(folder.path(), &["check", "rules", "--lint-fatal", "alerts.yaml"]);
-    assert!(told.contains("16 rules found"), "{told}");
+    assert!(told.contains("17 rules found"), "{told}");
+}
+
+#[test]
+fn the_readme_lists_every_alert() {
+    let readme = helm::file("README.md");
+    for alert in alerts(&deployed()) {
+        let (name, severity) = (&alert["alert"], &alert["labels"]["severity"]);
+        let (name, severity) = (name.as_str().unwrap(), severity.as_str().unwrap());
+        let row = readme.lines().find(|line| line.starts_with(&format!("| {name} |")));
+        assert!(row.is_some_and(|row| row.ends_with(&format!(" {severity} |"))), "{name}: {row:?}");
+    }
 }
 
 #[test]

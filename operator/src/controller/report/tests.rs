@@ -165,6 +165,35 @@ fn a_bootstrap_name_that_leads_nowhere_is_told_with_what_to_do() {
 }
 
 #[test]
+fn the_docs_have_every_condition_reason_and_event() {
+    let page = include_str!("../../../../docs/conditions.md");
+    let quoted = |text: &str| -> Vec<String> {
+        text.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    };
+    let declared = |source: &str, begins: &str| -> Vec<String> {
+        source.lines().filter(|line| line.starts_with(begins)).flat_map(quoted).collect()
+    };
+    let mut names = declared(include_str!("reasons.rs"), "pub const ");
+    assert!(names.len() > 40, "{names:?}");
+    let published = include_str!("../events.rs").lines().filter(|line| line.contains(".publish("));
+    names.extend(published.flat_map(quoted).filter(|name| name.starts_with(char::is_uppercase)));
+    let injection = include_str!("../../inject/mod.rs").split("pub enum Reason {").nth(1).unwrap();
+    let variants = injection.lines().take_while(|line| *line != "}").map(str::trim);
+    let variants = variants.filter(|line| line.starts_with(char::is_uppercase));
+    let is_told = |name: &&str| {
+        !["Injected", "Completed", "AlreadyInjected", "NotAsked", "OptedOut"].contains(name)
+    };
+    names
+        .extend(variants.map(|name| name.trim_end_matches(',')).filter(is_told).map(str::to_owned));
+    // Verbs of events: what the operator was about to do.
+    let actions = ["Apply", "Prune", "Validate", "Report"];
+    names.retain(|name| !actions.contains(&&**name));
+    let missing: Vec<_> =
+        names.iter().filter(|name| !page.contains(&format!("`{name}`"))).collect();
+    assert!(missing.is_empty(), "docs/conditions.md does not have {missing:?}");
+}
+
+#[test]
 fn a_cluster_that_is_well() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let facts = facts(&cluster, &pools, &Phase::Settled, well(&topology));
