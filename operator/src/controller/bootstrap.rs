@@ -153,6 +153,7 @@ mod tests {
         after(&mut bootstrap, &told(&[Some("no such name")]), 5, &mut now);
         assert_eq!(bootstrap.dead_ends().map(DeadEnds::len), Some(1));
     }
+
     #[test]
     fn a_grape_with_a_new_name_that_leads_nowhere_is_never_told_to_be_well() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());

@@ -137,6 +137,7 @@ mod tests {
             .sum();
         assert_eq!(told, MAX_CAUSES);
     }
+
     #[test]
     fn a_service_that_is_held_back_is_told_of_once() {
         let mut complaints = Complaints::default();

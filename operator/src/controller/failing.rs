@@ -13,6 +13,8 @@ use super::words;
 
 /// Most characters of what a Grape or a node says.
 const MOST: usize = 200;
+/// Most characters of an event's reason: whoever may write events may write a long one.
+const MOST_REASON: usize = 64;
 
 /// Why a Grape will not become ready by waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,10 +46,13 @@ impl Failing {
 
     /// Of a pod that its node has taken and does not start, for this `reason` and with this `message`.
     pub fn of_node(reason: &str, message: &str) -> Self {
-        let words = message.rsplit_once(" desc = ").map_or(message, |(_, words)| words);
-        match is_of_memory(words) {
+        let said = message.rsplit_once(" desc = ").map_or(message, |(_, said)| said);
+        match is_of_memory(said) {
             true => Self::from("its memory does not suffice to start it: raise its limit"),
-            false => Self::new(format!("its node does not start it ({reason})"), Some(words)),
+            false => {
+                let reason = words::line(reason, MOST_REASON);
+                Self::new(format!("its node does not start it ({reason})"), Some(said))
+            }
         }
     }
 

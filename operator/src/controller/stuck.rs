@@ -107,6 +107,10 @@ mod tests {
         &[("FailedCreatePodSandBox", NO_MEMORY, 59)],
         Some("its memory does not suffice to start it: raise its limit")
     )]
+    #[case::long_reason(
+        &[(&*"R".repeat(100_000), "why", 59)],
+        Some(&*format!("its node does not start it ({}…): why", "R".repeat(64)))
+    )]
     fn the_node_tells_why(#[case] events: &[(&str, &str, i64)], #[case] expected: Option<&str>) {
         assert_eq!(chosen(events).as_deref(), expected);
     }

@@ -17,6 +17,9 @@ const MAX_VERSION: usize = 64;
 /// Most addresses of Grapes of other networks that are read; it shows no more.
 const MAX_OTHERS: usize = 8;
 
+/// Most bytes of a bootstrap name, as `HOST:PORT`; a longer one is none, and is left out.
+const MAX_NAME: usize = 260;
+
 /// Most addresses of one bootstrap name that are read; it shows no more.
 const MAX_ADDRESSES: usize = 4;
 
@@ -102,7 +105,8 @@ fn told(page: StatusPage) -> Result<Told, CallError> {
         it.addresses.truncate(MAX_ADDRESSES);
         (it.name, Trouble::Unanswered(it.addresses))
     });
-    let troubles = unresolved.chain(unanswered).collect();
+    let is_name = |(name, _): &(String, Trouble)| name.len() <= MAX_NAME;
+    let troubles = unresolved.chain(unanswered).filter(is_name).collect();
     let other_networks = node.other_networks.into_iter().take(MAX_OTHERS).collect();
     Ok(Told { answer, live, other_networks, complaints, troubles })
 }
@@ -179,10 +183,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_grape_tells_of_refusals_is_short() {
+    fn what_a_grape_tells_of_its_service_and_of_names_is_short() {
         let mut page = longest();
+        page.unresolved = vec![Unresolved { name: "a".repeat(10_000), ..unresolved() }];
+        page.unanswered = Vec::new();
         page.refusals = vec![Refusal { name: "a\n".repeat(1000), ..refusal() }; 100];
         let told = told(page).unwrap();
+        assert_eq!(told.troubles, BTreeMap::new());
         assert_eq!(told.complaints.len(), 2 * MAX_COMPLAINTS);
         let [Complaint::Refused(first), .., Complaint::HeldBack(last)] = &told.complaints[..]
         else {
