@@ -4,9 +4,6 @@
 //! its controller alone, of which there may be few. Where there is none, the API server is asked to
 //! make the pod as a dry run.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{Event, Pod};
@@ -19,8 +16,6 @@ use super::kubernetes_events::{self, time};
 use super::roll::Pool;
 use super::words;
 
-/// How often it is looked up, at most.
-const OFTEN: Duration = Duration::from_secs(5);
 /// Most characters of what the API server says.
 const MOST: usize = 400;
 /// Events that tell of a pod that was not made.
@@ -37,37 +32,6 @@ pub struct Blocked {
     pub pod: String,
     /// Why, in the API server's words.
     pub why: String,
-}
-
-/// What is known of it, by StatefulSet.
-#[derive(Debug, Default)]
-pub struct Known(BTreeMap<String, (Instant, Option<Blocked>)>);
-
-impl Known {
-    /// Keeps what is known of the StatefulSets among `late`, and forgets all else.
-    pub fn retain(&mut self, late: &[&Pool]) {
-        self.0.retain(|set, _| late.iter().any(|pool| pool.set_name == *set));
-    }
-
-    /// Whether it is time to look why this one makes no pods; what was known before, else.
-    pub fn is_due(&self, set: &str, now: Instant) -> bool {
-        self.0.get(set).is_none_or(|(at, _)| now.saturating_duration_since(*at) >= OFTEN)
-    }
-
-    /// What was found last.
-    pub fn last(&self, set: &str) -> Option<&Blocked> {
-        self.0.get(set)?.1.as_ref()
-    }
-
-    /// Takes in what was found.
-    pub fn note(&mut self, set: &str, found: Option<Blocked>, now: Instant) {
-        self.0.insert(set.to_owned(), (now, found));
-    }
-
-    /// All that is known.
-    pub fn all(&self) -> Vec<Blocked> {
-        self.0.values().filter_map(|(_, blocked)| blocked.clone()).collect()
-    }
 }
 
 /// Looks why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid. `client`

@@ -8,12 +8,14 @@ use std::time::Instant;
 
 use kube::ResourceExt;
 
+use super::blocked::Blocked;
 use super::complaints::Complaints;
+use super::failing::{self, Failing};
+use super::looked_up::LookedUp;
 use super::missing::Missing;
 use super::seen::Seen;
 use super::sidecars::repair::Repair;
 use super::sidecars::tally::Told;
-use super::{blocked, failing, stuck};
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
@@ -36,9 +38,9 @@ pub struct Remembered {
     /// Which of its pods are missing.
     pub missing: Missing,
     /// Why they are.
-    pub blocked: blocked::Known,
+    pub blocked: LookedUp<Blocked>,
     /// Why nodes do not start its Grapes.
-    pub stuck: stuck::Known,
+    pub stuck: LookedUp<Failing>,
     /// How its Grapes fail.
     pub failing: failing::Known,
     /// What was seen of its Grapes.

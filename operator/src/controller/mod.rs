@@ -11,6 +11,7 @@
 //! | [`roll`] | which Grape is replaced next | pure |
 //! | [`missing`] | which pods are not there, and since when | pure |
 //! | [`blocked`] | why they are not made | I/O |
+//! | [`looked_up`] | what was found of either, and when | pure |
 //! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
 //! | [`mod@write`], [`events`] | status and events written | I/O |
@@ -34,6 +35,7 @@ pub mod failing;
 pub mod grapes;
 pub mod kubernetes_events;
 pub mod live;
+pub mod looked_up;
 pub mod memory;
 pub mod missing;
 pub mod objects;

@@ -2,9 +2,6 @@
 //! mount what the pod has, the pod's status says no more than `ContainerCreating`: the cause is in
 //! events of the pod alone.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
-
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
 use kube::Client;
@@ -12,36 +9,8 @@ use kube::Client;
 use super::failing::Failing;
 use super::kubernetes_events;
 
-/// How often it is looked up, at most.
-const OFTEN: Duration = Duration::from_secs(5);
 /// Most pods of one cluster that are looked up: no more are told of.
 pub const MOST: usize = 4;
-
-/// What is known of it, by the pods' uids.
-#[derive(Debug, Default)]
-pub struct Known(BTreeMap<String, (Instant, Option<Failing>)>);
-
-impl Known {
-    /// Forgets all pods but these.
-    pub fn retain(&mut self, stuck: &[String]) {
-        self.0.retain(|uid, _| stuck.contains(uid));
-    }
-
-    /// Whether it is time to look why this one does not start.
-    pub fn is_due(&self, uid: &str, now: Instant) -> bool {
-        self.0.get(uid).is_none_or(|(at, _)| now.saturating_duration_since(*at) >= OFTEN)
-    }
-
-    /// What was found last.
-    pub fn last(&self, uid: &str) -> Option<Failing> {
-        self.0.get(uid)?.1.clone()
-    }
-
-    /// Takes in what was found.
-    pub fn note(&mut self, uid: String, found: Option<Failing>, now: Instant) {
-        self.0.insert(uid, (now, found));
-    }
-}
 
 /// Looks why the pod with this uid does not start.
 pub async fn look(client: &Client, namespace: &str, uid: &str) -> Option<Failing> {

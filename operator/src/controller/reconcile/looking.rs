@@ -36,14 +36,15 @@ impl Reconciler {
         let stuck = live.pods.values().filter(|pod| grapes::is_stuck(pod, now));
         let stuck: Vec<_> =
             stuck.filter_map(|pod| Some((pod.name_any(), pod.uid()?))).take(stuck::MOST).collect();
-        let uids: Vec<_> = stuck.iter().map(|(_, uid)| uid.clone()).collect();
-        self.memory.of(&owner.uid, |memory| memory.stuck.retain(&uids));
+        self.memory.of(&owner.uid, |memory| {
+            memory.stuck.retain(|uid| stuck.iter().any(|(_, known)| known == uid));
+        });
         for (pod, uid) in stuck {
             let at = clock::now();
             let is_due = self.memory.of(&owner.uid, |memory| memory.stuck.is_due(&uid, at));
             if is_due {
                 let found = stuck::look(&self.once, namespace, &uid).await;
-                self.memory.of(&owner.uid, |memory| memory.stuck.note(uid.clone(), found, at));
+                self.memory.of(&owner.uid, |memory| memory.stuck.note(&uid, found, at));
             }
             let failing = self.memory.of(&owner.uid, |memory| memory.stuck.last(&uid));
             let mut pools = live.pools.iter_mut().chain(&mut live.leaving);

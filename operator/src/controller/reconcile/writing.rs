@@ -75,7 +75,7 @@ impl Reconciler {
         let (uid, now) = (&subject.owner.uid, clock::now());
         let late = self.memory.of(uid, |memory| {
             let late = memory.missing.late(&live.pools);
-            memory.blocked.retain(&late);
+            memory.blocked.retain(|set| late.iter().any(|pool| pool.set_name == set));
             late
         });
         for pool in late {
@@ -84,9 +84,9 @@ impl Reconciler {
             let set_uid = live.and_then(|set| set.uid());
             let mut wanted = desired.pools.iter().map(|wanted| &wanted.set);
             let set = wanted.find(|set| set.name_any() == *name).zip(set_uid.as_deref());
-            let (due, before) = self.memory.of(uid, |memory| {
-                (memory.blocked.is_due(name, now), memory.blocked.last(name).cloned())
-            });
+            let (due, before) = self
+                .memory
+                .of(uid, |memory| (memory.blocked.is_due(name, now), memory.blocked.last(name)));
             if let Some(set) = set.filter(|_| due) {
                 let found = blocked::look(&self.once, set, pool, before.as_ref()).await;
                 self.memory.of(uid, |memory| memory.blocked.note(name, found, now));
