@@ -8,51 +8,51 @@ use serde::{Deserialize, Serialize};
 use super::limits;
 use super::pods::Resources;
 
-/// Which services get a Grape of the cluster into their pods, and what kind of one. A pod asks for
-/// it by the label grenache.dev/cluster, of its own or of its namespace.
+/// Which services get a Grape of this cluster as a sidecar in their pods, and how. A pod asks for a
+/// sidecar by the label grenache.dev/cluster, of the pod or of its namespace.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct InjectionSpec {
-    /// The namespaces whose pods may have one.
+    /// The namespaces whose pods may have a sidecar of this cluster.
     #[serde(default)]
     pub namespaces: InjectionNamespaces,
 
-    /// CPU and memory of each such Grape. Without it, it asks for 10m of CPU and 16Mi of memory, and
-    /// may have 64Mi; in a pod of the class Guaranteed as much as keeps it in that class.
+    /// CPU and memory of each sidecar. Defaults to requests of 10m CPU and 16Mi memory and a limit of
+    /// 64Mi memory; in a pod of the QoS class Guaranteed, to values that keep the pod in that class.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
 
-    /// TCP port of the admin pages of each such Grape, 1024 to 65535, for services that have 9091
-    /// themselves. The annotation grenache.dev/admin-port of a pod goes before it. Defaults to 9091.
+    /// TCP port of the admin pages of each sidecar, 1024 to 65535. Change it if services use 9091
+    /// themselves. The annotation grenache.dev/admin-port of a pod overrides it. Defaults to 9091.
     #[schemars(range(min = *limits::SIDECAR_PORT.start(), max = *limits::SIDECAR_PORT.end()))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub admin_port: Option<i32>,
 
-    /// UDP port of the DHT of each such Grape, 1024 to 65535. The annotation grenache.dev/dht-port of
-    /// a pod goes before it. Defaults to spec.dht.port.
+    /// UDP port of the DHT of each sidecar, 1024 to 65535. The annotation grenache.dev/dht-port of a
+    /// pod overrides it. Defaults to spec.dht.port.
     #[schemars(range(min = *limits::SIDECAR_PORT.start(), max = *limits::SIDECAR_PORT.end()))]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dht_port: Option<i32>,
 
-    /// Evicts pods that ask for a Grape and run without one, such as those that started while the
-    /// operator could not be reached. Only those with a controller, which makes them anew. Defaults
-    /// to false.
+    /// While true, the operator evicts pods that ask for a sidecar and run without one, such as pods
+    /// that started while the operator was down. It evicts only pods whose controller creates them
+    /// again. Defaults to false.
     #[serde(default)]
     pub repair: bool,
 }
 
-/// The namespaces whose pods may have a Grape of the cluster.
+/// The namespaces whose pods may have a sidecar of this cluster.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = limits::selector_rule())]
 pub struct InjectionNamespaces {
-    /// Same is the cluster's own namespace, All is every namespace, Selector those that the selector
-    /// finds: the cluster's own too only if it is among them. Defaults to Same.
+    /// Same: the cluster's own namespace. All: every namespace. Selector: namespaces that match the
+    /// field selector; the cluster's own namespace must match too. Defaults to Same.
     #[serde(default)]
     pub from: NamespacesFrom,
 
-    /// The labels of the namespaces, with from: Selector; 16 labels and 16 expressions at most. An
-    /// empty one finds all.
+    /// Labels of the namespaces. Set it only with from: Selector. 16 labels and 16 expressions at
+    /// most. An empty selector matches every namespace.
     #[schemars(schema_with = "selector_schema")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selector: Option<LabelSelector>,

@@ -80,7 +80,7 @@ pub const API_PORT_EXPECTED: &str = "any port but 9091, where a Grape's admin pa
 /// A field that keeps its first value, as CEL.
 pub const FINAL_RULE: &str = "self == oldSelf";
 /// What is said when `spec.dht.port` is to change.
-pub const FINAL_PORT: &str = "it cannot change: Grapes before and after the change could not find \
+pub const FINAL_PORT: &str = "it is immutable: Grapes before and after the change could not find \
      each other; make a second cluster that has this one in spec.dht.bootstrap and names the same \
      spec.dht.network (of this one NAMESPACE.NAME, unless it names another), and move over";
 
@@ -99,8 +99,8 @@ pub fn network_stays_rule() -> Rule {
     Rule::new(rule).message(FINAL_NETWORK).field_path(".network")
 }
 /// What is said when it is to change.
-pub const FINAL_NETWORK: &str = "it cannot change: Grapes before and after the change would refuse \
-     each other, and those beside services until their pods are made anew; make a second cluster";
+pub const FINAL_NETWORK: &str = "it is immutable: Grapes before and after the change would refuse \
+     each other, and sidecars keep the old one until their pods restart; create a second GrapeCluster";
 
 /// `metadata.name`: it becomes the name of a Service.
 pub const NAME_PATTERN: &str = "^[a-z]([-a-z0-9]*[a-z0-9])?$";
@@ -217,7 +217,7 @@ pub fn selector_rule() -> Rule {
         .message(&*must_be(SELECTOR_EXPECTED))
 }
 /// What would be right for them.
-pub const SELECTOR_EXPECTED: &str = "with a selector if from is Selector, and else without";
+pub const SELECTOR_EXPECTED: &str = "from: Selector with a selector, or another from without one";
 
 /// `priorityClassName` of a template.
 pub const PRIORITY_CLASS_PATTERN: &str = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$";
@@ -228,7 +228,7 @@ pub const PRIORITY_CLASS_EXPECTED: &str =
     "the name of a PriorityClass: lower-case letters, digits, '-' and '.', 253 characters at most";
 
 /// Most groups of Grapes named in a status.
-pub const ISLANDS_LENGTH: usize = 8;
+pub const PARTITIONS_LENGTH: usize = 8;
 /// Most pods named in one list of a status.
 pub const NAMED_LENGTH: usize = 16;
 

@@ -44,7 +44,8 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
     kind = "GrapeCluster",
     plural = "grapeclusters",
     singular = "grapecluster",
-    shortname = "gc",
+    shortname = "grapes",
+    shortname = "gcl",
     category = "grenache",
     namespaced,
     status = "GrapeClusterStatus",
@@ -58,31 +59,31 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
     printcolumn(
         name = "Ready",
         type_ = "string",
-        description = "Whether all Grapes are ready and see each other.",
+        description = "Whether all Grapes are ready and connected, and lookups succeed.",
         json_path = ".status.conditions[?(@.type==\"Ready\")].status"
     ),
     printcolumn(
         name = "Grapes",
         type_ = "string",
-        description = "Grapes that are ready, of those wanted.",
+        description = "Ready Grapes / wanted Grapes.",
         json_path = ".status.summary.grapes"
     ),
     printcolumn(
         name = "Pools",
         type_ = "string",
-        description = "The same, for each pool.",
+        description = "Ready Grapes / wanted Grapes of each pool.",
         json_path = ".status.summary.pools"
     ),
     printcolumn(
         name = "Lookups",
         type_ = "string",
-        description = "Canary lookups that found their peer, and how fast.",
+        description = "Share of test lookups that succeeded, and the time that 95 % of them stay under.",
         json_path = ".status.summary.lookups"
     ),
     printcolumn(
         name = "Status",
         type_ = "string",
-        description = "What it does, or what it lacks.",
+        description = "The reason of the condition Ready.",
         json_path = ".status.conditions[?(@.type==\"Ready\")].reason"
     ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -90,21 +91,21 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
         name = "Endpoint",
         type_ = "string",
         priority = 1,
-        description = "Where other Grapes join it.",
+        description = "Where other Grapes join the cluster: HOST:PORT (UDP).",
         json_path = ".status.endpoint"
     ),
     printcolumn(
         name = "Sidecars",
         type_ = "string",
         priority = 1,
-        description = "Grapes in pods of services that run, of those that should.",
+        description = "Ready sidecars / pods that ask for a sidecar.",
         json_path = ".status.summary.sidecars"
     ),
     printcolumn(
         name = "Message",
         type_ = "string",
         priority = 1,
-        description = "The status, as a sentence.",
+        description = "The message of the condition Ready.",
         json_path = ".status.conditions[?(@.type==\"Ready\")].message"
     ),
     validation = limits::name_rule(),
@@ -118,24 +119,25 @@ pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
     validation = limits::sidecar_dht_port_rule()
 )]
 pub struct GrapeClusterSpec {
-    /// How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a
-    /// HorizontalPodAutoscaler set it. Defaults to 3, which keep the DHT whole while one of them
+    /// How many Grapes run in all pools together, 1 to 1000. `kubectl scale` and a
+    /// HorizontalPodAutoscaler set it. Defaults to 3, so that the DHT works on while one of them
     /// restarts.
     #[schemars(range(min = *limits::REPLICAS.start(), max = *limits::REPLICAS.end()))]
     #[serde(default = "defaults::replicas")]
     pub replicas: i32,
 
-    /// Groups of Grapes that are placed differently, such as one a zone; 32 at most. Those without
-    /// replicas of their own share what is left, evenly and in this order. Without any there is one
-    /// pool, called default. Let each pool have two nodes or more that its Grapes may run on: the
-    /// Grape of a node that is drained starts on another one, and until it is ready the drain of any
-    /// other node waits. Defaults to none.
+    /// Groups of Grapes that are placed differently, such as one in each zone; 32 at most. Pools
+    /// without replicas split the remaining Grapes evenly; earlier pools get the extra ones. An empty
+    /// list means one pool, called default. Each pool needs two or more nodes that its Grapes may run
+    /// on: when a node is drained, its Grape starts on another node, and drains of other nodes wait
+    /// until this Grape is ready. Defaults to none.
     #[schemars(length(max = limits::POOLS_LENGTH))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     #[serde(default)]
     pub pools: Vec<PoolSpec>,
 
-    /// The image that Grapes run. What is left out is as the operator was installed.
+    /// The image of the Grapes. A field that is left out has the value that the operator was installed
+    /// with.
     #[serde(default)]
     pub image: ImageSpec,
 
@@ -147,7 +149,7 @@ pub struct GrapeClusterSpec {
     #[serde(default)]
     pub api: ApiSpec,
 
-    /// How the pods of all pools are made; a pool's own template goes before it.
+    /// How the pods of all pools are made. A pool's own template overrides it.
     #[serde(default)]
     pub template: PodTemplate,
 
@@ -159,12 +161,12 @@ pub struct GrapeClusterSpec {
     #[serde(default)]
     pub monitoring: MonitoringSpec,
 
-    /// Services that get a Grape of this cluster into their pods, as a sidecar.
+    /// Which services get a Grape of this cluster as a sidecar in their pods, and how.
     #[serde(default)]
     pub injection: InjectionSpec,
 
-    /// Leaves everything as it is: the operator changes no object of the cluster, and goes on
-    /// observing it. Defaults to false.
+    /// While true, the operator changes no object of the cluster, but still observes the cluster.
+    /// Defaults to false.
     #[serde(default)]
     pub paused: bool,
 }

@@ -6,116 +6,117 @@ use serde::{Deserialize, Serialize};
 
 use super::limits;
 
-/// What the operator has done and seen. It is written when it changes, and at no other time.
+/// What the operator did and observed. The operator writes the status only when it changes.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct GrapeClusterStatus {
-    /// The metadata.generation of the spec that all else here is about.
+    /// The metadata.generation of the spec that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 
-    /// How many Grapes there are, whether they are ready or not.
+    /// How many Grapes there are, ready or not.
     #[serde(default)]
     pub replicas: i32,
 
-    /// How many are ready: joined to the others.
+    /// How many Grapes are ready: they have joined the others.
     #[serde(default)]
     pub ready_replicas: i32,
 
-    /// How many are as the spec wants them.
+    /// How many Grapes run as the spec says.
     #[serde(default)]
     pub updated_replicas: i32,
 
-    /// The label selector of the Grapes' pods, for a HorizontalPodAutoscaler.
+    /// The label selector of the Grapes' pods. A HorizontalPodAutoscaler reads it.
     #[serde(default)]
     pub selector: String,
 
-    /// Where other Grapes join the cluster, as HOST:PORT with a UDP port.
+    /// Where other Grapes join the cluster, as HOST:PORT; the port is UDP.
     #[serde(default)]
     pub endpoint: String,
 
-    /// The image that the Grapes are to run.
+    /// The image that the spec asks for.
     #[serde(default)]
     pub image: String,
 
-    /// The image of the last change that reached all Grapes. Pods of services that are made get it, so
-    /// that an image which does not start reaches one Grape and no service.
+    /// The image of the last rollout that reached all Grapes. New pods of services get this image, so
+    /// an image that does not start reaches one Grape and no service.
     #[serde(default)]
     pub rolled_out_image: String,
 
-    /// The cluster in a few words, for people.
+    /// The cluster in a few words, for people. Programs read the other fields.
     #[serde(default)]
     pub summary: Summary,
 
-    /// The pools in the order of the spec, and then those that are on their way out.
+    /// The pools in the order of the spec, then the pools that are being removed.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".to_owned()]))]
     #[serde(default)]
     pub pools: Vec<PoolStatus>,
 
-    /// Which Grapes see each other. Without it none has answered yet.
+    /// Which Grapes know each other. Absent until a Grape has answered the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
 
-    /// The pods of services that are to have a Grape of the cluster. Without it there is none.
+    /// The pods that ask for a sidecar of this cluster. Absent while there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub injected: Option<InjectedStatus>,
 
-    /// Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned; Injected, where
-    /// pods of services are to have a Grape; BootstrapReachable, where spec.dht.bootstrap has names;
-    /// and OtherNetworks, while Grapes of other networks are heard. Stalled is True while something is
-    /// refused, or a change stops, until somebody changes something.
+    /// Ready, Progressing, Reconciling, Stalled, Bootstrapped, LookupHealthy and Partitioned; Injected
+    /// if pods ask for sidecars; BootstrapReachable if spec.dht.bootstrap has names; OtherNetworks
+    /// while Grapes of other networks send messages. Reconciling is True until the cluster is as the
+    /// spec says. Stalled is True while nothing goes on until somebody changes something.
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".to_owned()]))]
     #[serde(default)]
     pub conditions: Vec<Condition>,
 }
 
-/// A cluster in a few words.
+/// A cluster in a few words, for people.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Summary {
-    /// Grapes that are ready, of those wanted, as in 3/3.
+    /// Ready Grapes / wanted Grapes, such as 3/3.
     #[serde(default)]
     pub grapes: String,
 
-    /// The same for each pool, as in zone-1 4/4, zone-2 2/2.
+    /// Ready Grapes / wanted Grapes of each pool, such as zone-1 4/4, zone-2 2/2.
     #[serde(default)]
     pub pools: String,
 
-    /// Canary lookups among the cluster's own Grapes that found their peer, and the bound that 95 of 100 stay under, as in
-    /// 100% <10ms.
+    /// The share of test lookups that succeeded, and the time that 95 of 100 stay under, such as
+    /// 100% <10ms. The operator announces test names at one Grape of the cluster and looks them up at
+    /// another.
     #[serde(default)]
     pub lookups: String,
 
-    /// Grapes in pods of services that run, of those that should, as in 12/12.
+    /// Ready sidecars / pods that ask for a sidecar, such as 12/12.
     #[serde(default)]
     pub sidecars: String,
 }
 
-/// What there is of a pool.
+/// A pool, and how many Grapes it has.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PoolStatus {
-    /// Its name.
+    /// The name of the pool.
     pub name: String,
 
-    /// How many Grapes it is to have.
+    /// How many Grapes the pool should have.
     #[serde(default)]
     pub desired: i32,
 
-    /// How many it has.
+    /// How many Grapes the pool has.
     #[serde(default)]
     pub replicas: i32,
 
-    /// How many of them are ready.
+    /// How many of its Grapes are ready.
     #[serde(default)]
     pub ready_replicas: i32,
 
-    /// How many are as the spec wants them.
+    /// How many of its Grapes run as the spec says.
     #[serde(default)]
     pub updated_replicas: i32,
 }
 
-/// Which Grapes see each other.
+/// Which Grapes know each other.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Topology {
@@ -123,88 +124,90 @@ pub struct Topology {
     #[serde(default)]
     pub answered: i32,
 
-    /// How many other nodes of the DHT the Grape that knows most of them knows.
+    /// The largest number of other DHT nodes that a Grape of the cluster knows.
     #[serde(default)]
-    pub most_known: i32,
+    pub max_known_nodes: i32,
 
-    /// How many the Grape that knows fewest knows.
+    /// The smallest number of other DHT nodes that a Grape of the cluster knows.
     #[serde(default)]
-    pub least_known: i32,
+    pub min_known_nodes: i32,
 
-    /// How many they know on the average, rounded.
+    /// The mean number of other DHT nodes that a Grape of the cluster knows, rounded.
     #[serde(default)]
-    pub mean_known: i32,
+    pub mean_known_nodes: i32,
 
-    /// How many groups of Grapes there are that do not see each other; 1 is well.
+    /// How many groups of Grapes there are that do not know each other. 1 means that all are
+    /// connected.
     #[serde(default)]
-    pub islands: i32,
+    pub partitions: i32,
 
-    /// These groups, the largest first, if there is more than one; 8 at most.
-    #[schemars(length(max = limits::ISLANDS_LENGTH))]
+    /// These groups, the largest first. Absent while there is only one; 8 at most.
+    #[schemars(length(max = limits::PARTITIONS_LENGTH))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub islands_named: Vec<Island>,
+    pub partitions_named: Vec<Partition>,
 
-    /// Grapes that did not answer; 16 at most.
+    /// The pods of Grapes that did not answer the operator; 16 at most.
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreachable: Vec<String>,
 }
 
-/// Grapes that see each other, and no others.
+/// A group of Grapes that know each other, and no Grape outside the group.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
-pub struct Island {
-    /// How many Grapes.
+pub struct Partition {
+    /// How many Grapes the group has.
     pub size: i32,
 
-    /// Their pods; 16 at most.
+    /// The pods of these Grapes; 16 at most.
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default)]
     pub grapes: Vec<String>,
 }
 
-/// The pods of services that are to have a Grape of the cluster, those on their way out left out.
+/// The pods that ask for a sidecar of the cluster. Pods that are being deleted do not count.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct InjectedStatus {
-    /// How many there are.
+    /// How many pods ask for a sidecar.
     #[serde(default)]
     pub pods: i32,
 
-    /// In how many the Grape runs.
+    /// How many of these pods have a sidecar that is ready.
     #[serde(default)]
     pub ready: i32,
 
-    /// In how many it was made with another image than pods get that are made now.
+    /// How many of these pods have a sidecar with another image than new pods get.
     #[serde(default)]
     pub outdated: i32,
 
-    /// How many run without their Grape.
+    /// How many of these pods run without a sidecar.
     #[serde(default)]
     pub missing: i32,
 
-    /// These, as NAMESPACE/NAME; 16 at most.
+    /// The pods that run without a sidecar, as NAMESPACE/NAME; 16 at most.
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub missing_named: Vec<String>,
 
-    /// How many have a Grape that is connected with none of the cluster's own.
+    /// How many of these pods have a sidecar that is not connected with the cluster's own Grapes.
     #[serde(default, skip_serializing_if = "is_none")]
     pub disconnected: i32,
 
-    /// These, as NAMESPACE/NAME; 16 at most.
+    /// The pods with such a sidecar, as NAMESPACE/NAME; 16 at most.
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disconnected_named: Vec<String>,
 
-    /// Controllers of which a pod was evicted and came back no better, as NAMESPACE/KIND NAME; 16 at
-    /// most. No pod of theirs is evicted while one of them runs without its Grape.
+    /// Controllers (Deployment, StatefulSet, …) for which an eviction did not help, as NAMESPACE/KIND
+    /// NAME; 16 at most. The operator evicts no other pod of such a controller while one of its pods
+    /// runs without a sidecar.
     #[schemars(length(max = limits::NAMED_LENGTH))]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub repaired_in_vain: Vec<String>,
+    pub repair_failures: Vec<String>,
 }
 
-/// Whether there is none to tell of.
+/// Whether the count is 0, and is left out.
 fn is_none(count: &i32) -> bool {
     *count == 0
 }

@@ -11,10 +11,11 @@ use super::{defaults, limits};
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NetworkPolicySpec {
-    /// Makes a NetworkPolicy: the DHT is open to the cluster's Grapes and to pods labelled
-    /// grenache.dev/cluster, of its namespace and of those in spec.injection.namespaces; the admin
-    /// pages to the operator and Prometheus; the API to the operator. With spec.dht.bootstrap the
-    /// DHT is open to all. A NetworkPolicy of your own adds to it. Defaults to true.
+    /// While true, the operator makes a NetworkPolicy for the cluster's Grapes. It opens the DHT to
+    /// the cluster's Grapes, and to pods with the label grenache.dev/cluster in its namespace and in
+    /// the namespaces of spec.injection.namespaces; with spec.dht.bootstrap it opens the DHT to all.
+    /// It opens the admin pages to the operator and Prometheus, and the API to the operator. Your own
+    /// NetworkPolicies add to it. Defaults to true.
     #[serde(default = "defaults::enabled")]
     pub enabled: bool,
 }
@@ -29,12 +30,12 @@ impl Default for NetworkPolicySpec {
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct MonitoringSpec {
-    /// Makes a ServiceMonitor, for the Prometheus operator. Defaults to false.
+    /// While true, the operator makes a ServiceMonitor for the Prometheus operator. Defaults to false.
     #[serde(default)]
     pub service_monitor: bool,
 
-    /// Labels of the ServiceMonitor, by which a Prometheus selects it, such as release: prometheus; 64
-    /// at most.
+    /// Labels of the ServiceMonitor, such as release: prometheus. Prometheus selects ServiceMonitors by
+    /// labels. 64 at most.
     #[schemars(extend("maxProperties" = limits::ENTRIES))]
     #[x_kube(validation = Rule::new(limits::LABELS_RULE).message(&*limits::must_be(limits::LABELS_EXPECTED)))]
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]

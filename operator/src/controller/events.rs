@@ -14,7 +14,7 @@ use tracing::{info, warn};
 use super::apply::MANAGER;
 use super::error::Error;
 use super::objects::Applied;
-use super::report::{self, reasons};
+use super::report::{self, reasons, types};
 use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
@@ -47,7 +47,7 @@ impl Events {
     /// Tells how a status differs from the one that the cluster had.
     pub async fn status(&self, cluster: &GrapeCluster, now: &GrapeClusterStatus) {
         let of = |status: &GrapeClusterStatus| {
-            status.conditions.iter().find(|it| it.type_ == reasons::READY).cloned()
+            status.conditions.iter().find(|it| it.type_ == types::READY).cloned()
         };
         let before = cluster.status.as_ref().and_then(of);
         let Some(ready) = of(now) else { return };
@@ -65,8 +65,8 @@ impl Events {
                 EventType::Normal
             }
             reasons::TOO_FEW_KNOWN
-            | reasons::CANARIES_LOST
-            | reasons::SEVERAL_ISLANDS
+            | reasons::PROBES_FAILING
+            | reasons::PARTITIONED
             | reasons::GRAPES_UNREACHABLE
             | reasons::GRAPES_NOT_READY
                 if starts =>
@@ -81,18 +81,18 @@ impl Events {
     /// Tells what was done to the objects of a cluster.
     pub async fn applied(&self, cluster: &GrapeCluster, applied: &Applied) {
         for set in &applied.created {
-            let note = format!("Made the StatefulSet {set}.");
+            let note = format!("Created the StatefulSet {set}.");
             self.publish(cluster, EventType::Normal, "Created", "Apply", note).await;
         }
         for set in &applied.remade {
             let note = format!(
-                "The StatefulSet {set} cannot be changed in place: it is made anew around its pods."
+                "Recreated the StatefulSet {set} around its running pods: it cannot be changed in place."
             );
-            self.publish(cluster, EventType::Normal, "Remade", "Apply", note).await;
+            self.publish(cluster, EventType::Normal, "Recreated", "Apply", note).await;
         }
         if applied.monitor_unknown && self.is_new(cluster, "monitor") {
-            let note = "spec.monitoring.serviceMonitor is true, and this Kubernetes knows no \
-                        ServiceMonitor: install the Prometheus operator, or set it to false.";
+            let note = "spec.monitoring.serviceMonitor is true, but this Kubernetes has no API for \
+                        ServiceMonitors: install the Prometheus operator, or set the field to false.";
             let kind = EventType::Warning;
             self.publish(cluster, kind, "NoServiceMonitors", "Apply", note.to_owned()).await;
         }
@@ -100,7 +100,7 @@ impl Events {
 
     /// Tells that a pool which is no more in the spec has gone.
     pub async fn pool_removed(&self, cluster: &GrapeCluster, set: &str) {
-        let note = format!("Removed the StatefulSet {set}: its pool is not in the spec.");
+        let note = format!("Removed the StatefulSet {set}: the spec has no such pool.");
         self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
     }
 
@@ -108,27 +108,28 @@ impl Events {
     pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String], lack: Lack) {
         let Some(first) = pods.first() else { return };
         let runs = match pods.len() {
-            1 => "runs without its",
-            _ => "run without their",
+            1 => "runs without a sidecar",
+            _ => "run without sidecars",
         };
-        let note = format!("{} {runs} Grape: {}.", report::few(pods), lack.told());
+        let note = format!("{} {runs}: {}.", report::few(pods), lack.told());
         let told = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
         self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
     }
 
     /// Tells that a pod, `NAMESPACE/NAME`, was evicted, for its controller to make it anew.
     pub async fn repaired(&self, cluster: &GrapeCluster, pod: &str) {
-        let note = format!("Evicted {pod}, to be made anew with its Grape.");
+        let note =
+            format!("Evicted {pod}, so that its controller creates it again with a sidecar.");
         let told = (EventType::Normal, reasons::REPAIRED, "Evict");
         self.publish_with(cluster, Some(pod_reference(pod)), told, note).await;
     }
 
     /// Tells that pods of a controller are no more evicted.
-    pub async fn repaired_in_vain(&self, cluster: &GrapeCluster, maker: &Maker) {
+    pub async fn repair_failed(&self, cluster: &GrapeCluster, maker: &Maker) {
         let note = format!(
-            "A pod of {maker} was evicted, and came back no better: no more of its pods are."
+            "Evicting a pod of {maker} did not help: the operator evicts no other pod of it."
         );
-        let told = (EventType::Warning, reasons::REPAIRED_IN_VAIN, "Evict");
+        let told = (EventType::Warning, reasons::REPAIR_FAILED, "Evict");
         self.publish_with(cluster, Some(maker.reference()), told, note).await;
     }
 
@@ -136,7 +137,7 @@ impl Events {
     pub async fn refused(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &Refusal) {
         let Refusal { verb, name, reason, hint, .. } = what;
         let who = if name.is_empty() { "a service".to_owned() } else { format!("{name:?}") };
-        let note = format!("The Grape refused to {verb} {who}: {reason}. What is right: {hint}");
+        let note = format!("The Grape refused to {verb} {who}: {reason}. Fix: {hint}");
         // Two causes are two events.
         let cause = ObjectReference {
             field_path: Some(format!("{verb} {name}: {reason}")),
@@ -150,8 +151,8 @@ impl Events {
     pub async fn held_back(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &HeldBack) {
         let HeldBack { name, port, reason } = what;
         let note = format!(
-            "The Grape has not announced {name:?} at port {port} for 30 s or more, and nobody finds \
-             it: {reason}."
+            "The Grape has not announced {name:?} at port {port} for 30 s or more, so that lookups \
+             do not find it: {reason}."
         );
         let cause = ObjectReference {
             field_path: Some(format!("{name}:{port}: {reason}")),
@@ -163,7 +164,7 @@ impl Events {
 
     /// Tells that a cluster cannot be read at all.
     pub async fn unreadable(&self, stored: &Stored, why: &str) {
-        let note = format!("It cannot be read: {why}. Apply it again.");
+        let note = format!("Cannot read this GrapeCluster: {why}. Apply it again.");
         self.publish(stored, EventType::Warning, reasons::INVALID, "Validate", note).await;
     }
 

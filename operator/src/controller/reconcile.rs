@@ -249,10 +249,10 @@ impl Reconciler {
             Some(members) => self.repair(subject, members, now).await,
             None => (None, None),
         };
-        let all_guests = looking::guests_of(subject, members.as_deref().unwrap_or_default());
+        let all_sidecars = looking::sidecars_of(subject, members.as_deref().unwrap_or_default());
         let welcome_in =
-            self.welcome(subject, &live, (&seats, &all_guests), members.as_deref(), now);
-        let guests = self.guests(subject, all_guests);
+            self.welcome(subject, &live, (&seats, &all_sidecars), members.as_deref(), now);
+        let sidecars = self.sidecars(subject, all_sidecars);
 
         let unseen = !seats.is_empty();
         // What a StatefulSet is after a change, its watch tells at once: to write the status before that
@@ -268,7 +268,7 @@ impl Reconciler {
             }
             let services = members.as_deref().map(|members| Services {
                 tally: Tally::of(members, &rolled_out),
-                strays: memory.seen.strays(),
+                connectivity: memory.seen.connectivity(),
                 repair: course,
             });
             let facts = Facts {
@@ -307,7 +307,7 @@ impl Reconciler {
             _ if well => self.settings.observe_interval,
             _ => UNWELL.min(self.settings.observe_interval),
         };
-        let next = self.look(subject, seats, guests, interval);
+        let next = self.look(subject, seats, sidecars, interval);
         let next = next.into_iter().chain(repair_in).chain(welcome_in).chain(missing_in);
         let next = next.chain(waits.then_some(TOLD)).min();
         match trouble {

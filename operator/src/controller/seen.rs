@@ -9,7 +9,7 @@ use super::report::Sight;
 use super::roll::Lookups;
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
-use crate::observe::guests::Place;
+use crate::observe::sidecars::Place;
 use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 
@@ -56,7 +56,7 @@ pub struct Seen {
     band: Option<P95Band>,
     /// Grapes of services that were not as they should be when they were last asked, by their pods'
     /// names.
-    guests: BTreeMap<String, OddGuest>,
+    sidecars: BTreeMap<String, OddSidecar>,
     /// What was told of bootstrap names.
     bootstrap: Bootstrap,
     /// Where Grapes of other networks were heard, in the last look, and in the one before too.
@@ -64,7 +64,7 @@ pub struct Seen {
 }
 
 /// A Grape of a service that was not as it should be.
-struct OddGuest {
+struct OddSidecar {
     place: Place,
     /// Whether the name by which it joins does not resolve.
     unresolved: bool,
@@ -75,9 +75,9 @@ struct OddGuest {
 /// Grapes of services that are not where they should be: it shows after a second look that is so, as
 /// that of a cluster's own.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Strays {
+pub struct Connectivity {
     /// Pods whose Grapes are not connected with the cluster's own.
-    pub apart: Vec<String>,
+    pub disconnected: Vec<String>,
     /// Pods whose Grapes nobody sees.
     pub silent: Vec<String>,
     /// Pods in which the name does not resolve by which their Grapes join, whether these are
@@ -100,12 +100,12 @@ impl Seen {
         // Of few, the slowest would tell alone.
         let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
         self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
-        for (name, place) in &look.guests {
-            let times = self.guests.remove(name).map_or(0, |before| before.times) + 1;
+        for (name, place) in &look.sidecars {
+            let times = self.sidecars.remove(name).map_or(0, |before| before.times) + 1;
             let unresolved = look.unresolved.contains(name);
             if *place != Place::Joined || unresolved {
-                let odd = OddGuest { place: place.clone(), unresolved, times };
-                self.guests.insert(name.clone(), odd);
+                let odd = OddSidecar { place: place.clone(), unresolved, times };
+                self.sidecars.insert(name.clone(), odd);
             }
         }
         self.bootstrap.take(&look.outside, now);
@@ -191,26 +191,26 @@ impl Seen {
     /// Forgets the Grapes of services that are not among `present` any more; those of the others that
     /// are to be asked again.
     pub fn odd_guests(&mut self, present: &BTreeSet<&str>) -> BTreeSet<String> {
-        self.guests.retain(|name, _| present.contains(&**name));
-        self.guests.keys().cloned().collect()
+        self.sidecars.retain(|name, _| present.contains(&**name));
+        self.sidecars.keys().cloned().collect()
     }
 
     /// Grapes of services that are not where they should be.
-    pub fn strays(&self) -> Strays {
-        let mut strays = Strays::default();
-        for (name, OddGuest { place, unresolved, .. }) in
-            self.guests.iter().filter(|(_, odd)| odd.times > 1)
+    pub fn connectivity(&self) -> Connectivity {
+        let mut connectivity = Connectivity::default();
+        for (name, OddSidecar { place, unresolved, .. }) in
+            self.sidecars.iter().filter(|(_, odd)| odd.times > 1)
         {
             match place {
-                Place::Apart => strays.apart.push(name.clone()),
-                Place::Silent(_) => strays.silent.push(name.clone()),
+                Place::Disconnected => connectivity.disconnected.push(name.clone()),
+                Place::Silent(_) => connectivity.silent.push(name.clone()),
                 Place::Joined => {}
             }
             if *unresolved {
-                strays.unresolved.push(name.clone());
+                connectivity.unresolved.push(name.clone());
             }
         }
-        strays
+        connectivity
     }
 
     /// Forgets what was seen: it was of Grapes that are no more.
@@ -246,7 +246,7 @@ mod tests {
             topology: Topology::of(&[view(0), view(1)]),
             answers: BTreeMap::new(),
             probes: Vec::new(),
-            guests: BTreeMap::new(),
+            sidecars: BTreeMap::new(),
             unresolved: BTreeSet::new(),
             outside: BTreeMap::new(),
             other_networks: BTreeSet::new(),
@@ -258,24 +258,24 @@ mod tests {
         let now = grape::clock::now();
         let mut seen = Seen::default();
         let gone = || Place::Silent(crate::observe::call::CallError::Refused);
-        let mut told = |guests: [Option<Place>; 2]| {
-            let named = ["web/a", "web/b"].into_iter().zip(guests);
-            let guests = named.filter_map(|(name, place)| Some((name.to_owned(), place?)));
-            seen.take(Observation { guests: guests.collect(), ..look(true) }, now);
-            let Strays { apart, silent, .. } = seen.strays();
-            (apart.join(" "), silent.join(" "))
+        let mut told = |sidecars: [Option<Place>; 2]| {
+            let named = ["web/a", "web/b"].into_iter().zip(sidecars);
+            let sidecars = named.filter_map(|(name, place)| Some((name.to_owned(), place?)));
+            seen.take(Observation { sidecars: sidecars.collect(), ..look(true) }, now);
+            let Connectivity { disconnected, silent, .. } = seen.connectivity();
+            (disconnected.join(" "), silent.join(" "))
         };
-        let is = |apart: &str, silent: &str| (apart.to_owned(), silent.to_owned());
-        assert_eq!(told([Some(Place::Apart), Some(gone())]), is("", ""));
+        let is = |disconnected: &str, silent: &str| (disconnected.to_owned(), silent.to_owned());
+        assert_eq!(told([Some(Place::Disconnected), Some(gone())]), is("", ""));
         assert_eq!(told([None, Some(gone())]), is("", "web/b"), "the other was not asked");
-        assert_eq!(told([Some(Place::Apart), None]), is("web/a", "web/b"));
-        assert_eq!(told([None, Some(Place::Apart)]), is("web/a web/b", ""));
+        assert_eq!(told([Some(Place::Disconnected), None]), is("web/a", "web/b"));
+        assert_eq!(told([None, Some(Place::Disconnected)]), is("web/a web/b", ""));
         assert_eq!(told([Some(Place::Joined), None]), is("web/b", ""));
-        assert_eq!(told([Some(Place::Apart), None]), is("web/b", ""));
+        assert_eq!(told([Some(Place::Disconnected), None]), is("web/b", ""));
 
         let present = BTreeSet::from(["web/a", "web/c"]);
         assert_eq!(seen.odd_guests(&present), BTreeSet::from(["web/a".to_owned()]));
-        assert_eq!(seen.strays(), Strays::default());
+        assert_eq!(seen.connectivity(), Connectivity::default());
     }
 
     #[test]
@@ -283,14 +283,14 @@ mod tests {
         let now = grape::clock::now();
         let mut seen = Seen::default();
         let mut told = |place: Place, unresolved: bool| {
-            let guests = BTreeMap::from([("web/a".to_owned(), place)]);
+            let sidecars = BTreeMap::from([("web/a".to_owned(), place)]);
             let unresolved = unresolved.then(|| "web/a".to_owned()).into_iter().collect();
-            seen.take(Observation { guests, unresolved, ..look(true) }, now);
-            let Strays { apart, unresolved, .. } = seen.strays();
-            (apart.len(), unresolved.len())
+            seen.take(Observation { sidecars, unresolved, ..look(true) }, now);
+            let Connectivity { disconnected, unresolved, .. } = seen.connectivity();
+            (disconnected.len(), unresolved.len())
         };
-        assert_eq!(told(Place::Apart, true), (0, 0), "it may only have started");
-        assert_eq!(told(Place::Apart, true), (1, 1));
+        assert_eq!(told(Place::Disconnected, true), (0, 0), "it may only have started");
+        assert_eq!(told(Place::Disconnected, true), (1, 1));
         assert_eq!(told(Place::Joined, true), (0, 1), "somebody else led it there");
         assert_eq!(told(Place::Joined, false), (0, 0));
     }
@@ -313,13 +313,13 @@ mod tests {
     #[test]
     fn one_odd_look_is_not_shown() {
         let mut seen = Seen::default();
-        let islands = |seen: &Seen| seen.shown.as_ref().map(|it| it.islands.len());
+        let partitions = |seen: &Seen| seen.shown.as_ref().map(|it| it.partitions.len());
         let now = grape::clock::now();
         for (together, shown) in
             [(true, 1), (false, 1), (true, 1), (false, 1), (false, 2), (true, 1)]
         {
             seen.take(look(together), now);
-            assert_eq!(islands(&seen), Some(shown));
+            assert_eq!(partitions(&seen), Some(shown));
         }
     }
 
@@ -385,6 +385,6 @@ mod tests {
     fn the_first_look_is_shown_whatever_it_is() {
         let mut seen = Seen::default();
         seen.take(look(false), grape::clock::now());
-        assert_eq!(seen.shown.unwrap().islands.len(), 2);
+        assert_eq!(seen.shown.unwrap().partitions.len(), 2);
     }
 }

@@ -20,9 +20,9 @@ pub struct Health {
     /// Its conditions by their type; `None` is Unknown.
     pub conditions: Vec<(&'static str, Option<bool>)>,
     /// Groups of Grapes that do not see each other.
-    pub islands: Option<usize>,
+    pub partitions: Option<usize>,
     /// Fewest other nodes that one of its Grapes knows.
-    pub known_neighbours_min: Option<usize>,
+    pub known_nodes_min: Option<usize>,
     /// Share of the last lookups of a canary that found it, 0 to 1.
     pub lookup_success_ratio: Option<f64>,
     /// Median of the last lookups' durations.
@@ -51,42 +51,42 @@ type Series = Vec<(Option<&'static str>, f64)>;
 type Metric = (&'static str, &'static str, Option<&'static str>, fn(&Health) -> Series);
 
 const METRICS: [Metric; 14] = [
-    ("grapes_desired", "Grapes that the cluster is to have.", None, |h| count(Some(h.desired))),
+    ("grapes_desired", "Grapes that the spec asks for.", None, |h| count(Some(h.desired))),
     ("grapes_ready", "Grapes that are ready.", None, |h| count(Some(h.ready))),
-    ("grapes_updated", "Grapes that run as the spec is now.", None, |h| count(Some(h.updated))),
-    ("grapes_unreachable", "Grapes that run and do not answer.", None, |h| {
+    ("grapes_updated", "Grapes that run as the spec says.", None, |h| count(Some(h.updated))),
+    ("grapes_unreachable", "Grapes that run but do not answer the operator.", None, |h| {
         count(Some(h.unreachable))
     }),
     ("condition", "Conditions: 1 is True, 0 False, -1 Unknown.", Some("type"), |h| {
         h.conditions.iter().map(|(kind, holds)| (Some(*kind), truth(*holds))).collect()
     }),
-    ("islands", "Groups of Grapes that do not see each other; 1 is well.", None, |h| {
-        count(h.islands)
+    ("partitions", "Groups of Grapes that do not know each other; 1 if all are connected.", None, |h| {
+        count(h.partitions)
     }),
-    ("known_neighbours_min", "Fewest other nodes that a Grape of it knows.", None, |h| {
-        count(h.known_neighbours_min)
+    ("known_nodes_min", "Smallest number of other DHT nodes that a Grape of the cluster knows.", None, |h| {
+        count(h.known_nodes_min)
     }),
-    ("lookup_success_ratio", "Share of the last lookups of a canary that found it.", None, |h| {
+    ("lookup_success_ratio", "Share of the last test lookups that succeeded, 0 to 1.", None, |h| {
         one(h.lookup_success_ratio)
     }),
-    ("lookup_duration_seconds", "Time the last canary lookups took.", Some("quantile"), |h| {
+    ("lookup_duration_seconds", "Time that the last test lookups took.", Some("quantile"), |h| {
         let seconds = |time: Option<Duration>| time.map(|time| time.as_secs_f64());
         let quantiles = [("0.5", seconds(h.lookup_p50)), ("0.95", seconds(h.lookup_p95))];
         quantiles.into_iter().filter_map(|(quantile, time)| Some((Some(quantile), time?))).collect()
     }),
-    ("sidecars", "Pods of services that are to have a Grape.", None, |h| count(Some(h.sidecars))),
-    ("sidecars_ready", "Pods of services in which a Grape runs.", None, |h| {
+    ("sidecars", "Pods that ask for a sidecar.", None, |h| count(Some(h.sidecars))),
+    ("sidecars_ready", "Pods whose sidecar is ready.", None, |h| {
         count(Some(h.sidecars_ready))
     }),
-    ("sidecars_outdated", "Pods of services whose Grape is of another image.", None, |h| {
+    ("sidecars_outdated", "Pods whose sidecar has another image than new pods get.", None, |h| {
         count(Some(h.sidecars_outdated))
     }),
-    ("pods_without_grape", "Pods of services that run without their Grape.", None, |h| {
+    ("pods_without_grape", "Pods that ask for a sidecar and run without one.", None, |h| {
         count(Some(h.pods_without_grape))
     }),
     (
         "sidecars_disconnected",
-        "Pods of services whose Grape is connected with none of the cluster's own.",
+        "Pods whose sidecar is not connected with the cluster's own Grapes.",
         None,
         |h| count(Some(h.sidecars_disconnected)),
     ),
@@ -161,8 +161,8 @@ mod tests {
                 ("Bootstrapped", Some(true)),
                 ("Partitioned", None),
             ],
-            islands: Some(2),
-            known_neighbours_min: Some(0),
+            partitions: Some(2),
+            known_nodes_min: Some(0),
             lookup_success_ratio: Some(0.75),
             lookup_p50: Some(Duration::from_micros(1500)),
             lookup_p95: Some(Duration::from_secs(2)),
@@ -186,11 +186,11 @@ mod tests {
                 of("grapes_ready", "", "4"),
                 of("grapes_unreachable", "", "1"),
                 of("grapes_updated", "", "3"),
-                of("islands", "", "2"),
-                of("known_neighbours_min", "", "0"),
+                of("known_nodes_min", "", "0"),
                 of("lookup_duration_seconds", ",quantile=\"0.5\"", "0.0015"),
                 of("lookup_duration_seconds", ",quantile=\"0.95\"", "2"),
                 of("lookup_success_ratio", "", "0.75"),
+                of("partitions", "", "2"),
                 of("pods_without_grape", "", "2"),
                 of("sidecars", "", "12"),
                 of("sidecars_disconnected", "", "1"),
@@ -205,7 +205,7 @@ mod tests {
         let metrics = Metrics::new().unwrap();
         let known = Health {
             conditions: vec![("Ready", Some(true))],
-            islands: Some(1),
+            partitions: Some(1),
             lookup_p50: Some(Duration::ZERO),
             ..Health::default()
         };

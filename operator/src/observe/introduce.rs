@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
 use super::Seat;
-use super::guests::{Guest, Place};
+use super::sidecars::{InjectedSidecar, Place};
 use super::topology::{Topology, View};
 
 /// Most addresses that a Grape takes at a time.
@@ -22,7 +22,7 @@ const OF_EACH: usize = 2;
 const NEWCOMERS: usize = 32;
 /// Places for Grapes of services among the addresses for one that has just started: they may be all
 /// that is left of a network.
-const GUESTS: usize = 2;
+const SIDECARS: usize = 2;
 
 /// Addresses to be told to a Grape.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,21 +41,21 @@ impl Introduction {
     }
 }
 
-/// Introductions between the parts that a look has found: `own` and `guests` are what the cluster's
+/// Introductions between the parts that a look has found: `own` and `sidecars` are what the cluster's
 /// Grapes and those of services see, `admin` is where the admin pages are of each by its name.
 pub(super) fn between_parts(
     own: &[View],
-    guests: &[View],
+    sidecars: &[View],
     admin: &HashMap<String, SocketAddr>,
 ) -> Vec<Introduction> {
-    let all = [own, guests].concat();
+    let all = [own, sidecars].concat();
     let dht: HashMap<&str, SocketAddr> =
         all.iter().map(|view| (&*view.name, view.address)).collect();
-    let islands = Topology::of(&all).islands;
-    let [largest, others @ ..] = &islands[..] else { return Vec::new() };
+    let partitions = Topology::of(&all).partitions;
+    let [largest, others @ ..] = &partitions[..] else { return Vec::new() };
     let address = |name: &String| dht.get(&**name).copied();
     let hosts: Vec<_> = largest.iter().filter_map(address).collect();
-    let chosen = others.iter().take(PARTS).flat_map(|island| island.iter().take(OF_EACH));
+    let chosen = others.iter().take(PARTS).flat_map(|partition| partition.iter().take(OF_EACH));
     let chosen: Vec<_> = chosen.collect();
     // Those of the largest part have their turn.
     let to_others = chosen.iter().enumerate().filter_map(|(turn, name)| {
@@ -71,8 +71,8 @@ pub(super) fn between_parts(
 }
 
 /// Whether a look has found parts at all.
-pub(super) fn are_parts(own: &Topology, guests: &BTreeMap<String, Place>) -> bool {
-    own.is_partitioned() || guests.values().any(|place| *place == Place::Apart)
+pub(super) fn are_parts(own: &Topology, sidecars: &BTreeMap<String, Place>) -> bool {
+    own.is_partitioned() || sidecars.values().any(|place| *place == Place::Disconnected)
 }
 
 /// Introductions of Grapes that have just started, to those that are `ready`, to each other, and to
@@ -80,16 +80,16 @@ pub(super) fn are_parts(own: &Topology, guests: &BTreeMap<String, Place>) -> boo
 pub(super) fn of_newcomers(
     newcomers: &[Seat],
     ready: &[Seat],
-    guests: &[Guest],
+    sidecars: &[InjectedSidecar],
     sole: bool,
 ) -> Vec<Introduction> {
     let introduction = |(turn, newcomer): (usize, &Seat)| {
         let own = ready.iter().cycle().skip(turn).take(ready.len()).map(Seat::dht);
         let others = newcomers.iter().cycle().skip(turn + 1).take(newcomers.len() - 1);
-        let guests: Vec<_> = guests.iter().take(GUESTS).map(Guest::dht).collect();
-        let places = MOST - guests.len();
+        let sidecars: Vec<_> = sidecars.iter().take(SIDECARS).map(InjectedSidecar::dht).collect();
+        let places = MOST - sidecars.len();
         let addresses: Vec<_> =
-            own.chain(others.map(Seat::dht)).take(places).chain(guests).collect();
+            own.chain(others.map(Seat::dht)).take(places).chain(sidecars).collect();
         let is_told = sole || !addresses.is_empty();
         is_told.then(|| Introduction { to: newcomer.admin(), addresses })
     };
@@ -114,9 +114,15 @@ mod tests {
         }
     }
 
-    fn guest(number: u8) -> Guest {
+    fn sidecar(number: u8) -> InjectedSidecar {
         let Seat { ip, admin_port, dht_port, .. } = seat(number);
-        Guest { name: format!("web/a-{number}"), ip, admin_port, dht_port, seed: String::new() }
+        InjectedSidecar {
+            name: format!("web/a-{number}"),
+            ip,
+            admin_port,
+            dht_port,
+            seed: String::new(),
+        }
     }
 
     fn view(number: u8, knows: &[u8]) -> View {
@@ -134,10 +140,10 @@ mod tests {
         told.map(|it| (number(&it.to), it.addresses.iter().map(number).collect())).collect()
     }
 
-    fn between(own: &[View], guests: &[View]) -> Vec<(u8, Vec<u8>)> {
-        let all = own.iter().chain(guests);
+    fn between(own: &[View], sidecars: &[View]) -> Vec<(u8, Vec<u8>)> {
+        let all = own.iter().chain(sidecars);
         let admin = all.map(|view| (view.name.clone(), SocketAddr::new(view.address.ip(), 9091)));
-        told(&between_parts(own, guests, &admin.collect()))
+        told(&between_parts(own, sidecars, &admin.collect()))
     }
 
     #[test]
@@ -151,17 +157,17 @@ mod tests {
     #[test]
     fn a_part_and_the_largest_one_are_told_of_each_other() {
         let own = [view(1, &[2, 3]), view(2, &[1]), view(3, &[1])];
-        let guests = [view(11, &[12]), view(12, &[11]), view(21, &[])];
+        let sidecars = [view(11, &[12]), view(12, &[11]), view(21, &[])];
         let expected =
             [(11, vec![1, 2, 3]), (12, vec![2, 3, 1]), (21, vec![3, 1, 2]), (1, vec![11, 12, 21])];
-        assert_eq!(between(&own, &guests), expected);
+        assert_eq!(between(&own, &sidecars), expected);
     }
 
     #[test]
     fn however_many_parts_there_are_what_is_told_is_bounded() {
         let own: Vec<_> = (1..=3).map(|it| view(it, &[1, 2, 3])).collect();
-        let guests: Vec<_> = (10..250).map(|it| view(it, &[])).collect();
-        let told = between(&own, &guests);
+        let sidecars: Vec<_> = (10..250).map(|it| view(it, &[])).collect();
+        let told = between(&own, &sidecars);
         assert_eq!(told.len(), PARTS + PARTS.div_ceil(MOST));
         assert!(told.iter().all(|(_, addresses)| addresses.len() <= MOST));
         assert_eq!(told[PARTS].0, 1);
@@ -171,17 +177,17 @@ mod tests {
     #[test]
     fn who_has_just_started_is_told_of_the_others() {
         let some = |from: u8, to: u8| (from..to).map(seat).collect::<Vec<_>>();
-        let new = |newcomers: &[Seat], ready: &[Seat], guests: &[Guest], sole| {
-            told(&of_newcomers(newcomers, ready, guests, sole))
+        let new = |newcomers: &[Seat], ready: &[Seat], sidecars: &[InjectedSidecar], sole| {
+            told(&of_newcomers(newcomers, ready, sidecars, sole))
         };
         let first_three = [(1, vec![2, 3]), (2, vec![3, 1]), (3, vec![1, 2])];
         assert_eq!(new(&some(1, 4), &[], &[], false), first_three);
         assert_eq!(new(&some(3, 4), &some(1, 3), &[], false), [(3, vec![1, 2])]);
-        let guests: Vec<_> = (50..60).map(guest).collect();
-        assert_eq!(new(&some(1, 2), &[], &guests, false), [(1, vec![50, 51])]);
+        let sidecars: Vec<_> = (50..60).map(sidecar).collect();
+        assert_eq!(new(&some(1, 2), &[], &sidecars, false), [(1, vec![50, 51])]);
         assert_eq!(new(&some(1, 2), &[], &[], false), [], "the others are still to come");
         assert_eq!(new(&some(1, 2), &[], &[], true), [(1, vec![])], "there are none");
-        let many = new(&some(1, 200), &some(200, 250), &guests, false);
+        let many = new(&some(1, 200), &some(200, 250), &sidecars, false);
         assert_eq!(many.len(), NEWCOMERS);
         assert!(many.iter().all(|(own, told)| told.len() == MOST && !told.contains(own)));
         let many = new(&some(1, 200), &[], &[], false);

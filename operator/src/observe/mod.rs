@@ -3,7 +3,7 @@
 //!
 //! [`ask`] (their status pages) → [`topology`] (pure: who sees whom), and [`canary`] (a name
 //! announced here is found there) → [`window`] (pure: the canaries of late) → [`band`] (pure: their
-//! latency, coarse). [`call`] is the HTTP under both. [`guests`] (pure) are the Grapes of services,
+//! latency, coarse). [`call`] is the HTTP under both. [`sidecars`] (pure) are the Grapes of services,
 //! of which less can be seen. Parts of a network that a look has found are introduced to each other,
 //! and whoever has just started is to the others: `introduce` (pure) tells who to whom.
 
@@ -12,9 +12,9 @@ pub mod band;
 pub mod call;
 pub mod canary;
 pub mod complaint;
-pub mod guests;
 mod introduce;
 pub mod outside;
+pub mod sidecars;
 pub mod topology;
 pub mod window;
 
@@ -31,9 +31,9 @@ use ask::Answer;
 use call::{Caller, Limits};
 use canary::Probe;
 use complaint::Complaint;
-use guests::{Guest, Place};
 use introduce::Introduction;
 use outside::{Outside, Told, Trouble};
+use sidecars::{InjectedSidecar, Place};
 use topology::{Topology, View};
 
 /// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
@@ -86,7 +86,7 @@ pub struct Observation {
     /// The canaries of this round.
     pub probes: Vec<Probe>,
     /// Where the Grapes of services are that were asked, by their pods' names.
-    pub guests: BTreeMap<String, Place>,
+    pub sidecars: BTreeMap<String, Place>,
     /// Those of them for whom the name by which they join the cluster does not resolve.
     pub unresolved: BTreeSet<String>,
     /// What the cluster's own Grapes tell of bootstrap names.
@@ -121,27 +121,33 @@ impl Observer {
         Self { caller: Caller::new(limits) }
     }
 
-    /// Asks the Grapes at `seats` and those of services, `guests`, of what they see, and then sends the
+    /// Asks the Grapes at `seats` and those of services, `sidecars`, of what they see, and then sends the
     /// canaries of this round among those at `seats` that answered and are ready: whoever cannot be
     /// reached is told of as such, and would only hold up the look, and fill the canaries of late with
     /// failures that are none of the others' lookups. `round` counts the looks at this cluster; see
     /// [`canary::pairs`].
     ///
-    /// With Grapes that hang it takes a time-out for each 32 of them, another for the guests, and three
+    /// With Grapes that hang it takes a time-out for each 32 of them, another for the sidecars, and three
     /// more where their APIs alone do.
     /// Dropped before its end, it leaves canaries to lapse.
-    pub async fn observe(&self, seats: &[Seat], guests: &[Guest], round: u64) -> Observation {
+    pub async fn observe(
+        &self,
+        seats: &[Seat],
+        sidecars: &[InjectedSidecar],
+        round: u64,
+    ) -> Observation {
         let at = clock::now();
         let mut complaints = BTreeMap::new();
         let Asked { views, answers, other_networks, outside } =
             self.ask_all(seats, &mut complaints).await;
-        let (guest_views, unresolved) = self.ask_guests(guests, &mut complaints).await;
+        let (sidecar_views, unresolved) = self.ask_sidecars(sidecars, &mut complaints).await;
         let topology = Topology::of(&views);
-        let places = guests::places(&views, guest_views.clone());
+        let places = sidecars::places(&views, sidecar_views.clone());
         if introduce::are_parts(&topology, &places) {
             let own = seats.iter().map(|seat| (seat.name.clone(), seat.admin()));
-            let admin = guests.iter().map(|guest| (guest.name.clone(), guest.admin())).chain(own);
-            let told = introduce::between_parts(&views, &guest_views, &admin.collect());
+            let admin =
+                sidecars.iter().map(|sidecar| (sidecar.name.clone(), sidecar.admin())).chain(own);
+            let told = introduce::between_parts(&views, &sidecar_views, &admin.collect());
             self.introduce(told).await;
         }
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
@@ -152,7 +158,7 @@ impl Observer {
             topology,
             answers,
             probes,
-            guests: places,
+            sidecars: places,
             unresolved,
             outside,
             other_networks,
@@ -162,8 +168,14 @@ impl Observer {
 
     /// Introduces Grapes that have just started to those at `ready`, to each other, and to some of
     /// services. `sole` says that there is none but one newcomer, and that none is to come.
-    pub async fn welcome(&self, newcomers: &[Seat], ready: &[Seat], guests: &[Guest], sole: bool) {
-        self.introduce(introduce::of_newcomers(newcomers, ready, guests, sole)).await;
+    pub async fn welcome(
+        &self,
+        newcomers: &[Seat],
+        ready: &[Seat],
+        sidecars: &[InjectedSidecar],
+        sole: bool,
+    ) {
+        self.introduce(introduce::of_newcomers(newcomers, ready, sidecars, sole)).await;
     }
 
     async fn introduce(&self, told: Vec<Introduction>) {
@@ -208,27 +220,27 @@ impl Observer {
         asked
     }
 
-    async fn ask_guests(
+    async fn ask_sidecars(
         &self,
-        guests: &[Guest],
+        sidecars: &[InjectedSidecar],
         complaints: &mut BTreeMap<String, Vec<Complaint>>,
     ) -> (Vec<View>, BTreeSet<String>) {
-        let asking = guests.iter().cloned().map(|guest| async move {
-            let told = ask::ask(&self.caller, guest.admin()).await;
-            (guest, told)
+        let asking = sidecars.iter().cloned().map(|sidecar| async move {
+            let told = ask::ask(&self.caller, sidecar.admin()).await;
+            (sidecar, told)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
-        let (mut views, mut unresolved) = (Vec::with_capacity(guests.len()), BTreeSet::new());
-        while let Some((guest, told)) = answering.next().await {
-            let address = guest.dht();
+        let (mut views, mut unresolved) = (Vec::with_capacity(sidecars.len()), BTreeSet::new());
+        while let Some((sidecar, told)) = answering.next().await {
+            let address = sidecar.dht();
             let live = told.map(|told| {
-                note(complaints, &guest.name, told.complaints);
-                if let Some(Trouble::Unresolved(_)) = told.troubles.get(&guest.seed) {
-                    unresolved.insert(guest.name.clone());
+                note(complaints, &sidecar.name, told.complaints);
+                if let Some(Trouble::Unresolved(_)) = told.troubles.get(&sidecar.seed) {
+                    unresolved.insert(sidecar.name.clone());
                 }
                 told.live
             });
-            views.push(View { name: guest.name, address, live });
+            views.push(View { name: sidecar.name, address, live });
         }
         (views, unresolved)
     }

@@ -1,4 +1,4 @@
-//! Who sees whom: from what each Grape of a cluster tells to islands and lonely Grapes. Pure.
+//! Who sees whom: from what each Grape of a cluster tells to partitions and lonely Grapes. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -52,12 +52,12 @@ pub struct Topology {
     /// Most other nodes that any Grape knows; 0 when none answered.
     pub nodes: usize,
     /// Fewest other nodes that any Grape knows; 0 when none answered.
-    pub least_known: usize,
+    pub min_known_nodes: usize,
     /// Mean of the other nodes known; 0 when none answered.
-    pub mean_known: f64,
+    pub mean_known_nodes: f64,
     /// The pods of each group of Grapes that is connected, over nodes outside the cluster too.
     /// Largest first, then by name; sorted within. Grapes that did not answer are in none.
-    pub islands: Vec<Vec<String>>,
+    pub partitions: Vec<Vec<String>>,
     /// Pods whose Grapes know too few others of the cluster, by name.
     pub sees_too_few: Vec<String>,
 }
@@ -84,16 +84,16 @@ impl Topology {
             answered: answered.len(),
             unreachable,
             nodes: counts().max().unwrap_or(0),
-            least_known: counts().min().unwrap_or(0),
-            mean_known: sum as f64 / answered.len().max(1) as f64,
-            islands: islands(&answered),
+            min_known_nodes: counts().min().unwrap_or(0),
+            mean_known_nodes: sum as f64 / answered.len().max(1) as f64,
+            partitions: partitions(&answered),
             sees_too_few: sees_too_few(&answered),
         }
     }
 
     /// Whether Grapes that answered cannot find what is announced at others of them.
     pub fn is_partitioned(&self) -> bool {
-        self.islands.len() > 1
+        self.partitions.len() > 1
     }
 }
 
@@ -105,7 +105,7 @@ struct Answered<'a> {
 }
 
 /// Whoever knows a node is connected with it, whichever way: each tells the other when it is asked.
-fn islands(answered: &[Answered<'_>]) -> Vec<Vec<String>> {
+fn partitions(answered: &[Answered<'_>]) -> Vec<Vec<String>> {
     let mut groups = Groups::default();
     for grape in answered {
         let own = groups.vertex(grape.address);
@@ -114,17 +114,17 @@ fn islands(answered: &[Answered<'_>]) -> Vec<Vec<String>> {
             groups.join(own, other);
         }
     }
-    let mut islands: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    let mut partitions: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for grape in answered {
         let own = groups.vertex(grape.address);
-        islands.entry(groups.root(own)).or_default().push(grape.name.to_owned());
+        partitions.entry(groups.root(own)).or_default().push(grape.name.to_owned());
     }
-    let mut islands: Vec<_> = islands.into_values().collect();
-    for island in &mut islands {
-        island.sort_unstable();
+    let mut partitions: Vec<_> = partitions.into_values().collect();
+    for partition in &mut partitions {
+        partition.sort_unstable();
     }
-    islands.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
-    islands
+    partitions.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
+    partitions
 }
 
 fn sees_too_few(answered: &[Answered<'_>]) -> Vec<String> {
@@ -212,9 +212,9 @@ mod tests {
             answered: 3,
             unreachable: Vec::new(),
             nodes: 3,
-            least_known: 2,
-            mean_known: 7.0 / 3.0,
-            islands: vec![names(&[0, 1, 2])],
+            min_known_nodes: 2,
+            mean_known_nodes: 7.0 / 3.0,
+            partitions: vec![names(&[0, 1, 2])],
             sees_too_few: Vec::new(),
         };
         assert_eq!(topology, expected);
@@ -225,14 +225,17 @@ mod tests {
     fn nothing_and_nobody_are_no_trouble() {
         assert_eq!(Topology::of(&[]), Topology::default());
         let topology = Topology::of(&[gone(0)]);
-        assert_eq!((topology.answered, topology.mean_known, topology.islands.len()), (0, 0.0, 0));
+        assert_eq!(
+            (topology.answered, topology.mean_known_nodes, topology.partitions.len()),
+            (0, 0.0, 0)
+        );
         assert_eq!(topology.unreachable[0].why, CallError::Refused);
     }
 
     #[test]
     fn a_single_grape_is_an_island_and_sees_enough() {
         let topology = Topology::of(&[view(0, &[])]);
-        assert_eq!(topology.islands, [names(&[0])]);
+        assert_eq!(topology.partitions, [names(&[0])]);
         assert!(topology.sees_too_few.is_empty() && !topology.is_partitioned());
     }
 
@@ -247,28 +250,28 @@ mod tests {
             view(1, &[0, 2]),
             view(2, &[1]),
         ]);
-        assert_eq!(topology.islands, [names(&[0, 1, 2]), names(&[3, 4]), names(&[5, 6])]);
+        assert_eq!(topology.partitions, [names(&[0, 1, 2]), names(&[3, 4]), names(&[5, 6])]);
         assert_eq!(topology.sees_too_few.len(), 7);
     }
 
     #[test]
     fn one_of_two_that_knows_the_other_is_enough_to_connect_them() {
         let topology = Topology::of(&[view(0, &[1]), view(1, &[])]);
-        assert_eq!(topology.islands, [names(&[0, 1])]);
+        assert_eq!(topology.partitions, [names(&[0, 1])]);
         assert_eq!(topology.sees_too_few, names(&[1]));
     }
 
     #[test]
     fn a_node_outside_connects_and_is_not_listed() {
         let topology = Topology::of(&[view(0, &[900]), view(1, &[900])]);
-        assert_eq!(topology.islands, [names(&[0, 1])]);
+        assert_eq!(topology.partitions, [names(&[0, 1])]);
         assert_eq!(topology.sees_too_few, names(&[0, 1]), "they do not know each other yet");
     }
 
     #[test]
     fn a_grape_that_did_not_answer_is_in_no_island_though_others_see_it() {
         let topology = Topology::of(&[view(0, &[2]), view(1, &[2]), gone(2)]);
-        assert_eq!(topology.islands, [names(&[0, 1])]);
+        assert_eq!(topology.partitions, [names(&[0, 1])]);
         assert_eq!(topology.unreachable.len(), 1);
     }
 
@@ -276,7 +279,7 @@ mod tests {
     fn an_address_counts_once_and_the_own_one_not_at_all() {
         // A Grape that started again is listed under its old id and its new one.
         let topology = Topology::of(&[view(0, &[0, 1, 1]), view(1, &[0])]);
-        assert_eq!((topology.nodes, topology.least_known), (1, 1));
+        assert_eq!((topology.nodes, topology.min_known_nodes), (1, 1));
     }
 
     #[test]
@@ -307,7 +310,7 @@ mod tests {
         let started = grape::clock::now();
         let topology = Topology::of(&views);
         let took = started.elapsed();
-        assert_eq!((topology.answered, topology.islands.len(), topology.nodes), (1000, 1, 999));
+        assert_eq!((topology.answered, topology.partitions.len(), topology.nodes), (1000, 1, 999));
         // A million entries, each looked up a few times. Quadratic work would not end.
         assert!(took.as_secs() < 20, "{took:?}");
     }
@@ -334,15 +337,15 @@ mod tests {
             }
             let island_of = |number: usize| {
                 let name = format!("market-{number}");
-                topology.islands.iter().position(|island| island.contains(&name)).unwrap()
+                topology.partitions.iter().position(|partition| partition.contains(&name)).unwrap()
             };
             for a in 0..12 {
                 for b in 0..12 {
                     prop_assert_eq!(marks[a] == marks[b], island_of(a) == island_of(b));
                 }
             }
-            prop_assert_eq!(topology.islands.iter().map(Vec::len).sum::<usize>(), 12);
-            prop_assert!(topology.islands.is_sorted_by_key(|island| std::cmp::Reverse(island.len())));
+            prop_assert_eq!(topology.partitions.iter().map(Vec::len).sum::<usize>(), 12);
+            prop_assert!(topology.partitions.is_sorted_by_key(|partition| std::cmp::Reverse(partition.len())));
             // The order of the answers does not matter.
             let sorted: Vec<_> = (0..12).map(|number| view(number, &knows(number))).collect();
             prop_assert_eq!(topology, Topology::of(&sorted));

@@ -172,13 +172,13 @@ fn the_default_spec_is_a_good_cluster_of_three() {
 )]
 #[case::selector_missing(
     cluster(|spec| spec.injection.namespaces.from = NamespacesFrom::Selector),
-    "spec.injection.namespaces: has no selector; expected with a selector if from is Selector, and \
-     else without"
+    "spec.injection.namespaces: has no selector; expected from: Selector with a selector, or \
+     another from without one"
 )]
 #[case::selector_in_vain(
     cluster(|spec| spec.injection.namespaces.selector = Some(LabelSelector::default())),
-    "spec.injection.namespaces: has a selector; expected with a selector if from is Selector, and \
-     else without"
+    "spec.injection.namespaces: has a selector; expected from: Selector with a selector, or \
+     another from without one"
 )]
 #[case::selector_expressions(
     cluster(|spec| {

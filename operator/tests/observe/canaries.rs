@@ -14,7 +14,7 @@ async fn a_single_grape_finds_itself() {
     let seats = seats(1);
     let _grape = join(&seats).await;
     let seen = Observer::default().observe(&seats, &[], 7).await;
-    assert_eq!(seen.topology.islands, [[seats[0].name.clone()]]);
+    assert_eq!(seen.topology.partitions, [[seats[0].name.clone()]]);
     assert_eq!(seen.probes.len(), 1);
     let Probe { announcer, looker, outcome, .. } = &seen.probes[0];
     assert_eq!((announcer, looker), (&seats[0].name, &seats[0].name));
@@ -24,7 +24,7 @@ async fn a_single_grape_finds_itself() {
 #[tokio::test]
 async fn what_was_announced_on_another_island_is_not_found() {
     let seats = seats(4);
-    // Of two networks: those of one would be introduced to each other, and be one island.
+    // Of two networks: those of one would be introduced to each other, and be one partition.
     let mut grapes = Vec::new();
     for (index, seat) in seats.iter().enumerate() {
         grapes.push(start_in(seat, if index < 2 { "one" } else { "two" }).await);

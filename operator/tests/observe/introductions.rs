@@ -1,13 +1,13 @@
 //! Grapes that do not know each other, and are introduced.
 
-use grape_operator::observe::guests::Guest;
+use grape_operator::observe::sidecars::InjectedSidecar;
 use grape_operator::observe::{Observer, Seat};
 
 use crate::places::{Parrot, join, ok, seats, start_alone, until};
 
-fn guest(seat: &Seat) -> Guest {
+fn sidecar(seat: &Seat) -> InjectedSidecar {
     let Seat { name, ip, admin_port, dht_port, .. } = seat.clone();
-    Guest { name: format!("{ip}/{name}"), ip, admin_port, dht_port, seed: String::new() }
+    InjectedSidecar { name: format!("{ip}/{name}"), ip, admin_port, dht_port, seed: String::new() }
 }
 
 #[tokio::test]
@@ -16,12 +16,12 @@ async fn parts_that_a_look_finds_come_together() {
     let (first, second) = (join(&seats[..3]).await, join(&seats[3..]).await);
     let observer = Observer::default();
     let seen = observer.observe(&seats, &[], 0).await;
-    assert_eq!(seen.topology.islands.len(), 2, "as it was before");
+    assert_eq!(seen.topology.partitions.len(), 2, "as it was before");
     for grape in first.iter().chain(&second) {
         until("it knows all", || grape.status().nodes == 4).await;
     }
     let seen = observer.observe(&seats, &[], 1).await;
-    assert_eq!(seen.topology.islands.len(), 1);
+    assert_eq!(seen.topology.partitions.len(), 1);
 }
 
 #[tokio::test]
@@ -29,9 +29,9 @@ async fn grapes_of_services_come_together_with_new_ones_of_the_cluster() {
     let (own, services) = (seats(2), seats(25));
     let _services = join(&services).await;
     let grapes = join(&own).await;
-    let guests: Vec<_> = services.iter().take(16).map(guest).collect();
+    let sidecars: Vec<_> = services.iter().take(16).map(sidecar).collect();
     let observer = Observer::default();
-    observer.observe(&own, &guests, 0).await;
+    observer.observe(&own, &sidecars, 0).await;
     for grape in &grapes {
         until("it knows all", || grape.status().nodes >= 20).await;
     }

@@ -5,8 +5,8 @@
 
 mod answers;
 mod canaries;
-mod guests;
 mod introductions;
-mod islands;
 mod outside;
+mod partitions;
 mod places;
+mod sidecars;

@@ -50,8 +50,8 @@ async fn explain_tells_what_each_field_is() {
         that `spec: {}` is a good cluster of three.
 
       status  <Object>
-        What the operator has done and seen. It is written when it changes, and at
-        no other time.
+        What the operator did and observed. The operator writes the status only when
+        it changes.
     ");
     insta::assert_snapshot!(explain(".spec"), @"
     FIELD: spec <Object>
@@ -69,11 +69,12 @@ async fn explain_tells_what_each_field_is() {
         The DHT that the Grapes form among themselves, over UDP.
 
       image  <Object>
-        The image that Grapes run. What is left out is as the operator was
-        installed.
+        The image of the Grapes. A field that is left out has the value that the
+        operator was installed with.
 
       injection  <Object>
-        Services that get a Grape of this cluster into their pods, as a sidecar.
+        Which services get a Grape of this cluster as a sidecar in their pods, and
+        how.
 
       monitoring  <Object>
         How Prometheus finds the Grapes.
@@ -82,117 +83,119 @@ async fn explain_tells_what_each_field_is() {
         Who may reach the Grapes.
 
       paused  <boolean>
-        Leaves everything as it is: the operator changes no object of the cluster,
-        and goes on observing it. Defaults to false.
+        While true, the operator changes no object of the cluster, but still
+        observes the cluster. Defaults to false.
 
       pools  <[]Object>
-        Groups of Grapes that are placed differently, such as one a zone; 32 at
-        most. Those without replicas of their own share what is left, evenly and in
-        this order. Without any there is one pool, called default. Let each pool
-        have two nodes or more that its Grapes may run on: the Grape of a node that
-        is drained starts on another one, and until it is ready the drain of any
-        other node waits. Defaults to none.
+        Groups of Grapes that are placed differently, such as one in each zone; 32
+        at most. Pools without replicas split the remaining Grapes evenly; earlier
+        pools get the extra ones. An empty list means one pool, called default. Each
+        pool needs two or more nodes that its Grapes may run on: when a node is
+        drained, its Grape starts on another node, and drains of other nodes wait
+        until this Grape is ready. Defaults to none.
 
       replicas  <integer>
-        How many Grapes run in all pools together, 1 to 1000; `kubectl scale` and a
-        HorizontalPodAutoscaler set it. Defaults to 3, which keep the DHT whole
+        How many Grapes run in all pools together, 1 to 1000. `kubectl scale` and a
+        HorizontalPodAutoscaler set it. Defaults to 3, so that the DHT works on
         while one of them restarts.
 
       template  <Object>
-        How the pods of all pools are made; a pool's own template goes before it.
+        How the pods of all pools are made. A pool's own template overrides it.
     ");
     insta::assert_snapshot!(explain(".spec.pools"), @"
     FIELD: pools <[]Object>
 
 
     DESCRIPTION:
-        Groups of Grapes that are placed differently, such as one a zone; 32 at
-        most. Those without replicas of their own share what is left, evenly and in
-        this order. Without any there is one pool, called default. Let each pool
-        have two nodes or more that its Grapes may run on: the Grape of a node that
-        is drained starts on another one, and until it is ready the drain of any
-        other node waits. Defaults to none.
-        A pool: Grapes that are placed alike.
+        Groups of Grapes that are placed differently, such as one in each zone; 32
+        at most. Pools without replicas split the remaining Grapes evenly; earlier
+        pools get the extra ones. An empty list means one pool, called default. Each
+        pool needs two or more nodes that its Grapes may run on: when a node is
+        drained, its Grape starts on another node, and drains of other nodes wait
+        until this Grape is ready. Defaults to none.
+        A pool: a group of Grapes that are placed alike.
 
     FIELDS:
       name  <string> -required-
-        Its name, unique in the cluster: lower-case letters, digits and '-', 30
-        characters at most. Its StatefulSet is called as the cluster and it, such as
-        market-zone-1.
+        The name of the pool, unique in the cluster: lower-case letters, digits and
+        '-', 30 characters at most. The StatefulSet of the pool is CLUSTER-POOL,
+        such as market-zone-1.
 
       replicas  <integer>
-        How many Grapes it has whatever spec.replicas is, 0 to 1000. Without it the
-        pool has its share of what the others leave.
+        How many Grapes the pool has, 0 to 1000, whatever spec.replicas is. Without
+        it the pool gets its share of the Grapes that remain.
 
       template  <Object>
-        How its pods are made. A field that is set here goes before the one in
-        spec.template; labels, annotations and nodeSelector are joined, key by key.
+        How the pods of the pool are made. A field that is set here overrides the
+        one in spec.template; labels, annotations and nodeSelector are merged key by
+        key.
     ");
     insta::assert_snapshot!(explain(".spec.dht.bootstrap"), @"
     FIELD: bootstrap <[]string>
 
 
     DESCRIPTION:
-        Grapes outside this cluster to join, Node.js ones too, as `HOST:PORT` with
-        the UDP port of their DHT, such as old-grape.prod:20001; 64 at most. The
-        Grapes of this cluster find each other without it. Those that name a network
-        have to name the one of this cluster: see network. Defaults to none.
+        Grapes outside this cluster to join, as `HOST:PORT` with the UDP port of
+        their DHT, such as old-grape.prod:20001; Node.js Grapes too; 64 at most. The
+        Grapes of this cluster find each other without it. If such a Grape has a
+        network name, it must be the one of this cluster: see the field network.
+        Defaults to none.
     ");
     insta::assert_snapshot!(explain(".status"), @"
     FIELD: status <Object>
 
 
     DESCRIPTION:
-        What the operator has done and seen. It is written when it changes, and at
-        no other time.
+        What the operator did and observed. The operator writes the status only when
+        it changes.
 
     FIELDS:
       conditions  <[]Object>
-        Ready, Progressing, Stalled, Bootstrapped, LookupHealthy and Partitioned;
-        Injected, where pods of services are to have a Grape; BootstrapReachable,
-        where spec.dht.bootstrap has names; and OtherNetworks, while Grapes of other
-        networks are heard. Stalled is True while something is refused, or a change
-        stops, until somebody changes something.
+        Ready, Progressing, Reconciling, Stalled, Bootstrapped, LookupHealthy and
+        Partitioned; Injected if pods ask for sidecars; BootstrapReachable if
+        spec.dht.bootstrap has names; OtherNetworks while Grapes of other networks
+        send messages. Reconciling is True until the cluster is as the spec says.
+        Stalled is True while nothing goes on until somebody changes something.
 
       endpoint  <string>
-        Where other Grapes join the cluster, as HOST:PORT with a UDP port.
+        Where other Grapes join the cluster, as HOST:PORT; the port is UDP.
 
       image  <string>
-        The image that the Grapes are to run.
+        The image that the spec asks for.
 
       injected  <Object>
-        The pods of services that are to have a Grape of the cluster. Without it
-        there is none.
+        The pods that ask for a sidecar of this cluster. Absent while there are
+        none.
 
       observedGeneration  <integer>
-        The metadata.generation of the spec that all else here is about.
+        The metadata.generation of the spec that this status describes.
 
       pools  <[]Object>
-        The pools in the order of the spec, and then those that are on their way
-        out.
+        The pools in the order of the spec, then the pools that are being removed.
 
       readyReplicas  <integer>
-        How many are ready: joined to the others.
+        How many Grapes are ready: they have joined the others.
 
       replicas  <integer>
-        How many Grapes there are, whether they are ready or not.
+        How many Grapes there are, ready or not.
 
       rolledOutImage  <string>
-        The image of the last change that reached all Grapes. Pods of services that
-        are made get it, so that an image which does not start reaches one Grape and
-        no service.
+        The image of the last rollout that reached all Grapes. New pods of services
+        get this image, so an image that does not start reaches one Grape and no
+        service.
 
       selector  <string>
-        The label selector of the Grapes' pods, for a HorizontalPodAutoscaler.
+        The label selector of the Grapes' pods. A HorizontalPodAutoscaler reads it.
 
       summary  <Object>
-        The cluster in a few words, for people.
+        The cluster in a few words, for people. Programs read the other fields.
 
       topology  <Object>
-        Which Grapes see each other. Without it none has answered yet.
+        Which Grapes know each other. Absent until a Grape has answered the
+        operator.
 
       updatedReplicas  <integer>
-        How many are as the spec wants them.
+        How many Grapes run as the spec says.
     ");
 }
 
@@ -209,7 +212,7 @@ async fn get_and_describe_tell_how_it_is() {
     let object: GrapeCluster = serde_json::from_value(object).unwrap();
     api.create(&PostParams::default(), &object).await.unwrap();
     let get = |options: &[&str]| {
-        let arguments = [&["get", "gc", "shown"], options].concat();
+        let arguments = [&["get", "gcl", "shown"], options].concat();
         without_age(&kubectl.run(arguments).unwrap())
     };
     insta::assert_snapshot!(get(&[]), @"
@@ -239,7 +242,7 @@ async fn get_and_describe_tell_how_it_is() {
             {"name": "zone-2", "desired": 2, "replicas": 2, "readyReplicas": 1, "updatedReplicas": 2},
         ],
         "topology": {
-            "answered": 5, "mostKnown": 5, "leastKnown": 4, "meanKnown": 5, "islands": 1,
+            "answered": 5, "maxKnownNodes": 5, "minKnownNodes": 4, "meanKnownNodes": 5, "partitions": 1,
             "unreachable": ["shown-zone-2-1"],
         },
         "conditions": [
@@ -335,11 +338,11 @@ async fn get_and_describe_tell_how_it_is() {
         Pools:     zone-1 4/4, zone-2 1/2
         Sidecars:  11/12
       Topology:
-        Answered:     5
-        Islands:      1
-        Least Known:  4
-        Mean Known:   5
-        Most Known:   5
+        Answered:          5
+        Max Known Nodes:   5
+        Mean Known Nodes:  5
+        Min Known Nodes:   4
+        Partitions:        1
         Unreachable:
           shown-zone-2-1
       Updated Replicas:  6

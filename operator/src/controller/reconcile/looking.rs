@@ -17,7 +17,7 @@ use crate::controller::sidecars::member::Member;
 use crate::controller::stuck;
 use crate::desired::names;
 use crate::observe::Seat;
-use crate::observe::guests::{self, Guest};
+use crate::observe::sidecars::{self, InjectedSidecar};
 
 /// How often Grapes that have started lately are introduced to others, until they are ready …
 const WELCOME: Duration = Duration::from_secs(1);
@@ -61,7 +61,7 @@ impl Reconciler {
         &self,
         subject: &Subject<'_>,
         live: &Live,
-        (ready, guests): (&[Seat], &[Guest]),
+        (ready, sidecars): (&[Seat], &[InjectedSidecar]),
         members: Option<&[Member]>,
         now: Timestamp,
     ) -> Option<Duration> {
@@ -87,18 +87,23 @@ impl Reconciler {
             && valid.dht.bootstrap.is_empty()
             && members.is_some_and(lacks_sidecars);
         let newcomers: Vec<_> = newcomers.into_iter().map(|(seat, _)| seat).collect();
-        let (observer, ready, guests) = (self.observer.clone(), ready.to_vec(), guests.to_vec());
-        tokio::spawn(async move { observer.welcome(&newcomers, &ready, &guests, sole).await });
+        let (observer, ready, sidecars) =
+            (self.observer.clone(), ready.to_vec(), sidecars.to_vec());
+        tokio::spawn(async move { observer.welcome(&newcomers, &ready, &sidecars, sole).await });
         Some(pace)
     }
 
     /// The Grapes of services to ask in the next look.
-    pub(super) fn guests(&self, subject: &Subject<'_>, all: Vec<Guest>) -> Vec<Guest> {
-        let present = all.iter().map(|guest| &*guest.name).collect();
+    pub(super) fn sidecars(
+        &self,
+        subject: &Subject<'_>,
+        all: Vec<InjectedSidecar>,
+    ) -> Vec<InjectedSidecar> {
+        let present = all.iter().map(|sidecar| &*sidecar.name).collect();
         let (again, round) = self.memory.of(&subject.owner.uid, |memory| {
             (memory.seen.odd_guests(&present), memory.seen.rounds())
         });
-        guests::sample(all, &again, round)
+        sidecars::sample(all, &again, round)
     }
 
     /// Begins a look at the Grapes when it is time for one; in how long it will be, else. None
@@ -107,7 +112,7 @@ impl Reconciler {
         &self,
         subject: &Subject<'_>,
         seats: Vec<Seat>,
-        guests: Vec<Guest>,
+        sidecars: Vec<InjectedSidecar>,
         interval: Duration,
     ) -> Option<Duration> {
         if seats.is_empty() {
@@ -124,7 +129,7 @@ impl Reconciler {
         let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
         let memory = self.memory.clone();
         tokio::spawn(async move {
-            let mut observation = observer.observe(&seats, &guests, round).await;
+            let mut observation = observer.observe(&seats, &sidecars, round).await;
             memory.known(&uid, |memory| {
                 let now = clock::now();
                 let complaints = std::mem::take(&mut observation.complaints);
@@ -139,11 +144,11 @@ impl Reconciler {
 }
 
 /// The Grapes of services that run.
-pub(super) fn guests_of(subject: &Subject<'_>, members: &[Member]) -> Vec<Guest> {
+pub(super) fn sidecars_of(subject: &Subject<'_>, members: &[Member]) -> Vec<InjectedSidecar> {
     let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
-    let guest = |Member { pod, .. }: &Member| {
+    let sidecar = |Member { pod, .. }: &Member| {
         let grape = pod.sidecar().filter(|grape| grape.ready)?;
-        Some(Guest {
+        Some(InjectedSidecar {
             name: pod.title(),
             ip: pod.ip?,
             admin_port: grape.admin_port.unwrap_or(limits::ADMIN_PORT),
@@ -152,5 +157,5 @@ pub(super) fn guests_of(subject: &Subject<'_>, members: &[Member]) -> Vec<Guest>
         })
     };
     // Of those that are not let in nobody is to learn.
-    members.iter().filter(|member| !member.is_left_out).filter_map(guest).collect()
+    members.iter().filter(|member| !member.is_left_out).filter_map(sidecar).collect()
 }

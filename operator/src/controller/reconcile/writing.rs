@@ -113,13 +113,13 @@ impl Reconciler {
             return (Some(Course::default()), None);
         }
         let before = cluster.status.as_ref().and_then(|status| status.injected.as_ref());
-        let in_vain = before.map(|before| &before.repaired_in_vain[..]).unwrap_or_default();
+        let in_vain = before.map(|before| &before.repair_failures[..]).unwrap_or_default();
         let (step, news) = self.memory.of(&owner.uid, |memory| {
             memory.repair.resume(in_vain);
             memory.repair.next(members, now)
         });
         for controller in news {
-            self.events.repaired_in_vain(cluster, &controller).await;
+            self.events.repair_failed(cluster, &controller).await;
         }
         let wait = match step {
             Step::Rest => None,

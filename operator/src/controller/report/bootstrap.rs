@@ -1,8 +1,8 @@
 //! What is told of the names in `spec.dht.bootstrap`.
 
 use super::conditions::{Finding, unknown};
-use super::reasons::{BOOTSTRAP_REACHABLE, GRAPES_ANSWER, NAME_UNRESOLVED, NO_GRAPE_ANSWERS};
 use super::{Facts, few};
+use super::{reasons, types};
 use crate::controller::bootstrap::DeadEnd;
 use crate::observe::outside::Trouble;
 
@@ -12,25 +12,30 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
         return None;
     }
     if facts.sight.dead_ends.is_none() {
-        return Some(unknown(BOOTSTRAP_REACHABLE));
+        return Some(unknown(types::BOOTSTRAP_REACHABLE));
     }
     let dead_ends: Vec<_> = dead_ends(facts).collect();
     if dead_ends.is_empty() {
         let message = "Each name in spec.dht.bootstrap resolves, and a Grape answers there.";
-        return Some(Finding::new(BOOTSTRAP_REACHABLE, true, GRAPES_ANSWER, message));
+        return Some(Finding::new(
+            types::BOOTSTRAP_REACHABLE,
+            true,
+            reasons::GRAPES_ANSWER,
+            message,
+        ));
     }
     let is_unresolved = |(_, it): &(String, &DeadEnd)| matches!(it.trouble, Trouble::Unresolved(_));
     let reason = match dead_ends.iter().all(is_unresolved) {
-        true => NAME_UNRESOLVED,
-        false => NO_GRAPE_ANSWERS,
+        true => reasons::NAME_UNRESOLVED,
+        false => reasons::NO_GRAPE_ANSWERS,
     };
     let named: Vec<_> = dead_ends.iter().map(|(name, dead_end)| told(name, dead_end)).collect();
     let message = format!(
         "In spec.dht.bootstrap, {}. The Grapes ask again every 20 s. Correct spec.dht.bootstrap, or \
-         mend what is between: name servers, firewalls and NetworkPolicies.",
+         check name servers, firewalls and NetworkPolicies.",
         few(&named)
     );
-    Some(Finding::new(BOOTSTRAP_REACHABLE, false, reason, message))
+    Some(Finding::new(types::BOOTSTRAP_REACHABLE, false, reason, message))
 }
 
 /// Whether one of these names leads to no Grape.

@@ -3,8 +3,8 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-use super::reasons::*;
-use super::{Facts, HEALTHY as HEALTHY_SHARE, bootstrap, few, injected, other_networks};
+use super::types::{BOOTSTRAP_REACHABLE, INJECTED, READY};
+use super::{Facts, HEALTHY_SHARE, bootstrap, few, injected, other_networks, reasons, types};
 use crate::controller::blocked::Blocked;
 use crate::controller::error::Error;
 use crate::controller::roll::{Phase, Wait};
@@ -56,7 +56,8 @@ impl Finding {
     }
 }
 
-/// All conditions of a cluster, in the order of [`TYPES`], and then those of [`SOMETIMES`] where there
+/// All conditions of a cluster, in the order of [`types::ALWAYS`], and then those of [`types::SOMETIMES`]
+/// where there
 /// is something to tell.
 pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let progressing = progressing(facts);
@@ -64,7 +65,9 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let lookups = lookup_healthy(facts);
     let partitioned = partitioned(facts);
     let ready = ready(facts, [&progressing, &partitioned, &bootstrapped, &lookups]);
-    let always = [ready, progressing, stalled(facts), bootstrapped, lookups, partitioned];
+    let reconciling = reconciling(facts, &ready, &progressing);
+    let always =
+        [ready, progressing, reconciling, stalled(facts), bootstrapped, lookups, partitioned];
     let sometimes =
         [injected::finding(facts), bootstrap::finding(facts), other_networks::finding(facts)];
     always.into_iter().chain(sometimes.into_iter().flatten()).collect()
@@ -88,19 +91,22 @@ fn ready(
             few(&facts.unready()),
             held_drains(facts)
         );
-        return not(GRAPES_FAILING, &message);
+        return not(reasons::GRAPES_FAILING, &message);
     }
-    if progressing.is == Some(true) && progressing.reason != REMOVING_POOL {
+    if progressing.is == Some(true) && progressing.reason != reasons::REMOVING_POOL {
         return because(progressing);
     }
     if facts.ready() < wanted {
         let unready = facts.unready();
         // Of pods that are not there yet none has a name.
-        let named =
-            if unready.is_empty() { String::new() } else { format!("; not so: {}", few(&unready)) };
+        let named = if unready.is_empty() {
+            String::new()
+        } else {
+            format!("; not ready: {}", few(&unready))
+        };
         let message =
             format!("{} of {wanted} Grapes are ready{named}.{}", facts.ready(), held_drains(facts));
-        return not(GRAPES_NOT_READY, &message);
+        return not(reasons::GRAPES_NOT_READY, &message);
     }
     if partitioned.is == Some(true) {
         return because(partitioned);
@@ -109,9 +115,9 @@ fn ready(
         return because(finding);
     }
     let message = match wanted {
-        1 => "The one Grape is ready, and finds what is announced.".to_owned(),
-        2 => "Both Grapes are ready, see each other, and find what is announced.".to_owned(),
-        _ => format!("All {wanted} Grapes are ready, see each other, and find what is announced."),
+        1 => "The one Grape is ready, and lookups succeed.".to_owned(),
+        2 => "Both Grapes are ready and connected, and lookups succeed.".to_owned(),
+        _ => format!("All {wanted} Grapes are ready and connected, and lookups succeed."),
     };
     let trouble: Vec<_> = facts.injected().into_iter().flat_map(injected::trouble).collect();
     let message = match trouble.is_empty() {
@@ -122,7 +128,7 @@ fn ready(
         true => format!("{message} A bootstrap name leads to no Grape: see {BOOTSTRAP_REACHABLE}."),
         false => message,
     };
-    Finding::new(READY, true, HEALTHY, message)
+    Finding::new(READY, true, reasons::HEALTHY, message)
 }
 
 /// That drains of nodes wait, for whoever wonders why one hangs.
@@ -131,8 +137,8 @@ fn held_drains(facts: &Facts<'_>) -> String {
         // There is no budget.
         1 => String::new(),
         _ => format!(
-            " Until then no other Grape is evicted, and a drain of its node waits: see the \
-             PodDisruptionBudget {}.",
+            " Until all are ready, Kubernetes evicts no other Grape, and drains of their nodes \
+             wait: see the PodDisruptionBudget {}.",
             facts.cluster.name
         ),
     }
@@ -140,8 +146,8 @@ fn held_drains(facts: &Facts<'_>) -> String {
 
 fn progressing(facts: &Facts<'_>) -> Finding {
     if facts.cluster.paused {
-        let message = "spec.paused is true: nothing is changed until it is false.";
-        return Finding::new(PROGRESSING, false, PAUSED, message);
+        let message = "spec.paused is true: the operator changes nothing until it is false.";
+        return Finding::new(types::PROGRESSING, false, reasons::PAUSED, message);
     }
     progressing_unless_paused(facts)
 }
@@ -150,64 +156,91 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
     let wanted = facts.wanted();
     if let Some(error) = facts.trouble {
         let reason = match error {
-            Error::NameTaken { .. } => NAME_TAKEN,
-            _ => REFUSED,
+            Error::NameTaken { .. } => reasons::NAME_TAKEN,
+            _ => reasons::REFUSED,
         };
-        return Finding::new(PROGRESSING, false, reason, sentence(&error.to_string()));
+        return Finding::new(types::PROGRESSING, false, reason, sentence(&error.to_string()));
     }
     match facts.phase {
         Phase::Stalled { pod, why } => {
             let message = format!(
-                "{} of {wanted} Grapes are updated, and no more will be, for {pod} does not start: \
-                 {why}. Mend spec.image or spec.template, or take the change back.",
+                "Rollout stopped at {} of {wanted}: {pod} does not start: {why}. Fix or revert \
+                 spec.image or spec.template.",
                 facts.updated()
             );
-            return Finding::new(PROGRESSING, false, ROLL_STALLED, message);
+            return Finding::new(types::PROGRESSING, false, reasons::ROLL_STALLED, message);
         }
         // It would wait for one that cannot come.
         Phase::Rolling(_) | Phase::Settled if let Some(blocked) = facts.blocked.first() => {
-            return Finding::new(PROGRESSING, false, PODS_REFUSED, refused(facts, blocked));
+            return Finding::new(
+                types::PROGRESSING,
+                false,
+                reasons::PODS_REFUSED,
+                refused(facts, blocked),
+            );
         }
         Phase::Rolling(wait) => {
             let wait = match wait {
-                Wait::Observed => "the StatefulSets to take note".to_owned(),
+                Wait::Observed => "the StatefulSet controller".to_owned(),
                 Wait::Ready(pod) => format!("{pod} to be ready"),
-                Wait::Lookups(pod) => format!("lookups to be healthy before {pod} is replaced"),
+                Wait::Lookups(pod) => format!("lookups to succeed before {pod} is replaced"),
             };
-            let message =
-                format!("{} of {wanted} Grapes are updated; waiting for {wait}.", facts.updated());
-            return Finding::new(PROGRESSING, true, ROLLING_OUT, message);
+            let message = format!(
+                "Rollout: {} of {wanted} Grapes updated; waiting for {wait}.",
+                facts.updated()
+            );
+            return Finding::new(types::PROGRESSING, true, reasons::ROLLING_OUT, message);
         }
         Phase::Settled => {}
     }
     if facts.scales() {
         let message = format!("{} of {wanted} Grapes are ready.", facts.ready());
-        return Finding::new(PROGRESSING, true, SCALING, message);
+        return Finding::new(types::PROGRESSING, true, reasons::SCALING, message);
     }
     if let Some(pool) = facts.leaving.first() {
-        let message =
-            format!("The pool {} goes when the Grapes of the others are well.", pool.name);
-        return Finding::new(PROGRESSING, true, REMOVING_POOL, message);
+        let message = format!(
+            "The pool {} is removed once the Grapes of the other pools are ready.",
+            pool.name
+        );
+        return Finding::new(types::PROGRESSING, true, reasons::REMOVING_POOL, message);
     }
     let message = match facts.ready() {
         ready if ready < wanted => {
             format!("No change is under way. {ready} of {wanted} Grapes are ready: see {READY}.")
         }
-        _ => "The Grapes are as the spec wants them.".to_owned(),
+        _ => "All Grapes run as the spec says.".to_owned(),
     };
-    Finding::new(PROGRESSING, false, SETTLED, message)
+    Finding::new(types::PROGRESSING, false, reasons::SETTLED, message)
 }
 
 /// That a pod is refused, by whom and why.
 fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
     let Blocked { set, pod, why } = blocked;
-    let again = if facts.cluster.paused { "" } else { " It tries again every 10 s." };
+    let again = if facts.cluster.paused { "" } else { " The next attempt follows within 10 s." };
     format!(
-        "{} of {} Grapes are ready. The StatefulSet {set} cannot make the pod {pod}: the API server \
-         refuses it: {why}.{again}",
+        "{} of {} Grapes are ready. The StatefulSet {set} cannot create the pod {pod}: the API \
+         server refuses it: {why}.{again}",
         facts.ready(),
         facts.wanted()
     )
+}
+
+/// Whoever waits for a cluster is to go on waiting: it is not yet as its spec says, and nobody has to
+/// do anything.
+fn reconciling(facts: &Facts<'_>, ready: &Finding, progressing: &Finding) -> Finding {
+    let stalled = stalled(facts);
+    let (is, cause) = if stalled.is == Some(true) {
+        (false, &stalled)
+    } else if progressing.is == Some(true) || facts.cluster.paused {
+        (!facts.cluster.paused, progressing)
+    } else {
+        (ready.is != Some(true), ready)
+    };
+    let finding = |reason, message: &str| Finding::new(types::RECONCILING, is, reason, message);
+    match is || facts.cluster.paused || stalled.is == Some(true) {
+        true => finding(cause.reason, &cause.message),
+        false => finding(reasons::SETTLED, "The cluster is as its spec says."),
+    }
 }
 
 /// Whoever waits for a cluster may give up: what it waits for comes only when somebody changes
@@ -215,97 +248,99 @@ fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
 fn stalled(facts: &Facts<'_>) -> Finding {
     let progressing = progressing_unless_paused(facts);
     match progressing.reason {
-        NAME_TAKEN | REFUSED | ROLL_STALLED | PODS_REFUSED => {
-            Finding { kind: STALLED, is: Some(true), ..progressing }
+        reasons::NAME_TAKEN | reasons::REFUSED | reasons::ROLL_STALLED | reasons::PODS_REFUSED => {
+            Finding { kind: types::STALLED, is: Some(true), ..progressing }
         }
         _ => {
-            let message = "Nothing is refused to the operator and its StatefulSets.";
-            Finding::new(STALLED, false, NOT_STALLED, message)
+            let message = "The API server accepts all objects of this cluster.";
+            Finding::new(types::STALLED, false, reasons::NOT_STALLED, message)
         }
     }
 }
 
 fn bootstrapped(facts: &Facts<'_>) -> Finding {
-    let not = |reason, message| Finding::new(BOOTSTRAPPED, false, reason, message);
+    let not = |reason, message| Finding::new(types::BOOTSTRAPPED, false, reason, message);
     let Some(topology) = facts.sight.topology else {
-        return unknown(BOOTSTRAPPED);
+        return unknown(types::BOOTSTRAPPED);
     };
     let ready = facts.ready_pods();
     let silent = topology.unreachable.iter().filter(|silent| ready.contains(&*silent.name));
     let silent: Vec<_> = silent.map(|it| format!("{} ({})", it.name, it.why)).collect();
     if !silent.is_empty() {
         let message = format!(
-            "Ready and yet out of the operator's reach: {}. Look at their nodes, and at \
-             NetworkPolicies for TCP port 9091.",
+            "Ready, but the operator cannot reach: {}. Check their nodes, and NetworkPolicies \
+             for TCP port 9091.",
             few(&silent)
         );
-        return not(GRAPES_UNREACHABLE, message);
+        return not(reasons::GRAPES_UNREACHABLE, message);
     }
     if topology.answered == 0 {
-        return unknown(BOOTSTRAPPED);
+        return unknown(types::BOOTSTRAPPED);
     }
     if topology.is_partitioned() {
-        return not(SEVERAL_ISLANDS, islands(facts, &topology.islands));
+        return not(reasons::PARTITIONED, partitions(facts, &topology.partitions));
     }
     let few_known = topology.sees_too_few.iter().filter(|name| ready.contains(&***name));
     let few_known: Vec<_> = few_known.cloned().collect();
     if !few_known.is_empty() {
-        let message = format!("These know fewer Grapes than they should: {}.", few(&few_known));
-        return not(TOO_FEW_KNOWN, message);
+        let message =
+            format!("Still joining: these Grapes do not know all others yet: {}.", few(&few_known));
+        return not(reasons::TOO_FEW_KNOWN, message);
     }
-    let message = "Each Grape sees the others.";
-    Finding::new(BOOTSTRAPPED, true, ALL_SEE_EACH_OTHER, message)
+    let message = "Each Grape knows the others.";
+    Finding::new(types::BOOTSTRAPPED, true, reasons::ALL_CONNECTED, message)
 }
 
 fn lookup_healthy(facts: &Facts<'_>) -> Finding {
     let Some(success) = facts.sight.success else {
-        return unknown(LOOKUP_HEALTHY);
+        return unknown(types::LOOKUP_HEALTHY);
     };
-    let found = format!("{} of canary lookups found their peer", percent(success));
+    let found = format!("{} of the test lookups succeeded", percent(success));
     if success < HEALTHY_SHARE {
         let message = format!(
-            "Only {found}. The others were lost at {}: look at the logs there, and at the network \
-             between the nodes for UDP port {}.",
+            "Only {found}. They failed at {}: check the logs of these Grapes, and the network \
+             between their nodes for UDP port {}.",
             few(facts.sight.lost_at),
             facts.cluster.dht.port
         );
-        return Finding::new(LOOKUP_HEALTHY, false, CANARIES_LOST, message);
+        return Finding::new(types::LOOKUP_HEALTHY, false, reasons::PROBES_FAILING, message);
     }
     let message = match facts.sight.band {
-        Some(band) => format!("{found}, 95 % within {} ms.", band.limit().as_millis()),
+        Some(band) => format!("{found}, 95 % of them within {} ms.", band.limit().as_millis()),
         None => format!("{found}."),
     };
-    Finding::new(LOOKUP_HEALTHY, true, CANARIES_FOUND, message)
+    Finding::new(types::LOOKUP_HEALTHY, true, reasons::PROBES_SUCCEEDING, message)
 }
 
 fn partitioned(facts: &Facts<'_>) -> Finding {
     match facts.sight.topology.filter(|topology| topology.answered > 0) {
-        None => unknown(PARTITIONED),
+        None => unknown(types::PARTITIONED),
         Some(topology) if topology.is_partitioned() => {
-            let message = islands(facts, &topology.islands);
-            Finding::new(PARTITIONED, true, SEVERAL_ISLANDS, message)
+            let message = partitions(facts, &topology.partitions);
+            Finding::new(types::PARTITIONED, true, reasons::PARTITIONED, message)
         }
         Some(_) => {
             let message = "All Grapes that answer are connected.";
-            Finding::new(PARTITIONED, false, ONE_ISLAND, message)
+            Finding::new(types::PARTITIONED, false, reasons::CONNECTED, message)
         }
     }
 }
 
-fn islands(facts: &Facts<'_>, islands: &[Vec<String>]) -> String {
-    let named: Vec<_> = islands.iter().map(|island| format!("[{}]", few(island))).collect();
+fn partitions(facts: &Facts<'_>, partitions: &[Vec<String>]) -> String {
+    let named: Vec<_> =
+        partitions.iter().map(|partition| format!("[{}]", few(partition))).collect();
     format!(
-        "{} groups of Grapes do not see each other: {}. The operator introduces them to each other. \
-         If this lasts for minutes, look at NetworkPolicies and the network between their nodes for \
+        "{} groups of Grapes do not know each other: {}. The operator introduces them to each other. \
+         If this lasts for minutes, check NetworkPolicies and the network between their nodes for \
          UDP port {}.",
-        islands.len(),
+        partitions.len(),
         few(&named),
         facts.cluster.dht.port
     )
 }
 
 pub(super) fn unknown(kind: &'static str) -> Finding {
-    Finding::new(kind, None, NOT_OBSERVED, "No Grape has answered the operator yet.")
+    Finding::new(kind, None, reasons::NOT_OBSERVED, "No Grape has answered the operator yet.")
 }
 
 /// A share of 1, never rounded up to all.

@@ -8,6 +8,7 @@ mod injected;
 mod other_networks;
 pub mod reasons;
 mod status;
+pub mod types;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -23,7 +24,7 @@ use super::blocked::Blocked;
 use super::bootstrap::DeadEnds;
 use super::error::Error;
 use super::roll::{Phase, Pool};
-use super::seen::Strays;
+use super::seen::Connectivity;
 use super::sidecars::repair::Course;
 use super::sidecars::tally::Tally;
 
@@ -64,7 +65,7 @@ pub struct Services {
     /// How many there are.
     pub tally: Tally,
     /// Those whose Grapes are not where they should be.
-    pub strays: Strays,
+    pub connectivity: Connectivity,
     /// How their repair goes; none where it is not asked for.
     pub repair: Option<Course>,
 }
@@ -87,7 +88,7 @@ pub struct Sight<'a> {
 }
 
 /// The share of canaries under which lookups are not healthy.
-const HEALTHY: f64 = 0.95;
+const HEALTHY_SHARE: f64 = 0.95;
 
 impl Facts<'_> {
     fn wanted(&self) -> usize {
@@ -150,12 +151,12 @@ fn updated(pool: &Pool) -> usize {
 
 /// Whether a status says that all is well.
 pub fn is_ready(status: &GrapeClusterStatus) -> bool {
-    status.conditions.iter().any(|it| it.type_ == reasons::READY && it.status == "True")
+    status.conditions.iter().any(|it| it.type_ == types::READY && it.status == "True")
 }
 
 /// Whether a status says that pods are refused.
 pub fn is_blocked(status: &GrapeClusterStatus) -> bool {
-    let mut stalled = status.conditions.iter().filter(|it| it.type_ == reasons::STALLED);
+    let mut stalled = status.conditions.iter().filter(|it| it.type_ == types::STALLED);
     stalled.any(|it| it.status == "True" && it.reason == reasons::PODS_REFUSED)
 }
 
@@ -171,8 +172,8 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         }
     };
     let there = |kind: &&str| status.conditions.iter().any(|it| it.type_ == **kind);
-    let sometimes = reasons::SOMETIMES.into_iter().filter(there);
-    let conditions = reasons::TYPES.into_iter().chain(sometimes).map(|kind| (kind, is(kind)));
+    let sometimes = types::SOMETIMES.into_iter().filter(there);
+    let conditions = types::ALWAYS.into_iter().chain(sometimes).map(|kind| (kind, is(kind)));
     let injected = status.injected.clone().unwrap_or_default();
     let count = |number| usize::try_from(number).unwrap_or_default();
     Health {
@@ -181,8 +182,8 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         updated: facts.updated(),
         unreachable: facts.sight.topology.map_or(0, |topology| topology.unreachable.len()),
         conditions: conditions.collect(),
-        islands: topology.map(|topology| topology.islands.len()),
-        known_neighbours_min: topology.map(|topology| topology.least_known),
+        partitions: topology.map(|topology| topology.partitions.len()),
+        known_nodes_min: topology.map(|topology| topology.min_known_nodes),
         lookup_success_ratio: window.success_ratio(),
         lookup_p50: window.p50(),
         lookup_p95: window.p95(),

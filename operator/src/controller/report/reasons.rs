@@ -1,32 +1,5 @@
-//! The types and reasons of conditions, once. They are part of the API: scripts and alerts look for
-//! them.
-
-/// Everything is as the spec wants it, and works.
-pub const READY: &str = "Ready";
-/// The operator or Kubernetes is changing something.
-pub const PROGRESSING: &str = "Progressing";
-/// Nothing goes on until somebody changes something. True is bad.
-pub const STALLED: &str = "Stalled";
-/// Every Grape sees the others.
-pub const BOOTSTRAPPED: &str = "Bootstrapped";
-/// What is announced at one Grape is found at another, of the cluster's own: those in pods of services
-/// answer their pod alone.
-pub const LOOKUP_HEALTHY: &str = "LookupHealthy";
-/// There are groups of Grapes that do not see each other. True is bad.
-pub const PARTITIONED: &str = "Partitioned";
-/// Pods of services have their Grape, and it is connected with the cluster's own. It is only there
-/// where pods are to have one.
-pub const INJECTED: &str = "Injected";
-/// Each name in `spec.dht.bootstrap` leads to a Grape. It is only there where there is such a name.
-pub const BOOTSTRAP_REACHABLE: &str = "BootstrapReachable";
-/// Grapes of other networks ask the cluster's, or are asked by them. True is bad. It is only there
-/// while they do.
-pub const OTHER_NETWORKS: &str = "OtherNetworks";
-/// All types that are always there.
-pub const TYPES: [&str; 6] =
-    [READY, PROGRESSING, STALLED, BOOTSTRAPPED, LOOKUP_HEALTHY, PARTITIONED];
-/// All types that are there when there is something to tell.
-pub const SOMETIMES: [&str; 3] = [INJECTED, BOOTSTRAP_REACHABLE, OTHER_NETWORKS];
+//! The reasons of conditions and events, each once. They are part of the API: scripts and alerts look
+//! for them.
 
 /// `Ready`: it is.
 pub const HEALTHY: &str = "Healthy";
@@ -63,15 +36,15 @@ pub const GRAPES_UNREACHABLE: &str = "GrapesUnreachable";
 /// Grapes know fewer others than they should.
 pub const TOO_FEW_KNOWN: &str = "TooFewKnown";
 /// Each Grape sees the others.
-pub const ALL_SEE_EACH_OTHER: &str = "AllSeeEachOther";
+pub const ALL_CONNECTED: &str = "AllConnected";
 /// Canaries are found.
-pub const CANARIES_FOUND: &str = "CanariesFound";
+pub const PROBES_SUCCEEDING: &str = "ProbesSucceeding";
 /// Canaries are not found.
-pub const CANARIES_LOST: &str = "CanariesLost";
-/// All Grapes are in one group.
-pub const ONE_ISLAND: &str = "OneIsland";
-/// They are in several.
-pub const SEVERAL_ISLANDS: &str = "SeveralIslands";
+pub const PROBES_FAILING: &str = "ProbesFailing";
+/// All Grapes are connected.
+pub const CONNECTED: &str = "Connected";
+/// Groups of Grapes do not see each other.
+pub const PARTITIONED: &str = "Partitioned";
 /// Grapes of services are connected with none of the cluster's own.
 pub const SIDECARS_DISCONNECTED: &str = "SidecarsDisconnected";
 /// Grapes of services do not start.
@@ -91,7 +64,7 @@ pub const NETWORKS_DIFFER: &str = "NetworksDiffer";
 /// Pods run without their Grape.
 pub const PODS_WITHOUT_GRAPE: &str = "PodsWithoutGrape";
 /// An evicted pod came back no better: an event.
-pub const REPAIRED_IN_VAIN: &str = "RepairedInVain";
+pub const REPAIR_FAILED: &str = "RepairFailed";
 /// A Grape refuses what a service asks of it, which the service may take for success: an event of
 /// the pod.
 pub const REQUEST_REFUSED: &str = "RequestRefused";

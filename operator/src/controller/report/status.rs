@@ -1,15 +1,15 @@
 //! The whole status of a cluster.
 
+use super::{reasons, types};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{Finding, findings, percent};
-use super::reasons::{INJECTED, INVALID, PROGRESSING, READY, STALLED};
 use super::{Facts, injected, ready, told, updated};
 use crate::cluster::limits;
-use crate::cluster::status::{GrapeClusterStatus, Island, PoolStatus, Summary, Topology};
+use crate::cluster::status::{GrapeClusterStatus, Partition, PoolStatus, Summary, Topology};
 use crate::controller::roll::Pool;
 use crate::desired::{labels, names};
 use crate::observe::band::P95Band;
@@ -28,7 +28,7 @@ pub fn status(
     let shown = pools.iter().map(|it| format!("{} {}/{}", it.name, it.ready_replicas, it.desired));
     let name = &facts.cluster.name;
     // What was known of services stands until it is known anew.
-    let stands = |it: &&Condition| facts.services.is_none() && it.type_ == INJECTED;
+    let stands = |it: &&Condition| facts.services.is_none() && it.type_ == types::INJECTED;
     let standing = known.iter().filter(stands).cloned();
     let injected = match facts.services {
         Some(_) => facts.injected().map(injected::counts),
@@ -67,9 +67,14 @@ pub fn invalid(
 ) -> GrapeClusterStatus {
     let before = before.cloned().unwrap_or_default();
     let message = told(invalid);
-    let found = [(READY, false), (PROGRESSING, false), (STALLED, true)];
+    let found = [
+        (types::READY, false),
+        (types::PROGRESSING, false),
+        (types::RECONCILING, false),
+        (types::STALLED, true),
+    ];
     let findings = found
-        .map(|(kind, is)| Finding::new(kind, is, INVALID, message.clone()))
+        .map(|(kind, is)| Finding::new(kind, is, reasons::INVALID, message.clone()))
         .map(|finding| finding.dated(&before.conditions, generation, now));
     let is_other = |it: &&Condition| found.iter().all(|(kind, _)| *kind != it.type_);
     let others = before.conditions.iter().filter(is_other);
@@ -105,20 +110,20 @@ pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
 }
 
 fn topology(seen: &Seen) -> Topology {
-    let several = if seen.is_partitioned() { &seen.islands[..] } else { &[] };
+    let several = if seen.is_partitioned() { &seen.partitions[..] } else { &[] };
     let some = |names: &[String]| names.iter().take(limits::NAMED_LENGTH).cloned().collect();
     let unreachable: Vec<_> = seen.unreachable.iter().map(|it| it.name.clone()).collect();
-    let mean_known = seen.mean_known.round() as i32;
+    let mean_known_nodes = seen.mean_known_nodes.round() as i32;
     Topology {
         answered: number(seen.answered),
-        most_known: number(seen.nodes),
-        least_known: number(seen.least_known),
-        mean_known,
-        islands: number(seen.islands.len()),
-        islands_named: several
+        max_known_nodes: number(seen.nodes),
+        min_known_nodes: number(seen.min_known_nodes),
+        mean_known_nodes,
+        partitions: number(seen.partitions.len()),
+        partitions_named: several
             .iter()
-            .take(limits::ISLANDS_LENGTH)
-            .map(|island| Island { size: number(island.len()), grapes: some(island) })
+            .take(limits::PARTITIONS_LENGTH)
+            .map(|partition| Partition { size: number(partition.len()), grapes: some(partition) })
             .collect(),
         unreachable: some(&unreachable),
     }

@@ -123,10 +123,10 @@ fn grapes_of_another_network_are_told_of_with_what_to_do() {
     assert!(told.starts_with("Ready=True Healthy"), "they do no harm: {told}");
     let status = status(&facts, None, Timestamp::UNIX_EPOCH);
     let health = health(&facts, &status, &Window::default());
-    assert!(health.conditions.contains(&(reasons::OTHER_NETWORKS, Some(true))));
+    assert!(health.conditions.contains(&(types::OTHER_NETWORKS, Some(true))));
     let nobody = BTreeSet::new();
     let sight = Sight { other_networks: Some(&nobody), ..well(&topology) };
-    assert!(!told_of(&Facts { sight, ..facts }).contains(reasons::OTHER_NETWORKS));
+    assert!(!told_of(&Facts { sight, ..facts }).contains(types::OTHER_NETWORKS));
 }
 
 #[test]
@@ -140,7 +140,7 @@ fn a_bootstrap_name_that_leads_nowhere_is_told_with_what_to_do() {
         let status = status(&facts, None, Timestamp::UNIX_EPOCH);
         let health = health(&facts, &status, &Window::default());
         let last = status.conditions.last().unwrap();
-        let is = health.conditions.iter().find(|(kind, _)| *kind == reasons::BOOTSTRAP_REACHABLE);
+        let is = health.conditions.iter().find(|(kind, _)| *kind == types::BOOTSTRAP_REACHABLE);
         (is.unwrap().1, lines(&[status.conditions[0].clone(), last.clone()]))
     };
     assert_eq!(told(None).0, None, "nobody has told of it yet");
@@ -174,6 +174,7 @@ fn the_docs_have_every_condition_reason_and_event() {
         source.lines().filter(|line| line.starts_with(begins)).flat_map(quoted).collect()
     };
     let mut names = declared(include_str!("reasons.rs"), "pub const ");
+    names.extend(declared(include_str!("types.rs"), "pub const "));
     assert!(names.len() > 40, "{names:?}");
     let published = include_str!("../events.rs").lines().filter(|line| line.contains(".publish("));
     names.extend(published.flat_map(quoted).filter(|name| name.starts_with(char::is_uppercase)));
@@ -307,7 +308,7 @@ fn pods_of_services_that_have_their_grapes() {
     assert_eq!(status(&unknown, Some(&first), Timestamp::now()), first, "what was known stands");
     let none = Services::default();
     let gone = status(&Facts { services: Some(&none), ..unknown }, Some(&first), Timestamp::now());
-    assert_eq!((gone.injected, gone.conditions.len()), (None, 6));
+    assert_eq!((gone.injected, gone.conditions.len()), (None, 7));
     assert_eq!(gone.summary.sidecars, "-");
 }
 
@@ -376,8 +377,8 @@ fn pods_of_services_that_are_repaired() {
 fn grapes_of_services_that_are_elsewhere() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let some = Services {
-        strays: Strays {
-            apart: names("web/a-1 web/a-2"),
+        connectivity: Connectivity {
+            disconnected: names("web/a-1 web/a-2"),
             silent: names("web/c-1"),
             unresolved: names("web/a-2"),
         },
@@ -395,7 +396,7 @@ fn grapes_of_services_that_are_elsewhere() {
 fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let some = Services {
-        strays: Strays { unresolved: names("web/a-2"), ..Strays::default() },
+        connectivity: Connectivity { unresolved: names("web/a-2"), ..Connectivity::default() },
         ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
     };
     let facts = Facts {
@@ -499,5 +500,5 @@ fn times_are_those_of_changes() {
         let condition = changed.conditions.iter().find(|it| it.type_ == kind).unwrap();
         condition.last_transition_time.0.as_second()
     };
-    assert_eq!((time(reasons::LOOKUP_HEALTHY), time(reasons::BOOTSTRAPPED)), (300, 100));
+    assert_eq!((time(types::LOOKUP_HEALTHY), time(types::BOOTSTRAPPED)), (300, 100));
 }

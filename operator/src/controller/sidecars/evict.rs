@@ -55,10 +55,10 @@ async fn evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) -> kube::R
                 Some(lack) => lack.told(),
                 None => "the webhook does not answer for it".to_owned(),
             };
-            return Ok(Tried::Aside(format!("would come back without its Grape: {why}")));
+            return Ok(Tried::Aside(format!("(a new pod would get no sidecar either: {why})")));
         }
         Err(error) => {
-            let why = format!("would not be made anew: {}", excerpt(&error));
+            let why = format!("(a new pod would be refused: {})", excerpt(&error));
             return Ok(Tried::Aside(why));
         }
     }

@@ -55,31 +55,32 @@ impl Lack {
     pub fn told(self) -> String {
         let told = match self {
             Self::NoWebhook => {
-                "this operator has no webhook, so that no pod gets a Grape: its chart installs none \
-                 where webhook.enabled is false, or auto beside watchNamespaces; install it with \
+                "this operator has no webhook, so no pod gets a sidecar: the chart installs none with \
+                 webhook.enabled=false, or with auto beside watchNamespaces; install the chart with \
                  webhook.enabled=true"
             }
             Self::NamespaceLeftOut => {
-                "the webhook is asked about no pod of that namespace, which is kube-system or left \
-                 out by the chart's webhook.namespaceSelector or watchNamespaces; run the service \
-                 in another one"
+                "the API server asks the webhook about no pod of this namespace: it is kube-system, or \
+                 excluded by the chart's webhook.namespaceSelector or watchNamespaces; run the \
+                 service in another namespace"
             }
             Self::PodLeftOut => {
-                "the webhook is not asked about pods with such labels, which are the operator's own \
-                 or left out by the chart's webhook.objectSelector; give the pods other labels"
+                "the API server does not ask the webhook about pods with these labels: they are the \
+                 operator's own, or excluded by the chart's webhook.objectSelector; give the pods \
+                 other labels"
             }
-            Self::OlderThanCluster => "made before the GrapeCluster was",
-            Self::OlderThanWebhook => "made before the operator's webhook was installed",
+            Self::OlderThanCluster => "created before the GrapeCluster",
+            Self::OlderThanWebhook => "created before the operator's webhook was installed",
             Self::LabelledLater => {
-                return format!("labelled {} after they were made", labels::CLUSTER);
+                return format!("labelled {} after they were created", labels::CLUSTER);
             }
             Self::Missed => {
-                "made while the webhook did not answer, or while it was not asked about pods like \
-                 these"
+                "created while the webhook did not answer, or while the API server did not ask it \
+                 about pods like these"
             }
             Self::MissedOrUnlabelled => {
                 return format!(
-                    "made while the webhook did not answer, or before their namespace had the label \
+                    "created while the webhook did not answer, or before their namespace had the label \
                      {}",
                     labels::CLUSTER
                 );

@@ -174,8 +174,10 @@ impl Repair {
         });
         let alone = pods.iter().filter(|it| it.is_to_be_made_anew()).filter_map(|it| {
             let why = match &it.pod.maker {
-                None => "has no controller that would make it anew",
-                Some(maker) if !maker.replaces() => "ends by itself",
+                None => "has no controller that would create it again",
+                Some(maker) if !maker.replaces() => {
+                    "belongs to a controller that does not replace its pods"
+                }
                 Some(_) => return None,
             };
             Some(format!("{} {why}", it.pod.title()))

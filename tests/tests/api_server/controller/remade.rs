@@ -66,7 +66,7 @@ async fn with(server: &ApiServer, prefix: &str, different: Value, pods: usize) {
         assert_eq!(after[&name], uid, "{name}");
     }
     let events = scene.all(&["Event"]).await;
-    let remade: Vec<_> = events.values().filter(|event| event["reason"] == "Remade").collect();
+    let remade: Vec<_> = events.values().filter(|event| event["reason"] == "Recreated").collect();
     assert_eq!(remade.len(), 1, "{:?}", operator.log());
     let note = remade[0]["note"].as_str().unwrap();
     assert!(note.starts_with("The StatefulSet market-default "), "{note}");

@@ -53,7 +53,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
     // Without being asked, and with nobody who would put it in, none is evicted.
     until_quiet(&proxy, Duration::from_secs(2)).await;
     scene.change("GrapeCluster", "market", repair(true)).await;
-    until_message(&scene, "would come back without its Grape").await;
+    until_message(&scene, "a new pod would get no sidecar either").await;
     assert_eq!(evictions(&proxy), 0);
     inject(&server.client()).await;
     sleep(ASIDE).await;
@@ -103,7 +103,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
     let count = |reason: &str| {
         events.values().filter(|it| it["reason"] == reason && it["series"].is_null()).count()
     };
-    assert_eq!(["PodsWithoutGrape", "Repaired", "RepairedInVain"].map(count), [1, 2, 0]);
+    assert_eq!(["PodsWithoutGrape", "Repaired", "RepairFailed"].map(count), [1, 2, 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -153,11 +153,11 @@ async fn a_status_is_refused_or_can_be_read() {
         [json!(1e30), json!(i64::MAX), json!(u64::MAX), json!(1.0), json!(null)]
             .map(|number| json!({ field: number }))
     });
-    let islands = [json!([]), json!([{}]), json!([null]), json!([{"size": 1, "grapes": null}])]
-        .map(|named| json!({"topology": {"islandsNamed": named}}));
+    let partitions = [json!([]), json!([{}]), json!([null]), json!([{"size": 1, "grapes": null}])]
+        .map(|named| json!({"topology": {"partitionsNamed": named}}));
     let times = TIMES.iter().map(|time| condition(time));
     let (mut stored, mut unreadable) = (0, Vec::new());
-    for status in times.chain(numbers).chain(islands) {
+    for status in times.chain(numbers).chain(partitions) {
         let patch = Patch::Merge(json!({"status": status}));
         match api.patch_status("status", &PatchParams::default(), &patch).await {
             Ok(_) => stored += 1,

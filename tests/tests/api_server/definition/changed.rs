@@ -23,7 +23,7 @@ async fn the_port_of_the_dht_is_final() {
             Err(error) => panic!("the API server does not answer: {error}"),
         }
     };
-    let refused = "spec.dht.port: Invalid value: 20003: it cannot change: Grapes before and after \
+    let refused = "spec.dht.port: Invalid value: 20003: it is immutable: Grapes before and after \
         the change could not find each other; make a second cluster that has this one in \
         spec.dht.bootstrap and names the same spec.dht.network (of this one NAMESPACE.NAME, unless it \
         names another), and move over";
@@ -44,8 +44,8 @@ async fn the_network_is_final(#[case] before: &str, #[case] change: serde_json::
     assert!(
         refused.starts_with("spec.dht.network: Invalid value: ")
             && refused.ends_with(
-                ": it cannot change: Grapes before and after the change would refuse each other, \
-                 and those beside services until their pods are made anew; make a second cluster"
+                ": it is immutable: Grapes before and after the change would refuse each other, \
+                 and sidecars keep the old one until their pods restart; create a second GrapeCluster"
             ),
         "{refused}"
     );
@@ -91,7 +91,7 @@ async fn it_scales_within_its_bounds() {
         api.create(&PostParams::default(), &object).await.unwrap();
     }
     let scale =
-        |name: &str, replicas: &str| kubectl.refused(["scale", "gc", name, replicas]).unwrap();
+        |name: &str, replicas: &str| kubectl.refused(["scale", "gcl", name, replicas]).unwrap();
     let mut said = Vec::new();
     for (name, replicas) in [("shared", "0"), ("shared", "1001"), ("fixed", "2"), ("fixed", "4")] {
         said.push(scale(name, &format!("--replicas={replicas}")));
@@ -102,7 +102,7 @@ async fn it_scales_within_its_bounds() {
     The GrapeCluster "fixed" is invalid: spec.replicas: Invalid value: must be at least the replicas of all spec.pools together
     The GrapeCluster "fixed" is invalid: spec.replicas: Invalid value: must be the replicas of all spec.pools together, unless one of these leaves replicas out and so takes the rest
     "#);
-    let scaled = kubectl.run(["scale", "gc", "shared", "--replicas=5"]).unwrap();
+    let scaled = kubectl.run(["scale", "gcl", "shared", "--replicas=5"]).unwrap();
     assert_eq!(scaled, "grapecluster.grenache.dev/shared scaled");
     assert_eq!(api.get("shared").await.unwrap().spec.replicas, 5);
 

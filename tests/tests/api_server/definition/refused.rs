@@ -288,15 +288,15 @@ const SPECS: &[(&str, &str)] = &[
     ),
     (
         "{injection: {namespaces: {from: Selector}}}",
-        "spec.injection.namespaces: Invalid value: must be with a selector if from is Selector, and else without",
+        "spec.injection.namespaces: Invalid value: must be from: Selector with a selector, or another from without one",
     ),
     (
         "{injection: {namespaces: {selector: {}}}}",
-        "spec.injection.namespaces: Invalid value: must be with a selector if from is Selector, and else without",
+        "spec.injection.namespaces: Invalid value: must be from: Selector with a selector, or another from without one",
     ),
     (
         "{injection: {namespaces: {from: All, selector: {matchLabels: {a: b}}}}}",
-        "spec.injection.namespaces: Invalid value: must be with a selector if from is Selector, and else without",
+        "spec.injection.namespaces: Invalid value: must be from: Selector with a selector, or another from without one",
     ),
     (
         "{injection: {namespaces: {from: Selector, selector: {matchExpressions: [{key: a, operator: Is}]}}}}",

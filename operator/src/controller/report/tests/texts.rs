@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::controller::blocked::Blocked;
-use crate::controller::seen::Strays;
+use crate::controller::seen::Connectivity;
 use crate::controller::sidecars::repair::Course;
 
 const COUNTS: [usize; 4] = [0, 1, 2, 9];
@@ -110,13 +110,13 @@ fn of_what_was_seen() {
     let names: Vec<_> = (0..9).map(|at| format!("market-default-{at}")).collect();
     let names: Vec<_> = names.iter().map(String::as_str).collect();
     for count in COUNTS {
-        let (apart, others) = names.split_at(count);
-        let mut groups: Vec<_> = apart.chunks(1).collect();
+        let (disconnected, others) = names.split_at(count);
+        let mut groups: Vec<_> = disconnected.chunks(1).collect();
         groups.extend((!others.is_empty()).then_some(others));
         let (topology, lost_at) = (seen(&groups), pods(count));
         let success = if count == 0 { 1.0 } else { 0.5 };
         let sight = Sight { success: Some(success), lost_at: &lost_at, ..well(&topology) };
-        check(&facts(&cluster, &pools, &Phase::Settled, sight), &format!("{count} apart"));
+        check(&facts(&cluster, &pools, &Phase::Settled, sight), &format!("{count} disconnected"));
         let together = seen(&[&names]);
         let sight = Sight { topology: Some(&together), ..sight };
         check(&facts(&cluster, &pools, &Phase::Settled, sight), &format!("{count} lost"));
@@ -137,9 +137,9 @@ fn of_services() {
         };
         let course = Course { under_way: None, aside: why(count), in_vain: pods(count) };
         let begun = Course { under_way: Some("web/a-0".to_owned()), ..course.clone() };
-        let apart = Strays { apart: pods(count), ..Strays::default() };
-        let silent = Strays { silent: pods(count), ..Strays::default() };
-        let unresolved = Strays { unresolved: pods(count), ..Strays::default() };
+        let disconnected = Connectivity { disconnected: pods(count), ..Connectivity::default() };
+        let silent = Connectivity { silent: pods(count), ..Connectivity::default() };
+        let unresolved = Connectivity { unresolved: pods(count), ..Connectivity::default() };
         let all = [
             services(tally.clone()),
             services(Tally { outdated: count, ..tally.clone() }),
@@ -151,9 +151,9 @@ fn of_services() {
             services(bare(Lack::NoWebhook)),
             Services { repair: Some(course), ..services(bare(Lack::Missed)) },
             Services { repair: Some(begun), ..services(bare(Lack::Missed)) },
-            Services { strays: apart, ..services(tally.clone()) },
-            Services { strays: silent, ..services(tally.clone()) },
-            Services { strays: unresolved, ..services(tally.clone()) },
+            Services { connectivity: disconnected, ..services(tally.clone()) },
+            Services { connectivity: silent, ..services(tally.clone()) },
+            Services { connectivity: unresolved, ..services(tally.clone()) },
         ];
         for services in &all {
             let facts = facts(&cluster, &pools, &Phase::Settled, well(&topology));

@@ -164,8 +164,8 @@ fn those_that_cannot_go_now_have_their_turn_and_are_told_of() {
         [
             "web/1 waits for its PodDisruptionBudget to allow its eviction",
             "web/2 would come back alike",
-            "web/3 ends by itself",
-            "web/4 has no controller that would make it anew",
+            "web/3 belongs to a controller that does not replace its pods",
+            "web/4 has no controller that would create it again",
         ]
     );
     assert_eq!((course.under_way, course.in_vain), (None, Vec::new()));

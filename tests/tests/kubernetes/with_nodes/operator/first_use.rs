@@ -24,7 +24,7 @@ async fn an_empty_spec_is_three_grapes_that_services_use() {
 
     assert_eq!(status["summary"]["grapes"], "3/3");
     assert_eq!(status["endpoint"], cluster.endpoint());
-    let table = cluster.kubectl(&["get", "gc"]).unwrap();
+    let table = cluster.kubectl(&["get", "gcl"]).unwrap();
     let rows: Vec<Vec<&str>> = table.lines().map(|it| it.split_whitespace().collect()).collect();
     assert_eq!(rows[0][..4], ["NAME", "READY", "GRAPES", "POOLS"], "{table}");
     assert_eq!(rows[1][..5], [NAME, "True", "3/3", "default", "3/3"], "{table}");

@@ -60,7 +60,7 @@ async fn the_others_are_served() {
     let begun = Instant::now();
     let served = wait::until_within(BACK, "what is back is served", async || {
         let of = "--output=jsonpath={.status.readyReplicas}";
-        let ready = operator.kubectl(["get", "gc", "back", "--namespace", GONE, of])?;
+        let ready = operator.kubectl(["get", "gcl", "back", "--namespace", GONE, of])?;
         ensure!(ready == "1", "{ready:?} are ready");
         anyhow::Ok(())
     });

@@ -17,7 +17,7 @@ pub const SAMPLE: usize = 16;
 
 /// A Grape of a service.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Guest {
+pub struct InjectedSidecar {
     /// Its pod's name, which is none of the cluster's own.
     pub name: String,
     /// Its pod's address, which is also the one that it advertises.
@@ -30,7 +30,7 @@ pub struct Guest {
     pub seed: String,
 }
 
-impl Guest {
+impl InjectedSidecar {
     /// Address of its admin pages.
     pub fn admin(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.admin_port)
@@ -48,63 +48,71 @@ pub enum Place {
     /// Connected with Grapes of the cluster's own.
     Joined,
     /// It runs, and no way leads from it to those.
-    Apart,
+    Disconnected,
     /// It does not answer the operator, and none of those knows it.
     Silent(CallError),
 }
 
-/// Which of `guests` to ask in a look: first those of `again`, half of all at most, and then others in
+/// Which of `sidecars` to ask in a look: first those of `again`, half of all at most, and then others in
 /// turn. `round` counts the looks.
-pub fn sample(mut guests: Vec<Guest>, again: &BTreeSet<String>, round: u64) -> Vec<Guest> {
-    guests.sort_unstable();
+pub fn sample(
+    mut sidecars: Vec<InjectedSidecar>,
+    again: &BTreeSet<String>,
+    round: u64,
+) -> Vec<InjectedSidecar> {
+    sidecars.sort_unstable();
     let (again, others): (Vec<_>, Vec<_>) =
-        guests.into_iter().partition(|guest| again.contains(&guest.name));
+        sidecars.into_iter().partition(|sidecar| again.contains(&sidecar.name));
     let again = turn(again, SAMPLE / 2, round);
     let places = SAMPLE - again.len();
     again.into_iter().chain(turn(others, places, round)).collect()
 }
 
-/// `most` of `guests`, each time those that follow.
-fn turn(guests: Vec<Guest>, most: usize, round: u64) -> Vec<Guest> {
-    let all = guests.len();
+/// `most` of `sidecars`, each time those that follow.
+fn turn(sidecars: Vec<InjectedSidecar>, most: usize, round: u64) -> Vec<InjectedSidecar> {
+    let all = sidecars.len();
     if all <= most {
-        return guests;
+        return sidecars;
     }
     // Both fit: the remainder is less than `all`.
     let start = (u128::from(round) * most as u128 % all as u128) as usize;
-    guests.into_iter().cycle().skip(start).take(most).collect()
+    sidecars.into_iter().cycle().skip(start).take(most).collect()
 }
 
-/// Where the guests are whose views these are, by their names. Where none of the cluster's own has
+/// Where the sidecars are whose views these are, by their names. Where none of the cluster's own has
 /// answered, nothing is known.
-pub(super) fn places(own: &[View], guests: Vec<View>) -> BTreeMap<String, Place> {
+pub(super) fn places(own: &[View], sidecars: Vec<View>) -> BTreeMap<String, Place> {
     let seen: HashSet<SocketAddr> =
         own.iter().filter_map(|view| view.live.as_ref().ok()).flatten().copied().collect();
     if own.iter().all(|view| view.live.is_err()) {
         return BTreeMap::new();
     }
-    let together = Topology::of(&[own, &guests[..]].concat());
+    let together = Topology::of(&[own, &sidecars[..]].concat());
     let is_own = |name: &String| own.iter().any(|view| view.name == *name);
-    let apart: BTreeSet<&String> =
-        together.islands.iter().filter(|island| !island.iter().any(is_own)).flatten().collect();
+    let disconnected: BTreeSet<&String> = together
+        .partitions
+        .iter()
+        .filter(|partition| !partition.iter().any(is_own))
+        .flatten()
+        .collect();
     let place = |View { name, address, live }| {
         let place = match live {
             Err(_) if seen.contains(&address) => Place::Joined,
             Err(why) => Place::Silent(why),
-            Ok(_) if apart.contains(&name) => Place::Apart,
+            Ok(_) if disconnected.contains(&name) => Place::Disconnected,
             Ok(_) => Place::Joined,
         };
         (name, place)
     };
-    guests.into_iter().map(place).collect()
+    sidecars.into_iter().map(place).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn guest(number: u8) -> Guest {
-        Guest {
+    fn sidecar(number: u8) -> InjectedSidecar {
+        InjectedSidecar {
             name: format!("web/a-{number:03}"),
             ip: IpAddr::from([10, 0, 1, number]),
             admin_port: 9091,
@@ -113,20 +121,20 @@ mod tests {
         }
     }
 
-    fn names(guests: &[Guest]) -> BTreeSet<String> {
-        guests.iter().map(|guest| guest.name.clone()).collect()
+    fn names(sidecars: &[InjectedSidecar]) -> BTreeSet<String> {
+        sidecars.iter().map(|sidecar| sidecar.name.clone()).collect()
     }
 
     #[test]
     fn a_few_are_asked_each_time() {
-        let few: Vec<_> = (0..16).map(guest).collect();
+        let few: Vec<_> = (0..16).map(sidecar).collect();
         assert_eq!(sample(few.clone(), &BTreeSet::new(), 7), few);
         assert_eq!(sample(Vec::new(), &BTreeSet::new(), 7), []);
     }
 
     #[test]
     fn of_many_each_has_its_turn_and_the_odd_ones_have_it_sooner() {
-        let all: Vec<_> = (0..100).map(guest).collect();
+        let all: Vec<_> = (0..100).map(sidecar).collect();
         let odd = names(&all[..12]);
         let mut asked = BTreeSet::new();
         for round in 0..12 {
@@ -157,7 +165,7 @@ mod tests {
     #[test]
     fn a_guest_is_where_some_way_leads() {
         let own = [view("market-0", 0, &[1, 7]), view("market-1", 1, &[0, 50])];
-        let guests = vec![
+        let sidecars = vec![
             view("web/knows-one", 2, &[1]),
             view("web/is-known", 7, &[]),
             view("web/by-another", 3, &[50]),
@@ -166,16 +174,16 @@ mod tests {
             view("web/elsewhere-2", 6, &[5]),
             silent("web/gone", 8),
         ];
-        let mut seen_though_silent = guests.clone();
+        let mut seen_though_silent = sidecars.clone();
         seen_though_silent[1] = silent("web/is-known", 7);
-        for guests in [guests, seen_though_silent] {
-            let places = places(&own, guests);
+        for sidecars in [sidecars, seen_though_silent] {
+            let places = places(&own, sidecars);
             let of = |name: &str| places[&format!("web/{name}")].clone();
             for joined in ["knows-one", "is-known", "by-another"] {
                 assert_eq!(of(joined), Place::Joined, "{joined}");
             }
-            for apart in ["alone", "elsewhere-1", "elsewhere-2"] {
-                assert_eq!(of(apart), Place::Apart, "{apart}");
+            for disconnected in ["alone", "elsewhere-1", "elsewhere-2"] {
+                assert_eq!(of(disconnected), Place::Disconnected, "{disconnected}");
             }
             assert_eq!(of("gone"), Place::Silent(CallError::Refused));
         }

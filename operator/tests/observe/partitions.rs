@@ -23,8 +23,11 @@ async fn three_joined_grapes_are_one_island_and_find_each_other() {
 
     let names: Vec<_> = seats.iter().map(|seat| seat.name.clone()).collect();
     let topology = &seen.topology;
-    assert_eq!(topology.islands.iter().map(|island| &island[..]).collect::<Vec<_>>(), [&names[..]]);
-    assert_eq!((topology.answered, topology.nodes, topology.least_known), (3, 2, 2));
+    assert_eq!(
+        topology.partitions.iter().map(|partition| &partition[..]).collect::<Vec<_>>(),
+        [&names[..]]
+    );
+    assert_eq!((topology.answered, topology.nodes, topology.min_known_nodes), (3, 2, 2));
     assert!(topology.unreachable.is_empty() && topology.sees_too_few.is_empty(), "{topology:?}");
     assert_eq!(seen.answers.keys().collect::<Vec<_>>(), names.iter().collect::<Vec<_>>());
     for (grape, answer) in grapes.iter().zip(seen.answers.values()) {
@@ -45,7 +48,7 @@ async fn two_pairs_that_do_not_know_each_other_are_two_islands() {
     let _grapes = (join(&seats[..2]).await, join(&seats[2..]).await);
     let seen = Observer::default().observe(&seats, &[], 0).await;
     let [a, b, c, d] = [0, 1, 2, 3].map(|index: usize| seats[index].name.clone());
-    assert_eq!(seen.topology.islands, [[a, b], [c, d]]);
+    assert_eq!(seen.topology.partitions, [[a, b], [c, d]]);
     assert!(seen.topology.is_partitioned());
     assert_eq!(seen.topology.sees_too_few.len(), 4, "each sees one of three others");
 }
@@ -61,7 +64,7 @@ async fn a_grape_that_is_gone_is_unreachable_and_sends_no_canaries() {
     assert_eq!(unreachable.len(), 1);
     assert_eq!((&unreachable[0].name, &unreachable[0].why), (gone, &CallError::Refused));
     let [first, last] = [0, 2].map(|index: usize| &seats[index].name);
-    assert_eq!(seen.topology.islands, [[first.clone(), last.clone()]]);
+    assert_eq!(seen.topology.partitions, [[first.clone(), last.clone()]]);
     assert!(!seen.answers.contains_key(gone));
     let pairs: Vec<_> = seen.probes.iter().map(|it| (&it.announcer, &it.looker)).collect();
     assert_eq!(pairs, [(first, last), (last, first)]);
@@ -84,8 +87,8 @@ async fn a_grape_that_started_again_counts_once() {
     }
     until("it has met the others", || grapes[2].status().neighbours.len() >= 2).await;
     let seen = Observer::default().observe(&seats, &[], 1).await;
-    assert_eq!((seen.topology.nodes, seen.topology.least_known), (2, 2));
-    assert_eq!(seen.topology.islands.len(), 1);
+    assert_eq!((seen.topology.nodes, seen.topology.min_known_nodes), (2, 2));
+    assert_eq!(seen.topology.partitions.len(), 1);
     assert_eq!(seen.answers[&seats[2].name].id, after);
 }
 
@@ -102,8 +105,8 @@ async fn fifty_grapes_come_to_be_one_island_that_finds_all() {
             let Observation { topology, probes, .. } = observer.observe(&seats, &[], round).await;
             round += 1;
             let found = probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_)));
-            let whole = (topology.answered, topology.islands.len()) == (50, 1);
-            let known = topology.sees_too_few.is_empty() && topology.least_known >= 20;
+            let whole = (topology.answered, topology.partitions.len()) == (50, 1);
+            let known = topology.sees_too_few.is_empty() && topology.min_known_nodes >= 20;
             if found && whole && known && probes.len() >= 7 {
                 return;
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use grape_operator::observe::call::CallError;
 use grape_operator::observe::complaint::Complaint;
-use grape_operator::observe::guests::{Guest, Place};
+use grape_operator::observe::sidecars::{InjectedSidecar, Place};
 use grape_operator::observe::{Observation, Observer, Seat};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -16,10 +16,10 @@ use crate::places::{PATIENCE, join, kill, seats, start_with};
 /// A name that resolves nowhere.
 const SEED: &str = "market.trading.invalid:20001";
 
-fn guest(seat: &Seat) -> Guest {
+fn sidecar(seat: &Seat) -> InjectedSidecar {
     let Seat { name, ip, admin_port, dht_port, .. } = seat.clone();
     let seed = SEED.to_owned();
-    Guest { name: format!("{ip}/{name}"), ip, admin_port, dht_port, seed }
+    InjectedSidecar { name: format!("{ip}/{name}"), ip, admin_port, dht_port, seed }
 }
 
 #[tokio::test]
@@ -28,21 +28,21 @@ async fn a_grape_of_a_service_is_joined_apart_or_silent() {
     let (mut grapes, _others) = (join(&together).await, join(&elsewhere).await);
     let own = &together[..3];
     let seats = [&together[3], &elsewhere[0], &nowhere[0]];
-    let guests = seats.map(guest);
-    let [joined, apart, silent] = [0, 1, 2].map(|it: usize| guests[it].name.clone());
+    let sidecars = seats.map(sidecar);
+    let [joined, disconnected, silent] = [0, 1, 2].map(|it: usize| sidecars[it].name.clone());
     let observer = Observer::default();
-    let seen = observer.observe(own, &guests, 0).await;
-    assert_eq!(seen.guests[&joined], Place::Joined);
-    assert_eq!(seen.guests[&apart], Place::Apart);
-    assert_eq!(seen.guests[&silent], Place::Silent(CallError::Refused));
+    let seen = observer.observe(own, &sidecars, 0).await;
+    assert_eq!(seen.sidecars[&joined], Place::Joined);
+    assert_eq!(seen.sidecars[&disconnected], Place::Disconnected);
+    assert_eq!(seen.sidecars[&silent], Place::Silent(CallError::Refused));
     assert_eq!(seen.topology.answered, 3, "the picture of the cluster's own is theirs alone");
-    assert_eq!(seen.topology.islands.len(), 1);
+    assert_eq!(seen.topology.partitions.len(), 1);
     assert!(seen.probes.iter().all(|probe| own.iter().any(|seat| seat.name == probe.looker)));
 
     // As long as the others know one that does not answer, it may only be out of reach.
     kill(grapes.remove(3)).await;
-    let seen = observer.observe(own, &guests[..1], 1).await;
-    assert_eq!(seen.guests[&joined], Place::Joined);
+    let seen = observer.observe(own, &sidecars[..1], 1).await;
+    assert_eq!(seen.sidecars[&joined], Place::Joined);
 }
 
 /// Also where it is joined by another way, and as long as it is so.
@@ -52,13 +52,14 @@ async fn a_grape_whose_seed_does_not_resolve_is_told() {
     let mut grapes = join(&places[..1]).await;
     let bootstrap = [places[0].dht().to_string(), SEED.to_owned()].map(|it| it.parse().unwrap());
     grapes.push(start_with(&places[1], bootstrap.to_vec()).await);
-    let guests = [guest(&places[1])];
+    let sidecars = [sidecar(&places[1])];
     let observer = Observer::default();
     let seen =
-        until_seen(&observer, &places[..1], &guests, |seen| !seen.unresolved.is_empty()).await;
-    assert_eq!(seen.unresolved, BTreeSet::from([guests[0].name.clone()]));
-    assert_eq!(seen.guests[&guests[0].name], Place::Joined);
-    let other = [Guest { seed: "other.trading.invalid:20001".to_owned(), ..guests[0].clone() }];
+        until_seen(&observer, &places[..1], &sidecars, |seen| !seen.unresolved.is_empty()).await;
+    assert_eq!(seen.unresolved, BTreeSet::from([sidecars[0].name.clone()]));
+    assert_eq!(seen.sidecars[&sidecars[0].name], Place::Joined);
+    let other =
+        [InjectedSidecar { seed: "other.trading.invalid:20001".to_owned(), ..sidecars[0].clone() }];
     let seen = observer.observe(&places[..1], &other, 1).await;
     assert!(seen.unresolved.is_empty(), "that is another cluster's");
 }
@@ -67,13 +68,13 @@ async fn a_grape_whose_seed_does_not_resolve_is_told() {
 async fn until_seen(
     observer: &Observer,
     own: &[Seat],
-    guests: &[Guest],
+    sidecars: &[InjectedSidecar],
     is: impl Fn(&Observation) -> bool,
 ) -> Observation {
     let looking = async {
         let mut round = 0;
         loop {
-            let seen = observer.observe(own, guests, round).await;
+            let seen = observer.observe(own, sidecars, round).await;
             if is(&seen) {
                 return seen;
             }
@@ -88,16 +89,16 @@ async fn until_seen(
 async fn what_grapes_refuse_is_told_by_their_pods() {
     let places = seats(2);
     let grapes = join(&places).await;
-    let guests = [guest(&places[1])];
+    let sidecars = [sidecar(&places[1])];
     let observer = Observer::default();
-    let seen = observer.observe(&places[..1], &guests, 0).await;
+    let seen = observer.observe(&places[..1], &sidecars, 0).await;
     assert!(seen.complaints.is_empty());
     for place in &places {
         announce(place, r#"["svc","1337"]"#).await;
     }
-    let seen = observer.observe(&places[..1], &guests, 1).await;
+    let seen = observer.observe(&places[..1], &sidecars, 1).await;
     let names: Vec<_> = seen.complaints.keys().collect();
-    assert_eq!(names, [&guests[0].name, &places[0].name]);
+    assert_eq!(names, [&sidecars[0].name, &places[0].name]);
     for complaints in seen.complaints.values() {
         let [Complaint::Refused(refusal)] = &complaints[..] else { panic!("{complaints:?}") };
         assert_eq!((&*refusal.name, refusal.count), ("svc", 1));
