@@ -14,6 +14,7 @@ const MAX_ADDRESSES: usize = 4;
 
 /// A bootstrap name that does not resolve.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unresolved {
     /// The name, as `HOST:PORT`.
     pub name: String,
@@ -23,6 +24,7 @@ pub struct Unresolved {
 
 /// A bootstrap name that resolves, at whose addresses no Grape answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unanswered {
     /// The name, as `HOST:PORT`.
     pub name: String,

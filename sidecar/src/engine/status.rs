@@ -11,6 +11,7 @@ use crate::krpc::Method;
 
 /// A picture of a node. Lists are cut at [`MAX_LISTED`]; the counts beside them are whole.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The node's id, 40 hex digits.
@@ -50,6 +51,7 @@ pub const MAX_LISTED: usize = 1000;
 
 /// Another node, as the routing table has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Neighbour {
     /// Its id, 40 hex digits.
@@ -64,6 +66,7 @@ pub struct Neighbour {
 
 /// A service announced through this node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Announced {
     /// The service's name; bytes that are not UTF-8 are replaced.

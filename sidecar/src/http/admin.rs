@@ -20,6 +20,7 @@ use super::handler::{Answer, page as answer, text};
 
 /// What `/status` shows: where the Grape is reached, and its DHT node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct StatusPage {
     /// The Grape's version.
@@ -59,8 +60,15 @@ pub(crate) fn page(api: &Api, uri: &Uri) -> Option<Response<Answer>> {
         "/readyz" => Some(readiness(api)),
         "/status" => Some(status_page(api, is_brief(uri))),
         "/metrics" => Some(metrics(api)),
+        "/openapi.json" => Some(openapi()),
         _ => None,
     }
+}
+
+/// The description of the API. A test of the documentation writes it.
+fn openapi() -> Response<Answer> {
+    let document: &[u8] = include_bytes!("openapi.json");
+    answer(StatusCode::OK, HeaderValue::from_static("application/json"), document)
 }
 
 fn readiness(api: &Api) -> Response<Answer> {

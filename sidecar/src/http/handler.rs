@@ -153,7 +153,8 @@ async fn route(
         Door::Api => ask(api, connection, request).await,
         Door::Admin => text(
             StatusCode::NOT_FOUND,
-            "Here are GET /healthz, /readyz, /status and /metrics, and POST /introduce.\n",
+            "Here are GET /healthz, /readyz, /status, /metrics and /openapi.json, and POST \
+             /introduce.\n",
         ),
     }
 }

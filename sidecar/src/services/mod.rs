@@ -79,6 +79,7 @@ const CONCURRENCY: usize = 32;
 
 /// A service of this host that is not announced, or no longer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct HeldBack {
     /// The service's name; bytes that are not UTF-8 are replaced.
@@ -91,6 +92,7 @@ pub struct HeldBack {
 
 /// What a drain withdrew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Withdrawal {
     /// How many services.

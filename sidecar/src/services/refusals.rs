@@ -25,6 +25,7 @@ const LOGGED_EACH: Duration = Duration::from_secs(60);
 
 /// Requests that were refused for one cause.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct Refusal {
     /// What was asked, as in `announce`.

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | `links.rs` | no link leads nowhere |
 //! | `commands.rs`, `fields.rs` | the references are what the code has |
+//! | `openapi.rs` | the OpenAPI file is what the code has, and what a Grape answers |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod commands;
 mod fields;
 mod links;
+mod openapi;
 
 use std::path::Path;
 
