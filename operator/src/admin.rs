@@ -117,7 +117,7 @@ async fn serve_patiently(
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "cannot accept connections: trying on");
+                        warn!(%error, "cannot accept connections; trying again");
                     }
                     sleep(PAUSE).await;
                 }

@@ -212,7 +212,7 @@ impl Name {
         if self.problem.replace(error.to_owned()).is_some() {
             tracing::debug!(%name, %error, "bootstrap name still does not resolve");
         } else {
-            tracing::warn!(%name, %error, "bootstrap name does not resolve: trying again");
+            tracing::warn!(%name, %error, "bootstrap name does not resolve; trying again");
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::dht::{BindError, Dht};
 use crate::discovery::{self, BootstrapNames};
 use crate::engine::Status;
-use crate::http::{self, Addresses, Api, Door};
+use crate::http::{self, Addresses, Api, Listener};
 use crate::metrics::Metrics;
 use crate::services::{Refusal, Services};
 
@@ -130,9 +130,9 @@ impl Grape {
             clock::now(),
         ));
         let mut servers = Tasks::default();
-        servers.spawn("the API's listener", serve(api_listener, &api, Door::Api));
+        servers.spawn("the API's listener", serve(api_listener, &api, Listener::Api));
         if let Some(listener) = admin_listener {
-            servers.spawn("the admin pages' listener", serve(listener, &api, Door::Admin));
+            servers.spawn("the admin pages' listener", serve(listener, &api, Listener::Admin));
         }
         let mut background = Tasks::default();
         background.spawn("the DHT", async move {
@@ -236,13 +236,13 @@ impl Grape {
 }
 
 fn serve(
-    listener: tokio::net::TcpListener,
+    socket: tokio::net::TcpListener,
     api: &Arc<Api>,
-    door: Door,
+    listener: Listener,
 ) -> impl Future<Output = String> + Send + use<> {
     let api = Arc::clone(api);
     async move {
-        http::serve(listener, api, door).await;
+        http::serve(socket, api, listener).await;
         "it ended".to_owned()
     }
 }

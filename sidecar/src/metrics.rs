@@ -24,7 +24,7 @@ const DURATIONS: [f64; 14] =
 
 /// What a request asks for, as a label: as many as are listed here, whatever is sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Asked {
+pub(crate) enum Endpoint {
     /// A verb, over HTTP or a WebSocket.
     Verb(Verb),
     /// A watch.
@@ -39,7 +39,7 @@ pub(crate) enum Asked {
     Unknown,
 }
 
-impl Asked {
+impl Endpoint {
     const ALL: [Self; 10] = [
         Self::Verb(Verb::Lookup),
         Self::Verb(Verb::Announce),
@@ -106,8 +106,8 @@ const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 /// is an atomic addition, and a rate is seen from its first request on.
 pub(crate) struct Metrics {
     registry: Registry,
-    answered: [[IntCounter; CLASSES.len()]; Asked::ALL.len()],
-    refused: [IntCounter; Asked::ALL.len()],
+    answered: [[IntCounter; CLASSES.len()]; Endpoint::ALL.len()],
+    refused: [IntCounter; Endpoint::ALL.len()],
     took: [Histogram; Verb::ALL.len()],
     introduced: [IntCounter; Introduced::ALL.len()],
     in_flight: IntGauge,
@@ -149,7 +149,7 @@ impl Metrics {
         let refused = IntCounterVec::new(
             Opts::new(
                 "grape_api_refusals_total",
-                "Requests answered with an error text; most of these have status 200.",
+                "Requests answered with an error text; most have status 200.",
             ),
             &["verb"],
         )?;
@@ -164,7 +164,7 @@ impl Metrics {
         let introduced = IntCounterVec::new(
             Opts::new(
                 "grape_introductions_total",
-                "Introductions to other Grapes, by their result.",
+                "Requests of the operator to ping other Grapes, by result.",
             ),
             &["result"],
         )?;
@@ -179,7 +179,7 @@ impl Metrics {
         let watches = gauge("grape_watches", "Watches open.")?;
         let panics = IntCounter::new(
             "grape_connection_panics_total",
-            "Connections lost to a defect of the Grape.",
+            "Connections that failed because of a defect in this program.",
         )?;
         let version = Opts::new("grape_build_info", "The Grape's version; the value is always 1.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
@@ -198,10 +198,10 @@ impl Metrics {
             registry.register(part)?;
         }
         Ok(Self {
-            answered: Asked::ALL.map(|asked| {
-                CLASSES.map(|class| answered.with_label_values(&[asked.label(), class]))
+            answered: Endpoint::ALL.map(|endpoint| {
+                CLASSES.map(|class| answered.with_label_values(&[endpoint.label(), class]))
             }),
-            refused: Asked::ALL.map(|asked| refused.with_label_values(&[asked.label()])),
+            refused: Endpoint::ALL.map(|endpoint| refused.with_label_values(&[endpoint.label()])),
             introduced: Introduced::ALL.map(|it| introduced.with_label_values(&[it.label()])),
             took: Verb::ALL.map(|verb| took.with_label_values(&[verb.name()])),
             registry,
@@ -214,14 +214,14 @@ impl Metrics {
     }
 
     /// A request was answered.
-    pub(crate) fn answered(&self, asked: Asked, status: StatusCode) {
+    pub(crate) fn answered(&self, endpoint: Endpoint, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).saturating_sub(2).min(CLASSES.len() - 1);
-        self.answered[asked.index()][class].inc();
+        self.answered[endpoint.index()][class].inc();
     }
 
     /// A request was answered with an error text.
-    pub(crate) fn refused(&self, asked: Asked) {
-        self.refused[asked.index()].inc();
+    pub(crate) fn refused(&self, endpoint: Endpoint) {
+        self.refused[endpoint.index()].inc();
     }
 
     /// How long a verb's answer took.
@@ -313,45 +313,50 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         ("malformed_packets", "Datagrams that were no KRPC message.", one(stats.malformed)),
         (
             "addresses_refused",
-            "Addresses that nobody can be at, announced or told by others, by the reason.",
+            "Addresses announced or sent by others at which nobody can be, by reason.",
             refusals,
         ),
         (
             "other_network_messages",
-            "Messages of Grapes of other networks: queries, which were refused, and answers.",
+            "Messages from Grapes of other networks: queries, which are refused, and answers.",
             others,
         ),
         ("queries_received", "Queries received.", methods(&stats.queries_received)),
         ("queries_sent", "Queries sent.", methods(&stats.queries_sent)),
         ("query_timeouts", "Queries sent that were never answered.", one(stats.timeouts)),
-        ("query_errors", "Queries sent that an error answered.", one(stats.errors_received)),
+        (
+            "query_errors",
+            "Queries sent that were answered with an error.",
+            one(stats.errors_received),
+        ),
         (
             "names_dropped",
-            "Names dropped with their peers, as there were more than --dht_maxTables.",
+            "Names dropped with their peers because there were more than --dht_maxTables.",
             one(stats.names_dropped),
         ),
         (
             "lookups",
-            "Lookups, by where their answer came from.",
+            "Lookups, by source: memory, or walk (an iterative lookup through the DHT).",
             sources(stats.lookups_from_memory, stats.lookups_walked),
         ),
         ("empty_lookups", "Lookups that found nobody.", one(stats.lookups_empty)),
         (
             "announces",
-            "Announces, by whether the closest nodes were known to hold them.",
+            "Announces, by source: memory (the holders were already known), or walk (they had to be \
+             searched for).",
             sources(stats.announces_from_memory, stats.announces_walked),
         ),
     ];
     let size = |n: usize| one(u64::try_from(n).unwrap_or(u64::MAX));
     let gauges = [
         ("dht_nodes", "Nodes in the routing table.", size(stats.nodes)),
-        ("dht_names", "Names whose peers are held.", size(stats.names_held)),
-        ("dht_peers", "Peers held, of all names.", size(stats.peers_held)),
-        ("dht_items", "BEP 44 items held.", size(stats.items_held)),
-        ("dht_announced", "Announces of services here that are alive.", size(stats.announced)),
+        ("dht_names", "Names of which peers are stored.", size(stats.names_held)),
+        ("dht_peers", "Peers stored, of all names.", size(stats.peers_held)),
+        ("dht_items", "BEP 44 items stored.", size(stats.items_held)),
+        ("dht_announced", "Active announces of services of this host.", size(stats.announced)),
         (
             "ready",
-            "As /readyz: 1 when joined or the first, and not being stopped.",
+            "1 if /readyz says ready: the Grape has joined others or is the first, and is not being stopped.",
             one(ready.into()),
         ),
     ];
@@ -373,13 +378,13 @@ fn services_families(counts: &Counts) -> [MetricFamily; 2] {
     [
         family(
             "grape_services_held_back",
-            "Services here that are not announced, or no longer, by the reason.",
+            "Services of this host that the Grape does not announce, by reason.",
             MetricType::GAUGE,
             samples(&counts.held_back),
         ),
         family(
             "grape_services_withdrawals_total",
-            "Services that the Grape withdrew by itself, by the reason.",
+            "Services that the Grape withdrew by itself, by reason.",
             MetricType::COUNTER,
             samples(&counts.withdrawals),
         ),
@@ -428,7 +433,7 @@ mod tests {
 
     #[test]
     fn indices_are_positions() {
-        for (position, asked) in Asked::ALL.into_iter().enumerate() {
+        for (position, asked) in Endpoint::ALL.into_iter().enumerate() {
             assert_eq!(asked.index(), position, "{asked:?}");
         }
     }
@@ -436,10 +441,10 @@ mod tests {
     #[test]
     fn what_is_counted_is_shown() {
         let metrics = Metrics::new().unwrap();
-        let lookup = Asked::Verb(Verb::Lookup);
+        let lookup = Endpoint::Verb(Verb::Lookup);
         metrics.answered(lookup, StatusCode::OK);
         metrics.answered(lookup, StatusCode::SWITCHING_PROTOCOLS);
-        metrics.answered(Asked::Unknown, StatusCode::INTERNAL_SERVER_ERROR);
+        metrics.answered(Endpoint::Unknown, StatusCode::INTERNAL_SERVER_ERROR);
         metrics.refused(lookup);
         metrics.took(Verb::Lookup, Duration::from_micros(70));
         let open = metrics.watch();

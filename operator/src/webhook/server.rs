@@ -99,7 +99,7 @@ pub async fn serve<A, F>(
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "cannot accept connections: trying on");
+                        warn!(%error, "cannot accept connections; trying again");
                     }
                     sleep(PAUSE).await;
                 }

@@ -23,9 +23,9 @@ use super::values::{
 #[command(
     name = "grape",
     version,
-    about = "A Grape: a node of the Grenache DHT with a small HTTP API. Without a command a Grape \
-             runs until it is stopped. It takes the flags of npm's grenache-grape, and each from \
-             the environment too.",
+    about = "A Grape: a node of the Grenache DHT with a small HTTP API. Without a command, `grape` \
+             runs a Grape until it is stopped. It has the flags of npm's grenache-grape; each can \
+             be set by an environment variable too.",
     args_conflicts_with_subcommands = true,
     allow_negative_numbers = true,
     subcommand_help_heading = "Ask a Grape that runs",
@@ -37,15 +37,15 @@ Examples:
     grape --dp 20002 --aph 40001 --bn '127.0.0.1:20001,127.0.0.1:20003' -b 127.0.0.1
     grape --dp 20003 --aph 50001 --bn '127.0.0.1:20001,127.0.0.1:20002' -b 127.0.0.1 --dc 32
 
-  What they know:
+  Announce and find a service, and show what a Grape knows:
     grape announce rpc_test 7001
     grape lookup rpc_test --grape http://127.0.0.1:40001
     grape status
 
-  A service that knows nothing of Grapes, announced while it is ready:
+  Announce a service that does not use Grenache, while it is ready:
     grape --announce rpc_test:7001 --ready-when http://127.0.0.1:8080/healthz
 
-There is no configuration file: each flag can be set by its variable instead."
+There is no configuration file; use the environment variables instead."
 )]
 pub(crate) struct Cli {
     /// What to ask; a Grape runs when there is nothing.
@@ -60,7 +60,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Run a Grape")]
 pub(crate) struct NodeArgs {
-    /// Address of the HTTP API; all addresses unless given
+    /// Address of the HTTP API [default: all addresses]
     #[arg(short, long, alias = "b", value_name = "IP", env = "GRAPE_BIND", value_parser = ip)]
     bind: Option<IpAddr>,
 
@@ -80,7 +80,8 @@ pub(crate) struct NodeArgs {
     )]
     api_port: u16,
 
-    /// Grapes to join through, as host:port, separated by commas; none for the first Grape
+    /// Grapes to join, as HOST:PORT of their DHT, separated by commas; leave it out for the first
+    /// Grape
     #[arg(
         long,
         visible_alias = "bn",
@@ -91,7 +92,7 @@ pub(crate) struct NodeArgs {
     )]
     bootstrap: Bootstrap,
 
-    /// Queries that one lookup keeps in flight
+    /// How many queries one lookup may have in flight
     #[arg(
         long = "dht_concurrency", visible_alias = "dc", alias = "dht-concurrency",
         value_name = "N", env = "GRAPE_DHT_CONCURRENCY", default_value = "24",
@@ -99,7 +100,7 @@ pub(crate) struct NodeArgs {
     )]
     dht_concurrency: u32,
 
-    /// Names held for others, and lookups kept
+    /// How many service names to store for the network, and how many lookup results to cache
     #[arg(
         long = "dht_maxTables", alias = "dht-max-tables", value_name = "N",
         env = "GRAPE_DHT_MAX_TABLES", default_value = "5000",
@@ -107,7 +108,7 @@ pub(crate) struct NodeArgs {
     )]
     dht_max_tables: u32,
 
-    /// Stored items held
+    /// How many items (put, get) to store
     #[arg(
         long = "dht_maxValues", alias = "dht-max-values", value_name = "N",
         env = "GRAPE_DHT_MAX_VALUES", default_value = "5000",
@@ -115,7 +116,7 @@ pub(crate) struct NodeArgs {
     )]
     dht_max_values: u32,
 
-    /// How long other Grapes believe an announce, in milliseconds; below 10000 it is not renewed
+    /// How long an announce is valid, in milliseconds; below 10000 the Grape does not renew it
     #[arg(
         long = "dht_peer_maxAge", visible_alias = "dpa", alias = "dht-peer-max-age",
         value_name = "MS", env = "GRAPE_DHT_PEER_MAX_AGE", default_value = "120000",
@@ -123,7 +124,7 @@ pub(crate) struct NodeArgs {
     )]
     dht_peer_max_age: u64,
 
-    /// How often the routing table is refreshed, in milliseconds
+    /// How often to refresh the routing table, in milliseconds
     #[arg(
         long = "dht_nodeLiveness", visible_alias = "dnl", alias = "dht-node-liveness",
         value_name = "MS", env = "GRAPE_DHT_NODE_LIVENESS", default_value = "300000",
@@ -139,7 +140,7 @@ pub(crate) struct NodeArgs {
     )]
     check_max_payload_size: u32,
 
-    /// Taken for npm's sake; it has no effect there either
+    /// Accepted for compatibility and ignored, as npm's Grape does
     #[arg(
         long = "cache_maxAge",
         alias = "cache-max-age",
@@ -148,40 +149,43 @@ pub(crate) struct NodeArgs {
     )]
     cache_max_age: Option<f64>,
 
-    /// Let web pages of this origin use the API from a browser; * for all pages. Again for more, or
-    /// separated by commas
+    /// Allow web pages of this origin to use the API from a browser; * allows every page. Repeat the
+    /// flag, or separate origins by commas
     #[arg(long, value_name = "ORIGIN", env = "GRAPE_API_ORIGIN", value_delimiter = ',')]
     api_origin: Vec<Origin>,
 
-    /// Serve /healthz, /readyz, /status and /metrics alone at this address too
+    /// Serve the admin pages (/healthz, /readyz, /status, /metrics, /openapi.json) at this address
+    /// too, without the API
     #[arg(long, value_name = "IP:PORT", env = "GRAPE_ADMIN_BIND", value_parser = ip_and_port)]
     admin_bind: Option<SocketAddr>,
 
-    /// Address of the DHT's UDP socket; all addresses unless given
+    /// Address of the DHT's UDP socket [default: all addresses]
     #[arg(long, value_name = "IP", env = "GRAPE_DHT_BIND", value_parser = ip)]
     dht_bind: Option<IpAddr>,
 
-    /// Address under which services announced here are reached; found out unless given
+    /// IP address at which others reach the services announced here [default: found by the Grape]
     #[arg(long, value_name = "IP", env = "GRAPE_ADVERTISE_IP", value_parser = advertised)]
     advertise_ip: Option<IpAddr>,
 
-    /// Name of the network that this Grape belongs to: Grapes that name another one are refused.
-    /// Unless given, it takes all, as npm's do
+    /// Name of this Grape's network; it refuses Grapes of other networks. Without a name it accepts
+    /// every Grape, as npm's Grape does
     #[arg(long, value_name = "NAME", env = "GRAPE_NETWORK")]
     network: Option<NetworkName>,
 
-    /// Announce this service while its port answers; the last colon parts name and port. Again for
-    /// more, or separated by commas
+    /// Announce this service while its port answers. The last colon separates name and port. Repeat
+    /// the flag, or separate services by commas
     #[arg(long, value_name = "NAME:PORT", env = "GRAPE_ANNOUNCE")]
     announce: Vec<DeclaredList>,
 
-    /// Announce those of --announce only while this URL says yes: http://… answers 200 to 399,
-    /// tcp://HOST:PORT and https://… take a connection. Again for more: all have to
+    /// Announce the services of --announce only while this URL is ready: http://… answers with a status
+    /// from 200 to 399; tcp://HOST:PORT and https://… accept a connection. Repeat the flag for more
+    /// URLs; all must be ready
     #[arg(long, value_name = "URL", env = "GRAPE_READY_WHEN")]
     ready_when: Vec<ReadyWhenList>,
 
-    /// Try the ports of services that announced themselves: keep those announced that answer, and
-    /// withdraw those that no longer do; --check-announced=false tries none
+    /// Once a second, connect to the port of each service that announced itself. Keep it announced
+    /// while its port answers, and withdraw it when the port no longer does.
+    /// --check-announced=false connects to none
     #[arg(
         long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
         default_missing_value = "true", num_args = 0..=1, require_equals = true,
@@ -189,21 +193,22 @@ pub(crate) struct NodeArgs {
     )]
     check_announced: bool,
 
-    /// How long a stopped Grape may take to withdraw and finish, in milliseconds
+    /// How long the Grape may take to withdraw its services and finish requests when it is stopped,
+    /// in milliseconds
     #[arg(
         long, value_name = "MS", env = "GRAPE_DRAIN_TIMEOUT", default_value = "10000",
         value_parser = milliseconds(0..=MAX_MS)
     )]
     drain_timeout: u64,
 
-    /// What is logged: a level, or levels of modules as in info,grape::dht=debug
+    /// What to log: a level, or levels of modules, such as info,grape::dht=debug
     #[arg(
         long, value_name = "FILTER", env = "GRAPE_LOG", default_value = "info",
         value_parser = log::filter
     )]
     pub(crate) log: Targets,
 
-    /// How it is logged
+    /// Format of the log
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: log::Format,
 }
@@ -266,7 +271,7 @@ pub(crate) struct To {
     )]
     api_port: u16,
 
-    /// How the answer is shown
+    /// Format of the answer
     #[arg(short, long, value_name = "FORMAT", default_value = "text")]
     pub(crate) output: Format,
 }
@@ -300,7 +305,7 @@ impl To {
 /// What a Grape that runs can be asked.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show who offers a service: the peers that announced its name
+    /// Show the instances of a service: the peers that announced its name
     Lookup {
         /// Names of services
         #[arg(required = true, value_name = "NAME", value_parser = name)]
@@ -308,40 +313,42 @@ pub(crate) enum Command {
         #[command(flatten)]
         to: To,
     },
-    /// Announce a service, once: it is found while its port answers, and for 240 s where it never does
+    /// Announce a service once. It stays announced while its port answers. If the port never answers,
+    /// the announce expires after the Grape's --dht_peer_maxAge (default 120 s), and lookups may show
+    /// the service twice as long
     Announce {
         /// Name of the service
         #[arg(value_parser = name)]
         name: String,
-        /// Its port on the Grape's host; 0 for the port of the Grape's DHT
+        /// Port of the service on the Grape's host; 0 announces the Grape's own DHT port
         #[arg(value_parser = port)]
         port: u16,
         #[command(flatten)]
         to: To,
     },
-    /// Take an announce back
+    /// Withdraw a service that was announced at this Grape
     Withdraw {
         /// Name of the service
         #[arg(value_parser = name)]
         name: String,
-        /// Its port
+        /// Port of the service
         #[arg(value_parser = port)]
         port: u16,
         #[command(flatten)]
         to: To,
     },
-    /// Store a value in the DHT, and show the hash to get it by
+    /// Store a value in the DHT, and print its hash
     #[command(override_usage = "\
 grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
        grape put --data <JSON>")]
     Put {
-        /// The value: a text; - for what is on the standard input
+        /// The value, as text; - reads it from standard input
         #[arg(required_unless_present = "data", conflicts_with = "data")]
         value: Option<String>,
-        /// Take the value for JSON: a list, an object or a number
+        /// The value is JSON: a list, an object or a number
         #[arg(long, requires = "value")]
         json: bool,
-        /// The whole data of the request; a signed item has v, k, sig, seq, salt and cas
+        /// The data of the whole request, as JSON; a signed item has v, k, sig, seq, salt and cas
         #[arg(long, value_name = "JSON")]
         data: Option<String>,
         #[command(flatten)]
@@ -349,24 +356,24 @@ grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
         #[command(flatten)]
         to: To,
     },
-    /// Make a key that signs values, or show its public half
+    /// Make a key that signs values, or show its public part
     Key {
         /// What to do
         #[command(subcommand)]
         command: KeyCommand,
     },
-    /// Show a stored value
+    /// Print a stored value
     Get {
-        /// What `put` showed: 40 hex digits
+        /// The hash that `put` printed: 40 hex digits
         #[arg(value_parser = hash)]
         hash: String,
-        /// The salt that a signed value was stored with: without it, nothing is found
+        /// The salt that the signed value was stored with; without it `get` finds nothing
         #[arg(long)]
         salt: Option<String>,
         #[command(flatten)]
         to: To,
     },
-    /// Follow who offers a service, until stopped
+    /// Follow the instances of a service until stopped: print all of them now and at each change
     Watch {
         /// Name of the service
         #[arg(value_parser = name)]
@@ -374,13 +381,13 @@ grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
         #[command(flatten)]
         to: To,
     },
-    /// Withdraw all that was announced at the Grape of this host, and hold back what is announced
-    /// there from now on, until the Grape is started again; lookups go on
+    /// Withdraw every service announced at the Grape of this host, and accept no more until that Grape
+    /// restarts; lookups still work
     Drain {
         #[command(flatten)]
         to: To,
     },
-    /// Show how a Grape does: whom it knows, what it holds
+    /// Show the state of a Grape: which nodes it knows, and what it stores
     Status {
         /// Show only the peers of these names
         #[arg(value_name = "NAME")]
@@ -394,13 +401,14 @@ grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
 /// highest `--seq`.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct SigningArgs {
-    /// Sign the value with the key in this file, so that it can be replaced later: see `grape key`
+    /// Sign the value with the key in this file, so that you can replace the value later; `grape key`
+    /// makes one
     #[arg(long, value_name = "FILE", conflicts_with = "data")]
     pub(crate) key: Option<PathBuf>,
-    /// The version of a signed value; one more than that of the stored one unless given
+    /// The version of a signed value [default: the version of the stored one plus 1]
     #[arg(long, value_name = "N", requires = "key")]
     pub(crate) seq: Option<i64>,
-    /// Tells several values of one key apart; `get` needs it too
+    /// Distinguishes several values of one key; give it to `get` too
     #[arg(
         long,
         value_name = "SALT",
@@ -414,19 +422,19 @@ pub(crate) struct SigningArgs {
 /// What is done with a key.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
-    /// Make a key: the secret one goes into the file, and the public one is shown
+    /// Make a key: write the secret key into the file, and print the public key
     New {
-        /// The file, which must not be there yet; PEM, as OpenSSL, Node.js and Python read it
+        /// The file to write (PEM, as OpenSSL, Node.js and Python read it); it must not exist yet
         file: PathBuf,
-        /// How the answer is shown
+        /// Format of the answer
         #[arg(short, long, value_name = "FORMAT", default_value = "text")]
         output: Format,
     },
-    /// Show the public key
+    /// Print the public key
     Show {
         /// The file with the secret key
         file: PathBuf,
-        /// How the answer is shown
+        /// Format of the answer
         #[arg(short, long, value_name = "FORMAT", default_value = "text")]
         output: Format,
     },

@@ -33,7 +33,7 @@ pub async fn warn_of_silence(dht: Dht) {
             tracing::warn!(
                 %asked,
                 "no Grape answers at a bootstrap address: is that the UDP port of its DHT? This \
-                 Grape has not joined any other, and goes on asking"
+                 Grape has not joined any other; it keeps asking"
             );
         } else {
             tracing::warn!(

@@ -30,7 +30,7 @@ pub(crate) async fn call(api: &Api, peer: SocketAddr) -> Reply {
     info!(
         withdrawn = drained.withdrawn,
         complete = drained.complete,
-        "drained on request: what is announced here is held back from now on"
+        "drained on request: this Grape accepts no announce until it restarts"
     );
     serde_json::to_vec(&drained).map_or_else(
         |error| Reply::refused(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()),

@@ -14,14 +14,14 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 
 use crate::clock;
-use crate::metrics::Asked;
+use crate::metrics::Endpoint;
 
 use super::body::{self, Unread};
 use super::connection::Activity;
 use super::reply::{ANNOUNCED_AT, Reply};
 use super::routes::Verb;
 use super::watch::Events;
-use super::{Api, Door, admin, cors, drain, introduce, json, verbs, watch, websocket};
+use super::{Api, Listener, admin, cors, drain, introduce, json, verbs, watch, websocket};
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -60,23 +60,23 @@ impl Body for Answer {
     }
 }
 
-/// Answers a request that came in at `door` from `peer`.
+/// Answers a request that came in at `listener` from `peer`.
 ///
 /// Its future is moved, and kept, with each connection. So what is long and seldom waited for is in a
 /// box of its own, and the request is lent.
 pub(crate) async fn answer(
     api: &Api,
-    door: Door,
+    listener: Listener,
     peer: SocketAddr,
     connection: &Arc<Activity>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     connection.begins(request.body().size_hint().exact());
-    let response = match door {
-        Door::Api if !api.origins.is_empty() => {
+    let response = match listener {
+        Listener::Api if !api.origins.is_empty() => {
             Box::pin(from_page(api, peer, connection, &mut request)).await
         }
-        _ => route(api, door, peer, connection, &mut request).await,
+        _ => route(api, listener, peer, connection, &mut request).await,
     };
     connection.finishes();
     let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -105,7 +105,7 @@ async fn from_page(
             *response.headers_mut() = headers;
             response
         }
-        None => route(api, Door::Api, peer, connection, request).await,
+        None => route(api, Listener::Api, peer, connection, request).await,
     };
     permit.write(response.headers_mut());
     response
@@ -113,17 +113,17 @@ async fn from_page(
 
 async fn route(
     api: &Api,
-    door: Door,
+    listener: Listener,
     peer: SocketAddr,
     connection: &Arc<Activity>,
     request: &mut Request<Incoming>,
 ) -> Response<Answer> {
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         if let Some(page) = admin::page(api, request.uri()) {
-            api.metrics.answered(Asked::Admin, page.status());
+            api.metrics.answered(Endpoint::Admin, page.status());
             return page;
         }
-        if door == Door::Api && websocket::is_asked_for(request) {
+        if listener == Listener::Api && websocket::is_asked_for(request) {
             return match websocket::accept(request) {
                 Ok((response, upgrade)) => {
                     connection.upgrade_to(upgrade);
@@ -132,26 +132,26 @@ async fn route(
                 Err(refusal) => text(StatusCode::BAD_REQUEST, refusal),
             };
         }
-        if door == Door::Api && request.uri().path() == "/watch" {
+        if listener == Listener::Api && request.uri().path() == "/watch" {
             let answer = watch::answer(api, connection, request.uri().query());
-            api.metrics.answered(Asked::Watch, answer.status());
+            api.metrics.answered(Endpoint::Watch, answer.status());
             return answer;
         }
     }
-    if door == Door::Api && drain::is_asked_for(request) {
+    if listener == Listener::Api && drain::is_asked_for(request) {
         return Box::pin(drain(api, peer, connection, request)).await;
     }
-    if door == Door::Admin && introduce::is_asked_for(request) {
+    if listener == Listener::Admin && introduce::is_asked_for(request) {
         let response = match body::read(request.body_mut(), introduce::MAX_BODY).await {
             Ok(body) => introduce::call(api, peer, &body),
             Err(unread) => not_read(connection, unread),
         };
-        api.metrics.answered(Asked::Introduction, response.status());
+        api.metrics.answered(Endpoint::Introduction, response.status());
         return response;
     }
-    match door {
-        Door::Api => ask(api, connection, request).await,
-        Door::Admin => text(
+    match listener {
+        Listener::Api => ask(api, connection, request).await,
+        Listener::Admin => text(
             StatusCode::NOT_FOUND,
             "Here are GET /healthz, /readyz, /status, /metrics and /openapi.json, and POST \
              /introduce.\n",
@@ -172,7 +172,7 @@ async fn drain(
         }
         Err(unread) => not_read(connection, unread),
     };
-    api.metrics.answered(Asked::Drain, response.status());
+    api.metrics.answered(Endpoint::Drain, response.status());
     response
 }
 
@@ -190,7 +190,7 @@ async fn ask(
     let _in_flight = api.metrics.request();
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let verb = Verb::from_path(target);
-    let asked = verb.map_or(Asked::Unknown, Asked::Verb);
+    let asked = verb.map_or(Endpoint::Unknown, Endpoint::Verb);
     let response = match body::read(request.body_mut(), api.max_payload_size).await {
         Ok(body) => {
             // Only now: a client that never sends its body is idle.

@@ -53,7 +53,7 @@ struct Introduction {
 
 /// How it went.
 #[derive(Serialize)]
-struct Asked {
+struct Pinged {
     /// How many addresses were pinged; none of Grapes that were known already.
     asked: usize,
 }
@@ -79,7 +79,7 @@ pub(super) fn call(api: &Api, peer: SocketAddr, body: &[u8]) -> Response<Answer>
         Err(Refusal::TooSoon) => Introduced::TooSoon,
     });
     match result {
-        Ok(asked) => match serde_json::to_vec(&Asked { asked }) {
+        Ok(asked) => match serde_json::to_vec(&Pinged { asked }) {
             Ok(body) => json_response(Reply::ok(body)),
             Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
         },

@@ -159,7 +159,7 @@ impl Api {
 
 /// On which of a Grape's addresses a request came in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Door {
+pub(crate) enum Listener {
     /// The API: everything.
     Api,
     /// The address for operators: the four pages, and introductions. Nothing that changes what is

@@ -12,7 +12,7 @@ use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
 use super::connection::{self, TAKEN};
-use super::{Api, Door};
+use super::{Api, Listener};
 
 /// Connections that the system keeps waiting until they are accepted.
 const BACKLOG: i32 = 1024;
@@ -62,23 +62,23 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves all connections of a listener. Once the API is told to stop it accepts no more, and
+/// Serves all connections of a socket. Once the API is told to stop it accepts no more, and
 /// returns when those that are open have ended.
-pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, door: Door) {
+pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener) {
     let mut connections = JoinSet::new();
     let mut failing = false;
     loop {
         tokio::select! {
             biased;
             () = api.stop.cancelled() => break,
-            accepted = listener.accept() => match accepted {
+            accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    spawn(&mut connections, stream, peer, &api, door);
+                    spawn(&mut connections, stream, peer, &api, listener);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "cannot accept connections: trying on");
+                        warn!(%error, "cannot accept connections; trying again");
                     }
                     sleep(PAUSE).await;
                 }
@@ -86,7 +86,7 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>, door: Door) {
             Some(ended) = connections.join_next() => note(&api, ended),
         }
     }
-    accept_last(listener, |stream, peer| spawn(&mut connections, stream, peer, &api, door)).await;
+    accept_last(socket, |stream, peer| spawn(&mut connections, stream, peer, &api, listener)).await;
     while let Some(ended) = connections.join_next().await {
         note(&api, ended);
     }
@@ -97,11 +97,11 @@ fn spawn(
     stream: TcpStream,
     peer: SocketAddr,
     api: &Arc<Api>,
-    door: Door,
+    listener: Listener,
 ) {
     // Answers are small and whole: waiting for more to send only delays them.
     if stream.set_nodelay(true).is_ok() {
-        connections.spawn(connection::serve(stream, peer, Arc::clone(api), door));
+        connections.spawn(connection::serve(stream, peer, Arc::clone(api), listener));
     }
 }
 
@@ -158,6 +158,6 @@ fn note(api: &Api, ended: Result<(), tokio::task::JoinError>) {
         && error.is_panic()
     {
         api.metrics.panicked();
-        error!(%error, "a connection failed: this is a defect of the Grape");
+        error!(%error, "a connection failed because of a defect in this program; please report it");
     }
 }

@@ -23,7 +23,7 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSocketConfig};
 
 use crate::clock;
-use crate::metrics::Asked;
+use crate::metrics::Endpoint;
 
 use super::connection::{self, Activity, Patience, Verdict, linger};
 use super::handler::Answer;
@@ -228,15 +228,17 @@ async fn answer(api: &Api, frame: Bytes) -> String {
     let frame = String::from_utf8_lossy(&frame);
     let request = Frame::of(&frame);
     let (label, reply) = match request.verb {
-        Some(Ok(verb)) => (Asked::Verb(verb), verbs::call(&api.services, verb, request.data).await),
-        Some(Err(Unknown)) => (Asked::Unknown, Reply::error("ERR_REQ_NOTFOUND")),
-        None => (Asked::Unknown, Reply::error("ERR_GRAPE_PAYLOAD_INVALID")),
+        Some(Ok(verb)) => {
+            (Endpoint::Verb(verb), verbs::call(&api.services, verb, request.data).await)
+        }
+        Some(Err(Unknown)) => (Endpoint::Unknown, Reply::error("ERR_REQ_NOTFOUND")),
+        None => (Endpoint::Unknown, Reply::error("ERR_GRAPE_PAYLOAD_INVALID")),
     };
     if reply.refused {
         api.metrics.refused(label);
     }
     api.metrics.answered(label, reply.status);
-    if let Asked::Verb(verb) = label {
+    if let Endpoint::Verb(verb) = label {
         api.metrics.took(verb, clock::now().saturating_duration_since(started));
     }
     let body = std::str::from_utf8(&reply.body).ok().filter(|body| !body.is_empty());

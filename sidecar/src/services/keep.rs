@@ -22,13 +22,17 @@ enum Tried {
     Condition(usize, Result<(), String>),
 }
 
+fn port_answers(services: usize) -> &'static str {
+    if services == 1 { "its port answers" } else { "their ports answer" }
+}
+
 impl Services {
     /// Tries ports and conditions, announces what a flag declares and what is still there, and
     /// withdraws what has gone. Never ends.
     pub(crate) async fn keep(&self) {
         if !self.declared.is_empty() {
             let services = listed(self.declared.iter());
-            info!(%services, "to be announced while they are there");
+            info!("will announce {services} as soon as {}", port_answers(self.declared.len()));
         }
         // A round of tries may take seconds where ports are slow: no announce may lapse meanwhile.
         tokio::join!(self.keep_trying(), self.keep_announced());
@@ -73,12 +77,12 @@ impl Services {
             let State { register, overdue, .. } = &mut *state;
             for ((name, port), reason) in overdue.look(register.held_back(now), now) {
                 let (name, why) = (String::from_utf8_lossy(&name), self.why(reason, port, &state));
-                warn!(%name, port, %why, "held back for 30 s: nobody finds it");
+                warn!(%name, port, %why, "not announced for 30 s, so lookups do not find it");
             }
             let first = renewals.iter().filter(|renewal| renewal.first);
             let first: Vec<&Service> = first.map(|renewal| &renewal.service).collect();
             if !first.is_empty() {
-                info!(services = %listed(first.into_iter()), "kept announced between their announces");
+                info!(services = %listed(first.into_iter()), "keeps these services announced while their ports answer");
             }
         }
     }
@@ -140,7 +144,7 @@ impl Services {
         if !changes.ended.is_empty() {
             let services = listed(changes.ended.iter());
             let silent = GRACE.as_secs();
-            info!(%services, "no longer announced: silent for {silent} s, and so were their ports");
+            info!(%services, "withdrawn: no announce for {silent} s, and the port never answered");
         }
         let mut by_cause: BTreeMap<String, Vec<&Service>> = BTreeMap::new();
         for (service, reason) in &changes.withdraw {

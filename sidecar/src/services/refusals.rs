@@ -82,7 +82,10 @@ impl Refusals {
         let (name, reason) = (shown(&refused.name), shown_whole(&refused.reason));
         if self.is_to_be_logged((verb, name.clone(), reason.clone()), &refused.hint, clock::now()) {
             let hint = &*refused.hint;
-            warn!(verb, name, reason, hint, "refused, which clients may take for success");
+            warn!(
+                verb,
+                name, reason, hint, "refused a request; the client may take the answer for success"
+            );
         } else {
             debug!(verb, name, reason, "refused");
         }

@@ -252,7 +252,7 @@ fn line_with(log: &mut impl BufRead, wanted: &str) -> String {
     "/announce",
     r#"["rpc_test","7001"]"#,
     "WARN",
-    "refused, which clients may take for success verb=\"announce\""
+    "refused a request; the client may take the answer for success verb=\"announce\""
 )]
 #[test]
 fn what_is_asked_can_be_logged(

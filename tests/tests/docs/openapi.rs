@@ -33,8 +33,8 @@ fn document() -> Value {
 
 /// The schema of a JSON answer with this status, for answers to be checked by.
 fn of_answer(document: &Value, path: &str, method: &str, status: &str) -> Validator {
-    let schema = &document["paths"][path][method]["responses"][status]["content"]
-        ["application/json"]["schema"];
+    let schema = &document["paths"][path][method]["responses"][status]["content"]["application/json"]
+        ["schema"];
     assert!(schema.is_object(), "{method} {path} has no schema for {status}");
     // References in it point into the document.
     let root = json!({"allOf": [schema], "components": document["components"]});

@@ -62,7 +62,9 @@ async fn what_is_held_back_for_half_a_minute_is_warned_of() {
     });
     told.await.unwrap();
     let lines = grapes[0].process().errors();
-    let warnings = lines.iter().filter(|line| line.contains("held back for 30 s: nobody finds it"));
+    let warnings = lines
+        .iter()
+        .filter(|line| line.contains("not announced for 30 s, so lookups do not find it"));
     let warnings: Vec<_> = warnings.collect();
     let [warning] = warnings[..] else { panic!("{lines:#?}") };
     assert!(warning.contains("WARN") && warning.contains(NAME) && warning.contains(&reason));

@@ -35,7 +35,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use self::socket::Socket;
-use super::{Api, Door, handler, websocket};
+use super::{Api, Listener, handler, websocket};
 
 pub(crate) use activity::{Activity, Busy};
 pub(crate) use budget::Budget;
@@ -55,10 +55,10 @@ pub(crate) fn quiet(drain_timeout: Duration) -> Duration {
 
 /// Serves a connection until either side closes it. Its task is small while it waits: what comes
 /// later is in boxes of its own.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, door: Door) {
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, listener: Listener) {
     let _open = api.metrics.connection();
     let activity = Arc::new(Activity::new(stream.as_raw_fd()));
-    let service = service_fn(|request| handler::answer(&api, door, peer, &activity, request));
+    let service = service_fn(|request| handler::answer(&api, listener, peer, &activity, request));
     let mut socket = Socket::new(stream, Arc::clone(&activity), quiet(api.drain_timeout));
     let mut patience = Patience::new(api.unfinished.share());
     let mut stopped = pin!(api.stop.cancelled());
