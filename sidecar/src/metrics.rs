@@ -5,6 +5,7 @@ pub mod process;
 
 use std::time::Duration;
 
+use grape_engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
 use hyper::StatusCode;
 use prometheus::core::Collector;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -13,7 +14,6 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
 use crate::http::Verb;
 use crate::services::{Counts, Reason};
 

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use grape_engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use super::sources::{Route, Sources, is_link_local};
-use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
 /// Datagrams that are read at a time before others have their turn.
 const BATCH: usize = 64;

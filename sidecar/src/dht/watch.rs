@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use grape_engine::Name;
 use tokio::sync::watch;
 
 use super::driver::{Followed, Shared};
-use crate::engine::Name;
 
 /// Follows the peers of one name, until dropped.
 pub struct Watch {

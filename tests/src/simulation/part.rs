@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ahash::HashMap;
-use grape::engine::{Effect, Engine, Operation, Outcome};
+use grape_engine::{Effect, Engine, Operation, Outcome};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

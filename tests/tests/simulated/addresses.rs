@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use grape::engine::Withdrawn;
+use grape_engine::Withdrawn;
 use grape_tests::figure;
 use grape_tests::simulation::{Link, MTU, Made, Network};
 

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
-use grape::engine::{Item, PutError, Signed, Withdrawn, signable};
+use grape_engine::{Item, PutError, Signed, Withdrawn, signable};
 use grape_tests::simulation::{Link, MTU, Made, Network, PORT};
 use proptest::prelude::*;
 

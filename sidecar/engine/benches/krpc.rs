@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use grape::krpc::{
+use grape_engine::krpc::{
     Body, Contact, Message, Method, Peer, Query, Response, VERSION, Want, decode, encode,
 };
 use mainline::Id;

@@ -78,7 +78,7 @@ impl Engine {
     }
 
     /// The address under which the announces of this node are seen; none while it is not known.
-    pub(crate) fn advertised(&self) -> Option<IpAddr> {
+    pub fn advertised(&self) -> Option<IpAddr> {
         self.seen_at(self.settings.port)
     }
 

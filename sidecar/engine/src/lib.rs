@@ -33,14 +33,20 @@
 //! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
 //! | `spare_room.rs` | how much memory is kept for what may come |
 //! | `watches.rs` | names that somebody follows |
+//! | [`krpc`] | messages, as bencode |
+//! | `network.rs` | the name of the network that a node belongs to |
 //! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
 //! | `peers.rs`, `announcers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod addresses;
 mod allowance;
 mod announcers;
 mod announces;
 mod claims;
+#[cfg(test)]
+mod clock;
 mod dated;
 mod distance;
 mod errors;
@@ -52,9 +58,11 @@ mod introductions;
 mod item;
 mod items;
 mod join;
+pub mod krpc;
 mod leave;
 mod lookups;
 mod moves;
+mod network;
 mod newcomers;
 mod node;
 mod notices;
@@ -89,11 +97,10 @@ use std::time::Duration;
 
 use mainline::Id;
 
-use crate::network::NetworkName;
-
 pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
 pub use introductions::ImpossibleIntroduction;
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
+pub use network::{InvalidNetworkName, NetworkName};
 pub use node::Engine;
 pub use other_networks::OTHER_NETWORK_MESSAGES;
 pub use peers::Name;
