@@ -333,13 +333,13 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         (
             "lookups",
             "Lookups, by where their answer came from.",
-            sources(stats.lookups_from_memory, stats.lookups_walked),
+            sources(stats.lookups_from_memory, stats.lookups_from_dht),
         ),
         ("empty_lookups", "Lookups that found nobody.", one(stats.lookups_empty)),
         (
             "announces",
             "Announces, by whether the closest nodes were known to hold them.",
-            sources(stats.announces_from_memory, stats.announces_walked),
+            sources(stats.announces_from_memory, stats.announces_from_dht),
         ),
     ];
     let size = |n: usize| one(u64::try_from(n).unwrap_or(u64::MAX));

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::hint::black_box;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use grape_engine::krpc::{Body, Message, Method, Query, Response, Want, decode, encode};
@@ -21,20 +21,7 @@ fn now() -> Instant {
 }
 
 fn engine(now: Instant) -> Engine {
-    let settings = Settings {
-        id: Id::from([0; 20]),
-        port: 20001,
-        concurrency: 24,
-        max_names: 5000,
-        max_items: 5000,
-        peer_max_age: Duration::from_secs(120),
-        node_liveness: Duration::from_secs(300),
-        advertise: None,
-        bound_to_all: false,
-        awaits_seeds: false,
-        network: None,
-    };
-    Engine::new(settings, [7; 32], now)
+    Engine::new(Settings::new(Id::from([0; 20]), 20001), [7; 32], now)
 }
 
 fn datagram(sender: Id, read_only: bool, method: Method<'_>) -> Vec<u8> {
@@ -51,9 +38,9 @@ fn datagram(sender: Id, read_only: bool, method: Method<'_>) -> Vec<u8> {
 /// What the engine answers to one datagram.
 fn answer(engine: &mut Engine, datagram: &[u8], now: Instant) -> Option<Vec<u8>> {
     let asker = SocketAddr::from(ASKER);
-    engine.handle(asker, datagram, now);
+    engine.handle_datagram(asker, datagram, now);
     let mut answer = None;
-    while let Some(effect) = engine.poll() {
+    while let Some(effect) = engine.poll_effect() {
         match effect {
             Effect::Send { to, datagram } if to == asker => answer = Some(datagram),
             _ => {}
@@ -71,9 +58,9 @@ fn response(datagram: &[u8]) -> Response<'_> {
 
 /// A node pings the engine, and answers the pings that it gets in return.
 fn meet(engine: &mut Engine, node: SocketAddr, id: Id, now: Instant) {
-    engine.handle(node, &datagram(id, false, Method::Ping { watch: None }), now);
+    engine.handle_datagram(node, &datagram(id, false, Method::Ping { watch: None }), now);
     let mut pings = Vec::new();
-    while let Some(effect) = engine.poll() {
+    while let Some(effect) = engine.poll_effect() {
         match effect {
             Effect::Send { to, datagram } if to == node => pings.push(datagram),
             _ => {}
@@ -85,10 +72,14 @@ fn meet(engine: &mut Engine, node: SocketAddr, id: Id, now: Instant) {
             let body = Body::Response(Box::new(Response::new(id)));
             let pong =
                 Message { transaction_id: ping.transaction_id, version: None, network: None, body };
-            engine.handle(node, &encode(&pong).expect("nothing in it is nested deep"), now);
+            engine.handle_datagram(
+                node,
+                &encode(&pong).expect("nothing in it is nested deep"),
+                now,
+            );
         }
     }
-    while engine.poll().is_some() {}
+    while engine.poll_effect().is_some() {}
 }
 
 /// `find_node` at a node that has heard ten thousand.
@@ -140,7 +131,7 @@ fn peers(criterion: &mut Criterion) {
         }
         // It knows nobody to ask, so the walk ends at once, and the next answer is from memory.
         let _ = engine.lookup(&name, now);
-        while engine.poll().is_some() {}
+        while engine.poll_effect().is_some() {}
         let Answer::Now(found) = engine.lookup(&name, now) else { panic!("it walks") };
         assert_eq!(found.len(), MAX_PEERS.min(count.into()));
 

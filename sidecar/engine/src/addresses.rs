@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
 
-use super::node::Engine;
+use super::engine::Engine;
 use crate::krpc::Peer;
 
 /// Why an address is refused.

@@ -8,8 +8,8 @@ use ahash::RandomState;
 use lru::LruCache;
 
 use super::holders::{Believers, Holders};
+use super::iterative_lookup::Closest;
 use super::peers::Name;
-use super::walk::Closest;
 use crate::krpc::Contact;
 
 /// A service: its name and its port.
@@ -47,7 +47,7 @@ pub(super) struct Due {
     pub(super) store: bool,
     /// Whether the service must wait for that, since nobody holds it yet.
     pub(super) wait: bool,
-    /// The nodes to store it at, where they are known; none where a walk has to find them.
+    /// The nodes to store it at, where they are known; none where a lookup has to find them.
     pub(super) at: Option<Vec<Closest>>,
 }
 
@@ -276,7 +276,7 @@ impl Announces {
 mod tests {
     use mainline::Id;
 
-    use super::super::distance::point;
+    use super::super::distance::target_of;
     use super::*;
 
     const AGE: Duration = Duration::from_secs(120);
@@ -305,7 +305,7 @@ mod tests {
         assert_eq!(due, Due { held_by: 0, store: true, wait: true, at: None });
         announces.storing(&service());
         stored(&mut announces, &[holder(1), holder(2)], start);
-        let (mut stores, mut walks) = (0, 0);
+        let (mut stores, mut lookups) = (0, 0);
         for second in 1..=600 {
             let now = start + Duration::from_secs(second);
             let (due, _) = announces.announced(&service(), now + AGE, now);
@@ -313,13 +313,13 @@ mod tests {
             assert_eq!(due.held_by, 2);
             if due.store {
                 stores += 1;
-                walks += u32::from(due.at.is_none());
+                lookups += u32::from(due.at.is_none());
                 announces.storing(&service());
                 let walked = || [1, 2].map(|n| Closest { token_since: now, ..holder(n) }).to_vec();
                 stored(&mut announces, &due.at.unwrap_or_else(walked), now);
             }
         }
-        assert_eq!((stores, walks), (600 / 41, 3));
+        assert_eq!((stores, lookups), (600 / 41, 3));
     }
 
     #[test]
@@ -366,7 +366,7 @@ mod tests {
         let mut announces = Announces::new(10, AGE);
         announces.announced(&service(), now + AGE, now);
         let name_like = |n: u8| {
-            let mut id = *point(b"rpc_test").as_bytes();
+            let mut id = *target_of(b"rpc_test").as_bytes();
             id[19] = n;
             let addr = SocketAddr::from(([10, 0, 1, n], 1));
             Closest { contact: Contact { id: Id::from(id), addr }, ..holder(n) }

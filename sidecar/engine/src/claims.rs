@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::allowance::Allowance;
-use super::node::Engine;
+use super::engine::Engine;
+use super::rate_limiter::RateLimiter;
 use crate::krpc::code;
 
 /// Most source addresses whose claims are kept.
@@ -33,7 +33,7 @@ struct Claim {
 pub(super) struct Claims {
     claims: BTreeMap<SocketAddr, Claim>,
     /// A change has all announces of the source looked for.
-    changes: Allowance,
+    changes: RateLimiter,
 }
 
 /// There are too many claims, or they change too often.
@@ -42,7 +42,7 @@ struct TooMany;
 
 impl Claims {
     pub(super) fn new(now: Instant) -> Self {
-        Self { claims: BTreeMap::new(), changes: Allowance::new(now) }
+        Self { claims: BTreeMap::new(), changes: RateLimiter::new(now) }
     }
 
     pub(super) fn forget(&mut self, source: &SocketAddr) {

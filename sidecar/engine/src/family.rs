@@ -6,9 +6,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Instant;
 
-use super::announcers::Announcer;
 use super::announces::Service;
-use super::node::Engine;
+use super::engine::Engine;
+use super::peer_record::Announcer;
 
 /// The addresses of this host that others see: of IPv4 and of IPv6, as far as they are known.
 #[derive(Debug, Default)]
@@ -128,7 +128,7 @@ impl Engine {
         }
         let by = Announcer { addr: self.own_node(&addr), until, alt: false };
         self.peers.announced(name, addr, by, &mut self.rng);
-        self.watches.touch(name);
+        self.subscriptions.touch(name);
     }
 
     /// Shows what was announced here at the addresses at which others see it by now.

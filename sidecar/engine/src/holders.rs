@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 
 use mainline::Id;
 
-use super::distance::point;
+use super::distance::target_of;
+use super::iterative_lookup::Closest;
 use super::routing::K;
-use super::walk::Closest;
 use crate::krpc::Contact;
 
 /// Nodes believe their tokens for five minutes at least. None is used for longer than this.
@@ -31,7 +31,7 @@ struct Told {
 pub(super) struct Believers {
     /// Nodes that may believe it, with good tokens.
     pub(super) known: Vec<Closest>,
-    /// There are others, whose tokens are too old or which are not known: a walk may find them.
+    /// There are others, whose tokens are too old or which are not known: a lookup may find them.
     pub(super) more: bool,
 }
 
@@ -92,7 +92,7 @@ impl Holders {
     }
 
     /// The closest nodes with their tokens, where all of them confirmed the last store, so that
-    /// the next needs no walk. Their tokens are still good when this one is believed no more.
+    /// the next needs no lookup. Their tokens are still good when this one is believed no more.
     pub(super) fn to_store(&self, until: Instant) -> Option<Vec<Closest>> {
         let good = |told: &Told| told.confirmed && has_token(told, until);
         let known = self.closest().next().is_some() && self.closest().all(good);
@@ -121,9 +121,9 @@ impl Holders {
         }
         let contacts = self.holding().map(|told| told.node.contact);
         let family = contacts.filter(|contact| contact.addr.is_ipv6() == node.addr.is_ipv6());
-        let distances: Vec<Id> = family.map(|contact| contact.id.xor(&point(name))).collect();
+        let distances: Vec<Id> = family.map(|contact| contact.id.xor(&target_of(name))).collect();
         distances.len() < K
-            || distances.iter().max().is_some_and(|far| node.id.xor(&point(name)) < *far)
+            || distances.iter().max().is_some_and(|far| node.id.xor(&target_of(name)) < *far)
     }
 
     /// A node left the table. Returns whether its place is to be filled: below k holders everybody

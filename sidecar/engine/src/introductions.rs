@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::addresses::AddressRefusal;
-use super::node::Engine;
+use super::engine::Engine;
 
 /// An address to which nobody can be introduced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

@@ -1,17 +1,17 @@
-//! How a node joins: a walk to its own id through bootstrap addresses, and through whoever finds it.
+//! How a node joins: a lookup to its own id through bootstrap addresses, and through whoever finds it.
 
 use std::net::SocketAddr;
 use std::time::Instant;
 
 use mainline::Id;
 
+use super::active_lookup::{OnComplete, Target};
 use super::addresses::{canonical, seed};
-use super::node::Engine;
+use super::engine::Engine;
 use super::routing::K;
-use super::steps::{Subject, Then};
 use crate::krpc::Contact;
 
-/// Buckets that are filled by a walk of their own when a node joins a large network.
+/// Buckets that are filled by a lookup of their own when a node joins a large network.
 const BUCKETS_FILLED: usize = 8;
 
 impl Engine {
@@ -21,7 +21,7 @@ impl Engine {
     pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
         let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
         self.seeds.set(seeds, complete);
-        self.walk(Subject::Node(self.settings.id), Then::Join, now);
+        self.start_lookup(Target::Node(self.settings.id), OnComplete::Join, now);
     }
 
     /// Joins through nodes that another node told of, which was found behind a bootstrap address
@@ -37,7 +37,7 @@ impl Engine {
         if self.nodes() < K {
             return self.join_through(&told, now);
         }
-        // Whoever knows many asks one that it does not know: a walk would ask all of them.
+        // Whoever knows many asks one that it does not know: a lookup would ask all of them.
         if let Some(unknown) = told.iter().find(|node| !self.knows(&node.addr)) {
             self.ask_stranger(unknown.addr, Some(unknown.id), now);
         }
@@ -52,21 +52,21 @@ impl Engine {
 
     /// Joins through these nodes, beside the seeds.
     pub(super) fn join_through(&mut self, contacts: &[Contact], now: Instant) {
-        self.walk_through(Subject::Node(self.settings.id), Then::Join, contacts, now);
+        self.start_lookup_through(Target::Node(self.settings.id), OnComplete::Join, contacts, now);
     }
 
-    /// The walk to ourselves is over.
+    /// The lookup to ourselves is over.
     pub(super) fn joined(&mut self, now: Instant) {
         self.joining = false;
         self.settle_readiness(now);
-        for (subject, then) in std::mem::take(&mut self.waiting) {
-            self.walk(subject, then, now);
+        for (target, then) in std::mem::take(&mut self.waiting) {
+            self.start_lookup(target, then, now);
         }
         // Where all nodes answered, all are known; a larger network's other regions are not.
         if self.nodes() >= K {
             for bucket in 0..self.v4.depth().max(self.v6.depth()).min(BUCKETS_FILLED) {
                 let target = self.id_in_bucket(bucket);
-                self.walk(Subject::Node(target), Then::Refresh, now);
+                self.start_lookup(Target::Node(target), OnComplete::Refresh, now);
             }
         }
     }

@@ -3,17 +3,17 @@
 //! Nobody believes that a node has left, since anybody can say so in its name: who hears it asks the
 //! node, as after any other word of a death. What the word changes is what comes after the death:
 //! nobody asks again and again whether the node is back, as they do after one that was not expected
-//! (`tombstones.rs`). Another node that starts at its address later is not drawn into this network.
+//! (`dead_nodes.rs`). Another node that starts at its address later is not drawn into this network.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::Answer;
-use super::dated::Dated;
-use super::node::Engine;
-use super::notices::VERIFIED;
+use super::engine::Engine;
+use super::expiring_set::ExpiringSet;
+use super::gossip::VERIFIED;
+use super::iterative_lookup::Closest;
 use super::probes::Tell;
-use super::walk::Closest;
 use crate::krpc::Contact;
 
 /// Where nodes are many, it takes minutes until each was asked whether it is there.
@@ -21,7 +21,7 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 
 /// Nodes that said they leave.
 #[derive(Debug, Default)]
-pub(super) struct Leavers(Dated);
+pub(super) struct Leavers(ExpiringSet);
 
 impl Leavers {
     /// It has answered since.

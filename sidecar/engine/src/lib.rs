@@ -1,15 +1,19 @@
 //! The node as a state machine, without I/O: packets and time go in, effects come out.
 //!
-//! [`Engine::handle`] takes a datagram, [`Engine::tick`] lets time pass, the operations
-//! ([`Engine::lookup`] and so on) take what services want, and [`Engine::poll`] gives what is to be
-//! done for it all. The very same code runs on sockets in production, and by the thousand under
-//! virtual time in tests.
+//! [`Engine::handle_datagram`] takes a datagram, [`Engine::handle_timeout`] lets time pass, and the
+//! operations ([`Engine::lookup`] and so on) take what services want. [`Engine::poll_effect`] gives
+//! what is to be done for it all, and [`Engine::poll_timeout`] when time is to pass next. The very
+//! same code runs on sockets in production, and by the thousand under virtual time in tests.
+//!
+//! ```
+#![doc = include_str!("../examples/three_nodes.rs")]
+//! ```
 //!
 //! | file | concern |
 //! |---|---|
-//! | `node.rs` | the engine's parts, and how datagrams and time go through them |
+//! | `engine.rs` | the engine's parts, and how datagrams and time go through them |
 //! | `queries.rs` | what we ask, and what becomes of it |
-//! | `presence.rs` | who was heard, and who is silent |
+//! | `liveness.rs` | who was heard, and who is silent |
 //! | `newcomers.rs` | nodes that have to answer before they are believed |
 //! | `introductions.rs` | addresses that somebody outside of the network names |
 //! | `other_networks.rs` | Grapes of other networks: refused, and whoever had their address before is gone |
@@ -17,79 +21,79 @@
 //! | `operations.rs` | what services ask for |
 //! | `join.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
 //! | `serve.rs` | answers to other nodes |
-//! | `steps.rs` | walks under way, and what follows them |
-//! | `store.rs` | announces, withdrawals and items on their way to the closest nodes |
+//! | `active_lookup.rs` | lookups under way, and what follows them |
+//! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
 //! | `timers.rs` | what is due when |
 //! | `family.rs`, `claims.rs` | at which address a service is shown: its address family, and an IP that its Grape claims |
-//! | `everybody.rs` | networks so small that no walk is needed to know who is in them |
+//! | `small_network.rs` | networks so small that no lookup is needed to know who is in them |
 //! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
-//! | `heartbeats.rs` | nodes that we ask to watch us while we have announces |
-//! | `watching.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
-//! | `notices.rs`, `allowance.rs` | news of deaths and withdrawals, to every node, and how many |
+//! | `monitors.rs` | nodes that we ask to monitor us while we have announces |
+//! | `monitored.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
+//! | `gossip.rs`, `rate_limiter.rs` | notices of deaths and withdrawals, to every node, and how many |
 //! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
-//! | `tombstones.rs`, `dated.rs` | the dead: what they announced goes; and what happens when they come back |
+//! | `dead_nodes.rs`, `expiring_set.rs` | the dead: what they announced goes; and what happens when they come back |
 //! | `moves.rs` | what is done when this host gets another address |
 //! | `report.rs`, `status.rs`, `errors.rs` | what the node tells of itself |
 //! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
-//! | `spare_room.rs` | how much memory is kept for what may come |
-//! | `watches.rs` | names that somebody follows |
+//! | `capacity.rs` | how much memory is kept for what may come |
+//! | `subscriptions.rs` | names that somebody follows |
 //! | [`krpc`] | messages, as bencode |
 //! | `network.rs` | the name of the network that a node belongs to |
-//! | `walk.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
-//! | `peers.rs`, `announcers.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookups.rs`, `announces.rs`, `holders.rs` | what is held |
+//! | `iterative_lookup.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
+//! | `peers.rs`, `peer_record.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookup_cache.rs`, `announces.rs`, `holders.rs` | what is held |
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
+mod active_lookup;
+mod active_store;
 mod addresses;
-mod allowance;
-mod announcers;
 mod announces;
+mod capacity;
 mod claims;
 #[cfg(test)]
 mod clock;
-mod dated;
+mod dead_nodes;
 mod distance;
+mod engine;
 mod errors;
-mod everybody;
+mod expiring_set;
 mod family;
-mod heartbeats;
+mod gossip;
 mod holders;
 mod introductions;
 mod item;
 mod items;
+mod iterative_lookup;
 mod join;
 pub mod krpc;
 mod leave;
-mod lookups;
+mod liveness;
+mod lookup_cache;
+mod monitored;
+mod monitors;
 mod moves;
 mod network;
 mod newcomers;
-mod node;
-mod notices;
 mod operations;
 mod other_networks;
+mod peer_record;
 mod peers;
-mod presence;
 mod probes;
 mod queries;
+mod rate_limiter;
 mod report;
 mod routing;
 mod rtt;
 mod seeds;
 mod serve;
-mod spare_room;
+mod small_network;
 mod status;
-mod steps;
-mod store;
+mod subscriptions;
 mod suspects;
 mod timers;
 mod tokens;
-mod tombstones;
 mod transactions;
 mod upkeep;
-mod walk;
-mod watches;
-mod watching;
 mod withdrawals;
 
 use std::net::{IpAddr, SocketAddr};
@@ -98,10 +102,10 @@ use std::time::Duration;
 use mainline::Id;
 
 pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
+pub use engine::Engine;
 pub use introductions::ImpossibleIntroduction;
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use network::{InvalidNetworkName, NetworkName};
-pub use node::Engine;
 pub use other_networks::OTHER_NETWORK_MESSAGES;
 pub use peers::Name;
 pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
@@ -109,14 +113,14 @@ pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status}
 /// Most peers that a lookup returns, as in the Node.js Grape.
 pub const MAX_PEERS: usize = 100;
 
-/// What an engine is made with.
+/// What an engine is made with. [`Settings::new`] has what a Grape has by default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The node's id.
     pub id: Id,
     /// The node's UDP port, announced where a service announces port 0.
     pub port: u16,
-    /// Most queries that one walk waits for at a time; 1 or more.
+    /// Most queries that one lookup waits for at a time; 1 or more.
     pub concurrency: usize,
     /// Most names held for others, lookups kept, and services announced; 1 or more.
     pub max_names: usize,
@@ -124,7 +128,7 @@ pub struct Settings {
     pub max_items: usize,
     /// How long an announced peer is believed.
     pub peer_max_age: Duration,
-    /// How often the routing table is refreshed by a walk.
+    /// How often the routing table is refreshed by a lookup.
     pub node_liveness: Duration,
     /// The address under which announces of this node are seen; see [`Effect::Neighbour`].
     pub advertise: Option<IpAddr>,
@@ -136,6 +140,26 @@ pub struct Settings {
     /// The network that the node belongs to. Without one it takes every node, and is taken by every
     /// one.
     pub network: Option<NetworkName>,
+}
+
+impl Settings {
+    /// The settings of a node of this id and UDP port: limits and ages as a Grape has them by
+    /// default, no network's name, and no bootstrap addresses to wait for.
+    pub fn new(id: Id, port: u16) -> Self {
+        Self {
+            id,
+            port,
+            concurrency: 24,
+            max_names: 5000,
+            max_items: 5000,
+            peer_max_age: Duration::from_secs(120),
+            node_liveness: Duration::from_secs(300),
+            advertise: None,
+            bound_to_all: false,
+            awaits_seeds: false,
+            network: None,
+        }
+    }
 }
 
 /// What the engine wants done.
@@ -155,7 +179,7 @@ pub enum Effect {
         /// With what.
         outcome: Outcome,
     },
-    /// The peers of a watched name changed.
+    /// The peers of a followed name changed.
     Changed {
         /// The name.
         name: Name,

@@ -7,8 +7,8 @@ use std::time::Instant;
 use rand::seq::IteratorRandom;
 
 use super::Effect;
-use super::node::Engine;
-use super::steps::{Subject, Then};
+use super::active_lookup::{OnComplete, Target};
+use super::engine::Engine;
 
 impl Engine {
     /// The address of this host that other nodes see, of its address family. Returns the address
@@ -30,21 +30,21 @@ impl Engine {
         self.external.set(ip);
         self.show_own(now);
         // What others tell of the old address is what we announced from there …
-        self.tombstones.forget(&SocketAddr::new(ip, self.settings.port));
+        self.dead_nodes.forget(&SocketAddr::new(ip, self.settings.port));
         let old = SocketAddr::new(given_up, self.settings.port);
         self.died(old, now);
         // … and who asks there finds that nobody answers.
-        self.tell_everybody_of_death(old, now);
+        self.tell_all_of_death(old, now);
         // Write tokens are good for the address that they were given to.
         self.v4.forget_tokens();
         self.v6.forget_tokens();
-        self.heartbeats.moved(now);
+        self.monitors.moved(now);
         if self.announces.moved_house(now) {
             self.store_again_soon(now);
         }
         // Those who were out of reach meanwhile may be back.
         if !self.joining {
-            self.walk(Subject::Node(self.settings.id), Then::Join, now);
+            self.start_lookup(Target::Node(self.settings.id), OnComplete::Join, now);
         }
         Some(given_up)
     }

@@ -9,7 +9,7 @@ use lru::LruCache;
 use mainline::Id;
 
 use super::Effect;
-use super::node::Engine;
+use super::engine::Engine;
 use super::routing::Heard;
 use super::transactions::Purpose;
 use crate::krpc::{Contact, Method};
@@ -62,7 +62,7 @@ impl Engine {
             Heard::New => true,
             // One that was taken for dead is to be told so, as soon as it has answered.
             Heard::Known | Heard::Full => {
-                self.tombstones.contains(&contact.addr) || self.outdated(&contact).is_some()
+                self.dead_nodes.contains(&contact.addr) || self.outdated(&contact).is_some()
             }
         }
     }

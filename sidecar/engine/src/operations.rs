@@ -5,34 +5,34 @@ use std::time::Instant;
 
 use mainline::Id;
 
+use super::active_lookup::{OnComplete, Target};
 use super::announces::Service;
+use super::engine::Engine;
 use super::family::shown;
 use super::item::Item;
-use super::lookups::Age;
-use super::node::Engine;
+use super::lookup_cache::Age;
 use super::peers::Peers;
-use super::steps::{Subject, Then};
 use super::{Answer, Found, MAX_PEERS, PutError};
 
 impl Engine {
     /// The peers of a name: at most [`MAX_PEERS`], in random order. At once where the name was
-    /// looked up lately, after a walk otherwise.
+    /// looked up lately, after asking other nodes otherwise.
     pub fn lookup(&mut self, name: &[u8], now: Instant) -> Answer<Vec<SocketAddr>> {
-        let age = self.lookups.age(name, now);
+        let age = self.lookup_cache.age(name, now);
         if age != Age::Stale {
             let peers = self.known_peers(name, now);
             // Somebody may have announced it since: nothing is no answer to keep.
             if !peers.is_empty() {
                 self.stats.lookups_from_memory += 1;
                 if age == Age::Due {
-                    self.walk(Subject::Peers(name.into()), Then::Refresh, now);
+                    self.start_lookup(Target::Peers(name.into()), OnComplete::Refresh, now);
                 }
                 return Answer::Now(peers);
             }
         }
-        self.stats.lookups_walked += 1;
+        self.stats.lookups_from_dht += 1;
         let operation = self.operation();
-        self.walk(Subject::Peers(name.into()), Then::Lookup(operation), now);
+        self.start_lookup(Target::Peers(name.into()), OnComplete::Lookup(operation), now);
         Answer::Later(operation)
     }
 
@@ -60,7 +60,7 @@ impl Engine {
         let (due, dropped) = self.announces.announced(&service, until, now);
         if let Some((name, addr)) = dropped {
             self.peers.withdrawn(&name, &addr, &self.own_node(&addr));
-            self.watches.touch(&name);
+            self.subscriptions.touch(&name);
         }
         self.show(&service, until);
         if !due.store {
@@ -73,20 +73,20 @@ impl Engine {
             self.store_announce(service, holders, false, None, now);
             return Answer::Now(due.held_by);
         }
-        self.stats.announces_walked += 1;
+        self.stats.announces_from_dht += 1;
         if due.wait && self.announces.len() == 1 {
             self.heartbeat(now);
         }
         let operation = due.wait.then(|| self.operation());
         let later = operation.map_or(Answer::Now(due.held_by), Answer::Later);
         if due.wait
-            && let Some(everybody) = self.everybody(now)
+            && let Some(small_network) = self.small_network(now)
         {
-            self.store_announce(service, everybody, false, operation, now);
+            self.store_announce(service, small_network, false, operation, now);
             return later;
         }
         let (name, port) = service;
-        self.walk(Subject::Peers(name), Then::Announce { port, operation }, now);
+        self.start_lookup(Target::Peers(name), OnComplete::Announce { port, operation }, now);
         later
     }
 
@@ -105,14 +105,14 @@ impl Engine {
         now: Instant,
     ) -> Answer<Result<Id, PutError>> {
         let operation = self.operation();
-        // Of a mutable item there may be a newer one, which a walk finds.
+        // Of a mutable item there may be a newer one, which a lookup finds.
         if item.signed().is_none()
-            && let Some(everybody) = self.everybody(now)
+            && let Some(small_network) = self.small_network(now)
         {
-            self.store_item(Box::new(item), cas, everybody, false, operation, now);
+            self.store_item(Box::new(item), cas, small_network, false, operation, now);
             return Answer::Later(operation);
         }
-        self.walk_to_put(Box::new(item), cas, operation, now);
+        self.look_up_to_put(Box::new(item), cas, operation, now);
         Answer::Later(operation)
     }
 
@@ -134,8 +134,8 @@ impl Engine {
             Some(found) if found.item.signed().is_none() => Answer::Now(Some(Box::new(found))),
             held => {
                 let operation = self.operation();
-                let then = Then::Get { operation, held: held.map(Box::new) };
-                self.walk(Subject::Item { target, salt: salt.into() }, then, now);
+                let then = OnComplete::Get { operation, held: held.map(Box::new) };
+                self.start_lookup(Target::Item { target, salt: salt.into() }, then, now);
                 Answer::Later(operation)
             }
         }
@@ -148,22 +148,22 @@ impl Engine {
     /// A peer is no more, whoever announced it.
     pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
         self.forget_found(name, addr);
-        self.watches.touch(name);
+        self.subscriptions.touch(name);
         self.peers.remove(name, addr);
     }
 
     /// What lookups found of a peer is of no account.
     pub(super) fn forget_found(&mut self, name: &[u8], addr: &SocketAddr) {
-        self.lookups.remove(name, addr);
-        self.forget_on_walks(name, addr);
+        self.lookup_cache.remove(name, addr);
+        self.forget_in_lookups(name, addr);
     }
 
-    /// What is known of a name's peers: those stored here, and those that the last walk found. At
+    /// What is known of a name's peers: those stored here, and those that the last lookup found. At
     /// most [`MAX_PEERS`], evenly chosen, in random order.
     pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
         let both = self.has_both_families();
         let stored = self.peers.get(name, now);
-        let found = self.lookups.peers(name, now);
+        let found = self.lookup_cache.peers(name, now);
         let many = found.clone().count();
         // Beyond a lookup's limit, what was found is an even choice of all peers, and what is stored
         // here is all of them if this node is one of the closest, or else its own.
@@ -175,7 +175,7 @@ impl Engine {
         };
         if both {
             let stored = stored.into_iter().flat_map(Peers::iter);
-            let stored = stored.map(|(addr, belief)| (addr, belief.is_alt()));
+            let stored = stored.map(|(addr, record)| (addr, record.is_alt()));
             let all = shown(stored.chain(found.iter().copied()));
             let chosen =
                 rand::seq::index::sample(&mut self.rng, all.len(), all.len().min(MAX_PEERS));

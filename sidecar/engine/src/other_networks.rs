@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use lru::LruCache;
 
-use super::node::Engine;
+use super::engine::Engine;
 use super::probes::Tell;
 use super::transactions::Purpose;
 use crate::krpc::{Body, Message, NetworkTag, code};
@@ -108,7 +108,8 @@ impl Engine {
         self.stats.other_network[1] += 1;
         self.other_networks.note(from, true, now);
         self.errors.note(format_args!("{from} is a Grape of another network {why}"), now);
-        if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
+        if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
+        {
             self.seeds.led_elsewhere(&from, true);
         }
         self.displaced(from, now);
@@ -130,7 +131,7 @@ impl Engine {
     fn displaced(&mut self, addr: SocketAddr, now: Instant) {
         let asked = self.probes.settle(&addr);
         let is_known = self.table(&addr).node_at(&addr).is_some()
-            || !self.tombstones.contains(&addr) && self.knows_of(&addr);
+            || !self.dead_nodes.contains(&addr) && self.knows_of(&addr);
         if is_known {
             let announced = self.died(addr, now);
             if announced && asked != Some(Tell::Never) || asked == Some(Tell::Always) {
@@ -138,8 +139,8 @@ impl Engine {
             }
         }
         // The dead are asked for whether they are back. This one is not.
-        self.tombstones.do_not_ask_for(&addr);
-        self.lose_watcher(&addr, now);
+        self.dead_nodes.do_not_ask_for(&addr);
+        self.lose_monitor(&addr, now);
     }
 }
 

@@ -10,7 +10,7 @@ use lru::LruCache;
 use rand::{Rng, RngExt};
 
 use super::addresses::means_the_same_to;
-use super::announcers::{Announcer, Belief, Left};
+use super::peer_record::{Announcer, Left, PeerRecord};
 
 /// A service's name, as it is on the wire.
 pub type Name = Arc<[u8]>;
@@ -23,8 +23,8 @@ const PEERS_PER_NAME: usize = 20;
 /// The peers of one name.
 #[derive(Debug, Default)]
 pub(super) struct Peers {
-    v4: IndexMap<SocketAddrV4, Belief, RandomState>,
-    v6: IndexMap<SocketAddrV6, Belief, RandomState>,
+    v4: IndexMap<SocketAddrV4, PeerRecord, RandomState>,
+    v6: IndexMap<SocketAddrV6, PeerRecord, RandomState>,
     /// No announce expires before this.
     next_expiry: Option<Instant>,
 }
@@ -49,9 +49,9 @@ impl Peers {
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketAddr, &Belief)> {
-        let v4 = self.v4.iter().map(|(addr, belief)| ((*addr).into(), belief));
-        v4.chain(self.v6.iter().map(|(addr, belief)| ((*addr).into(), belief)))
+    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketAddr, &PeerRecord)> {
+        let v4 = self.v4.iter().map(|(addr, record)| ((*addr).into(), record));
+        v4.chain(self.v6.iter().map(|(addr, record)| ((*addr).into(), record)))
     }
 
     /// A random choice of at most `count` peers of the asker's address family, of those that it can
@@ -61,17 +61,17 @@ impl Peers {
         count: usize,
         asker: &SocketAddr,
         rng: &mut impl Rng,
-    ) -> Vec<(SocketAddr, &Belief)> {
+    ) -> Vec<(SocketAddr, &PeerRecord)> {
         fn choose<'a, A: Copy + Into<SocketAddr>>(
-            peers: &'a IndexMap<A, Belief, RandomState>,
+            peers: &'a IndexMap<A, PeerRecord, RandomState>,
             count: usize,
             asker: &SocketAddr,
             rng: &mut impl Rng,
-        ) -> Vec<(SocketAddr, &'a Belief)> {
+        ) -> Vec<(SocketAddr, &'a PeerRecord)> {
             rand::seq::index::sample(rng, peers.len(), count.min(peers.len()))
                 .into_iter()
                 .filter_map(|index| peers.get_index(index))
-                .map(|(addr, belief)| ((*addr).into(), belief))
+                .map(|(addr, record)| ((*addr).into(), record))
                 .filter(|(addr, _)| means_the_same_to(asker, addr))
                 .collect()
         }
@@ -83,18 +83,18 @@ impl Peers {
 
     fn announced(&mut self, addr: SocketAddr, by: Announcer, rng: &mut impl Rng) {
         fn put<A: Copy + std::hash::Hash + Eq + Into<SocketAddr>>(
-            peers: &mut IndexMap<A, Belief, RandomState>,
+            peers: &mut IndexMap<A, PeerRecord, RandomState>,
             addr: A,
             by: Announcer,
             rng: &mut impl Rng,
         ) {
-            if let Some(belief) = peers.get_mut(&addr) {
-                return belief.announced(&addr.into(), by);
+            if let Some(record) = peers.get_mut(&addr) {
+                return record.announced(&addr.into(), by);
             }
             if peers.len() >= MAX_PEERS {
                 peers.swap_remove_index(rng.random_range(0..peers.len()));
             }
-            peers.insert(addr, Belief::of(&addr.into(), by));
+            peers.insert(addr, PeerRecord::of(&addr.into(), by));
         }
         match addr {
             SocketAddr::V4(addr) => put(&mut self.v4, addr, by, rng),
@@ -112,11 +112,11 @@ impl Peers {
 
     /// A node announces a peer no more.
     fn strike(&mut self, addr: &SocketAddr, node: &SocketAddr) -> Left {
-        let belief = match addr {
+        let record = match addr {
             SocketAddr::V4(v4) => self.v4.get_mut(v4),
             SocketAddr::V6(v6) => self.v6.get_mut(v6),
         };
-        let left = belief.map_or(Left::All, |belief| belief.strike(addr, node, false));
+        let left = record.map_or(Left::All, |record| record.strike(addr, node, false));
         if left == Left::Nobody {
             self.remove(addr);
         }
@@ -129,24 +129,24 @@ impl Peers {
             return false;
         }
         let before = self.len();
-        self.v4.retain(|addr, belief| belief.expire(&(*addr).into(), now));
-        self.v6.retain(|addr, belief| belief.expire(&(*addr).into(), now));
-        let beliefs = self.v4.values().chain(self.v6.values());
-        self.next_expiry = beliefs.map(Belief::next_expiry).min();
+        self.v4.retain(|addr, record| record.expire(&(*addr).into(), now));
+        self.v6.retain(|addr, record| record.expire(&(*addr).into(), now));
+        let records = self.v4.values().chain(self.v6.values());
+        self.next_expiry = records.map(PeerRecord::next_expiry).min();
         self.len() < before
     }
 
     /// Drops what the node at this address announced. Tells whether there was anything.
     fn remove_from(&mut self, node: &SocketAddr) -> bool {
         let mut any = false;
-        let mut stays = |peer: SocketAddr, belief: &mut Belief| {
-            let left = belief.strike(&peer, node, false);
+        let mut stays = |peer: SocketAddr, record: &mut PeerRecord| {
+            let left = record.strike(&peer, node, false);
             any |= left != Left::All;
             left != Left::Nobody
         };
         match node {
-            SocketAddr::V4(_) => self.v4.retain(|addr, belief| stays((*addr).into(), belief)),
-            SocketAddr::V6(_) => self.v6.retain(|addr, belief| stays((*addr).into(), belief)),
+            SocketAddr::V4(_) => self.v4.retain(|addr, record| stays((*addr).into(), record)),
+            SocketAddr::V6(_) => self.v6.retain(|addr, record| stays((*addr).into(), record)),
         }
         any
     }
@@ -234,10 +234,10 @@ impl PeerStore {
     }
 
     /// Whether this holds for any peer of an address family.
-    pub(super) fn any(&self, ipv6: bool, holds: impl Fn(&SocketAddr, &Belief) -> bool) -> bool {
+    pub(super) fn any(&self, ipv6: bool, holds: impl Fn(&SocketAddr, &PeerRecord) -> bool) -> bool {
         self.names.iter().any(|(_, peers)| match ipv6 {
-            false => peers.v4.iter().any(|(addr, belief)| holds(&(*addr).into(), belief)),
-            true => peers.v6.iter().any(|(addr, belief)| holds(&(*addr).into(), belief)),
+            false => peers.v4.iter().any(|(addr, record)| holds(&(*addr).into(), record)),
+            true => peers.v6.iter().any(|(addr, record)| holds(&(*addr).into(), record)),
         })
     }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::node::Engine;
+use super::engine::Engine;
 use super::rtt;
 use super::timers::Timer;
 use super::transactions::Purpose;
@@ -76,7 +76,7 @@ impl Engine {
         if let Some(left) = probe.tries_left.checked_sub(1) {
             probe.tries_left = left;
             probe.decided =
-                now + round_trip.map_or(PATIENCE, |known| rtt::patience(Some(known)).max(PATIENCE));
+                now + round_trip.map_or(PATIENCE, |known| rtt::timeout(Some(known)).max(PATIENCE));
             let decided = probe.decided;
             self.set_timer(decided, Timer::Probe(addr));
             self.query(addr, id, Method::Ping { watch: None }, Purpose::Ping, true, now);

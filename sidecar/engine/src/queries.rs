@@ -1,22 +1,22 @@
-//! Queries of ours: sent, answered, refused, late and lost.
+//! Queries of ours: sent, answered, refused, late and timed out.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mainline::Id;
 
-use super::node::Engine;
+use super::active_lookup::ActiveLookup;
+use super::active_store::Store;
+use super::engine::Engine;
 use super::rtt;
 use super::status::method_index;
-use super::steps::Running;
-use super::store::Store;
 use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
 use crate::krpc::{self, Body, Contact, Method, Query, Response, Want};
 
-/// A query that has no answer after this is lost.
-const LOST: Duration = Duration::from_secs(2);
-/// Patience where haste could lose something: a walk that has found nothing yet, a store.
+/// A query that has no answer after this has timed out.
+const TIMED_OUT_AFTER: Duration = Duration::from_secs(2);
+/// The least timeout where haste could lose something: a lookup that has found nothing yet, a store.
 const CAREFUL: Duration = Duration::from_millis(500);
 
 impl Engine {
@@ -25,7 +25,7 @@ impl Engine {
         self.query(contact.addr, Some(contact.id), method, Purpose::Ping, true, now);
     }
 
-    /// Sends a query. `waited_for` says whether somebody waits for its answer, with patience.
+    /// Sends a query. `waited_for` says whether somebody waits for its answer, until its timeout.
     pub(super) fn query(
         &mut self,
         to: SocketAddr,
@@ -40,12 +40,12 @@ impl Engine {
             self.transactions.open(Pending { to, id, sent: now, purpose }, &mut self.rng);
         if waited_for {
             let node = id.and_then(|id| self.table(&to).get(&id));
-            let patience = rtt::patience(node.and_then(|node| node.round_trip).or(self.round_trip));
-            self.set_timer(now + patience, Timer::Patience(transaction));
+            let timeout = rtt::timeout(node.and_then(|node| node.round_trip).or(self.round_trip));
+            self.set_timer(now + timeout, Timer::Timeout(transaction));
         } else {
             self.suspects.asked(&to, now);
         }
-        self.set_timer(now + LOST, Timer::Lost(transaction));
+        self.set_timer(now + TIMED_OUT_AFTER, Timer::TimedOut(transaction));
         let query =
             Query { sender: Some(self.settings.id), read_only: false, want: self.want(), method };
         self.send(to, &transaction.to_be_bytes(), Body::Query(query), now);
@@ -73,7 +73,8 @@ impl Engine {
             return self.failed(&pending, None, now);
         }
         let is_new = self.table(&from).get(&contact.id).is_none();
-        if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
+        if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
+        {
             self.seeds.led_elsewhere(&from, true);
         }
         if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
@@ -87,10 +88,12 @@ impl Engine {
         }
         self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
         match pending.purpose {
-            Purpose::Ping | Purpose::News { .. } => {}
+            Purpose::Ping | Purpose::Rumor { .. } => {}
             Purpose::Newcomer => self.proved(contact, is_new, pending.id.is_none(), now),
-            Purpose::Heartbeat => self.beat_answered(from, response.watch, now),
-            Purpose::Walk(walk) => self.walk_answered(walk, &pending, contact, response, now),
+            Purpose::Heartbeat => self.heartbeat_answered(from, response.watch, now),
+            Purpose::Lookup(lookup) => {
+                self.lookup_answered(lookup, &pending, contact, response, now)
+            }
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_answered(store, &pending, now);
             }
@@ -108,7 +111,7 @@ impl Engine {
         let Some(pending) = self.transactions.answered(id, from) else { return };
         self.stats.errors_received += 1;
         let errand = match pending.purpose {
-            Purpose::Walk(walk) => self.walks.get(&walk).map(Running::errand),
+            Purpose::Lookup(lookup) => self.lookups.get(&lookup).map(ActiveLookup::errand),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.stores.get(&store).map(Store::errand)
             }
@@ -126,36 +129,39 @@ impl Engine {
         self.failed(&pending, Some((code, text)), now);
     }
 
-    pub(super) fn on_patience(&mut self, id: u32, now: Instant) {
+    pub(super) fn on_timeout(&mut self, id: u32, now: Instant) {
         let Some(pending) = self.transactions.get(id).cloned() else { return };
         let careful = match pending.purpose {
             Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
-            Purpose::Extension(_) | Purpose::News { .. } | Purpose::Newcomer => false,
-            Purpose::Walk(walk) => self.walks.get(&walk).is_some_and(Running::found_nothing),
+            Purpose::Extension(_) | Purpose::Rumor { .. } | Purpose::Newcomer => false,
+            Purpose::Lookup(lookup) => {
+                self.lookups.get(&lookup).is_some_and(ActiveLookup::found_nothing)
+            }
         };
         if careful && now < pending.sent + CAREFUL {
-            if let Purpose::Walk(walk) = pending.purpose {
-                self.walk_late(walk, &pending, now);
+            if let Purpose::Lookup(lookup) = pending.purpose {
+                self.lookup_late(lookup, &pending, now);
             }
-            return self.set_timer(pending.sent + CAREFUL, Timer::Patience(id));
+            return self.set_timer(pending.sent + CAREFUL, Timer::Timeout(id));
         }
         self.missed(&pending, now);
         match &pending.purpose {
             Purpose::Ping | Purpose::Newcomer => {}
-            Purpose::Heartbeat => self.beat_missed(pending.to, now),
-            Purpose::News { news, tried } => self.news_missed(&pending, news, *tried, now),
-            Purpose::Walk(walk) => self.walk_slow(*walk, &pending, now),
+            Purpose::Heartbeat => self.heartbeat_missed(pending.to, now),
+            Purpose::Rumor { rumor, tried } => self.rumor_missed(&pending, rumor, *tried, now),
+            Purpose::Lookup(lookup) => self.lookup_slow(*lookup, &pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_slow(*store, id, &pending, now);
             }
         }
     }
 
-    pub(super) fn on_lost(&mut self, id: u32, now: Instant) {
+    pub(super) fn on_timed_out(&mut self, id: u32, now: Instant) {
         let Some(pending) = self.transactions.expire(id) else { return };
         self.stats.timeouts += 1;
         self.missed(&pending, now);
-        if matches!(pending.purpose, Purpose::Walk(_) | Purpose::Newcomer) && pending.id.is_none() {
+        if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
+        {
             self.seeds.led_elsewhere(&pending.to, false);
         }
         self.failed(&pending, None, now);
@@ -163,9 +169,9 @@ impl Engine {
 
     pub(super) fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
         match pending.purpose {
-            Purpose::Ping | Purpose::Heartbeat | Purpose::News { .. } => {}
+            Purpose::Ping | Purpose::Heartbeat | Purpose::Rumor { .. } => {}
             Purpose::Newcomer => self.newcomers.closed(&pending.to),
-            Purpose::Walk(walk) => self.walk_failed(walk, pending, now),
+            Purpose::Lookup(lookup) => self.lookup_failed(lookup, pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_failed(store, refusal, now);
             }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
-use super::node::Engine;
+use super::engine::Engine;
 use super::{Announced, MAX_LISTED, Neighbour, Stats, Status};
 use crate::krpc::Contact;
 
@@ -17,7 +17,7 @@ impl Engine {
             .peers
             .names()
             .map(|(name, _)| name.clone())
-            .chain(self.lookups.names().cloned())
+            .chain(self.lookup_cache.names().cloned())
             .take(MAX_LISTED)
             .collect();
         let mut peers = BTreeMap::new();
@@ -71,7 +71,7 @@ impl Engine {
             neighbours,
             names_held: self.peers.len(),
             items_held: self.items.len(),
-            lookups_kept: self.lookups.len(),
+            lookups_kept: self.lookup_cache.len(),
             announced: Vec::new(),
             peers: BTreeMap::new(),
             errors: Vec::new(),

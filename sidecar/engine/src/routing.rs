@@ -11,8 +11,8 @@ use crate::krpc::Contact;
 
 /// Nodes in a bucket, and in an answer (k of Kademlia, as in the Node.js Grape).
 pub(super) const K: usize = 20;
-/// Newcomers that wait for a place in a full bucket.
-const SPARES: usize = 4;
+/// Nodes that wait for a place in a full bucket: Kademlia's replacement cache.
+const REPLACEMENTS: usize = 4;
 
 /// A node that has answered.
 #[derive(Debug, Clone)]
@@ -30,7 +30,7 @@ pub(super) struct Node {
 struct Bucket {
     nodes: Vec<Node>,
     /// Most recently heard last.
-    spares: Vec<Contact>,
+    replacement_cache: Vec<Contact>,
 }
 
 /// What came of hearing a node.
@@ -101,11 +101,11 @@ impl Table {
         if bucket.nodes.len() < K {
             return Heard::New;
         }
-        bucket.spares.retain(|spare| spare.id != contact.id);
-        if bucket.spares.len() == SPARES {
-            bucket.spares.remove(0);
+        bucket.replacement_cache.retain(|replacement| replacement.id != contact.id);
+        if bucket.replacement_cache.len() == REPLACEMENTS {
+            bucket.replacement_cache.remove(0);
         }
-        bucket.spares.push(contact);
+        bucket.replacement_cache.push(contact);
         Heard::Full
     }
 
@@ -150,10 +150,13 @@ impl Table {
         let Some(bucket) = self.buckets.get_mut(index) else { return Removed::default() };
         let before = bucket.nodes.len();
         bucket.nodes.retain(|node| node.contact != *contact);
-        bucket.spares.retain(|spare| spare != contact);
+        bucket.replacement_cache.retain(|replacement| replacement != contact);
         let removed = bucket.nodes.len() < before;
         self.len -= usize::from(removed);
-        Removed { removed, spare: if removed { bucket.spares.pop() } else { None } }
+        Removed {
+            removed,
+            replacement: if removed { bucket.replacement_cache.pop() } else { None },
+        }
     }
 
     pub(super) fn nodes(&self) -> impl Iterator<Item = &Node> {
@@ -174,17 +177,17 @@ impl Table {
         self.nodes().find(|node| node.contact.addr == *addr)
     }
 
-    /// The nodes closest to a point, closest first, but for those left out.
+    /// The nodes closest to a target, closest first, but for those left out.
     pub(super) fn closest(
         &self,
-        point: &Id,
+        target: &Id,
         count: usize,
         leave_out: impl Fn(&SocketAddr) -> bool,
     ) -> Vec<Contact> {
-        // The point's own bucket is nearer to it than any other; then come the deeper ones, all
+        // The target's own bucket is nearer to it than any other; then come the deeper ones, all
         // alike; then the shallower, one after the other.
         let buckets = self.buckets.len();
-        let own = self.index(point).min(buckets);
+        let own = self.index(target).min(buckets);
         let deeper = (own + 1).min(buckets);
         let shallower = (0..own).rev().map(|bucket| bucket..bucket + 1);
         let mut contacts: Vec<(Distance, Contact)> = Vec::with_capacity(count + K);
@@ -194,7 +197,7 @@ impl Table {
             }
             let nodes = self.buckets[group].iter().flat_map(|bucket| &bucket.nodes);
             let fit = nodes.map(|node| node.contact).filter(|contact| !leave_out(&contact.addr));
-            contacts.extend(fit.map(|contact| (Distance::new(&contact.id, point), contact)));
+            contacts.extend(fit.map(|contact| (Distance::new(&contact.id, target), contact)));
         }
         let distance = |(distance, _): &(Distance, Contact)| *distance;
         if contacts.len() > count {
@@ -217,7 +220,7 @@ pub(super) struct Removed {
     /// Whether it was there.
     pub(super) removed: bool,
     /// A newcomer that waited for the place.
-    pub(super) spare: Option<Contact>,
+    pub(super) replacement: Option<Contact>,
 }
 
 #[cfg(test)]
@@ -249,12 +252,12 @@ mod tests {
         for i in 30..50 {
             table.heard(contact(i, i), false, now);
         }
-        let point = contact(33, 0).id;
+        let target = contact(33, 0).id;
         let closest: Vec<_> =
-            table.closest(&point, 3, |_| false).iter().map(|c| c.id.as_bytes()[0]).collect();
+            table.closest(&target, 3, |_| false).iter().map(|c| c.id.as_bytes()[0]).collect();
         assert_eq!(closest, [33, 32, 35]);
-        let all = table.closest(&point, 100, |_| false);
-        assert!(all.is_sorted_by_key(|c| c.id.xor(&point)));
+        let all = table.closest(&target, 100, |_| false);
+        assert!(all.is_sorted_by_key(|c| c.id.xor(&target)));
         assert_eq!(all.len(), table.len());
     }
 
@@ -274,20 +277,20 @@ mod tests {
                 table.heard(Contact { id: Id::from(id), ..contact(0, 0) }, false, now);
             }
             for n in 0..50 {
-                let mut point: [u8; 20] = rng.random();
+                let mut target: [u8; 20] = rng.random();
                 let shared = n % 5;
-                point[..shared].copy_from_slice(&own.as_bytes()[..shared]);
-                let point = if n == 49 { own } else { Id::from(point) };
+                target[..shared].copy_from_slice(&own.as_bytes()[..shared]);
+                let target = if n == 49 { own } else { Id::from(target) };
                 let mut all: Vec<Contact> = table.nodes().map(|node| node.contact).collect();
-                all.sort_by_key(|contact| contact.id.xor(&point));
+                all.sort_by_key(|contact| contact.id.xor(&target));
                 all.truncate(K);
-                assert_eq!(table.closest(&point, K, |_| false), all);
+                assert_eq!(table.closest(&target, K, |_| false), all);
             }
         }
     }
 
     #[test]
-    fn a_full_bucket_keeps_its_nodes_and_has_spares() {
+    fn a_full_bucket_keeps_its_nodes_and_caches_replacements() {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
         for i in 0..20 {
@@ -297,7 +300,7 @@ mod tests {
         assert_eq!(table.len(), 20);
         assert_eq!(table.buckets[0].nodes.capacity(), K);
         let removed = table.remove(&contact(0, 0));
-        assert_eq!((removed.removed, removed.spare), (true, Some(contact(0, 99))));
+        assert_eq!((removed.removed, removed.replacement), (true, Some(contact(0, 99))));
         assert_eq!(table.len(), 19);
     }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-/// Never less patient than this with a node that is known to answer.
+/// Never less than this with a node that is known to answer.
 const LEAST: Duration = Duration::from_millis(25);
-/// Never more patient than this.
+/// Never more than this.
 const MOST: Duration = Duration::from_secs(1);
 /// With a node that has not answered yet.
 const UNKNOWN: Duration = Duration::from_millis(500);
@@ -34,7 +34,7 @@ pub(super) fn measure(known: Option<RoundTrip>, sample: Duration) -> RoundTrip {
 }
 
 /// How long an answer may take before others need not wait for it.
-pub(super) fn patience(known: Option<RoundTrip>) -> Duration {
+pub(super) fn timeout(known: Option<RoundTrip>) -> Duration {
     match known {
         None => UNKNOWN,
         Some(RoundTrip { smoothed, variation }) => (smoothed + variation * 4).clamp(LEAST, MOST),
@@ -46,12 +46,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_follows_the_round_trips() {
+    fn timeouts_follow_the_round_trips() {
         let of = |samples: &[u64]| {
             let measured = samples
                 .iter()
                 .fold(None, |known, ms| Some(measure(known, Duration::from_millis(*ms))));
-            patience(measured)
+            timeout(measured)
         };
         assert_eq!(of(&[]), UNKNOWN);
         assert_eq!(of(&[1, 1, 1]), LEAST);

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use rand::seq::SliceRandom;
 
 use super::addresses::seed;
-use super::node::Engine;
+use super::engine::Engine;
 
 /// Behind seeds that led only to this node for so long there is nobody else.
 const LED_HOME: Duration = Duration::from_secs(30);
@@ -122,7 +122,7 @@ impl Engine {
     }
 
     /// Asks some of these addresses at which it knows nobody. For a node that has joined, every now
-    /// and then: a ping each, and not the walk of [`Engine::join`].
+    /// and then: a ping each, and not the lookup of [`Engine::join`].
     pub fn ask_seeds_again(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
         let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
         self.seeds.set(seeds, complete);

@@ -5,10 +5,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::addresses::{AddressRefusal, means_the_same_to, with_port};
-use super::announcers::Announcer;
-use super::distance::point;
+use super::distance::target_of;
+use super::engine::Engine;
 use super::item::{Item, Signed};
-use super::node::Engine;
+use super::peer_record::Announcer;
 use super::peers::time_left;
 use super::routing::K;
 use super::timers::Timer;
@@ -63,7 +63,7 @@ impl Engine {
             Method::Ping { watch } => {
                 let asks = watch.zip(query.sender).filter(|_| !query.read_only);
                 let watch = asks.is_some_and(|(watch, id)| {
-                    self.on_watch(Contact { id, addr: from }, watch, ours, now)
+                    self.on_monitor_request(Contact { id, addr: from }, watch, ours, now)
                 });
                 Ok(Response { watch, ..Response::new(self.settings.id) })
             }
@@ -120,7 +120,7 @@ impl Engine {
                         // It may have announced the same before it claimed another IP.
                         engine.peers.withdrawn(info_hash, &unclaimed, &from);
                     }
-                    engine.watches.touch(info_hash);
+                    engine.subscriptions.touch(info_hash);
                     Ok(())
                 })
             }
@@ -206,7 +206,7 @@ impl Engine {
         let chosen: Vec<_> = chosen
             .into_iter()
             .flatten()
-            .map(|(addr, belief)| (belief.tell(addr), time_left(belief.until(), now)))
+            .map(|(addr, record)| (record.tell(addr), time_left(record.until(), now)))
             .collect();
         let mut peers: Vec<_> = chosen
             .into_iter()
@@ -241,7 +241,7 @@ impl Engine {
         room: usize,
     ) -> Response<'static> {
         let token = self.token(from);
-        let held = (target.len() == 20).then(|| self.items.get(&point(target))).flatten();
+        let held = (target.len() == 20).then(|| self.items.get(&target_of(target))).flatten();
         let held =
             held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
         if let Some(item) = held {
@@ -273,15 +273,15 @@ impl Engine {
         let leave_out = |addr: &SocketAddr| {
             *addr == from || self.suspects.is_repeated(addr) || !means_the_same_to(&from, addr)
         };
-        let point = point(target);
+        let target = target_of(target);
         let room = room.saturating_sub(NODES_FRAME);
         let room = if want.n4 && want.n6 { room / 2 } else { room };
         let mut nodes = Vec::new();
         if want.n4 {
-            nodes = self.v4.closest(&point, K.min(room / NODE_V4), leave_out);
+            nodes = self.v4.closest(&target, K.min(room / NODE_V4), leave_out);
         }
         if want.n6 {
-            nodes.extend(self.v6.closest(&point, K.min(room / NODE_V6), leave_out));
+            nodes.extend(self.v6.closest(&target, K.min(room / NODE_V6), leave_out));
         }
         nodes
     }

@@ -101,14 +101,14 @@ pub struct Stats {
     pub errors_received: u64,
     /// Lookups answered from memory.
     pub lookups_from_memory: u64,
-    /// Lookups that walked through the DHT.
-    pub lookups_walked: u64,
+    /// Lookups that asked other nodes.
+    pub lookups_from_dht: u64,
     /// Lookups that found nobody.
     pub lookups_empty: u64,
     /// Announces answered from memory.
     pub announces_from_memory: u64,
     /// Announces that nobody was known to hold, or to hold for long.
-    pub announces_walked: u64,
+    pub announces_from_dht: u64,
     /// Nodes in the routing table.
     pub nodes: usize,
     /// Names held.

@@ -1,6 +1,6 @@
 //! What is due when.
 //!
-//! Most timers are never needed: an answer comes long before its query counts as lost. Those that
+//! Most timers are never needed: an answer comes long before its query has timed out. Those that
 //! are set for the same time ahead each time come in order, so they wait in a queue, where setting
 //! and shedding one costs the same however many there are; the others wait in a heap.
 
@@ -9,22 +9,22 @@ use std::collections::{BinaryHeap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::spare_room::spare_room;
+use super::capacity::capacity;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Timer {
     /// An answer takes longer than others should wait for.
-    Patience(u32),
+    Timeout(u32),
     /// An answer will not come.
-    Lost(u32),
-    /// A walk has taken as long as anybody waits for it.
-    WalkEnds(u64),
+    TimedOut(u32),
+    /// A lookup has taken as long as anybody waits for it.
+    LookupEnds(u64),
     /// Services are to be stored again.
     StoreAgain,
     /// See `upkeep.rs`.
     Upkeep,
-    /// A node that we watch may have been silent too long.
-    Watching,
+    /// A node that we monitor may have been silent too long.
+    Monitored,
     /// A node that may be dead had time to answer.
     Probe(SocketAddr),
     /// News of withdrawals are to be told.
@@ -37,15 +37,15 @@ type Due = (Instant, Timer);
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     heap: BinaryHeap<Reverse<Due>>,
-    lost: VecDeque<Due>,
-    walk_ends: VecDeque<Due>,
+    timed_out: VecDeque<Due>,
+    lookup_ends: VecDeque<Due>,
 }
 
 impl Timers {
     pub(super) fn set(&mut self, at: Instant, timer: Timer) {
         let queue = match timer {
-            Timer::Lost(_) => &mut self.lost,
-            Timer::WalkEnds(_) => &mut self.walk_ends,
+            Timer::TimedOut(_) => &mut self.timed_out,
+            Timer::LookupEnds(_) => &mut self.lookup_ends,
             _ => return self.heap.push(Reverse((at, timer))),
         };
         // Should time go back for once, order is kept otherwise.
@@ -59,7 +59,7 @@ impl Timers {
     /// When the first is due.
     pub(super) fn next(&self) -> Option<Instant> {
         let heap = self.heap.peek().map(|Reverse(due)| due);
-        let queues = [self.lost.front(), self.walk_ends.front()];
+        let queues = [self.timed_out.front(), self.lookup_ends.front()];
         queues.into_iter().chain([heap]).flatten().map(|(at, _)| *at).min()
     }
 
@@ -67,7 +67,7 @@ impl Timers {
     pub(super) fn due(&mut self, now: Instant) -> Option<Timer> {
         let next = self.next().filter(|at| *at <= now)?;
         let is_next = |due: &Due| due.0 == next;
-        for queue in [&mut self.lost, &mut self.walk_ends] {
+        for queue in [&mut self.timed_out, &mut self.lookup_ends] {
             if queue.front().is_some_and(is_next) {
                 return queue.pop_front().map(|(_, timer)| timer);
             }
@@ -77,15 +77,15 @@ impl Timers {
 
     /// Gives back room that a burst took.
     pub(super) fn shrink(&mut self) {
-        self.heap.shrink_to(spare_room(self.heap.len()));
-        for queue in [&mut self.lost, &mut self.walk_ends] {
-            queue.shrink_to(spare_room(queue.len()));
+        self.heap.shrink_to(capacity(self.heap.len()));
+        for queue in [&mut self.timed_out, &mut self.lookup_ends] {
+            queue.shrink_to(capacity(queue.len()));
         }
     }
 
     /// Takes out those that would be due first, as long as they are of no account any more.
     pub(super) fn shed(&mut self, needless: impl Fn(&Timer) -> bool) {
-        for queue in [&mut self.lost, &mut self.walk_ends] {
+        for queue in [&mut self.timed_out, &mut self.lookup_ends] {
             while queue.front().is_some_and(|(_, timer)| needless(timer)) {
                 queue.pop_front();
             }
@@ -108,12 +108,12 @@ mod tests {
         let at = |n: u64| start + Duration::from_millis(n);
         let mut timers = Timers::default();
         let set = [
-            (5, Timer::Lost(1)),
-            (9, Timer::Lost(2)),
-            (7, Timer::Lost(3)),
+            (5, Timer::TimedOut(1)),
+            (9, Timer::TimedOut(2)),
+            (7, Timer::TimedOut(3)),
             (1, Timer::Upkeep),
-            (8, Timer::WalkEnds(4)),
-            (6, Timer::Patience(5)),
+            (8, Timer::LookupEnds(4)),
+            (6, Timer::Timeout(5)),
         ];
         for (n, timer) in set {
             timers.set(at(n), timer);
@@ -135,11 +135,12 @@ mod tests {
         let start = crate::clock::now();
         let mut timers = Timers::default();
         for n in 0..1000 {
-            timers.set(start + Duration::from_secs(2), Timer::Lost(n));
-            timers.set(start + Duration::from_millis(25), Timer::Patience(n));
-            timers.shed(|timer| matches!(timer, Timer::Lost(of) | Timer::Patience(of) if *of < n));
+            timers.set(start + Duration::from_secs(2), Timer::TimedOut(n));
+            timers.set(start + Duration::from_millis(25), Timer::Timeout(n));
+            timers
+                .shed(|timer| matches!(timer, Timer::TimedOut(of) | Timer::Timeout(of) if *of < n));
         }
-        assert_eq!((timers.lost.len(), timers.heap.len()), (1, 1));
+        assert_eq!((timers.timed_out.len(), timers.heap.len()), (1, 1));
     }
 
     #[test]
@@ -147,13 +148,13 @@ mod tests {
         let start = crate::clock::now();
         let mut timers = Timers::default();
         for n in 0..1000 {
-            timers.set(start + Duration::from_secs(2), Timer::Lost(n));
-            timers.set(start + Duration::from_millis(25), Timer::Patience(n));
+            timers.set(start + Duration::from_secs(2), Timer::TimedOut(n));
+            timers.set(start + Duration::from_millis(25), Timer::Timeout(n));
         }
-        timers.shed(|timer| !matches!(timer, Timer::Lost(999) | Timer::Patience(999)));
+        timers.shed(|timer| !matches!(timer, Timer::TimedOut(999) | Timer::Timeout(999)));
         timers.shrink();
-        assert!(timers.lost.capacity() < 20 && timers.heap.capacity() < 20);
-        assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Patience(999)));
-        assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Lost(999)));
+        assert!(timers.timed_out.capacity() < 20 && timers.heap.capacity() < 20);
+        assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::Timeout(999)));
+        assert_eq!(timers.due(start + Duration::from_secs(9)), Some(Timer::TimedOut(999)));
     }
 }

@@ -9,8 +9,8 @@ use ahash::RandomState;
 use mainline::Id;
 use rand::{Rng, RngExt};
 
-use super::notices::News;
-use super::spare_room::spare_room;
+use super::capacity::capacity;
+use super::gossip::Rumor;
 
 /// Why a query was sent: what its answer is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,12 +19,12 @@ pub(super) enum Purpose {
     Ping,
     /// To know whether a node that asked us is there at all: its silence says nothing.
     Newcomer,
-    /// To tell a watcher that we are there.
+    /// To tell a monitor that we are there.
     Heartbeat,
     /// To tell a node something, after so many times in vain.
-    News { news: News, tried: u8 },
-    /// A step of this walk.
-    Walk(u64),
+    Rumor { rumor: Rumor, tried: u8 },
+    /// A step of this lookup.
+    Lookup(u64),
     /// A part of this store.
     Store(u64),
     /// A part of this store, which only Grapes of our kind answer: silence says nothing.
@@ -75,7 +75,7 @@ impl Transactions {
 
     /// Gives back room that a burst took.
     pub(super) fn shrink(&mut self) {
-        self.pending.shrink_to(spare_room(self.pending.len()));
+        self.pending.shrink_to(capacity(self.pending.len()));
     }
 
     /// The query's time is over.

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::lookups::Age;
-use super::node::Engine;
-use super::steps::{Subject, Then};
+use super::active_lookup::{OnComplete, Target};
+use super::engine::Engine;
+use super::lookup_cache::Age;
 
 /// How often upkeep is due.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -43,11 +43,11 @@ impl Engine {
         self.tokens.rotate(&mut self.rng, now);
         self.peers.expire(now);
         self.claims.expire(now);
-        self.lookups.expire(now);
+        self.lookup_cache.expire(now);
         self.announces.expire(now);
-        self.tombstones.expire(now);
-        self.rumours.expire(self.settings.peer_max_age, now);
-        self.notices.expire(now);
+        self.dead_nodes.expire(now);
+        self.unconfirmed_deaths.expire(self.settings.peer_max_age, now);
+        self.gossip.expire(now);
         self.leavers.expire(now);
         self.other_networks.expire(now);
         self.settle_readiness(now);
@@ -57,7 +57,7 @@ impl Engine {
         self.ask_for_the_dead(1, now);
         self.keep_alive(now);
         self.refresh(now);
-        self.refresh_watched(now);
+        self.refresh_subscribed(now);
     }
 
     /// Asks the nodes that were not heard for a while, and the suspects, whether they are there.
@@ -82,31 +82,31 @@ impl Engine {
         }
     }
 
-    /// Walks to our own id, and to a random region, so that the table follows the network.
+    /// Looks up our own id, and a random one, so that the table follows the network.
     fn refresh(&mut self, now: Instant) {
         if self.upkeep.looks_again.is_some_and(|at| at <= now) {
             self.upkeep.looks_again = None;
-            self.walk(Subject::Node(self.settings.id), Then::Refresh, now);
+            self.start_lookup(Target::Node(self.settings.id), OnComplete::Refresh, now);
         }
         if now.duration_since(self.upkeep.refreshed) < self.settings.node_liveness {
             return;
         }
         self.upkeep.refreshed = now;
         if self.nodes() > 0 {
-            self.walk(Subject::Node(self.settings.id), Then::Refresh, now);
+            self.start_lookup(Target::Node(self.settings.id), OnComplete::Refresh, now);
             let anywhere = self.random_id();
-            self.walk(Subject::Node(anywhere), Then::Refresh, now);
+            self.start_lookup(Target::Node(anywhere), OnComplete::Refresh, now);
         }
     }
 
     /// Names that somebody follows are looked up again before they go stale.
-    fn refresh_watched(&mut self, now: Instant) {
-        for name in self.watches.names() {
-            if self.lookups.age(&name, now) != Age::Fresh {
-                self.walk(Subject::Peers(name.clone()), Then::Refresh, now);
+    fn refresh_subscribed(&mut self, now: Instant) {
+        for name in self.subscriptions.names() {
+            if self.lookup_cache.age(&name, now) != Age::Fresh {
+                self.start_lookup(Target::Peers(name.clone()), OnComplete::Refresh, now);
             }
             // Time alone can end a peer.
-            self.watches.touch(&name);
+            self.subscriptions.touch(&name);
         }
     }
 }

@@ -10,16 +10,16 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::announcers::{Belief, Left};
+use super::active_lookup::{OnComplete, Target};
 use super::announces::Service;
-use super::distance::point;
-use super::lookups::Found;
-use super::node::Engine;
-use super::notices::Topic;
+use super::distance::target_of;
+use super::engine::Engine;
+use super::gossip::Topic;
+use super::iterative_lookup::Closest;
+use super::lookup_cache::FoundPeers;
+use super::peer_record::{Left, PeerRecord};
 use super::peers::Peers;
-use super::steps::{Subject, Then};
 use super::timers::Timer;
-use super::walk::Closest;
 use super::{Answer, MAX_PEERS, Name, Operation, Outcome, Withdrawn};
 use crate::krpc::MAX_ANNOUNCERS;
 
@@ -56,7 +56,7 @@ impl Engine {
         let believers = self.announces.remove(&service, now);
         self.take_back(&service, addr, now);
         if self.announces.len() == 0 {
-            self.release_watchers(now);
+            self.release_monitors(now);
         }
         if self.nodes() == 0 {
             return Answer::Now(Withdrawn::Here(0));
@@ -69,36 +69,36 @@ impl Engine {
         // Some tokens are too old: the closest nodes are asked for new ones.
         self.store_withdrawal(service.clone(), believers.known, None, now);
         let (name, port) = service;
-        let then = Then::Withdraw { port, operation: Some(operation) };
-        self.walk(Subject::Peers(name), then, now);
+        let then = OnComplete::Withdraw { port, operation: Some(operation) };
+        self.start_lookup(Target::Peers(name), then, now);
         Answer::Later(operation)
     }
 
     /// This node does not announce the service. It may have done so before it was started again, and
-    /// others believe it still: a walk finds out.
+    /// others believe it still: a lookup finds out.
     fn withdraw_unknown(&mut self, service: Service, now: Instant) -> Answer<Withdrawn> {
         if self.nodes() == 0 {
-            return Answer::Now(self.announced_elsewhere(&service, &Found::default(), now));
+            return Answer::Now(self.announced_elsewhere(&service, &FoundPeers::default(), now));
         }
         let operation = self.operation();
         let (name, port) = service;
-        self.walk(Subject::Peers(name), Then::WithdrawFound { port, operation }, now);
+        self.start_lookup(Target::Peers(name), OnComplete::WithdrawFound { port, operation }, now);
         Answer::Later(operation)
     }
 
-    /// The walk is over that looked for who announces a service which this node does not.
+    /// The lookup is over that looked for who announces a service which this node does not.
     pub(super) fn withdraw_found(
         &mut self,
         service: Service,
-        found: &Found,
+        found: &FoundPeers,
         closest: Vec<Closest>,
         operation: Operation,
         now: Instant,
     ) {
         let addr = self.own_addr(service.1);
-        let is_ours = |belief: &Belief| {
+        let is_ours = |record: &PeerRecord| {
             let own = self.own_node_to_others(&addr);
-            own.is_some_and(|own| belief.announcers(&addr).any(|by| by.addr == own))
+            own.is_some_and(|own| record.announcers(&addr).any(|by| by.addr == own))
         };
         // It may be announced anew by now, which came after the withdrawal.
         let announced = self.announces.is_alive(&service, now);
@@ -110,19 +110,19 @@ impl Engine {
         self.done(operation, Outcome::Withdrawn(elsewhere));
     }
 
-    /// Who announces a service, of those that are known here and that a walk has found.
+    /// Who announces a service, of those that are known here and that a lookup has found.
     fn announced_elsewhere(
         &mut self,
         (name, port): &Service,
-        found: &Found,
+        found: &FoundPeers,
         now: Instant,
     ) -> Withdrawn {
         let own = |by: &SocketAddr| by.ip().is_unspecified();
         let stored = self.peers.get(name, now).into_iter().flat_map(Peers::iter);
-        let found = found.iter().map(|(addr, belief)| (*addr, belief));
+        let found = found.iter().map(|(addr, record)| (*addr, record));
         let (mut any, mut nodes) = (false, BTreeSet::new());
-        for (addr, belief) in stored.chain(found).filter(|(addr, _)| addr.port() == *port) {
-            let by: Vec<_> = belief.announcers(&addr).map(|by| by.addr).collect();
+        for (addr, record) in stored.chain(found).filter(|(addr, _)| addr.port() == *port) {
+            let by: Vec<_> = record.announcers(&addr).map(|by| by.addr).collect();
             any |= by.is_empty() || !by.iter().all(own);
             nodes.extend(by.into_iter().filter(|by| !own(by)));
         }
@@ -141,8 +141,8 @@ impl Engine {
             None if others => {}
             None => self.forget_found(name, &addr),
         }
-        self.watches.touch(name);
-        // A walk under way may still find it at those who are told only now.
+        self.subscriptions.touch(name);
+        // A lookup under way may still find it at those who are told only now.
         self.doubt(name.clone(), addr, now);
     }
 
@@ -157,13 +157,13 @@ impl Engine {
         let left = self.peers.withdrawn(name, &peer, &from);
         let untold = left == Left::Nobody || !self.peers.has(name, &peer);
         self.strike_found(name, &peer, &from, untold);
-        self.watches.touch(name);
+        self.subscriptions.touch(name);
         // Where others announced it too, it is still there.
         if left != Left::Nobody || name.len() > LONGEST_NAME {
             return;
         }
         self.doubt(name.into(), peer, now);
-        let target = point(name);
+        let target = target_of(name);
         let own = self.settings.id.xor(&target);
         let nodes = self.table(&peer).nodes().map(|node| (node.contact, node.ours));
         let others = nodes.filter(|(contact, ours)| *ours && contact.addr != from);
@@ -223,16 +223,16 @@ impl Engine {
         let service: Service = (name, peer.port());
         let ours = self.is_own_peer(&service, &peer, now);
         let (name, _) = service;
-        let under_way = self.is_walked_for(&name);
-        let shown = self.lookups.has(&name, &peer) || self.peers.has(&name, &peer);
+        let under_way = self.is_looked_up(&name);
+        let shown = self.lookup_cache.has(&name, &peer) || self.peers.has(&name, &peer);
         if !ours && (shown || under_way) {
             // What is under way may have asked before the withdrawal.
-            let then = Then::Doubt { peer, again: under_way };
-            self.walk(Subject::Peers(name), then, now);
+            let then = OnComplete::Doubt { peer, again: under_way };
+            self.start_lookup(Target::Peers(name), then, now);
         }
     }
 
-    /// A walk is over that a doubtful peer was looked for by: whoever is asked knows it, unless it
+    /// A lookup is over that a doubtful peer was looked for by: whoever is asked knows it, unless it
     /// is no more, or not all peers fit the answers.
     pub(super) fn doubt_settled(
         &mut self,

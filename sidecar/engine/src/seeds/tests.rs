@@ -23,19 +23,7 @@ fn shared() -> SocketAddr {
 }
 
 fn engine(now: Instant) -> Engine {
-    let settings = Settings {
-        id: own(),
-        port: 20001,
-        concurrency: 24,
-        max_names: 100,
-        max_items: 100,
-        peer_max_age: Duration::from_secs(120),
-        node_liveness: Duration::from_secs(300),
-        advertise: None,
-        bound_to_all: false,
-        awaits_seeds: true,
-        network: None,
-    };
+    let settings = Settings { awaits_seeds: true, ..Settings::new(own(), 20001) };
     let mut engine = Engine::new(settings, [7; 32], now);
     engine.set_host_addresses(vec![HOST]);
     engine
@@ -51,17 +39,17 @@ fn run(
 ) {
     for second in 0..seconds {
         engine.join(vec![shared()], true, *now);
-        while let Some(effect) = engine.poll() {
+        while let Some(effect) = engine.poll_effect() {
             let Effect::Send { to, datagram } = effect else { continue };
             let query = krpc::decode(&datagram).unwrap();
             if let Some(id) = answers(second).filter(|_| to == shared()) {
                 let body = Body::Response(Box::new(Response::new(id)));
                 let answer = Message { body, version: None, network: None, ..query };
-                engine.handle(to, &krpc::encode(&answer).unwrap(), *now);
+                engine.handle_datagram(to, &krpc::encode(&answer).unwrap(), *now);
             }
         }
         *now += SECOND;
-        engine.tick(*now);
+        engine.handle_timeout(*now);
     }
 }
 
@@ -122,7 +110,7 @@ fn our_own_id_in_the_query_of_another_proves_nothing() {
     ask(&mut engine, shared(), own(), now);
     assert!(!engine.knows(&shared()));
     assert_eq!(engine.seeds_that_lead_home(), []);
-    engine.tick(now + 3 * SECOND);
+    engine.handle_timeout(now + 3 * SECOND);
     assert!(!engine.is_ready());
 }
 
@@ -149,18 +137,18 @@ fn ask(engine: &mut Engine, from: SocketAddr, id: Id, now: Instant) {
     let transaction_id = b"aa".as_slice().into();
     let message =
         Message { transaction_id, version: None, network: None, body: Body::Query(query) };
-    engine.handle(from, &krpc::encode(&message).unwrap(), now);
+    engine.handle_datagram(from, &krpc::encode(&message).unwrap(), now);
 }
 
 /// Has a node answer what it is asked.
 fn answer_pings(engine: &mut Engine, at: SocketAddr, id: Id, now: Instant) {
-    while let Some(effect) = engine.poll() {
+    while let Some(effect) = engine.poll_effect() {
         let Effect::Send { to, datagram } = effect else { continue };
         let query = krpc::decode(&datagram).unwrap();
         if to == at && matches!(query.body, Body::Query(_)) {
             let body = Body::Response(Box::new(Response::new(id)));
             let answer = Message { body, version: None, network: None, ..query };
-            engine.handle(at, &krpc::encode(&answer).unwrap(), now);
+            engine.handle_datagram(at, &krpc::encode(&answer).unwrap(), now);
         }
     }
 }

@@ -4,7 +4,7 @@
 //!
 //! Nobody believes a notice: who hears of a death asks the dead one first, and who hears of a
 //! withdrawal (`withdrawals.rs`) asks those who held the peer. Of a node that we know nothing of,
-//! the death is a rumour: nobody can have us ask strangers.
+//! the death stays unconfirmed: nobody can have us ask strangers.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -15,10 +15,10 @@ use rand::seq::{IteratorRandom, SliceRandom};
 
 use super::Name;
 use super::addresses::means_the_same_to;
-use super::allowance::Allowance;
-use super::heartbeats::same_subnet;
-use super::node::Engine;
+use super::engine::Engine;
+use super::monitors::same_subnet;
 use super::probes::Tell;
+use super::rate_limiter::RateLimiter;
 use super::transactions::{Pending, Purpose};
 use crate::krpc::{Contact, Method};
 
@@ -62,12 +62,12 @@ impl Topic {
 
 /// What one node tells another, and is to be answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum News {
+pub(super) enum Rumor {
     Notice { topic: Topic, depth: u8 },
     Forgotten,
 }
 
-impl News {
+impl Rumor {
     fn method(&self) -> Method<'_> {
         match self {
             Self::Notice { topic: Topic::Dead(addr), depth } => {
@@ -83,16 +83,16 @@ impl News {
 
 /// The notices that were handled lately.
 #[derive(Debug)]
-pub(super) struct Notices {
+pub(super) struct Gossip {
     /// The least depth that each was told from, and when it was first heard.
     handled: LruCache<Topic, (u8, Instant)>,
-    deaths: Allowance,
-    withdrawals: Allowance,
+    deaths: RateLimiter,
+    withdrawals: RateLimiter,
 }
 
-impl Notices {
+impl Gossip {
     pub(super) fn new(now: Instant) -> Self {
-        let (deaths, withdrawals) = (Allowance::new(now), Allowance::new(now));
+        let (deaths, withdrawals) = (RateLimiter::new(now), RateLimiter::new(now));
         Self { handled: LruCache::unbounded(), deaths, withdrawals }
     }
 
@@ -123,11 +123,11 @@ impl Notices {
         if known.is_some_and(|(least, _)| least <= depth) {
             return None;
         }
-        let allowance = match topic {
+        let limiter = match topic {
             Topic::Dead(_) => &mut self.deaths,
             Topic::Withdrawn { .. } => &mut self.withdrawals,
         };
-        if !found && !allowance.take(now) {
+        if !found && !limiter.take(now) {
             return None;
         }
         let (least, since) = known.unwrap_or((NOBODY_ELSE, now));
@@ -142,7 +142,7 @@ impl Notices {
 impl Engine {
     /// We found a node dead: tells all others, and asks those whom the same may have hit.
     pub(super) fn tell_of_death(&mut self, addr: SocketAddr, now: Instant) {
-        self.tell_everybody_of_death(addr, now);
+        self.tell_all_of_death(addr, now);
         let nodes = self.v4.nodes().chain(self.v6.nodes());
         let silent = nodes.filter(|n| n.ours && now.duration_since(n.heard) >= HEARD_LATELY);
         let mut silent: Vec<_> = silent.map(|node| node.contact.addr).collect();
@@ -154,17 +154,17 @@ impl Engine {
     }
 
     /// Nobody answers at this address any more: tells all others.
-    pub(super) fn tell_everybody_of_death(&mut self, addr: SocketAddr, now: Instant) {
+    pub(super) fn tell_all_of_death(&mut self, addr: SocketAddr, now: Instant) {
         let topic = Topic::Dead(addr);
-        if let Some((buckets, _)) = self.notices.handle(&topic, 0, true, now) {
+        if let Some((buckets, _)) = self.gossip.handle(&topic, 0, true, now) {
             self.spread(&topic, buckets, now);
         }
     }
 
     /// A peer that we held was withdrawn: tells all others, unless somebody told us.
     pub(super) fn tell_of_withdrawal(&mut self, topic: Topic, now: Instant) {
-        if self.notices.known(&topic, now).is_none()
-            && let Some((buckets, _)) = self.notices.handle(&topic, 0, false, now)
+        if self.gossip.known(&topic, now).is_none()
+            && let Some((buckets, _)) = self.gossip.handle(&topic, 0, false, now)
         {
             self.spread(&topic, buckets, now);
         }
@@ -175,19 +175,19 @@ impl Engine {
         if self.is_itself(&addr) || !self.take_notice(Topic::Dead(addr), depth, now) {
             return;
         }
-        if self.tombstones.contains(&addr) {
+        if self.dead_nodes.contains(&addr) {
             return;
         }
         if self.knows_of(&addr) {
             self.probe(addr, VERIFIED, Tell::Never, now);
         } else {
-            self.rumours.insert(addr, now);
+            self.unconfirmed_deaths.insert(addr, now);
         }
     }
 
     /// Passes a notice on. Returns whether it is news.
     pub(super) fn take_notice(&mut self, topic: Topic, depth: u8, now: Instant) -> bool {
-        let handled = self.notices.handle(&topic, depth, false, now);
+        let handled = self.gossip.handle(&topic, depth, false, now);
         handled.is_some_and(|(buckets, is_news)| {
             self.spread(&topic, buckets, now);
             is_news
@@ -197,8 +197,8 @@ impl Engine {
     /// A node still tells of what a dead one announced: it may have missed the notice.
     pub(super) fn remind(&mut self, to: Contact, dead: SocketAddr, now: Instant) {
         if to.addr != dead {
-            let news = News::Notice { topic: Topic::Dead(dead), depth: NOBODY_ELSE };
-            self.send_news(to, &news, 0, now);
+            let rumor = Rumor::Notice { topic: Topic::Dead(dead), depth: NOBODY_ELSE };
+            self.send_rumor(to, &rumor, 0, now);
         }
     }
 
@@ -206,9 +206,9 @@ impl Engine {
         let deepest = self.table(&topic.addr()).buckets();
         let deepest = u8::try_from(deepest).unwrap_or(NOBODY_ELSE);
         for bucket in buckets.start..buckets.end.min(deepest) {
-            let news = News::Notice { topic: topic.clone(), depth: bucket + 1 };
+            let rumor = Rumor::Notice { topic: topic.clone(), depth: bucket + 1 };
             for contact in self.some_of_bucket(bucket, topic, FAN_OUT) {
-                self.send_news(contact, &news, 0, now);
+                self.send_rumor(contact, &rumor, 0, now);
             }
         }
     }
@@ -230,25 +230,31 @@ impl Engine {
             .sample(&mut self.rng, count)
     }
 
-    pub(super) fn send_news(&mut self, to: Contact, news: &News, tried: u8, now: Instant) {
-        let purpose = Purpose::News { news: news.clone(), tried };
-        self.query(to.addr, Some(to.id), news.method(), purpose, true, now);
+    pub(super) fn send_rumor(&mut self, to: Contact, rumor: &Rumor, tried: u8, now: Instant) {
+        let purpose = Purpose::Rumor { rumor: rumor.clone(), tried };
+        self.query(to.addr, Some(to.id), rumor.method(), purpose, true, now);
     }
 
     /// News were not answered in time.
-    pub(super) fn news_missed(&mut self, pending: &Pending, news: &News, tried: u8, now: Instant) {
+    pub(super) fn rumor_missed(
+        &mut self,
+        pending: &Pending,
+        rumor: &Rumor,
+        tried: u8,
+        now: Instant,
+    ) {
         let (tried, Some(id)) = (tried + 1, pending.id) else { return };
         if tried >= TRIES {
             return;
         }
         // A packet may have been lost …
-        self.send_news(Contact { id, addr: pending.to }, news, tried, now);
+        self.send_rumor(Contact { id, addr: pending.to }, rumor, tried, now);
         // … or the node is dead as well, and another has to tell its part of the tree.
-        if let News::Notice { topic, depth } = news
+        if let Rumor::Notice { topic, depth } = rumor
             && *depth != NOBODY_ELSE
         {
             for other in self.some_of_bucket(depth.saturating_sub(1), topic, 1) {
-                self.send_news(other, news, tried, now);
+                self.send_rumor(other, rumor, tried, now);
             }
         }
     }
@@ -265,8 +271,8 @@ mod tests {
     #[test]
     fn a_copy_from_higher_up_covers_the_difference() {
         let now = crate::clock::now();
-        let mut notices = Notices::new(now);
-        let mut handle = |topic: Topic, depth, now| notices.handle(&topic, depth, false, now);
+        let mut gossip = Gossip::new(now);
+        let mut handle = |topic: Topic, depth, now| gossip.handle(&topic, depth, false, now);
         assert_eq!(handle(dead(1), 3, now), Some((3..NOBODY_ELSE, true)));
         assert_eq!(handle(dead(1), 4, now), None);
         assert_eq!(handle(dead(1), 3, now), None);
@@ -277,33 +283,33 @@ mod tests {
     }
 
     #[test]
-    fn copies_cost_nothing_of_the_allowance() {
+    fn copies_do_not_count_towards_the_limit() {
         let now = crate::clock::now();
-        let mut notices = Notices::new(now);
+        let mut gossip = Gossip::new(now);
         for _ in 0..10_000 {
-            notices.handle(&dead(1), 0, false, now);
+            gossip.handle(&dead(1), 0, false, now);
         }
-        assert!(notices.handle(&dead(2), 0, false, now).is_some());
+        assert!(gossip.handle(&dead(2), 0, false, now).is_some());
     }
 
     #[test]
     fn a_flood_of_withdrawals_holds_up_no_death() {
         let now = crate::clock::now();
-        let mut notices = Notices::new(now);
+        let mut gossip = Gossip::new(now);
         let peer = SocketAddr::from(([10, 0, 0, 1], 1));
         let topic = |n: u32| Topic::Withdrawn { name: Name::from(n.to_be_bytes()), peer };
-        let taken = (0..10_000).filter(|n| notices.handle(&topic(*n), 0, false, now).is_some());
+        let taken = (0..10_000).filter(|n| gossip.handle(&topic(*n), 0, false, now).is_some());
         assert!(taken.count() < 1000);
-        assert!(notices.handle(&dead(1), 0, false, now).is_some());
+        assert!(gossip.handle(&dead(1), 0, false, now).is_some());
     }
 
     #[test]
     fn memory_is_bounded() {
         let now = crate::clock::now();
-        let mut notices = Notices::new(now);
-        (1..=5000).for_each(|port| assert!(notices.handle(&dead(port), 0, true, now).is_some()));
-        assert_eq!(notices.handled.len(), CAPACITY);
-        notices.expire(now + REMEMBERED);
-        assert_eq!(notices.handled.len(), 0);
+        let mut gossip = Gossip::new(now);
+        (1..=5000).for_each(|port| assert!(gossip.handle(&dead(port), 0, true, now).is_some()));
+        assert_eq!(gossip.handled.len(), CAPACITY);
+        gossip.expire(now + REMEMBERED);
+        assert_eq!(gossip.handled.len(), 0);
     }
 }

@@ -10,7 +10,7 @@ use crate::krpc::{MAX_ANNOUNCERS, Peer};
 ///
 /// One node at the peer's own IP is the rule, and takes no memory of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Belief(Announcers);
+pub(super) struct PeerRecord(Announcers);
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(clippy::box_collection, reason = "one pointer takes no more room than the one announcer")]
@@ -49,7 +49,7 @@ pub(super) enum Left {
     Nobody,
 }
 
-impl Belief {
+impl PeerRecord {
     /// Nobody told who announced the peer.
     #[cfg(test)]
     pub(super) fn untold(until: Instant) -> Self {
@@ -196,7 +196,7 @@ impl Belief {
 
     /// The node at this address announces the peer no more. `untold` says that this holds for what
     /// a node of the peer's host announced as well, where nobody told which. When nobody is left,
-    /// the belief stays as it was: the peer is no more.
+    /// the record stays as it was: the peer is no more.
     pub(super) fn strike(&mut self, peer: &SocketAddr, node: &SocketAddr, untold: bool) -> Left {
         match &mut self.0 {
             Announcers::One { .. } => match self.is_from(peer, node).unwrap_or(untold) {

@@ -9,12 +9,12 @@ const EACH_SECOND: u32 = 20;
 
 /// What is left of it.
 #[derive(Debug)]
-pub(super) struct Allowance {
+pub(super) struct RateLimiter {
     left: u32,
     refilled: Instant,
 }
 
-impl Allowance {
+impl RateLimiter {
     pub(super) fn new(now: Instant) -> Self {
         Self { left: BURST, refilled: now }
     }
@@ -41,8 +41,8 @@ mod tests {
     #[test]
     fn a_flood_is_let_through_by_the_drop() {
         let start = crate::clock::now();
-        let mut allowance = Allowance::new(start);
-        let mut taken = |now| (0..10_000).filter(|_| allowance.take(now)).count();
+        let mut limiter = RateLimiter::new(start);
+        let mut taken = |now| (0..10_000).filter(|_| limiter.take(now)).count();
         assert_eq!(taken(start), BURST as usize);
         assert_eq!(taken(start + Duration::from_millis(999)), 0);
         assert_eq!(taken(start + Duration::from_millis(3100)), 3 * EACH_SECOND as usize);

@@ -5,6 +5,6 @@
 const LEAST: usize = 8;
 
 /// Entries that a collection with so many keeps room for.
-pub(super) fn spare_room(len: usize) -> usize {
+pub(super) fn capacity(len: usize) -> usize {
     (2 * len).max(LEAST)
 }

@@ -9,36 +9,36 @@ use mainline::Id;
 use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
+use super::active_lookup::{ActiveLookup, OnComplete, Target};
+use super::active_store::Store;
 use super::addresses::canonical;
 use super::announces::Announces;
+use super::capacity::capacity;
 use super::claims::Claims;
-use super::dated::Dated;
+use super::dead_nodes::DeadNodes;
 use super::errors::Errors;
+use super::expiring_set::ExpiringSet;
 use super::family::External;
-use super::heartbeats::Heartbeats;
+use super::gossip::Gossip;
 use super::items::ItemStore;
 use super::leave::Leavers;
-use super::lookups::Lookups;
+use super::lookup_cache::LookupCache;
+use super::monitored::Monitored;
+use super::monitors::Monitors;
 use super::newcomers::Newcomers;
-use super::notices::Notices;
 use super::other_networks::OtherNetworks;
 use super::peers::PeerStore;
 use super::probes::Probes;
 use super::routing::Table;
 use super::rtt::RoundTrip;
 use super::seeds::Seeds;
-use super::spare_room::spare_room;
 use super::status::{Stats, method_index};
-use super::steps::{Running, Subject, Then};
-use super::store::Store;
+use super::subscriptions::Subscriptions;
 use super::suspects::Suspects;
 use super::timers::{Timer, Timers};
 use super::tokens::Tokens;
-use super::tombstones::Tombstones;
 use super::transactions::Transactions;
 use super::upkeep::{self, Upkeep};
-use super::watches::Watches;
-use super::watching::Watching;
 use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
 use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
@@ -54,23 +54,23 @@ pub struct Engine {
     pub(super) transactions: Transactions,
     /// Of all nodes together: what is expected of one that was never asked.
     pub(super) round_trip: Option<RoundTrip>,
-    pub(super) walks: HashMap<u64, Running, RandomState>,
-    pub(super) subjects: HashMap<Subject, u64, RandomState>,
+    pub(super) lookups: HashMap<u64, ActiveLookup, RandomState>,
+    pub(super) targets: HashMap<Target, u64, RandomState>,
     pub(super) stores: HashMap<u64, Store, RandomState>,
     pub(super) peers: PeerStore,
     pub(super) claims: Claims,
     pub(super) items: ItemStore,
     pub(super) tokens: Tokens,
-    pub(super) lookups: Lookups,
+    pub(super) lookup_cache: LookupCache,
     pub(super) announces: Announces,
-    pub(super) watches: Watches,
+    pub(super) subscriptions: Subscriptions,
     pub(super) upkeep: Upkeep,
-    pub(super) heartbeats: Heartbeats,
-    pub(super) watching: Watching,
+    pub(super) monitors: Monitors,
+    pub(super) monitored: Monitored,
     pub(super) probes: Probes,
-    pub(super) notices: Notices,
-    pub(super) tombstones: Tombstones,
-    pub(super) rumours: Dated,
+    pub(super) gossip: Gossip,
+    pub(super) dead_nodes: DeadNodes,
+    pub(super) unconfirmed_deaths: ExpiringSet,
     pub(super) withdrawals: Withdrawals,
     pub(super) leavers: Leavers,
     pub(super) seeds: Seeds,
@@ -81,9 +81,9 @@ pub struct Engine {
     pub(super) ipv6_ports: BTreeSet<u16>,
     /// The addresses of this host, sorted.
     pub(super) host_addresses: Vec<IpAddr>,
-    /// The first walk is not over: operations wait in `waiting`.
+    /// The first lookup is not over: operations wait in `waiting`.
     pub(super) joining: bool,
-    pub(super) waiting: Vec<(Subject, Then)>,
+    pub(super) waiting: Vec<(Target, OnComplete)>,
     pub(super) ready: bool,
     pub(super) draining: bool,
     /// It has told the others that it ends.
@@ -101,7 +101,7 @@ impl Engine {
     pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let mut timers = Timers::default();
-        // Nodes that start together do not tick together.
+        // Nodes that start together do not wake together.
         let first = Duration::from_millis(rng.random_range(0..1000));
         timers.set(now + first, Timer::Upkeep);
         let joining = settings.awaits_seeds;
@@ -111,23 +111,23 @@ impl Engine {
             suspects: Suspects::new(),
             transactions: Transactions::default(),
             round_trip: None,
-            walks: HashMap::default(),
-            subjects: HashMap::default(),
+            lookups: HashMap::default(),
+            targets: HashMap::default(),
             stores: HashMap::default(),
             peers: PeerStore::new(settings.max_names),
             claims: Claims::new(now),
             items: ItemStore::new(settings.max_items),
             tokens: Tokens::new(&mut rng, now),
-            lookups: Lookups::new(settings.max_names, settings.peer_max_age),
+            lookup_cache: LookupCache::new(settings.max_names, settings.peer_max_age),
             announces: Announces::new(settings.max_names, settings.peer_max_age),
-            watches: Watches::default(),
+            subscriptions: Subscriptions::default(),
             upkeep: Upkeep::new(now),
-            heartbeats: Heartbeats::default(),
-            watching: Watching::default(),
+            monitors: Monitors::default(),
+            monitored: Monitored::default(),
             probes: Probes::default(),
-            notices: Notices::new(now),
-            tombstones: Tombstones::new(settings.peer_max_age),
-            rumours: Dated::default(),
+            gossip: Gossip::new(now),
+            dead_nodes: DeadNodes::new(settings.peer_max_age),
+            unconfirmed_deaths: ExpiringSet::default(),
             withdrawals: Withdrawals::default(),
             leavers: Leavers::default(),
             seeds: Seeds::new(!joining),
@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// Takes a datagram in.
-    pub fn handle(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
         self.stats.packets_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
         let from = canonical(from);
@@ -191,25 +191,25 @@ impl Engine {
                 }
             }
         }
-        self.tell_watchers(now);
+        self.notify_subscribers(now);
         self.shed_timers();
     }
 
     /// Lets time pass: to be called at [`Engine::next_tick`], or later.
-    pub fn tick(&mut self, now: Instant) {
+    pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.due(now) {
             match timer {
-                Timer::Patience(id) => self.on_patience(id, now),
-                Timer::Lost(id) => self.on_lost(id, now),
-                Timer::WalkEnds(walk) => self.end_walk(walk, now),
+                Timer::Timeout(id) => self.on_timeout(id, now),
+                Timer::TimedOut(id) => self.on_timed_out(id, now),
+                Timer::LookupEnds(lookup) => self.end_lookup(lookup, now),
                 // Whatever it asked would be a sign of life.
-                Timer::Watching
+                Timer::Monitored
                 | Timer::Probe(_)
                 | Timer::Withdrawals
                 | Timer::StoreAgain
                 | Timer::Upkeep
                     if self.has_left => {}
-                Timer::Watching => self.look_at_watched(now),
+                Timer::Monitored => self.check_monitored(now),
                 Timer::Probe(addr) => self.on_probe(addr, now),
                 Timer::Withdrawals => self.tell_of_withdrawals(now),
                 Timer::StoreAgain => self.store_again(now),
@@ -219,20 +219,20 @@ impl Engine {
                 }
             }
         }
-        self.tell_watchers(now);
+        self.notify_subscribers(now);
     }
 
-    /// When [`Engine::tick`] has something to do next.
-    pub fn next_tick(&self) -> Option<Instant> {
+    /// When [`Engine::handle_timeout`] has something to do next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.next()
     }
 
-    /// Queries that were answered, and walks that ended, are not waited for.
+    /// Queries that were answered, and lookups that ended, are not waited for.
     fn shed_timers(&mut self) {
-        let (transactions, walks) = (&self.transactions, &self.walks);
+        let (transactions, lookups) = (&self.transactions, &self.lookups);
         self.timers.shed(|timer| match timer {
-            Timer::Patience(id) | Timer::Lost(id) => transactions.get(*id).is_none(),
-            Timer::WalkEnds(walk) => !walks.contains_key(walk),
+            Timer::Timeout(id) | Timer::TimedOut(id) => transactions.get(*id).is_none(),
+            Timer::LookupEnds(lookup) => !lookups.contains_key(lookup),
             _ => false,
         });
     }
@@ -241,14 +241,14 @@ impl Engine {
     pub(super) fn shrink(&mut self) {
         self.transactions.shrink();
         self.timers.shrink();
-        self.walks.shrink_to(spare_room(self.walks.len()));
-        self.subjects.shrink_to(spare_room(self.subjects.len()));
-        self.stores.shrink_to(spare_room(self.stores.len()));
-        self.effects.shrink_to(spare_room(self.effects.len()));
+        self.lookups.shrink_to(capacity(self.lookups.len()));
+        self.targets.shrink_to(capacity(self.targets.len()));
+        self.stores.shrink_to(capacity(self.stores.len()));
+        self.effects.shrink_to(capacity(self.effects.len()));
     }
 
     /// The next thing to be done, in order; none when all is done.
-    pub fn poll(&mut self) -> Option<Effect> {
+    pub fn poll_effect(&mut self) -> Option<Effect> {
         self.effects.pop_front()
     }
 

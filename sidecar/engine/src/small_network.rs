@@ -1,17 +1,17 @@
-//! Networks so small that every node is among the closest to every point: who they are needs no
-//! walk to be known.
+//! Networks so small that every node is among the closest to every target: who they are needs no
+//! lookup to be known.
 
 use std::time::Instant;
 
+use super::engine::Engine;
 use super::holders::TOKENS_LAST;
-use super::node::Engine;
+use super::iterative_lookup::Closest;
 use super::routing::{K, Node, Table};
-use super::walk::Closest;
 
 impl Engine {
-    /// All nodes there are, with their tokens. None where a walk has to tell: there may be others,
+    /// All nodes there are, with their tokens. None where a lookup has to tell: there may be others,
     /// one of them is silent, or has given no token lately.
-    pub(super) fn everybody(&self, now: Instant) -> Option<Vec<Closest>> {
+    pub(super) fn small_network(&self, now: Instant) -> Option<Vec<Closest>> {
         let all_known = |table: &Table| table.len() < K;
         if self.joining || self.nodes() == 0 || !all_known(&self.v4) || !all_known(&self.v6) {
             return None;

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use rand::seq::IteratorRandom;
 
 use super::Name;
-use super::announcers::{Belief, Left};
-use super::dated::Dated;
-use super::lookups::Age;
-use super::node::Engine;
-use super::notices::{News, VERIFIED};
+use super::active_lookup::{OnComplete, Target};
+use super::engine::Engine;
+use super::expiring_set::ExpiringSet;
+use super::gossip::{Rumor, VERIFIED};
+use super::lookup_cache::Age;
+use super::peer_record::{Left, PeerRecord};
 use super::probes::Tell;
-use super::steps::{Subject, Then};
 use super::transactions::Purpose;
 use crate::krpc::{Contact, Method};
 
@@ -29,8 +29,8 @@ const TRIES: u8 = 2;
 
 /// The dead by their addresses, each with when it was found so.
 #[derive(Debug)]
-pub(super) struct Tombstones {
-    dead: Dated,
+pub(super) struct DeadNodes {
+    dead: ExpiringSet,
     /// Those of them whom nobody asks for: they have said that they leave, or somebody of another
     /// network is at their address.
     unwanted: BTreeSet<SocketAddr>,
@@ -38,9 +38,14 @@ pub(super) struct Tombstones {
     last_wave: Option<Instant>,
 }
 
-impl Tombstones {
+impl DeadNodes {
     pub(super) fn new(peer_max_age: Duration) -> Self {
-        Self { dead: Dated::default(), unwanted: BTreeSet::new(), peer_max_age, last_wave: None }
+        Self {
+            dead: ExpiringSet::default(),
+            unwanted: BTreeSet::new(),
+            peer_max_age,
+            last_wave: None,
+        }
     }
 
     pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
@@ -69,16 +74,21 @@ impl Tombstones {
     /// A dead node that announced this peer; none where a living one did too, or it was announced
     /// after the death. Where nobody tells which node it was, any dead one of the peer's host
     /// counts.
-    fn announcer(&self, peer: &SocketAddr, belief: &Belief, now: Instant) -> Option<SocketAddr> {
-        if !belief.is_told() {
+    fn announcer(
+        &self,
+        peer: &SocketAddr,
+        record: &PeerRecord,
+        now: Instant,
+    ) -> Option<SocketAddr> {
+        if !record.is_told() {
             let mut dead = self.dead.of_host(peer.ip());
             return dead.find(|(_, died)| now < *died + self.peer_max_age).map(|(addr, _)| addr);
         }
         // Nobody announces for longer than `peer_max_age`.
-        let mut all = belief.announcers(peer);
+        let mut all = record.announcers(peer);
         let dead =
-            all.all(|by| self.ends(&by.addr, now).is_some_and(|ends| belief.until() <= ends));
-        belief.announcers(peer).next().filter(|_| dead).map(|by| by.addr)
+            all.all(|by| self.ends(&by.addr, now).is_some_and(|ends| record.until() <= ends));
+        record.announcers(peer).next().filter(|_| dead).map(|by| by.addr)
     }
 
     /// When the last announce of a dead node ends; none where it lives, or all of them are over.
@@ -90,12 +100,12 @@ impl Tombstones {
 impl Engine {
     /// A node is dead: what it announced goes. Returns whether there was anything.
     pub(super) fn died(&mut self, addr: SocketAddr, now: Instant) -> bool {
-        self.tombstones.dead.insert(addr, now);
+        self.dead_nodes.dead.insert(addr, now);
         if self.leavers.died(&addr) {
-            self.tombstones.do_not_ask_for(&addr);
+            self.dead_nodes.do_not_ask_for(&addr);
         }
-        self.rumours.remove(&addr);
-        self.watching.forget(&addr);
+        self.unconfirmed_deaths.remove(&addr);
+        self.monitored.forget(&addr);
         let mut ids = Vec::new();
         while let Some(contact) = self.table(&addr).node_at(&addr).map(|node| node.contact) {
             ids.push(contact.id);
@@ -123,14 +133,15 @@ impl Engine {
         now: Instant,
     ) -> Vec<Name> {
         let mut names = self.peers.remove_from(node);
-        names.extend(self.lookups.remove_from(node, sole, |name| self.watches.has(name)));
-        for running in self.walks.values_mut() {
-            running.peers.retain(|peer, belief| belief.strike(peer, node, sole) != Left::Nobody);
+        names
+            .extend(self.lookup_cache.remove_from(node, sole, |name| self.subscriptions.has(name)));
+        for active in self.lookups.values_mut() {
+            active.peers.retain(|peer, record| record.strike(peer, node, sole) != Left::Nobody);
         }
         for name in &names {
-            self.watches.touch(name);
-            if self.watches.has(name) && self.lookups.age(name, now) == Age::Stale {
-                self.walk(Subject::Peers(name.clone()), Then::Refresh, now);
+            self.subscriptions.touch(name);
+            if self.subscriptions.has(name) && self.lookup_cache.age(name, now) == Age::Stale {
+                self.start_lookup(Target::Peers(name.clone()), OnComplete::Refresh, now);
             }
         }
         names
@@ -139,23 +150,23 @@ impl Engine {
     /// A datagram came from this node. If it was taken for dead, it is told so, since what it
     /// announced is no more.
     pub(super) fn risen(&mut self, contact: Contact, ours: bool, now: Instant) {
-        if !self.tombstones.forget(&contact.addr) {
+        if !self.dead_nodes.forget(&contact.addr) {
             return;
         }
         if ours {
-            self.send_news(contact, &News::Forgotten, 0, now);
+            self.send_rumor(contact, &Rumor::Forgotten, 0, now);
         }
         let recent = |at: Instant| now.duration_since(at) < WAVE_PAUSE;
-        if !self.tombstones.last_wave.is_some_and(recent) {
-            self.tombstones.last_wave = Some(now);
+        if !self.dead_nodes.last_wave.is_some_and(recent) {
+            self.dead_nodes.last_wave = Some(now);
             self.ask_for_the_dead(WAVE, now);
         }
     }
 
     /// Asks some of the dead whether they are back.
     pub(super) fn ask_for_the_dead(&mut self, count: usize, now: Instant) {
-        let unwanted = &self.tombstones.unwanted;
-        let dead = self.tombstones.dead.addrs().filter(|addr| !unwanted.contains(addr));
+        let unwanted = &self.dead_nodes.unwanted;
+        let dead = self.dead_nodes.dead.addrs().filter(|addr| !unwanted.contains(addr));
         for addr in dead.sample(&mut self.rng, count) {
             self.query(addr, None, Method::Ping { watch: None }, Purpose::Ping, false, now);
         }
@@ -165,11 +176,11 @@ impl Engine {
     pub(super) fn dead_announcer(
         &self,
         peer: &SocketAddr,
-        belief: &Belief,
+        record: &PeerRecord,
         now: Instant,
     ) -> Option<SocketAddr> {
-        let dead = self.tombstones.announcer(peer, belief, now)?;
-        (belief.is_told() || !self.lives_at(peer.ip())).then_some(dead)
+        let dead = self.dead_nodes.announcer(peer, record, now)?;
+        (record.is_told() || !self.lives_at(peer.ip())).then_some(dead)
     }
 
     /// Takes the dead out of those that announced a peer of which not all are dead. Returns one of
@@ -177,14 +188,14 @@ impl Engine {
     pub(super) fn strike_dead(
         &self,
         peer: &SocketAddr,
-        belief: &mut Belief,
+        record: &mut PeerRecord,
         now: Instant,
     ) -> Option<SocketAddr> {
-        let is_dead = |addr: &SocketAddr| self.tombstones.ends(addr, now).is_some();
+        let is_dead = |addr: &SocketAddr| self.dead_nodes.ends(addr, now).is_some();
         let mut struck = None;
         loop {
-            let dead = belief.announcers(peer).map(|by| by.addr).find(is_dead);
-            match dead.map(|dead| belief.strike(peer, &dead, false)) {
+            let dead = record.announcers(peer).map(|by| by.addr).find(is_dead);
+            match dead.map(|dead| record.strike(peer, &dead, false)) {
                 Some(Left::Others) => struck = dead,
                 _ => return struck,
             }
@@ -194,21 +205,28 @@ impl Engine {
     /// Whether we know a node at this address, or a peer that it may have announced: whether its
     /// death would change anything here.
     pub(super) fn knows_of(&mut self, addr: &SocketAddr) -> bool {
-        let may_be = |peer: &SocketAddr, belief: &Belief| belief.is_from(peer, addr) != Some(false);
+        let may_be =
+            |peer: &SocketAddr, record: &PeerRecord| record.is_from(peer, addr) != Some(false);
         self.table(addr).node_at(addr).is_some()
             || self.peers.any(addr.is_ipv6(), may_be)
-            || self.lookups.any(may_be)
-            || self.walks.values().any(|running| running.peers.iter().any(|(p, b)| may_be(p, b)))
+            || self.lookup_cache.any(may_be)
+            || self.lookups.values().any(|active| active.peers.iter().any(|(p, b)| may_be(p, b)))
     }
 
-    /// A peer was found: if there is a rumour that the node which announced it is dead, that node
+    /// A peer was found: if the node which announced it is said to be dead, that node
     /// is asked.
-    pub(super) fn ask_after_announcer(&mut self, peer: &SocketAddr, belief: &Belief, now: Instant) {
-        let announcers = belief.announcers(peer).map(|by| by.addr);
-        let known = announcers.into_iter().find(|addr| self.rumours.contains(addr));
-        let any = || self.rumours.of_host(peer.ip()).next().filter(|_| !belief.is_told());
+    pub(super) fn ask_after_announcer(
+        &mut self,
+        peer: &SocketAddr,
+        record: &PeerRecord,
+        now: Instant,
+    ) {
+        let announcers = record.announcers(peer).map(|by| by.addr);
+        let known = announcers.into_iter().find(|addr| self.unconfirmed_deaths.contains(addr));
+        let any =
+            || self.unconfirmed_deaths.of_host(peer.ip()).next().filter(|_| !record.is_told());
         if let Some(addr) = known.or_else(|| any().map(|(addr, _)| addr)) {
-            self.rumours.remove(&addr);
+            self.unconfirmed_deaths.remove(&addr);
             self.probe(addr, VERIFIED, Tell::Never, now);
         }
     }
@@ -231,47 +249,47 @@ mod tests {
     }
 
     /// A peer at host 1 that these nodes announced.
-    fn by(nodes: &[(u8, u16)], until: Instant) -> Belief {
+    fn by(nodes: &[(u8, u16)], until: Instant) -> PeerRecord {
         let announcers = nodes.iter().map(|(host, port)| addr(*host, *port)).collect();
         let peer = Peer { announcers, ..Peer::new(addr(1, 80)) };
-        Belief::told(&peer, addr(9, 9), until)
+        PeerRecord::told(&peer, addr(9, 9), until)
     }
 
     #[test]
     fn a_peer_that_a_living_node_announced_too_is_there() {
         let now = crate::clock::now();
-        let mut tombstones = Tombstones::new(AGE);
-        let announcer = |tombstones: &Tombstones, nodes| {
-            tombstones.announcer(&addr(1, 80), &by(nodes, now + AGE / 2), now)
+        let mut dead_nodes = DeadNodes::new(AGE);
+        let announcer = |dead_nodes: &DeadNodes, nodes| {
+            dead_nodes.announcer(&addr(1, 80), &by(nodes, now + AGE / 2), now)
         };
-        tombstones.dead.insert(addr(1, 7), now);
-        assert_eq!(announcer(&tombstones, &[(1, 7), (1, 8)]), None);
-        assert_eq!(announcer(&tombstones, &[(1, 7), (2, 7)]), None);
-        tombstones.dead.insert(addr(2, 7), now);
-        assert_eq!(announcer(&tombstones, &[(1, 7), (2, 7)]), Some(addr(1, 7)));
-        assert_eq!(announcer(&tombstones, &[(2, 7)]), Some(addr(2, 7)), "at another IP");
+        dead_nodes.dead.insert(addr(1, 7), now);
+        assert_eq!(announcer(&dead_nodes, &[(1, 7), (1, 8)]), None);
+        assert_eq!(announcer(&dead_nodes, &[(1, 7), (2, 7)]), None);
+        dead_nodes.dead.insert(addr(2, 7), now);
+        assert_eq!(announcer(&dead_nodes, &[(1, 7), (2, 7)]), Some(addr(1, 7)));
+        assert_eq!(announcer(&dead_nodes, &[(2, 7)]), Some(addr(2, 7)), "at another IP");
     }
 
     #[test]
     fn what_a_dead_node_announced_before_its_death_is_known() {
         let now = crate::clock::now();
-        let mut tombstones = Tombstones::new(AGE);
-        tombstones.dead.insert(addr(1, 7), now);
-        let belief = |until, port: Option<u16>| match port {
+        let mut dead_nodes = DeadNodes::new(AGE);
+        dead_nodes.dead.insert(addr(1, 7), now);
+        let record = |until, port: Option<u16>| match port {
             Some(port) => by(&[(1, port)], until),
-            None => Belief::untold(until),
+            None => PeerRecord::untold(until),
         };
-        let announcer = |peer: SocketAddr, belief: Belief, now: Instant| {
-            tombstones.announcer(&peer, &belief, now)
+        let announcer = |peer: SocketAddr, record: PeerRecord, now: Instant| {
+            dead_nodes.announcer(&peer, &record, now)
         };
         let (second, dead) = (Duration::from_secs(1), Some(addr(1, 7)));
         let before = now + AGE - second;
-        assert_eq!(announcer(addr(1, 80), belief(before, Some(7)), now), dead);
-        assert_eq!(announcer(addr(1, 80), belief(before, None), now), dead);
-        assert_eq!(announcer(addr(1, 80), belief(before, Some(8)), now), None, "another node");
-        assert_eq!(announcer(addr(2, 80), belief(before, Some(7)), now), None, "another host");
+        assert_eq!(announcer(addr(1, 80), record(before, Some(7)), now), dead);
+        assert_eq!(announcer(addr(1, 80), record(before, None), now), dead);
+        assert_eq!(announcer(addr(1, 80), record(before, Some(8)), now), None, "another node");
+        assert_eq!(announcer(addr(2, 80), record(before, Some(7)), now), None, "another host");
         let after = now + AGE + second;
-        assert_eq!(announcer(addr(1, 80), belief(after, Some(7)), now), None, "announced since");
-        assert_eq!(announcer(addr(1, 80), belief(before, None), now + AGE), None, "long ago");
+        assert_eq!(announcer(addr(1, 80), record(after, Some(7)), now), None, "announced since");
+        assert_eq!(announcer(addr(1, 80), record(before, None), now + AGE), None, "long ago");
     }
 }

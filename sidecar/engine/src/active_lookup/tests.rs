@@ -5,7 +5,7 @@ use rand::rngs::StdRng;
 use rand::seq::IteratorRandom;
 use rand::{RngExt, SeedableRng};
 
-use super::super::announcers::Announcer;
+use super::super::peer_record::Announcer;
 use super::super::{Answer, Effect, Settings};
 use super::*;
 use crate::krpc::{self, Body, Message, Peer};
@@ -23,7 +23,7 @@ struct Node {
 }
 
 fn contact(n: u8, close: bool) -> Contact {
-    let mut id = *point(NAME).as_bytes();
+    let mut id = *target_of(NAME).as_bytes();
     (id[0], id[19]) = (if close { id[0] } else { !id[0] }, n);
     Contact { id: Id::from(id), addr: SocketAddr::from(([10, 0, u8::from(close), n], 1)) }
 }
@@ -51,7 +51,7 @@ fn settle(
 ) -> Vec<Outcome> {
     let (mut outcomes, mut answers) = (Vec::new(), VecDeque::new());
     loop {
-        while let Some(effect) = engine.poll() {
+        while let Some(effect) = engine.poll_effect() {
             match effect {
                 Effect::Send { to, datagram } => {
                     let query = krpc::decode(&datagram).unwrap();
@@ -77,25 +77,14 @@ fn settle(
             }
         }
         let Some((from, datagram)) = answers.pop_front() else { return outcomes };
-        engine.handle(from, &datagram, now);
+        engine.handle_datagram(from, &datagram, now);
     }
 }
 
 /// A node that knows nobody.
 fn asker(rng: &mut StdRng, now: Instant) -> Engine {
-    let settings = Settings {
-        id: Id::from(rng.random::<[u8; 20]>()),
-        port: 1,
-        concurrency: 24,
-        max_names: 100,
-        max_items: 100,
-        peer_max_age: Duration::from_secs(120),
-        node_liveness: Duration::from_secs(300),
-        advertise: None,
-        bound_to_all: false,
-        awaits_seeds: true,
-        network: None,
-    };
+    let id = Id::from(rng.random::<[u8; 20]>());
+    let settings = Settings { awaits_seeds: true, ..Settings::new(id, 1) };
     Engine::new(settings, rng.random(), now)
 }
 
@@ -143,5 +132,5 @@ fn who_holds_all_of_a_name_shows_all_of_them() {
         assert_eq!(peers.len(), MAX_PEERS);
         shown.extend(peers);
     }
-    assert_eq!(shown.len(), closest.peers.len(), "from memory, without another walk");
+    assert_eq!(shown.len(), closest.peers.len(), "from memory, without another lookup");
 }

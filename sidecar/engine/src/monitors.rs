@@ -1,38 +1,38 @@
 //! Whom we ask to tell the others if we fall silent, for as long as we have announces: our
-//! *watchers*. They hear from us every second.
+//! *monitors*. They hear from us every second.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use mainline::Id;
 
-use super::node::Engine;
+use super::engine::Engine;
 use super::transactions::Purpose;
 use crate::krpc::{Contact, Method};
 
-/// How many nodes watch us: one may die with us.
-const WATCHERS: usize = 2;
-/// How often better watchers are looked for while these answer.
+/// How many nodes monitor us: one may die with us.
+const MONITORS: usize = 2;
+/// How often better monitors are looked for while these answer.
 const CHOOSE_AGAIN: Duration = Duration::from_secs(10);
-/// A node that will not watch us is asked again after this.
+/// A node that will not monitor us is asked again after this.
 const REFUSAL_HOLDS: Duration = Duration::from_secs(30);
 
-/// After our address changed, nodes refuse to watch us until they have found that nobody is at the
+/// After our address changed, nodes refuse to monitor us until they have found that nobody is at the
 /// old one: that says nothing of them.
 const FOUND_AGAIN: Duration = Duration::from_secs(5);
 
-/// Our watchers.
+/// Our monitors.
 #[derive(Debug, Default)]
-pub(super) struct Heartbeats {
-    watchers: Vec<Contact>,
+pub(super) struct Monitors {
+    nodes: Vec<Contact>,
     chosen: Option<Instant>,
     refusals: Vec<(SocketAddr, Instant)>,
     moved: Option<Instant>,
 }
 
-impl Heartbeats {
-    fn is_watcher(&self, addr: &SocketAddr) -> bool {
-        self.watchers.iter().any(|watcher| watcher.addr == *addr)
+impl Monitors {
+    fn is_monitor(&self, addr: &SocketAddr) -> bool {
+        self.nodes.iter().any(|monitor| monitor.addr == *addr)
     }
 
     /// Our address changed.
@@ -47,94 +47,94 @@ impl Heartbeats {
 }
 
 impl Engine {
-    /// Tells our watchers that we are there. Due every second, and when there is a first announce.
+    /// Tells our monitors that we are there. Due every second, and when there is a first announce.
     pub(super) fn heartbeat(&mut self, now: Instant) {
         if self.announces.len() == 0 {
-            return self.release_watchers(now);
+            return self.release_monitors(now);
         }
-        let heartbeats = &self.heartbeats;
-        let chosen = heartbeats.chosen.is_some_and(|at| now.duration_since(at) < CHOOSE_AGAIN);
-        if !chosen || heartbeats.watchers.len() < WATCHERS {
-            self.choose_watchers(now);
+        let monitors = &self.monitors;
+        let chosen = monitors.chosen.is_some_and(|at| now.duration_since(at) < CHOOSE_AGAIN);
+        if !chosen || monitors.nodes.len() < MONITORS {
+            self.choose_monitors(now);
         }
-        for watcher in self.heartbeats.watchers.clone() {
-            self.beat(watcher, now);
-        }
-    }
-
-    /// Nobody needs to watch us any more.
-    pub(super) fn release_watchers(&mut self, now: Instant) {
-        for watcher in std::mem::take(&mut self.heartbeats.watchers) {
-            self.release(watcher, now);
+        for monitor in self.monitors.nodes.clone() {
+            self.send_heartbeat(monitor, now);
         }
     }
 
-    /// A heartbeat was answered: by a node that watches us, or will not.
-    pub(super) fn beat_answered(&mut self, addr: SocketAddr, watches: bool, now: Instant) {
-        let moved = self.heartbeats.moved;
+    /// Nobody needs to monitor us any more.
+    pub(super) fn release_monitors(&mut self, now: Instant) {
+        for monitor in std::mem::take(&mut self.monitors.nodes) {
+            self.release(monitor, now);
+        }
+    }
+
+    /// A heartbeat was answered: by a node that monitors us, or will not.
+    pub(super) fn heartbeat_answered(&mut self, addr: SocketAddr, monitors: bool, now: Instant) {
+        let moved = self.monitors.moved;
         let found_again = moved.is_none_or(|at| now.duration_since(at) >= FOUND_AGAIN);
-        if !watches && found_again && self.heartbeats.is_watcher(&addr) {
-            self.heartbeats.refusals.push((addr, now));
-            self.replace_watcher(&addr, now);
+        if !monitors && found_again && self.monitors.is_monitor(&addr) {
+            self.monitors.refusals.push((addr, now));
+            self.replace_monitor(&addr, now);
         }
     }
 
     /// A heartbeat was not answered: it is said again, and when that is not answered either, to
     /// somebody else.
-    pub(super) fn beat_missed(&mut self, addr: SocketAddr, now: Instant) {
-        let watcher = self.heartbeats.watchers.iter().find(|watcher| watcher.addr == addr);
-        let Some(watcher) = watcher.copied() else { return };
+    pub(super) fn heartbeat_missed(&mut self, addr: SocketAddr, now: Instant) {
+        let monitor = self.monitors.nodes.iter().find(|monitor| monitor.addr == addr);
+        let Some(monitor) = monitor.copied() else { return };
         if self.suspects.is_repeated(&addr) {
-            self.replace_watcher(&addr, now);
+            self.replace_monitor(&addr, now);
         } else if self.suspects.contains(&addr) {
-            self.beat(watcher, now);
+            self.send_heartbeat(monitor, now);
         }
     }
 
-    /// One that may be a watcher of ours is gone.
-    pub(super) fn lose_watcher(&mut self, addr: &SocketAddr, now: Instant) {
-        if self.heartbeats.is_watcher(addr) {
-            self.replace_watcher(addr, now);
+    /// One that may be a monitor of ours is gone.
+    pub(super) fn lose_monitor(&mut self, addr: &SocketAddr, now: Instant) {
+        if self.monitors.is_monitor(addr) {
+            self.replace_monitor(addr, now);
         }
     }
 
-    fn replace_watcher(&mut self, addr: &SocketAddr, now: Instant) {
-        self.heartbeats.watchers.retain(|watcher| watcher.addr != *addr);
-        let before = self.heartbeats.watchers.clone();
-        self.choose_watchers(now);
-        for watcher in self.heartbeats.watchers.clone() {
-            if !before.contains(&watcher) {
-                self.beat(watcher, now);
+    fn replace_monitor(&mut self, addr: &SocketAddr, now: Instant) {
+        self.monitors.nodes.retain(|monitor| monitor.addr != *addr);
+        let before = self.monitors.nodes.clone();
+        self.choose_monitors(now);
+        for monitor in self.monitors.nodes.clone() {
+            if !before.contains(&monitor) {
+                self.send_heartbeat(monitor, now);
             }
         }
     }
 
-    fn choose_watchers(&mut self, now: Instant) {
-        let heartbeats = &mut self.heartbeats;
-        heartbeats.chosen = Some(now);
-        heartbeats.refusals.retain(|(_, at)| now.duration_since(*at) < REFUSAL_HOLDS);
-        let stands = |addr: &SocketAddr| match heartbeats.is_watcher(addr) {
+    fn choose_monitors(&mut self, now: Instant) {
+        let monitors = &mut self.monitors;
+        monitors.chosen = Some(now);
+        monitors.refusals.retain(|(_, at)| now.duration_since(*at) < REFUSAL_HOLDS);
+        let stands = |addr: &SocketAddr| match monitors.is_monitor(addr) {
             true => !self.suspects.is_repeated(addr),
-            false => !self.suspects.contains(addr) && !heartbeats.refused(addr),
+            false => !self.suspects.contains(addr) && !monitors.refused(addr),
         };
         let nodes = self.v4.nodes().chain(self.v6.nodes());
         let fit = nodes.filter(|node| node.ours && stands(&node.contact.addr));
         let chosen = choose(&self.settings.id, fit.map(|node| node.contact).collect());
-        for watcher in std::mem::replace(&mut self.heartbeats.watchers, chosen) {
-            if !self.heartbeats.watchers.contains(&watcher) {
-                self.release(watcher, now);
+        for monitor in std::mem::replace(&mut self.monitors.nodes, chosen) {
+            if !self.monitors.nodes.contains(&monitor) {
+                self.release(monitor, now);
             }
         }
     }
 
-    fn beat(&mut self, to: Contact, now: Instant) {
+    fn send_heartbeat(&mut self, to: Contact, now: Instant) {
         let method = Method::Ping { watch: Some(true) };
         self.query(to.addr, Some(to.id), method, Purpose::Heartbeat, true, now);
     }
 
-    fn release(&mut self, watcher: Contact, now: Instant) {
+    fn release(&mut self, monitor: Contact, now: Instant) {
         let method = Method::Ping { watch: Some(false) };
-        self.query(watcher.addr, Some(watcher.id), method, Purpose::Ping, true, now);
+        self.query(monitor.addr, Some(monitor.id), method, Purpose::Ping, true, now);
     }
 }
 

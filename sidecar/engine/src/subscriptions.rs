@@ -4,22 +4,22 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::active_lookup::{OnComplete, Target};
+use super::engine::Engine;
 use super::family::shown;
-use super::node::Engine;
 use super::peers::Peers;
-use super::steps::{Subject, Then};
 use super::{Effect, Name};
 
 /// The followed names.
 #[derive(Debug, Default)]
-pub(super) struct Watches {
+pub(super) struct Subscriptions {
     /// What the followers of each name know.
     told: BTreeMap<Name, Option<Vec<SocketAddr>>>,
     /// Names whose peers may have changed.
     touched: BTreeSet<Name>,
 }
 
-impl Watches {
+impl Subscriptions {
     /// The peers of a name may have changed.
     pub(super) fn touch(&mut self, name: &[u8]) {
         if let Some((name, _)) = self.told.get_key_value(name) {
@@ -39,28 +39,28 @@ impl Watches {
 impl Engine {
     /// Follows a name: [`Effect::Changed`] tells of its peers once they are known, and each time
     /// that they change.
-    pub fn watch(&mut self, name: &[u8], now: Instant) {
-        self.watches.told.insert(name.into(), None);
-        self.walk(Subject::Peers(name.into()), Then::Refresh, now);
-        self.tell_watchers(now);
+    pub fn subscribe(&mut self, name: &[u8], now: Instant) {
+        self.subscriptions.told.insert(name.into(), None);
+        self.start_lookup(Target::Peers(name.into()), OnComplete::Refresh, now);
+        self.notify_subscribers(now);
     }
 
     /// Follows a name no more.
-    pub fn unwatch(&mut self, name: &[u8]) {
-        self.watches.told.remove(name);
-        self.watches.touched.remove(name);
+    pub fn unsubscribe(&mut self, name: &[u8]) {
+        self.subscriptions.told.remove(name);
+        self.subscriptions.touched.remove(name);
     }
 
-    pub(super) fn tell_watchers(&mut self, now: Instant) {
-        for name in std::mem::take(&mut self.watches.touched) {
+    pub(super) fn notify_subscribers(&mut self, now: Instant) {
+        for name in std::mem::take(&mut self.subscriptions.touched) {
             let both = self.has_both_families();
-            let found = self.lookups.peers(&name, now);
+            let found = self.lookup_cache.peers(&name, now);
             let stored = self.peers.get(&name, now).into_iter().flat_map(Peers::iter);
-            let known = found.chain(stored.map(|(addr, belief)| (addr, belief.is_alt())));
+            let known = found.chain(stored.map(|(addr, record)| (addr, record.is_alt())));
             let mut peers = if both { shown(known) } else { known.map(|(addr, _)| addr).collect() };
             peers.sort_unstable();
             peers.dedup();
-            if let Some(told) = self.watches.told.get_mut(&name)
+            if let Some(told) = self.subscriptions.told.get_mut(&name)
                 && told.as_ref() != Some(&peers)
             {
                 *told = Some(peers.clone());

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Effect;
-use super::node::Engine;
+use super::engine::Engine;
 use super::probes::Tell;
 use super::routing::Heard;
 use super::suspects::Verdict;
@@ -20,7 +20,7 @@ impl Engine {
     pub(super) fn lives(&mut self, addr: &SocketAddr, now: Instant) {
         self.suspects.heard(addr);
         self.probes.heard(addr);
-        self.watching.heard(addr, now);
+        self.monitored.heard(addr, now);
     }
 
     /// A node answered a query of ours. `ours` says that it is a Grape of our kind.
@@ -99,8 +99,8 @@ impl Engine {
 
     pub(super) fn remove(&mut self, contact: &Contact, now: Instant) {
         let removed = self.table(&contact.addr).remove(contact);
-        if let Some(spare) = removed.spare {
-            self.ping(spare, now);
+        if let Some(replacement) = removed.replacement {
+            self.ping(replacement, now);
         }
         if removed.removed && self.announces.left(contact, now) {
             self.store_again_soon(now);

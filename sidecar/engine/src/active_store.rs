@@ -5,17 +5,17 @@ use std::time::{Duration, Instant};
 
 use mainline::Id;
 
+use super::active_lookup::{OnComplete, Target};
 use super::announces::{SETTLE, Service};
+use super::engine::Engine;
 use super::errors::Errand;
 use super::family::unspecified;
+use super::gossip::NOBODY_ELSE;
 use super::holders;
 use super::item::Item;
-use super::node::Engine;
-use super::notices::NOBODY_ELSE;
-use super::steps::{Subject, Then};
+use super::iterative_lookup::Closest;
 use super::timers::Timer;
 use super::transactions::{Pending, Purpose};
-use super::walk::Closest;
 use super::{Operation, Outcome, PutError, Withdrawn};
 use crate::krpc::{self, Contact, Method, Put, SignedFields};
 
@@ -28,7 +28,7 @@ type Reach = (Option<IpAddr>, bool);
 
 /// What is to be stored, or taken back.
 #[derive(Debug)]
-enum Cargo {
+enum Payload {
     Announce {
         service: Service,
         until: Instant,
@@ -47,7 +47,7 @@ enum Cargo {
     },
 }
 
-impl Cargo {
+impl Payload {
     /// Whether it is of no use to a node that is not of our kind, which does not answer it.
     fn is_extension(&self) -> bool {
         matches!(self, Self::Withdrawal { .. } | Self::Leave { .. })
@@ -98,12 +98,12 @@ impl Cargo {
     }
 }
 
-/// One cargo on its way to several nodes.
+/// One payload on its way to several nodes.
 #[derive(Debug)]
 pub(super) struct Store {
-    cargo: Cargo,
-    /// The nodes were found by a walk just now.
-    walked: bool,
+    payload: Payload,
+    /// The nodes were found by a lookup just now.
+    looked_up: bool,
     operation: Option<Operation>,
     nodes: Vec<Closest>,
     /// How often each node was told.
@@ -120,11 +120,11 @@ pub(super) struct Store {
 impl Store {
     /// What the store is for.
     pub(super) fn errand(&self) -> Errand<'_> {
-        match &self.cargo {
-            Cargo::Announce { service: (name, _), .. } => Errand::Announce(name),
-            Cargo::Withdrawal { service: (name, _) } => Errand::Withdraw(name),
-            Cargo::Item { item, .. } => Errand::Put(item.id()),
-            Cargo::Leave { .. } => Errand::Leave,
+        match &self.payload {
+            Payload::Announce { service: (name, _), .. } => Errand::Announce(name),
+            Payload::Withdrawal { service: (name, _) } => Errand::Withdraw(name),
+            Payload::Item { item, .. } => Errand::Put(item.id()),
+            Payload::Leave { .. } => Errand::Leave,
         }
     }
 
@@ -136,16 +136,16 @@ impl Store {
 }
 
 impl Engine {
-    /// `walked` says that the nodes were found by a walk just now.
+    /// `looked_up` says that the nodes were found by a lookup just now.
     pub(super) fn store_announce(
         &mut self,
         service: Service,
         nodes: Vec<Closest>,
-        walked: bool,
+        looked_up: bool,
         operation: Option<Operation>,
         now: Instant,
     ) {
-        // It may have been withdrawn while the walk was under way.
+        // It may have been withdrawn while the lookup was under way.
         let Some(until) = self.announces.believed_until(&service, now) else {
             if let Some(operation) = operation {
                 self.done(operation, Outcome::Confirmed(0));
@@ -154,8 +154,8 @@ impl Engine {
         };
         self.announces.telling(&service, &nodes, until, now);
         let ttl = until.saturating_duration_since(now);
-        let cargo = Cargo::Announce { service, until, ttl };
-        self.send_store(cargo, walked, nodes, operation, now);
+        let payload = Payload::Announce { service, until, ttl };
+        self.send_store(payload, looked_up, nodes, operation, now);
     }
 
     pub(super) fn store_withdrawal(
@@ -165,21 +165,21 @@ impl Engine {
         operation: Option<Operation>,
         now: Instant,
     ) {
-        self.send_store(Cargo::Withdrawal { service }, true, nodes, operation, now);
+        self.send_store(Payload::Withdrawal { service }, true, nodes, operation, now);
     }
 
     pub(super) fn store_leave(&mut self, nodes: Vec<Closest>, operation: Operation, now: Instant) {
-        let cargo = Cargo::Leave { port: self.settings.port };
-        self.send_store(cargo, true, nodes, Some(operation), now);
+        let payload = Payload::Leave { port: self.settings.port };
+        self.send_store(payload, true, nodes, Some(operation), now);
     }
 
-    /// `walked` says that the nodes were found by a walk just now.
+    /// `looked_up` says that the nodes were found by a lookup just now.
     pub(super) fn store_item(
         &mut self,
         item: Box<Item>,
         cas: Option<i64>,
         nodes: Vec<Closest>,
-        walked: bool,
+        looked_up: bool,
         operation: Operation,
         now: Instant,
     ) {
@@ -191,41 +191,41 @@ impl Engine {
             });
             return self.done(operation, Outcome::Put(stored));
         }
-        self.send_store(Cargo::Item { item, cas }, walked, nodes, Some(operation), now);
+        self.send_store(Payload::Item { item, cas }, looked_up, nodes, Some(operation), now);
     }
 
     fn send_store(
         &mut self,
-        cargo: Cargo,
-        walked: bool,
+        payload: Payload,
+        looked_up: bool,
         nodes: Vec<Closest>,
         operation: Option<Operation>,
         now: Instant,
     ) {
         let number = self.number();
-        let purpose = match cargo {
-            Cargo::Withdrawal { .. } | Cargo::Leave { .. } => Purpose::Extension(number),
-            Cargo::Announce { .. } | Cargo::Item { .. } => Purpose::Store(number),
+        let purpose = match payload {
+            Payload::Withdrawal { .. } | Payload::Leave { .. } => Purpose::Extension(number),
+            Payload::Announce { .. } | Payload::Item { .. } => Purpose::Store(number),
         };
         let mut waited_for = Vec::new();
         for node in &nodes {
             let (addr, id) = (node.contact.addr, Some(node.contact.id));
             // Who takes leave has no later time to tell those that are silent just now.
-            let good = match &cargo {
-                Cargo::Leave { .. } => true,
-                Cargo::Withdrawal { .. } => !self.suspects.is_repeated(&addr),
-                Cargo::Announce { .. } | Cargo::Item { .. } => !self.suspects.contains(&addr),
+            let good = match &payload {
+                Payload::Leave { .. } => true,
+                Payload::Withdrawal { .. } => !self.suspects.is_repeated(&addr),
+                Payload::Announce { .. } | Payload::Item { .. } => !self.suspects.contains(&addr),
             };
-            let method = cargo.method(&addr, &node.token, |port| self.reach(port, &addr));
-            let watched = good || cargo.is_extension();
-            let transaction = self.query(addr, id, method, purpose.clone(), watched, now);
+            let method = payload.method(&addr, &node.token, |port| self.reach(port, &addr));
+            let monitored = good || payload.is_extension();
+            let transaction = self.query(addr, id, method, purpose.clone(), monitored, now);
             if good {
                 waited_for.push(transaction);
             }
         }
         let store = Store {
-            cargo,
-            walked,
+            payload,
+            looked_up,
             operation,
             out: nodes.len(),
             tries: vec![1; nodes.len()],
@@ -243,9 +243,9 @@ impl Engine {
         let Some(store) = self.stores.get_mut(&number) else { return };
         store.confirmed.push(pending.to);
         store.out -= 1;
-        let late = match &store.cargo {
-            Cargo::Announce { service, .. } => Some(service.clone()),
-            Cargo::Withdrawal { .. } | Cargo::Item { .. } | Cargo::Leave { .. } => None,
+        let late = match &store.payload {
+            Payload::Announce { service, .. } => Some(service.clone()),
+            Payload::Withdrawal { .. } | Payload::Item { .. } | Payload::Leave { .. } => None,
         };
         let node = store.nodes.iter().find(|node| node.contact.addr == pending.to).cloned();
         self.advance_store(number, now);
@@ -284,12 +284,12 @@ impl Engine {
             return;
         };
         let Contact { id, addr } = store.nodes[at].contact;
-        let withdraws = match &store.cargo {
+        let withdraws = match &store.payload {
             // Stored twice, a compare-and-set would not match.
-            Cargo::Item { .. } => return,
-            Cargo::Leave { .. } => true,
-            Cargo::Announce { service, .. } | Cargo::Withdrawal { service } => {
-                let withdraws = matches!(store.cargo, Cargo::Withdrawal { .. });
+            Payload::Item { .. } => return,
+            Payload::Leave { .. } => true,
+            Payload::Announce { service, .. } | Payload::Withdrawal { service } => {
+                let withdraws = matches!(store.payload, Payload::Withdrawal { .. });
                 // It may be the other way round by now.
                 if withdraws == self.announces.is_alive(service, now) {
                     return;
@@ -305,7 +305,7 @@ impl Engine {
         store.tries[at] += 1;
         store.out += 1;
         let reach = |port| self.reach(port, &addr);
-        let method = store.cargo.method(&addr, &store.nodes[at].token, reach);
+        let method = store.payload.method(&addr, &store.nodes[at].token, reach);
         let transaction = self.query(addr, Some(id), method, pending.purpose.clone(), true, now);
         if withdraws && waited_for {
             store.waited_for.push(transaction);
@@ -329,7 +329,7 @@ impl Engine {
         let Some(mut store) = self.stores.remove(&number) else { return };
         store.waited_for.retain(|transaction| self.transactions.get(*transaction).is_some());
         // The Node.js Grape never confirms a withdrawal, and never will.
-        let enough = !store.confirmed.is_empty() || store.cargo.is_extension();
+        let enough = !store.confirmed.is_empty() || store.payload.is_extension();
         let settles = store.waited_for.is_empty() && (enough || store.out == 0);
         if settles && !store.settled {
             store.settled = true;
@@ -343,14 +343,14 @@ impl Engine {
     }
 
     fn settle_store(&mut self, store: &Store, now: Instant) {
-        if self.walks_after_all(store, now) {
+        if self.looks_up_after_all(store, now) {
             return;
         }
         self.note_holders(store, now);
-        let outcome = match &store.cargo {
-            Cargo::Announce { .. } | Cargo::Leave { .. } => Outcome::Confirmed(store.held_by()),
-            Cargo::Withdrawal { .. } => Outcome::Withdrawn(Withdrawn::Here(store.held_by())),
-            Cargo::Item { item, .. } => {
+        let outcome = match &store.payload {
+            Payload::Announce { .. } | Payload::Leave { .. } => Outcome::Confirmed(store.held_by()),
+            Payload::Withdrawal { .. } => Outcome::Withdrawn(Withdrawn::Here(store.held_by())),
+            Payload::Item { item, .. } => {
                 let stored = match (&store.refusal, store.confirmed.is_empty()) {
                     (_, false) => Ok(item.id()),
                     (Some((code, message)), true) => {
@@ -370,27 +370,27 @@ impl Engine {
         }
     }
 
-    /// Tokens of an earlier time, which every node refused, are no last word: a walk brings new
+    /// Tokens of an earlier time, which every node refused, are no last word: a lookup brings new
     /// ones. Returns whether there is one now.
-    fn walks_after_all(&mut self, store: &Store, now: Instant) -> bool {
+    fn looks_up_after_all(&mut self, store: &Store, now: Instant) -> bool {
         let outdated = matches!(store.refusal, Some((code, _)) if code == krpc::code::PROTOCOL);
         let Some(operation) = store.operation else { return false };
-        if store.walked || !outdated || !store.confirmed.is_empty() {
+        if store.looked_up || !outdated || !store.confirmed.is_empty() {
             return false;
         }
-        match &store.cargo {
-            Cargo::Withdrawal { .. } | Cargo::Leave { .. } => return false,
-            Cargo::Announce { service: (name, port), .. } => {
-                let then = Then::Announce { port: *port, operation: Some(operation) };
-                self.walk(Subject::Peers(name.clone()), then, now);
+        match &store.payload {
+            Payload::Withdrawal { .. } | Payload::Leave { .. } => return false,
+            Payload::Announce { service: (name, port), .. } => {
+                let then = OnComplete::Announce { port: *port, operation: Some(operation) };
+                self.start_lookup(Target::Peers(name.clone()), then, now);
             }
-            Cargo::Item { item, cas } => self.walk_to_put(item.clone(), *cas, operation, now),
+            Payload::Item { item, cas } => self.look_up_to_put(item.clone(), *cas, operation, now),
         }
         true
     }
 
-    /// Stores an item at the closest nodes, once a walk has found them.
-    pub(super) fn walk_to_put(
+    /// Stores an item at the closest nodes, once a lookup has found them.
+    pub(super) fn look_up_to_put(
         &mut self,
         item: Box<Item>,
         cas: Option<i64>,
@@ -398,16 +398,17 @@ impl Engine {
         now: Instant,
     ) {
         let salt = item.signed().map(|signed| signed.salt.clone()).unwrap_or_default();
-        let subject = Subject::Item { target: item.id(), salt: salt.into() };
-        self.walk(subject, Then::Put { operation, item, cas }, now);
+        let target = Target::Item { target: item.id(), salt: salt.into() };
+        self.start_lookup(target, OnComplete::Put { operation, item, cas }, now);
     }
 
     /// Tells the announces who holds what.
     fn note_holders(&mut self, store: &Store, now: Instant) {
-        let Cargo::Announce { service, until, .. } = &store.cargo else { return };
+        let Payload::Announce { service, until, .. } = &store.payload else { return };
         let confirmed = &store.confirmed;
         let mut again = self.announces.stored(service, &store.nodes, confirmed, *until);
-        if !store.walked && store.out == 0 && store.held_by() < holders::count(ids(&store.nodes)) {
+        if !store.looked_up && store.out == 0 && store.held_by() < holders::count(ids(&store.nodes))
+        {
             self.announces.holders_silent(service, now);
             again = true;
         }
@@ -425,7 +426,11 @@ impl Engine {
         for service in self.announces.due(now) {
             self.announces.storing(&service);
             let (name, port) = service;
-            self.walk(Subject::Peers(name), Then::Announce { port, operation: None }, now);
+            self.start_lookup(
+                Target::Peers(name),
+                OnComplete::Announce { port, operation: None },
+                now,
+            );
         }
     }
 }

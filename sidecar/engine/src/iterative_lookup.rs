@@ -1,9 +1,9 @@
-//! An iterative walk towards a point: which node to ask next, and when enough have answered.
+//! An iterative lookup of a target: which node to ask next, and when enough have answered.
 //!
-//! A walk *settles* when the closest live nodes have answered. A node that is silent beyond our
-//! patience is passed over, so that a dead one never holds a walk up; a walk whose every node is
+//! A lookup *settles* when the closest live nodes have answered. A node that is silent beyond our
+//! timeout is passed over, so that a dead one never holds a lookup up; a lookup whose every node is
 //! silent waits for the last of them. One that is late by what is usual is still waited for, while
-//! the next closest is asked as well. Late answers are still taken: a walk *finishes* when no
+//! the next closest is asked as well. Late answers are still taken: a lookup *finishes* when no
 //! query is out any more.
 
 use std::collections::VecDeque;
@@ -18,13 +18,13 @@ use crate::krpc::Contact;
 
 /// Candidates that are remembered, without the silent ones.
 const MEMORY: usize = 3 * K;
-/// Silent candidates that are remembered beside them. It bounds whom a walk asks in vain: others can
+/// Silent candidates that are remembered beside them. It bounds whom a lookup asks in vain: others can
 /// tell of nodes that are not there.
 const MOST_SILENT: usize = 12 * K;
 
 /// How often a bootstrap address is asked while nobody answers.
 const SEED_TRIES: u32 = 4;
-/// Bootstrap addresses that a walk waits for at a time, beside the nodes that it waits for.
+/// Bootstrap addresses that a lookup waits for at a time, beside the nodes that it waits for.
 const SEEDS_AT_ONCE: usize = 256;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +74,7 @@ pub(super) struct Ask {
     pub(super) addr: SocketAddr,
     /// None for a bootstrap address.
     pub(super) id: Option<Id>,
-    /// Whether the walk waits for the answer.
+    /// Whether the lookup waits for the answer.
     pub(super) waited_for: bool,
 }
 
@@ -96,10 +96,10 @@ struct Front {
     candidates: Vec<Candidate>,
 }
 
-/// One walk, over both address families at once.
+/// One lookup, over both address families at once.
 #[derive(Debug)]
-pub(super) struct Walk {
-    point: Id,
+pub(super) struct IterativeLookup {
+    target: Id,
     own: Id,
     concurrency: usize,
     seeds: Vec<Seed>,
@@ -118,10 +118,10 @@ pub(super) struct Walk {
     answers: usize,
 }
 
-impl Walk {
-    pub(super) fn new(own: Id, point: Id, concurrency: usize) -> Self {
+impl IterativeLookup {
+    pub(super) fn new(own: Id, target: Id, concurrency: usize) -> Self {
         Self {
-            point,
+            target,
             own,
             concurrency: concurrency.max(1),
             seeds: Vec::new(),
@@ -159,12 +159,12 @@ impl Walk {
         !self.seeds_left.is_empty()
     }
 
-    /// Adds a node that somebody told of. Returns whether it is new to the walk, and close enough.
+    /// Adds a node that somebody told of. Returns whether it is new to the lookup, and close enough.
     pub(super) fn add(&mut self, contact: Contact) -> bool {
         if contact.id == self.own {
             return false;
         }
-        let distance = Distance::new(&contact.id, &self.point);
+        let distance = Distance::new(&contact.id, &self.target);
         let front = self.front(contact.addr.is_ipv6());
         let at = front.candidates.partition_point(|c| c.distance < distance);
         let known = front.candidates.get(at).is_some_and(|c| c.distance == distance);
@@ -183,7 +183,7 @@ impl Walk {
         true
     }
 
-    /// How many more nodes of a family it could wait for, when [`Walk::next`] has none to ask.
+    /// How many more nodes of a family it could wait for, when [`IterativeLookup::next`] has none to ask.
     pub(super) fn lacks(&self, ipv6: bool) -> usize {
         if self.waited_for >= self.concurrency {
             return 0;
@@ -324,7 +324,7 @@ impl Walk {
     fn closed(&mut self, asked: Option<Id>, addr: SocketAddr, state: State) {
         self.out = self.out.saturating_sub(1);
         match self.state(asked, addr) {
-            // It answered another query of this walk.
+            // It answered another query of this lookup.
             Some(State::Answered) => return,
             Some(before) => self.waits_no_more(asked, before),
             None => {}
@@ -354,7 +354,7 @@ impl Walk {
         }
     }
 
-    /// Whether the closest live nodes have answered. Holds only once [`Walk::next`] has nobody
+    /// Whether the closest live nodes have answered. Holds only once [`IterativeLookup::next`] has nobody
     /// more to ask.
     pub(super) fn is_settled(&self) -> bool {
         let waits = self.waited_for > 0 || self.late > 0 || self.seeds_waited_for > 0;

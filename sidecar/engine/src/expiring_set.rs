@@ -9,11 +9,11 @@ const CAPACITY: usize = 1024;
 
 /// Addresses with the times at which they were noted.
 #[derive(Debug, Default)]
-pub(super) struct Dated {
+pub(super) struct ExpiringSet {
     addrs: BTreeMap<SocketAddr, Instant>,
 }
 
-impl Dated {
+impl ExpiringSet {
     pub(super) fn insert(&mut self, addr: SocketAddr, now: Instant) {
         self.addrs.insert(addr, now);
         if self.addrs.len() > CAPACITY {
@@ -60,7 +60,7 @@ mod tests {
     fn memory_is_bounded_and_ends() {
         let now = crate::clock::now();
         let addr = |port| SocketAddr::from(([10, 0, 0, 1], port));
-        let mut dated = Dated::default();
+        let mut dated = ExpiringSet::default();
         for port in 1..=2000 {
             dated.insert(addr(port), now + Duration::from_millis(port.into()));
         }
