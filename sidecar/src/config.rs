@@ -6,9 +6,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::engine::impossible;
+use grape_engine::{NetworkName, impossible};
+
 use crate::http::Origin;
-use crate::network::NetworkName;
 use crate::services::{Declared, ReadyWhen};
 
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of

@@ -29,7 +29,6 @@ pub use silence::warn_of_silence;
 
 use crate::config::HostPort;
 use crate::dht::{Dht, has_interface};
-use crate::engine;
 
 /// The first operations wait so long for names to resolve. Grenache's clients give up after 2.5 s.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -221,7 +220,7 @@ async fn resolve(name: &HostPort) -> io::Result<Vec<SocketAddr>> {
     let unfit = |reason: &str| io::Error::new(io::ErrorKind::NotFound, reason);
     let found = lookup_host((name.host.as_str(), name.port)).await;
     let found = found.map_err(|error| missing_interface(name).unwrap_or(error))?;
-    let addresses: Vec<_> = found.filter_map(|addr| engine::seed(addr).ok()).collect();
+    let addresses: Vec<_> = found.filter_map(|addr| grape_engine::seed(addr).ok()).collect();
     if addresses.is_empty() {
         return Err(unfit("it has no address that a host can have"));
     }

@@ -4,16 +4,15 @@
 //! through Grapes. A Grape speaks KRPC (BEP 5 and BEP 44) over UDP with its peers, the Node.js
 //! Grape among them, and HTTP with the services beside it.
 //!
+//! The node itself is a state machine without I/O, in a crate of its own: [`grape_engine`].
+//!
 //! | module | concern | knows nothing of |
 //! |---|---|---|
-//! | [`krpc`] | messages, as bencode | the node |
-//! | [`engine`] | the node as a state machine: packets and time in, effects out | sockets, tokio, HTTP |
 //! | [`dht`] | the engine on UDP sockets, as an async handle | HTTP |
 //! | [`services`] | the services beside it: which are announced, and which are held back | HTTP's API, KRPC |
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
 //! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
-//! | [`network`] | the name of the network that a Grape belongs to | |
 //! | [`lifecycle`] | start, readiness, drain | |
 //! | [`log`] | lines on standard error | |
 //! | [`nonblocking`] | writing that never blocks | |
@@ -27,13 +26,10 @@ pub mod clock;
 pub mod config;
 pub mod dht;
 pub mod discovery;
-pub mod engine;
 pub mod http;
-pub mod krpc;
 pub mod lifecycle;
 pub mod log;
 pub mod metrics;
-pub mod network;
 pub mod nonblocking;
 pub mod services;
 pub mod variables;

@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use grape_engine::Status;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
@@ -14,7 +15,6 @@ use crate::clock;
 use crate::config::Config;
 use crate::dht::{BindError, Dht};
 use crate::discovery::{self, BootstrapNames};
-use crate::engine::Status;
 use crate::http::{self, Addresses, Api, Listener};
 use crate::metrics::Metrics;
 use crate::services::{Refusal, Services};

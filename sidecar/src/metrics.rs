@@ -5,6 +5,7 @@ pub mod process;
 
 use std::time::Duration;
 
+use grape_engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
 use hyper::StatusCode;
 use prometheus::core::Collector;
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
@@ -13,7 +14,6 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
-use crate::engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
 use crate::http::Verb;
 use crate::services::{Counts, Reason};
 
@@ -337,14 +337,14 @@ fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         (
             "lookups",
             "Lookups, by source: memory, or walk (an iterative lookup through the DHT).",
-            sources(stats.lookups_from_memory, stats.lookups_walked),
+            sources(stats.lookups_from_memory, stats.lookups_from_dht),
         ),
         ("empty_lookups", "Lookups that found nobody.", one(stats.lookups_empty)),
         (
             "announces",
             "Announces, by source: memory (the holders were already known), or walk (they had to be \
              searched for).",
-            sources(stats.announces_from_memory, stats.announces_walked),
+            sources(stats.announces_from_memory, stats.announces_from_dht),
         ),
     ];
     let size = |n: usize| one(u64::try_from(n).unwrap_or(u64::MAX));

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use grape::engine::{Answer, MAX_PEERS, Operation, Outcome, QUERY_METHODS};
+use grape_engine::{Answer, MAX_PEERS, Operation, Outcome, QUERY_METHODS};
 
 use crate::fleet::{Fleet, Service};
 

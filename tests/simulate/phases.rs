@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use grape::engine::MAX_PEERS;
+use grape_engine::MAX_PEERS;
 use grape_tests::simulation::Link;
 use indicatif::ProgressBar;
 use rand::RngExt;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use grape::engine::Status;
+use grape_engine::Status;
 
 /// A Grape that came or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,9 +4,9 @@ use std::io::ErrorKind;
 use std::net::SocketAddr;
 
 use futures_util::future::{join_all, select_all};
-use grape::engine::Status;
 use grape::lifecycle::{Drained, Grape, StartError, TaskFailed};
 use grape::services::Refusal;
+use grape_engine::Status;
 
 use super::plan::{Plan, PlannedGrape};
 use super::story::Character;

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use grape::engine::{Neighbour, Status};
+use grape_engine::{Neighbour, Status};
 
 use super::plan::HOST;
 

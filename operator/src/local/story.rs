@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use grape::engine::Status;
 use grape::services::Refusal;
+use grape_engine::Status;
 
 use super::changes::{Change, Watcher};
 use super::show::{self, Row, Style};

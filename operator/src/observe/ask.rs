@@ -118,7 +118,7 @@ fn foreign(why: &str) -> CallError {
 #[cfg(test)]
 mod tests {
     use grape::discovery::{Unanswered, Unresolved};
-    use grape::engine::{MAX_LISTED, Neighbour, Status};
+    use grape_engine::{MAX_LISTED, Neighbour, Status};
 
     use super::*;
     use crate::observe::call::MAX_BODY;

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use grape_engine::NetworkName;
 use tracing_subscriber::filter::Targets;
 
 use crate::config::Config;
 use crate::http::Origin;
 use crate::log;
-use crate::network::NetworkName;
 use crate::services::{DeclaredList, ReadyWhenList};
 
 use super::client::Url;

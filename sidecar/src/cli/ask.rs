@@ -2,10 +2,10 @@
 
 use std::io::{self, Read};
 
+use grape_engine::MAX_VALUE;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::engine::MAX_VALUE;
 use crate::http::{NOWHERE, UNKNOWN};
 use crate::services::Withdrawal;
 

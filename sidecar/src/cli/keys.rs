@@ -7,12 +7,12 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use ed25519_dalek::{Signer, SigningKey};
+use grape_engine::{MAX_SALT, signable};
 use mainline::MutableItem;
 use pem::{EncodeConfig, LineEnding, Pem};
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use crate::engine::{MAX_SALT, signable};
 use crate::http::bencode;
 
 use super::args::{Format, To};

@@ -2,9 +2,9 @@
 
 use std::net::SocketAddr;
 
+use grape_engine::Announced;
 use serde_json::{Map, Value, json};
 
-use crate::engine::Announced;
 use crate::http::StatusPage;
 use crate::services::{HeldBack, Refusal};
 
@@ -189,10 +189,10 @@ fn uptime(seconds: u64) -> String {
 mod tests {
     use std::collections::BTreeMap;
 
+    use grape_engine::{Neighbour, Status};
     use rstest::rstest;
 
     use crate::discovery::{Unanswered, Unresolved};
-    use crate::engine::{Neighbour, Status};
 
     use super::*;
 

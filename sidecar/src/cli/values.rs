@@ -4,8 +4,9 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use grape_engine::impossible;
+
 use crate::config::{HostPort, InvalidHostPort};
-use crate::engine::impossible;
 
 /// Nodes separated by commas; empty ones are skipped, as npm's command does.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,12 +8,11 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use grape_engine::krpc::{self, Body, Contact, Message, Method, NetworkTag, Query, Want};
 use mainline::Id;
 use rand::RngExt;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
-
-use crate::krpc::{self, Body, Contact, Message, Method, NetworkTag, Query, Want};
 
 /// How long the answer may take.
 const PATIENCE: Duration = Duration::from_secs(1);

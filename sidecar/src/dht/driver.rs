@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use grape_engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
@@ -15,7 +16,6 @@ use tokio::time::{MissedTickBehavior, interval};
 use super::bursts::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use super::sources::{Route, Sources, is_link_local};
-use crate::engine::{Answer, Effect, Engine, Name, Operation, Outcome};
 
 /// Datagrams that are read at a time before others have their turn.
 const BATCH: usize = 64;
@@ -84,7 +84,7 @@ impl Shared {
         let mut state = self.lock();
         let result = act(&mut state, crate::clock::now());
         self.settle(&mut state);
-        let earlier = match (state.engine.next_tick(), state.sleeps_until) {
+        let earlier = match (state.engine.poll_timeout(), state.sleeps_until) {
             (Some(next), Some(sleeps_until)) => next < sleeps_until,
             _ => false,
         };
@@ -110,7 +110,7 @@ impl Shared {
     }
 
     fn settle(&self, state: &mut State) {
-        while let Some(effect) = state.engine.poll() {
+        while let Some(effect) = state.engine.poll_effect() {
             match effect {
                 Effect::Send { to, datagram } => state.outbox.push((to, datagram)),
                 Effect::Done { operation, outcome } => {
@@ -202,13 +202,13 @@ impl Driver {
             let until = {
                 let mut state = shared.lock();
                 shared.flush(&mut state);
-                state.sleeps_until = state.engine.next_tick();
+                state.sleeps_until = state.engine.poll_timeout();
                 state.sleeps_until
             };
             tokio::select! {
                 readable = readable(first) => self.receive(readable?, &mut receiver)?,
                 readable = readable(second) => self.receive(readable?, &mut receiver)?,
-                () = sleep_until(until) => shared.drive(|state, now| state.engine.tick(now)),
+                () = sleep_until(until) => shared.drive(|state, now| state.engine.handle_timeout(now)),
                 () = shared.wanted.notified() => {}
                 _ = read_addresses.tick() => {
                     let addresses = shared.sockets.host_addresses();
@@ -230,7 +230,7 @@ impl Driver {
                 if let Some(at) = at {
                     sources.reached(from, at);
                 }
-                engine.handle(from, datagram, now);
+                engine.handle_datagram(from, datagram, now);
                 left = left.saturating_sub(1);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })

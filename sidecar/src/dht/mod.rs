@@ -16,6 +16,10 @@ use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use futures_util::future::join_all;
+use grape_engine::{
+    Answer, Engine, Found, ImpossibleIntroduction, Item, Outcome, PutError, Settings, Stats,
+    Status, Withdrawn,
+};
 use mainline::Id;
 use rand::RngExt;
 use tracing::debug;
@@ -26,10 +30,6 @@ pub use sockets::BindError;
 pub use watch::Watch;
 
 use crate::config::Config;
-use crate::engine::{
-    Answer, Engine, Found, ImpossibleIntroduction, Item, Outcome, PutError, Settings, Stats,
-    Status, Withdrawn,
-};
 use driver::Shared;
 use sockets::Sockets;
 

@@ -6,9 +6,8 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use ahash::RandomState;
+use grape_engine::canonical;
 use lru::LruCache;
-
-use crate::engine::canonical;
 
 /// Most remotes that are remembered; the least recently heard goes first.
 const CAPACITY: usize = 1024;

@@ -3,10 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use grape_engine::Name;
 use tokio::sync::watch;
 
 use super::driver::{Followed, Shared};
-use crate::engine::Name;
 
 /// Follows the peers of one name, until dropped.
 pub struct Watch {
@@ -28,7 +28,7 @@ impl Watch {
                 let followed = Followed::new(None);
                 let peers = followed.subscribe();
                 state.followed.insert(name.clone(), followed);
-                state.engine.watch(&name, now);
+                state.engine.subscribe(&name, now);
                 peers
             }
         });
@@ -55,7 +55,7 @@ impl Drop for Watch {
             let last = |followed: &Followed| followed.receiver_count() <= 1;
             if state.followed.get(&self.name).is_some_and(last) {
                 state.followed.remove(&self.name);
-                state.engine.unwatch(&self.name);
+                state.engine.unsubscribe(&self.name);
             }
         });
     }

@@ -6,13 +6,13 @@
 
 use std::net::SocketAddr;
 
+use grape_engine::Status;
 use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
 
 use crate::clock;
 use crate::discovery::{Unanswered, Unresolved};
-use crate::engine::Status;
 use crate::services::{HeldBack, Refusal};
 
 use super::Api;

@@ -3,9 +3,8 @@
 
 use std::borrow::Cow;
 
+use grape_engine::{Item, MAX_SALT, MAX_VALUE, Signed, Value, encode};
 use mainline::Id;
-
-use crate::engine::{Item, MAX_SALT, MAX_VALUE, Signed, Value, encode};
 
 use super::json::{self, Json};
 use super::values;

@@ -1,10 +1,9 @@
 //! What a verb answers, over HTTP and over a WebSocket alike.
 
 use bytes::Bytes;
+use grape_engine::Withdrawn;
 use hyper::StatusCode;
 use hyper::header::{HeaderName, HeaderValue};
-
-use crate::engine::Withdrawn;
 
 /// An answer: JSON, or nothing at all for an item that was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::engine::Value;
+use grape_engine::Value;
 
 use super::json::{self, Json};
 

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
+use grape_engine::{Found, PutError};
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::dht::Dht;
-use crate::engine::{Found, PutError};
 use crate::services::{Refused, Services};
 
 use super::items;
@@ -171,10 +171,9 @@ pub(crate) fn peers(peers: &[SocketAddr]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use grape_engine::Item;
     use mainline::Id;
     use rstest::rstest;
-
-    use crate::engine::Item;
 
     use super::*;
 

@@ -48,13 +48,13 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use grape_engine::{MAX_LISTED, Withdrawn};
 use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 
 use crate::clock;
 use crate::config::Config;
 use crate::dht::Dht;
-use crate::engine::{MAX_LISTED, Withdrawn};
 
 pub use declared::{Declared, DeclaredList, InvalidDeclared};
 pub(crate) use facts::Reason;

@@ -7,11 +7,11 @@ use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use ahash::RandomState;
+use grape_engine::Name;
 use lru::LruCache;
 
 use super::facts::{ByFlag, Facts, Port, Reason};
 use super::health::{Health, Outcome};
-use crate::engine::Name;
 
 /// A service: its name and its port.
 pub(super) type Service = (Name, u16);

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use ed25519_dalek::{Signer, SigningKey};
 use grape::config::Config;
-use grape::engine::{Item, Signed, signable};
 use grape::http::StatusPage;
 use grape::lifecycle::Grape;
+use grape_engine::{Item, Signed, signable};
 use rstest::rstest;
 use tokio::net::UdpSocket;
 

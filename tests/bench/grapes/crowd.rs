@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use grape::krpc::{Body, Message, Method, Query, Response, Want, decode, encode};
+use grape_engine::krpc::{Body, Message, Method, Query, Response, Want, decode, encode};
 use grape_tests::grape::{Grape, Kind};
 use grape_tests::network::{Network, Shape};
 use grape_tests::results::{Goal, Row};

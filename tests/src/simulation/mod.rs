@@ -18,10 +18,9 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use ahash::HashMap;
-use grape::engine::{
-    Answer, Engine, Found, Item, Operation, Outcome, PutError, Settings, Withdrawn,
+use grape_engine::{
+    Answer, Engine, Found, Item, NetworkName, Operation, Outcome, PutError, Settings, Withdrawn,
 };
-use grape::network::NetworkName;
 use mainline::Id;
 use rand::RngExt;
 

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use ahash::HashMap;
-use grape::engine::{Effect, Engine, Operation, Outcome};
+use grape_engine::{Effect, Engine, Operation, Outcome};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
@@ -87,7 +87,7 @@ impl Part {
                 // Where it is not due, it was set to an earlier time, and has passed since.
                 if self.nodes[place].ticks_at == Some(at) {
                     self.nodes[place].ticks_at = None;
-                    self.act(world, place, at, |engine, now| engine.tick(now));
+                    self.act(world, place, at, |engine, now| engine.handle_timeout(now));
                 }
             }
             Event::Arrives(Arrival { from, to, datagram }) => {
@@ -95,7 +95,9 @@ impl Part {
                 let place = node.map(|node| world.place(*node).1);
                 let knows = |place: &usize| !self.nodes[*place].plain || is_plain(&datagram);
                 if let Some(place) = place.filter(knows) {
-                    self.act(world, place, at, |engine, now| engine.handle(from, &datagram, now));
+                    self.act(world, place, at, |engine, now| {
+                        engine.handle_datagram(from, &datagram, now)
+                    });
                 }
             }
         }
@@ -123,7 +125,7 @@ impl Part {
             return None;
         }
         let result = act(&mut self.nodes[place].engine, now);
-        while let Some(effect) = self.nodes[place].engine.poll() {
+        while let Some(effect) = self.nodes[place].engine.poll_effect() {
             match effect {
                 Effect::Send { to, datagram } => self.send(world, place, to, datagram, now),
                 Effect::Done { operation, outcome } => {
@@ -143,7 +145,7 @@ impl Part {
                 }
             }
         }
-        if let Some(next) = self.nodes[place].engine.next_tick()
+        if let Some(next) = self.nodes[place].engine.poll_timeout()
             && self.nodes[place].ticks_at.is_none_or(|at| next < at)
         {
             self.nodes[place].ticks_at = Some(next.max(now));

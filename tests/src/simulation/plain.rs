@@ -1,6 +1,6 @@
 //! What datagrams of nodes are that know no extensions, as the Node.js Grape.
 
-use grape::krpc::{self, Body, Method, Peer};
+use grape_engine::krpc::{self, Body, Method, Peer};
 
 /// Whether a datagram is no query that only Grapes of our kind know.
 pub(super) fn is_plain(datagram: &[u8]) -> bool {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::ensure;
-use grape::krpc::{self, Body, Message, Method, Query, Want};
+use grape_engine::krpc::{self, Body, Message, Method, Query, Want};
 use grape_tests::figure;
 use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::hosts::Host;

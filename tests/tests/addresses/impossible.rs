@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use grape::krpc::{self, Body, Contact, Message, Method, Peer, Query, Response, Want};
+use grape_engine::krpc::{self, Body, Contact, Message, Method, Peer, Query, Response, Want};
 use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::http::{self, Request};
 use grape_tests::programs;

@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::ensure;
-use grape::krpc::{self, Body, Message, Method, Query, Response, Want};
+use grape_engine::krpc::{self, Body, Message, Method, Query, Response, Want};
 use grape_tests::figure;
 use grape_tests::grape::Grape;
 use grape_tests::network::{Network, Shape};

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use grape::engine::Withdrawn;
+use grape_engine::Withdrawn;
 use grape_tests::figure;
 use grape_tests::simulation::{Link, MTU, Made, Network};
 
@@ -62,7 +62,7 @@ fn one_service_of_both_families_is_shown_once_where_it_is_reached() {
 fn a_service_that_moves_to_the_other_family_is_there_all_the_time() {
     let mut network = mixed(far(0.0));
     network.announce(1, NAME, PORT);
-    network.act(0, |engine, now| engine.watch(NAME.as_bytes(), now));
+    network.act(0, |engine, now| engine.subscribe(NAME.as_bytes(), now));
     network.run(10 * SECOND);
     for alone in [true, false] {
         reached_over_ipv6(&mut network, alone);

@@ -117,7 +117,7 @@ fn the_living_stay(#[values(10, 30)] count: usize) {
 #[test]
 fn followers_are_told_of_a_death() {
     let mut fleet = Fleet::new(1, &far(0.0), 10, 1, |_| false);
-    fleet.network.act(4, |engine, now| engine.watch(b"2:service:0", now));
+    fleet.network.act(4, |engine, now| engine.subscribe(b"2:service:0", now));
     fleet.run(SECOND);
     assert_eq!(fleet.network.told(4).last().unwrap().1, [fleet.announced(2), fleet.announced(7)]);
     fleet.network.kill(7);

@@ -1,6 +1,6 @@
 //! Networks so small that everybody is among the closest to every name.
 
-use grape::engine::Item;
+use grape_engine::Item;
 use grape_tests::simulation::{Made, Network};
 
 use super::{AGE, SECOND, addr, steady};

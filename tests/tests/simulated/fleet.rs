@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
-use grape::engine::{Answer, Operation, Outcome, QUERY_METHODS};
+use grape_engine::{Answer, Operation, Outcome, QUERY_METHODS};
 use grape_tests::simulation::{Link, Made, Network};
 
 use super::{AGE, SECOND};

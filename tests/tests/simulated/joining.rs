@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use grape::krpc::{self, Body, Message, Method, Query, Want};
+use grape_engine::krpc::{self, Body, Message, Method, Query, Want};
 use grape_tests::simulation::{Made, Network, PORT};
 use mainline::Id;
 use rstest::rstest;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
-use grape::engine::{Item, PutError, Signed, Withdrawn, signable};
+use grape_engine::{Item, PutError, Signed, Withdrawn, signable};
 use grape_tests::simulation::{Link, MTU, Made, Network, PORT};
 use proptest::prelude::*;
 
@@ -174,13 +174,13 @@ fn a_hot_lookup_costs_no_packet_and_stays_fresh() {
     let mut network = Network::of(1, steady(), 3, AGE);
     network.announce(0, "rpc_test", 1337);
     network.lookup(1, "rpc_test");
-    let walked = network.engine(1).stats().lookups_walked;
+    let walked = network.engine(1).stats().lookups_from_dht;
     for _ in 0..2000 {
         assert_eq!(network.lookup(1, "rpc_test").unwrap(), [addr(0, 1337)]);
         network.run(Duration::from_millis(10));
     }
     let stats = network.engine(1).stats();
-    assert_eq!(stats.lookups_walked, walked, "nobody waited for a walk");
+    assert_eq!(stats.lookups_from_dht, walked, "nobody waited for a walk");
     // 20 seconds, a background walk every 2.5 of them.
     assert!(stats.queries_sent[2] <= 2 * 10, "{} get_peers", stats.queries_sent[2]);
 }
@@ -297,7 +297,7 @@ fn a_network_cut_in_two_heals() {
 #[test]
 fn followers_are_told_of_peers_as_they_come_and_go() {
     let mut network = Network::of(1, steady(), 3, AGE);
-    network.act(2, |engine, now| engine.watch(b"rpc_test", now));
+    network.act(2, |engine, now| engine.subscribe(b"rpc_test", now));
     network.run(SECOND);
     network.announce(0, "rpc_test", 1337);
     network.announce(1, "rpc_test", 1337);

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use grape::krpc::{self, Body, Message, Method, Query, VERSION, Want};
+use grape_engine::krpc::{self, Body, Message, Method, Query, VERSION, Want};
 use grape_tests::simulation::PORT;
 use mainline::Id;
 

@@ -110,11 +110,11 @@ fn a_forged_query_of_another_network_makes_nobody_vanish() {
     let mut network = two_networks();
     network.announce(2, "mine", 1);
     let other = {
-        use grape::krpc::{self, Body, Message, Method, Query, Want};
+        use grape_engine::krpc::{self, Body, Message, Method, Query, Want};
         let method = Method::Ping { watch: None };
         let sender = Some(mainline::Id::from([9; 20]));
         let query = Query { sender, read_only: false, want: Want::default(), method };
-        let network = Some("b".parse::<grape::network::NetworkName>().unwrap().tag());
+        let network = Some("b".parse::<grape_engine::NetworkName>().unwrap().tag());
         let (transaction_id, version) = (b"aa".as_slice().into(), Some(krpc::VERSION));
         let body = Body::Query(query);
         krpc::encode(&Message { transaction_id, version, network, body }).unwrap()

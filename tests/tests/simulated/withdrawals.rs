@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use grape::krpc::Method;
+use grape_engine::krpc::Method;
 use grape_tests::figure;
 use grape_tests::simulation::Made;
 use rstest::rstest;

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use grape::krpc::{Body, Message, Method, Query, Response, Want, decode, encode};
+use grape_engine::krpc::{Body, Message, Method, Query, Response, Want, decode, encode};
 use grape_tests::figure;
 use grape_tests::grape::{Grape, Kind, Options, Seat};
 use mainline::Id;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use ed25519_dalek::{Signer, SigningKey};
-use grape::krpc::{Body, Response, decode};
+use grape_engine::krpc::{Body, Response, decode};
 use grape_tests::grape::{Grape, Kind};
 use grape_tests::network::{Network, Shape};
 use rstest::rstest;
@@ -118,7 +118,7 @@ async fn a_value_with_keys_in_any_order_is_signed_as_it_is() {
     let network = Network::of(Shape::Star, "oo").await.unwrap();
     let key = SigningKey::from_bytes(&[9; 32]);
     let value = b"d1:bi1e1:ai2ee";
-    let signature = key.sign(&grape::engine::signable(b"", 1, value)).to_bytes();
+    let signature = key.sign(&grape_engine::signable(b"", 1, value)).to_bytes();
     let public = key.verifying_key().to_bytes();
     let target = sha1_smol::Sha1::from(public).digest().bytes();
     let signed = [("sig", bytes(&signature)), ("seq", b"i1e".to_vec()), ("k", bytes(&public))];

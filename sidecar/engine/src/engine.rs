@@ -1,0 +1,334 @@
+//! The engine's parts, and how datagrams and time go through them.
+
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use mainline::Id;
+use rand::rngs::StdRng;
+use rand::{Rng, RngExt, SeedableRng};
+
+use super::active_lookup::{ActiveLookup, OnComplete, Target};
+use super::active_store::Store;
+use super::addresses::canonical;
+use super::announces::Announces;
+use super::capacity::capacity;
+use super::claims::Claims;
+use super::dead_nodes::DeadNodes;
+use super::errors::Errors;
+use super::expiring_set::ExpiringSet;
+use super::family::External;
+use super::gossip::Gossip;
+use super::items::ItemStore;
+use super::leave::Leavers;
+use super::lookup_cache::LookupCache;
+use super::monitored::Monitored;
+use super::monitors::Monitors;
+use super::newcomers::Newcomers;
+use super::other_networks::OtherNetworks;
+use super::peers::PeerStore;
+use super::probes::Probes;
+use super::routing::Table;
+use super::rtt::RoundTrip;
+use super::seeds::Seeds;
+use super::status::{Stats, method_index};
+use super::subscriptions::Subscriptions;
+use super::suspects::Suspects;
+use super::timers::{Timer, Timers};
+use super::tokens::Tokens;
+use super::transactions::Transactions;
+use super::upkeep::{self, Upkeep};
+use super::withdrawals::Withdrawals;
+use super::{Effect, Operation, Outcome, Settings};
+use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
+
+/// A node of the DHT, without I/O.
+#[derive(Debug)]
+pub struct Engine {
+    pub(super) settings: Settings,
+    pub(super) rng: StdRng,
+    pub(super) v4: Table,
+    pub(super) v6: Table,
+    pub(super) suspects: Suspects,
+    pub(super) transactions: Transactions,
+    /// Of all nodes together: what is expected of one that was never asked.
+    pub(super) round_trip: Option<RoundTrip>,
+    pub(super) lookups: HashMap<u64, ActiveLookup, RandomState>,
+    pub(super) targets: HashMap<Target, u64, RandomState>,
+    pub(super) stores: HashMap<u64, Store, RandomState>,
+    pub(super) peers: PeerStore,
+    pub(super) claims: Claims,
+    pub(super) items: ItemStore,
+    pub(super) tokens: Tokens,
+    pub(super) lookup_cache: LookupCache,
+    pub(super) announces: Announces,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) upkeep: Upkeep,
+    pub(super) monitors: Monitors,
+    pub(super) monitored: Monitored,
+    pub(super) probes: Probes,
+    pub(super) gossip: Gossip,
+    pub(super) dead_nodes: DeadNodes,
+    pub(super) unconfirmed_deaths: ExpiringSet,
+    pub(super) withdrawals: Withdrawals,
+    pub(super) leavers: Leavers,
+    pub(super) seeds: Seeds,
+    pub(super) newcomers: Newcomers,
+    pub(super) other_networks: OtherNetworks,
+    pub(super) external: External,
+    /// Ports of this host at which services are reached over IPv6 alone.
+    pub(super) ipv6_ports: BTreeSet<u16>,
+    /// The addresses of this host, sorted.
+    pub(super) host_addresses: Vec<IpAddr>,
+    /// The first lookup is not over: operations wait in `waiting`.
+    pub(super) joining: bool,
+    pub(super) waiting: Vec<(Target, OnComplete)>,
+    pub(super) ready: bool,
+    pub(super) draining: bool,
+    /// It has told the others that it ends.
+    pub(super) has_left: bool,
+    pub(super) stats: Stats,
+    pub(super) errors: Errors,
+    timers: Timers,
+    effects: VecDeque<Effect>,
+    next_number: u64,
+}
+
+impl Engine {
+    /// A node that knows nobody. `seed` makes all that is random in it: production gives it from
+    /// the system, simulations give their own, and run the same each time.
+    pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
+        let mut rng = StdRng::from_seed(seed);
+        let mut timers = Timers::default();
+        // Nodes that start together do not wake together.
+        let first = Duration::from_millis(rng.random_range(0..1000));
+        timers.set(now + first, Timer::Upkeep);
+        let joining = settings.awaits_seeds;
+        Self {
+            v4: Table::new(settings.id),
+            v6: Table::new(settings.id),
+            suspects: Suspects::new(),
+            transactions: Transactions::default(),
+            round_trip: None,
+            lookups: HashMap::default(),
+            targets: HashMap::default(),
+            stores: HashMap::default(),
+            peers: PeerStore::new(settings.max_names),
+            claims: Claims::new(now),
+            items: ItemStore::new(settings.max_items),
+            tokens: Tokens::new(&mut rng, now),
+            lookup_cache: LookupCache::new(settings.max_names, settings.peer_max_age),
+            announces: Announces::new(settings.max_names, settings.peer_max_age),
+            subscriptions: Subscriptions::default(),
+            upkeep: Upkeep::new(now),
+            monitors: Monitors::default(),
+            monitored: Monitored::default(),
+            probes: Probes::default(),
+            gossip: Gossip::new(now),
+            dead_nodes: DeadNodes::new(settings.peer_max_age),
+            unconfirmed_deaths: ExpiringSet::default(),
+            withdrawals: Withdrawals::default(),
+            leavers: Leavers::default(),
+            seeds: Seeds::new(!joining),
+            newcomers: Newcomers::new(),
+            other_networks: OtherNetworks::new(),
+            external: External::default(),
+            ipv6_ports: BTreeSet::new(),
+            host_addresses: Vec::new(),
+            joining,
+            waiting: Vec::new(),
+            ready: !joining,
+            draining: false,
+            has_left: false,
+            stats: Stats::default(),
+            errors: Errors::default(),
+            timers,
+            effects: VecDeque::new(),
+            next_number: 0,
+            rng,
+            settings,
+        }
+    }
+
+    /// The node's id.
+    pub fn id(&self) -> Id {
+        self.settings.id
+    }
+
+    /// What the node's messages say of its network.
+    pub fn network(&self) -> Option<NetworkTag> {
+        self.settings.network.as_ref().map(|network| network.tag())
+    }
+
+    /// Joined to other nodes, or knowingly the first. Once it holds, it holds.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
+    /// Takes a datagram in.
+    pub fn handle_datagram(&mut self, from: SocketAddr, datagram: &[u8], now: Instant) {
+        self.stats.packets_received += 1;
+        self.stats.bytes_received += datagram.len() as u64;
+        let from = canonical(from);
+        // Nothing that it says could be answered.
+        let Ok(from) = self.told(from, &from) else { return };
+        match krpc::decode(datagram) {
+            Err(malformed) => {
+                self.stats.malformed += 1;
+                self.errors.note(format_args!("datagram from {from}: {malformed}"), now);
+            }
+            Ok(message) if self.is_of_another(message.network) => {
+                self.on_other_network(from, &message, now);
+            }
+            Ok(message) => {
+                let (id, ours) = (&*message.transaction_id, message.is_ours());
+                match message.body {
+                    Body::Query(_) if self.has_left => {}
+                    Body::Query(query) => self.on_query(from, id, query, ours, now),
+                    Body::Response(response) => self.on_response(from, id, &response, ours, now),
+                    Body::Error { code, message } => self.on_error(from, id, code, &message, now),
+                }
+            }
+        }
+        self.notify_subscribers(now);
+        self.shed_timers();
+    }
+
+    /// Lets time pass: to be called at [`Engine::next_tick`], or later.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.due(now) {
+            match timer {
+                Timer::Timeout(id) => self.on_timeout(id, now),
+                Timer::TimedOut(id) => self.on_timed_out(id, now),
+                Timer::LookupEnds(lookup) => self.end_lookup(lookup, now),
+                // Whatever it asked would be a sign of life.
+                Timer::Monitored
+                | Timer::Probe(_)
+                | Timer::Withdrawals
+                | Timer::StoreAgain
+                | Timer::Upkeep
+                    if self.has_left => {}
+                Timer::Monitored => self.check_monitored(now),
+                Timer::Probe(addr) => self.on_probe(addr, now),
+                Timer::Withdrawals => self.tell_of_withdrawals(now),
+                Timer::StoreAgain => self.store_again(now),
+                Timer::Upkeep => {
+                    self.upkeep(now);
+                    self.set_timer(now + upkeep::INTERVAL, Timer::Upkeep);
+                }
+            }
+        }
+        self.notify_subscribers(now);
+    }
+
+    /// When [`Engine::handle_timeout`] has something to do next.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// Queries that were answered, and lookups that ended, are not waited for.
+    fn shed_timers(&mut self) {
+        let (transactions, lookups) = (&self.transactions, &self.lookups);
+        self.timers.shed(|timer| match timer {
+            Timer::Timeout(id) | Timer::TimedOut(id) => transactions.get(*id).is_none(),
+            Timer::LookupEnds(lookup) => !lookups.contains_key(lookup),
+            _ => false,
+        });
+    }
+
+    /// Gives back room that a burst took, as joining is one.
+    pub(super) fn shrink(&mut self) {
+        self.transactions.shrink();
+        self.timers.shrink();
+        self.lookups.shrink_to(capacity(self.lookups.len()));
+        self.targets.shrink_to(capacity(self.targets.len()));
+        self.stores.shrink_to(capacity(self.stores.len()));
+        self.effects.shrink_to(capacity(self.effects.len()));
+    }
+
+    /// The next thing to be done, in order; none when all is done.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    pub(super) fn effect(&mut self, effect: Effect) {
+        self.effects.push_back(effect);
+    }
+
+    pub(super) fn done(&mut self, operation: Operation, outcome: Outcome) {
+        self.effect(Effect::Done { operation, outcome });
+    }
+
+    pub(super) fn number(&mut self) -> u64 {
+        self.next_number += 1;
+        self.next_number
+    }
+
+    pub(super) fn operation(&mut self) -> Operation {
+        Operation(self.number())
+    }
+
+    pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
+        self.timers.set(at, timer);
+    }
+
+    pub(super) fn table(&mut self, addr: &SocketAddr) -> &mut Table {
+        if addr.is_ipv6() { &mut self.v6 } else { &mut self.v4 }
+    }
+
+    /// How many nodes are in the tables.
+    pub(super) fn nodes(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    fn on_query(
+        &mut self,
+        from: SocketAddr,
+        id: &[u8],
+        query: Query<'_>,
+        ours: bool,
+        now: Instant,
+    ) {
+        self.stats.queries_received[method_index(&query.method)] += 1;
+        // Our own id in another's query proves nothing: anyone can know it.
+        let sender = query.sender.filter(|id| !query.read_only && *id != self.settings.id);
+        let sender = sender.map(|id| Contact { id, addr: from });
+        let newcomer = sender.filter(|contact| self.asked_by(*contact, ours, now));
+        let body = self.answer(from, id, &query, ours, now);
+        self.send(from, id, body, now);
+        // After the answer, by which the other knows us when the ping comes.
+        if let Some(contact) = newcomer {
+            self.ask_for_proof(contact, now);
+        }
+    }
+
+    pub(super) fn send(
+        &mut self,
+        to: SocketAddr,
+        transaction: &[u8],
+        body: Body<'_>,
+        now: Instant,
+    ) {
+        let message = Message {
+            transaction_id: transaction.into(),
+            version: Some(krpc::VERSION),
+            network: self.network(),
+            body,
+        };
+        match krpc::encode(&message) {
+            Ok(datagram) => {
+                self.stats.packets_sent += 1;
+                self.stats.bytes_sent += datagram.len() as u64;
+                self.effect(Effect::Send { to, datagram });
+            }
+            Err(error) => self.errors.note(format_args!("to {to}: {error}"), now),
+        }
+    }
+
+    pub(super) fn random_id(&mut self) -> Id {
+        let mut bytes = [0; 20];
+        self.rng.fill_bytes(&mut bytes);
+        Id::from(bytes)
+    }
+}

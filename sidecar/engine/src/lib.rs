@@ -1,0 +1,268 @@
+//! The node as a state machine, without I/O: packets and time go in, effects come out.
+//!
+//! [`Engine::handle_datagram`] takes a datagram, [`Engine::handle_timeout`] lets time pass, and the
+//! operations ([`Engine::lookup`] and so on) take what services want. [`Engine::poll_effect`] gives
+//! what is to be done for it all, and [`Engine::poll_timeout`] when time is to pass next. The very
+//! same code runs on sockets in production, and by the thousand under virtual time in tests.
+//!
+//! ```
+#![doc = include_str!("../examples/three_nodes.rs")]
+//! ```
+//!
+//! | file | concern |
+//! |---|---|
+//! | `engine.rs` | the engine's parts, and how datagrams and time go through them |
+//! | `queries.rs` | what we ask, and what becomes of it |
+//! | `liveness.rs` | who was heard, and who is silent |
+//! | `newcomers.rs` | nodes that have to answer before they are believed |
+//! | `introductions.rs` | addresses that somebody outside of the network names |
+//! | `other_networks.rs` | Grapes of other networks: refused, and whoever had their address before is gone |
+//! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
+//! | `operations.rs` | what services ask for |
+//! | `join.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
+//! | `serve.rs` | answers to other nodes |
+//! | `active_lookup.rs` | lookups under way, and what follows them |
+//! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
+//! | `timers.rs` | what is due when |
+//! | `family.rs`, `claims.rs` | at which address a service is shown: its address family, and an IP that its Grape claims |
+//! | `small_network.rs` | networks so small that no lookup is needed to know who is in them |
+//! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
+//! | `monitors.rs` | nodes that we ask to monitor us while we have announces |
+//! | `monitored.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
+//! | `gossip.rs`, `rate_limiter.rs` | notices of deaths and withdrawals, to every node, and how many |
+//! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
+//! | `dead_nodes.rs`, `expiring_set.rs` | the dead: what they announced goes; and what happens when they come back |
+//! | `moves.rs` | what is done when this host gets another address |
+//! | `report.rs`, `status.rs`, `errors.rs` | what the node tells of itself |
+//! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
+//! | `capacity.rs` | how much memory is kept for what may come |
+//! | `subscriptions.rs` | names that somebody follows |
+//! | [`krpc`] | messages, as bencode |
+//! | `network.rs` | the name of the network that a node belongs to |
+//! | `iterative_lookup.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
+//! | `peers.rs`, `peer_record.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookup_cache.rs`, `announces.rs`, `holders.rs` | what is held |
+
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
+mod active_lookup;
+mod active_store;
+mod addresses;
+mod announces;
+mod capacity;
+mod claims;
+#[cfg(test)]
+mod clock;
+mod dead_nodes;
+mod distance;
+mod engine;
+mod errors;
+mod expiring_set;
+mod family;
+mod gossip;
+mod holders;
+mod introductions;
+mod item;
+mod items;
+mod iterative_lookup;
+mod join;
+pub mod krpc;
+mod leave;
+mod liveness;
+mod lookup_cache;
+mod monitored;
+mod monitors;
+mod moves;
+mod network;
+mod newcomers;
+mod operations;
+mod other_networks;
+mod peer_record;
+mod peers;
+mod probes;
+mod queries;
+mod rate_limiter;
+mod report;
+mod routing;
+mod rtt;
+mod seeds;
+mod serve;
+mod small_network;
+mod status;
+mod subscriptions;
+mod suspects;
+mod timers;
+mod tokens;
+mod transactions;
+mod upkeep;
+mod withdrawals;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use mainline::Id;
+
+pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
+pub use engine::Engine;
+pub use introductions::ImpossibleIntroduction;
+pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
+pub use network::{InvalidNetworkName, NetworkName};
+pub use other_networks::OTHER_NETWORK_MESSAGES;
+pub use peers::Name;
+pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
+
+/// Most peers that a lookup returns, as in the Node.js Grape.
+pub const MAX_PEERS: usize = 100;
+
+/// What an engine is made with. [`Settings::new`] has what a Grape has by default.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The node's id.
+    pub id: Id,
+    /// The node's UDP port, announced where a service announces port 0.
+    pub port: u16,
+    /// Most queries that one lookup waits for at a time; 1 or more.
+    pub concurrency: usize,
+    /// Most names held for others, lookups kept, and services announced; 1 or more.
+    pub max_names: usize,
+    /// Most BEP 44 items held; 1 or more.
+    pub max_items: usize,
+    /// How long an announced peer is believed.
+    pub peer_max_age: Duration,
+    /// How often the routing table is refreshed by a lookup.
+    pub node_liveness: Duration,
+    /// The address under which announces of this node are seen; see [`Effect::Neighbour`].
+    pub advertise: Option<IpAddr>,
+    /// The node's sockets are bound to all addresses of this host, so that all loopback addresses
+    /// at its port are its own, too.
+    pub bound_to_all: bool,
+    /// Bootstrap addresses will come by [`Engine::join`]: operations wait for it.
+    pub awaits_seeds: bool,
+    /// The network that the node belongs to. Without one it takes every node, and is taken by every
+    /// one.
+    pub network: Option<NetworkName>,
+}
+
+impl Settings {
+    /// The settings of a node of this id and UDP port: limits and ages as a Grape has them by
+    /// default, no network's name, and no bootstrap addresses to wait for.
+    pub fn new(id: Id, port: u16) -> Self {
+        Self {
+            id,
+            port,
+            concurrency: 24,
+            max_names: 5000,
+            max_items: 5000,
+            peer_max_age: Duration::from_secs(120),
+            node_liveness: Duration::from_secs(300),
+            advertise: None,
+            bound_to_all: false,
+            awaits_seeds: false,
+            network: None,
+        }
+    }
+}
+
+/// What the engine wants done.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Send a datagram.
+    Send {
+        /// To whom.
+        to: SocketAddr,
+        /// What.
+        datagram: Vec<u8>,
+    },
+    /// An operation that was answered with [`Answer::Later`] is done.
+    Done {
+        /// Which one.
+        operation: Operation,
+        /// With what.
+        outcome: Outcome,
+    },
+    /// The peers of a followed name changed.
+    Changed {
+        /// The name.
+        name: Name,
+        /// All of its peers, sorted.
+        peers: Vec<SocketAddr>,
+    },
+    /// The first neighbour of an address family is known, or the first beyond this host, or the
+    /// address that others saw is gone: the route to this node tells which address of this host
+    /// others see, to be given by [`Engine::set_external`].
+    Neighbour(SocketAddr),
+    /// This node knew nobody, and the node at this address has found it.
+    FoundBy(SocketAddr),
+}
+
+/// An operation under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Operation(u64);
+
+/// What an operation came to.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Of [`Engine::lookup`].
+    Peers {
+        /// At most [`MAX_PEERS`], in random order.
+        peers: Vec<SocketAddr>,
+        /// How many nodes were asked.
+        asked: usize,
+    },
+    /// Of [`Engine::announce`] and [`Engine::leave`]: how many other nodes confirmed.
+    Confirmed(usize),
+    /// Of [`Engine::withdraw`].
+    Withdrawn(Withdrawn),
+    /// Of [`Engine::put`]: the item's id.
+    Put(Result<Id, PutError>),
+    /// Of [`Engine::get`].
+    Got(Option<Box<Found>>),
+}
+
+/// What became of a withdrawal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Withdrawn {
+    /// The service was announced through this node. So many other nodes confirmed its end.
+    Here(usize),
+    /// Other nodes announce it, and nothing has changed: their DHT addresses, as far as they are
+    /// known; 8 at most.
+    Elsewhere(Vec<SocketAddr>),
+    /// Nobody announces it.
+    Nowhere,
+}
+
+/// The answer to an operation: at once from memory, or later by [`Effect::Done`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer<T> {
+    /// From memory.
+    Now(T),
+    /// By an effect.
+    Later(Operation),
+}
+
+/// An item that a `get` found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The node that answered; this node itself for an item held here.
+    pub from: Id,
+    /// The write token that came with the answer; none for an item held here.
+    pub token: Option<Vec<u8>>,
+    /// The item, checked.
+    pub item: Item,
+}
+
+/// Why a `put` stored nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PutError {
+    /// Every node that answered refused: the code and message are BEP 44's, as in
+    /// `301 CAS mismatch, re-read and try again`.
+    #[error("{code} {message}")]
+    Refused {
+        /// 301 compare-and-set, 302 sequence number, 205 to 207 an unfit item, 203 protocol.
+        code: i64,
+        /// The first refusing node's message.
+        message: String,
+    },
+    /// Nodes were asked, and none answered.
+    #[error("All queries failed")]
+    Unanswered,
+}

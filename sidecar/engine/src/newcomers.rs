@@ -1,0 +1,89 @@
+//! Nodes that ask us and are not in the routing table. Anyone can ask in any name, and many ask
+//! once and are gone: a newcomer is pinged once, and enters the table when it answers. So is whoever
+//! is at a bootstrap address, or at one that we were told by an introduction.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use lru::LruCache;
+use mainline::Id;
+
+use super::Effect;
+use super::engine::Engine;
+use super::routing::Heard;
+use super::transactions::Purpose;
+use crate::krpc::{Contact, Method};
+
+/// Most pings that wait for an answer. Beyond it the oldest is given up, so that strangers that
+/// never answer keep nobody out.
+const MOST: usize = 1024;
+
+/// The newcomers that were pinged and have not answered yet.
+#[derive(Debug)]
+pub(super) struct Newcomers {
+    /// By their addresses, each with the ping's transaction.
+    pinged: LruCache<SocketAddr, u32>,
+}
+
+impl Newcomers {
+    pub(super) fn new() -> Self {
+        // Unbounded with a bound of our own, so that an empty one takes no memory.
+        Self { pinged: LruCache::unbounded() }
+    }
+
+    /// The ping to this address was answered, or is lost.
+    pub(super) fn closed(&mut self, addr: &SocketAddr) {
+        self.pinged.pop(addr);
+    }
+}
+
+impl Engine {
+    /// A newcomer has answered, and is known by now, if there was a place for it. `told` says that
+    /// we asked it at an address that we were told; else it had asked us.
+    pub(super) fn proved(&mut self, contact: Contact, is_new: bool, told: bool, now: Instant) {
+        self.newcomers.closed(&contact.addr);
+        if is_new && !told && self.nodes() == 1 {
+            self.effect(Effect::FoundBy(contact.addr));
+        }
+        if self.joining {
+            // It found us before our bootstrap nodes answered: they may never do.
+            self.join_through(&[contact], now);
+        } else if is_new && told && self.table(&contact.addr).get(&contact.id).is_some() {
+            // It may be of a part of the network that we know nothing of.
+            self.upkeep.joined(now);
+        }
+    }
+
+    /// A query came in this node's name. Returns whether the node has to prove itself: it is not in
+    /// the table, and would be there if it answered.
+    pub(super) fn asked_by(&mut self, contact: Contact, ours: bool, now: Instant) -> bool {
+        self.lives(&contact.addr, now);
+        match self.table(&contact.addr).asked_by(contact, ours, now) {
+            Heard::New => true,
+            // One that was taken for dead is to be told so, as soon as it has answered.
+            Heard::Known | Heard::Full => {
+                self.dead_nodes.contains(&contact.addr) || self.outdated(&contact).is_some()
+            }
+        }
+    }
+
+    /// Pings a newcomer, unless it was pinged and may still answer: one ping for one query at most.
+    pub(super) fn ask_for_proof(&mut self, contact: Contact, now: Instant) {
+        self.ask_stranger(contact.addr, Some(contact.id), now);
+    }
+
+    /// The same at an address: `id` is whom we expect there, if anybody.
+    pub(super) fn ask_stranger(&mut self, to: SocketAddr, id: Option<Id>, now: Instant) {
+        if self.newcomers.pinged.contains(&to) {
+            return;
+        }
+        let ping = Method::Ping { watch: None };
+        let transaction = self.query(to, id, ping, Purpose::Newcomer, false, now);
+        self.newcomers.pinged.put(to, transaction);
+        if self.newcomers.pinged.len() > MOST
+            && let Some((_, oldest)) = self.newcomers.pinged.pop_lru()
+        {
+            self.transactions.expire(oldest);
+        }
+    }
+}

@@ -1,0 +1,51 @@
+//! How much others may make us do: many at once, few in the long run.
+
+use std::time::{Duration, Instant};
+
+/// At once, for whole racks that die …
+const BURST: u32 = 256;
+/// … and each second in the long run, so that forged notices cost little.
+const EACH_SECOND: u32 = 20;
+
+/// What is left of it.
+#[derive(Debug)]
+pub(super) struct RateLimiter {
+    left: u32,
+    refilled: Instant,
+}
+
+impl RateLimiter {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { left: BURST, refilled: now }
+    }
+
+    /// Takes one, if there is one left.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let seconds =
+            u32::try_from(now.duration_since(self.refilled).as_secs()).unwrap_or(u32::MAX);
+        if seconds > 0 {
+            self.refilled += Duration::from_secs(seconds.into());
+            let refill = seconds.saturating_mul(EACH_SECOND);
+            self.left = self.left.saturating_add(refill).min(BURST);
+        }
+        let left = self.left.checked_sub(1);
+        self.left = left.unwrap_or(0);
+        left.is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_is_let_through_by_the_drop() {
+        let start = crate::clock::now();
+        let mut limiter = RateLimiter::new(start);
+        let mut taken = |now| (0..10_000).filter(|_| limiter.take(now)).count();
+        assert_eq!(taken(start), BURST as usize);
+        assert_eq!(taken(start + Duration::from_millis(999)), 0);
+        assert_eq!(taken(start + Duration::from_millis(3100)), 3 * EACH_SECOND as usize);
+        assert_eq!(taken(start + Duration::from_secs(1_000_000)), BURST as usize);
+    }
+}

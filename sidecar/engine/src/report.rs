@@ -1,0 +1,93 @@
+//! What the node tells of itself.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use super::engine::Engine;
+use super::{Announced, MAX_LISTED, Neighbour, Stats, Status};
+use crate::krpc::Contact;
+
+impl Engine {
+    /// A picture for people.
+    pub fn status(&mut self, now: Instant) -> Status {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        // First of all: it drops the names that are of no account any more.
+        let brief = self.brief_status(now);
+        let names: BTreeSet<_> = self
+            .peers
+            .names()
+            .map(|(name, _)| name.clone())
+            .chain(self.lookup_cache.names().cloned())
+            .take(MAX_LISTED)
+            .collect();
+        let mut peers = BTreeMap::new();
+        for name in names {
+            let mut known = self.known_peers(&name, now);
+            known.sort_unstable();
+            if !known.is_empty() {
+                peers.insert(text(&name), known);
+            }
+        }
+        let announced = self.announces.iter().filter(|(_, expires, _)| *expires > now);
+        let announced = announced.take(MAX_LISTED).map(|((name, port), _, stored_at)| Announced {
+            name: text(name),
+            port: *port,
+            stored_at,
+        });
+        Status { announced: announced.collect(), peers, errors: self.errors.list(now), ..brief }
+    }
+
+    /// A picture without what services and strangers fill: `announced`, `peers` and `errors` are
+    /// empty.
+    pub fn brief_status(&mut self, now: Instant) -> Status {
+        self.peers.expire(now);
+        let mut neighbours: Vec<Neighbour> = self
+            .v4
+            .nodes()
+            .chain(self.v6.nodes())
+            .map(|node| {
+                let Contact { id, addr } = node.contact;
+                let round_trip_us = node
+                    .round_trip
+                    .map(|rtt| rtt.smoothed().as_micros().try_into().unwrap_or(u64::MAX));
+                Neighbour {
+                    id: hex::encode(id.as_bytes()),
+                    address: addr,
+                    round_trip_us,
+                    suspect: self.suspects.contains(&addr),
+                }
+            })
+            .collect();
+        neighbours.sort_by_key(|neighbour| neighbour.address);
+        neighbours.truncate(MAX_LISTED);
+        Status {
+            id: hex::encode(self.settings.id.as_bytes()),
+            ready: self.ready,
+            draining: self.draining,
+            advertised: self.advertised(),
+            network: self.settings.network.as_ref().map(ToString::to_string),
+            other_networks: self.other_networks.some(),
+            nodes: self.nodes(),
+            neighbours,
+            names_held: self.peers.len(),
+            items_held: self.items.len(),
+            lookups_kept: self.lookup_cache.len(),
+            announced: Vec::new(),
+            peers: BTreeMap::new(),
+            errors: Vec::new(),
+        }
+    }
+
+    /// Counters since the start, and gauges of now.
+    pub fn stats(&self) -> Stats {
+        Stats {
+            nodes: self.nodes(),
+            names_held: self.peers.len(),
+            peers_held: self.peers.peers(),
+            names_dropped: self.peers.dropped(),
+            items_held: self.items.len(),
+            announced: self.announces.len(),
+            ..self.stats
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! Withdrawals: a service is withdrawn at the node that announces it, and nowhere else.
+//!
+//! Peers that were withdrawn: who held one tells all nodes, whose lookups may still show it.
+//!
+//! Nobody believes such a notice: who shows the peer looks its name up anew, and asks no more than
+//! whether anybody still holds it. A withdrawal itself comes with a token, to those who hold the
+//! peer; one of them tells the others, since the node that withdrew it may be gone by then.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use super::active_lookup::{OnComplete, Target};
+use super::announces::Service;
+use super::distance::target_of;
+use super::engine::Engine;
+use super::gossip::Topic;
+use super::iterative_lookup::Closest;
+use super::lookup_cache::FoundPeers;
+use super::peer_record::{Left, PeerRecord};
+use super::peers::Peers;
+use super::timers::Timer;
+use super::{Answer, MAX_PEERS, Name, Operation, Outcome, Withdrawn};
+use crate::krpc::MAX_ANNOUNCERS;
+
+/// The nodes closest to a name that tell of what was withdrawn from it: each but the first only
+/// if it heard nothing of those before it.
+const TELLERS: u32 = 3;
+/// Every holder should know before lookups ask them: time for a second and third try.
+const HEAD_START: Duration = Duration::from_millis(300);
+/// Time for the teller before.
+const EACH_TELLER: Duration = Duration::from_millis(400);
+/// Longest name that is told of, in bytes; other lookups go stale by themselves.
+const LONGEST_NAME: usize = 256;
+/// Most that are remembered, of each kind.
+const CAPACITY: usize = 256;
+/// How often a doubtful peer is looked for, at once and each second: a holder may know it late.
+const LOOKS: u8 = 3;
+
+/// What is to be told, and what was heard.
+#[derive(Debug, Default)]
+pub(super) struct Withdrawals {
+    to_tell: VecDeque<(Instant, Name, SocketAddr)>,
+    doubted: Vec<(Name, SocketAddr, u8)>,
+}
+
+impl Engine {
+    /// Takes an announce back. What is announced at other nodes too stays. Where this node does not
+    /// announce the service, nothing changes, and the answer tells who does.
+    pub fn withdraw(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<Withdrawn> {
+        let service = self.service(name, port);
+        let shown_at = self.announces.shown_at(&service);
+        let Some(addr) = shown_at.filter(|_| self.announces.is_alive(&service, now)) else {
+            return self.withdraw_unknown(service, now);
+        };
+        let believers = self.announces.remove(&service, now);
+        self.take_back(&service, addr, now);
+        if self.announces.len() == 0 {
+            self.release_monitors(now);
+        }
+        if self.nodes() == 0 {
+            return Answer::Now(Withdrawn::Here(0));
+        }
+        let operation = self.operation();
+        if !believers.more {
+            self.store_withdrawal(service, believers.known, Some(operation), now);
+            return Answer::Later(operation);
+        }
+        // Some tokens are too old: the closest nodes are asked for new ones.
+        self.store_withdrawal(service.clone(), believers.known, None, now);
+        let (name, port) = service;
+        let then = OnComplete::Withdraw { port, operation: Some(operation) };
+        self.start_lookup(Target::Peers(name), then, now);
+        Answer::Later(operation)
+    }
+
+    /// This node does not announce the service. It may have done so before it was started again, and
+    /// others believe it still: a lookup finds out.
+    fn withdraw_unknown(&mut self, service: Service, now: Instant) -> Answer<Withdrawn> {
+        if self.nodes() == 0 {
+            return Answer::Now(self.announced_elsewhere(&service, &FoundPeers::default(), now));
+        }
+        let operation = self.operation();
+        let (name, port) = service;
+        self.start_lookup(Target::Peers(name), OnComplete::WithdrawFound { port, operation }, now);
+        Answer::Later(operation)
+    }
+
+    /// The lookup is over that looked for who announces a service which this node does not.
+    pub(super) fn withdraw_found(
+        &mut self,
+        service: Service,
+        found: &FoundPeers,
+        closest: Vec<Closest>,
+        operation: Operation,
+        now: Instant,
+    ) {
+        let addr = self.own_addr(service.1);
+        let is_ours = |record: &PeerRecord| {
+            let own = self.own_node_to_others(&addr);
+            own.is_some_and(|own| record.announcers(&addr).any(|by| by.addr == own))
+        };
+        // It may be announced anew by now, which came after the withdrawal.
+        let announced = self.announces.is_alive(&service, now);
+        if !announced && found.get(&addr).is_some_and(is_ours) {
+            self.take_back(&service, addr, now);
+            return self.store_withdrawal(service, closest, Some(operation), now);
+        }
+        let elsewhere = self.announced_elsewhere(&service, found, now);
+        self.done(operation, Outcome::Withdrawn(elsewhere));
+    }
+
+    /// Who announces a service, of those that are known here and that a lookup has found.
+    fn announced_elsewhere(
+        &mut self,
+        (name, port): &Service,
+        found: &FoundPeers,
+        now: Instant,
+    ) -> Withdrawn {
+        let own = |by: &SocketAddr| by.ip().is_unspecified();
+        let stored = self.peers.get(name, now).into_iter().flat_map(Peers::iter);
+        let found = found.iter().map(|(addr, record)| (*addr, record));
+        let (mut any, mut nodes) = (false, BTreeSet::new());
+        for (addr, record) in stored.chain(found).filter(|(addr, _)| addr.port() == *port) {
+            let by: Vec<_> = record.announcers(&addr).map(|by| by.addr).collect();
+            any |= by.is_empty() || !by.iter().all(own);
+            nodes.extend(by.into_iter().filter(|by| !own(by)));
+        }
+        match any {
+            true => Withdrawn::Elsewhere(nodes.into_iter().take(MAX_ANNOUNCERS).collect()),
+            false => Withdrawn::Nowhere,
+        }
+    }
+
+    /// This node announces a service no more: what is known of it here follows.
+    fn take_back(&mut self, (name, _): &Service, addr: SocketAddr, now: Instant) {
+        self.peers.withdrawn(name, &addr, &self.own_node(&addr));
+        let others = self.peers.has(name, &addr);
+        match self.own_node_seen(&addr) {
+            Some(node) => self.strike_found(name, &addr, &node, !others),
+            None if others => {}
+            None => self.forget_found(name, &addr),
+        }
+        self.subscriptions.touch(name);
+        // A lookup under way may still find it at those who are told only now.
+        self.doubt(name.clone(), addr, now);
+    }
+
+    /// A node took back a peer that it had announced. It stays while others announce it.
+    pub(super) fn peer_withdrawn(
+        &mut self,
+        from: SocketAddr,
+        name: &[u8],
+        peer: SocketAddr,
+        now: Instant,
+    ) {
+        let left = self.peers.withdrawn(name, &peer, &from);
+        let untold = left == Left::Nobody || !self.peers.has(name, &peer);
+        self.strike_found(name, &peer, &from, untold);
+        self.subscriptions.touch(name);
+        // Where others announced it too, it is still there.
+        if left != Left::Nobody || name.len() > LONGEST_NAME {
+            return;
+        }
+        self.doubt(name.into(), peer, now);
+        let target = target_of(name);
+        let own = self.settings.id.xor(&target);
+        let nodes = self.table(&peer).nodes().map(|node| (node.contact, node.ours));
+        let others = nodes.filter(|(contact, ours)| *ours && contact.addr != from);
+        let closer = others.filter(|(contact, _)| contact.id.xor(&target) < own).count();
+        let rank = u32::try_from(closer).unwrap_or(u32::MAX);
+        if rank < TELLERS && self.withdrawals.to_tell.len() < CAPACITY {
+            let at = now + HEAD_START + EACH_TELLER * rank;
+            self.withdrawals.to_tell.push_back((at, name.into(), peer));
+            self.set_timer(at, Timer::Withdrawals);
+        }
+    }
+
+    /// Tells what is due, unless others told it, or it was announced again meanwhile.
+    pub(super) fn tell_of_withdrawals(&mut self, now: Instant) {
+        let due = |(at, ..): &(Instant, Name, SocketAddr)| *at <= now;
+        let (due, later): (VecDeque<_>, _) = self.withdrawals.to_tell.drain(..).partition(due);
+        self.withdrawals.to_tell = later;
+        for (_, name, peer) in due {
+            if !self.peers.has(&name, &peer) {
+                self.tell_of_withdrawal(Topic::Withdrawn { name, peer }, now);
+            }
+        }
+    }
+
+    /// A node told us that a peer was withdrawn.
+    pub(super) fn on_withdrawn(&mut self, name: &[u8], peer: SocketAddr, depth: u8, now: Instant) {
+        if name.len() > LONGEST_NAME {
+            return;
+        }
+        let topic = Topic::Withdrawn { name: name.into(), peer };
+        if self.take_notice(topic, depth, now) {
+            self.doubt(name.into(), peer, now);
+        }
+    }
+
+    /// Somebody says that this peer is no more.
+    pub(super) fn doubt(&mut self, name: Name, peer: SocketAddr, now: Instant) {
+        let doubted = &mut self.withdrawals.doubted;
+        doubted.retain(|(doubtful, addr, _)| *addr != peer || *doubtful != name);
+        if doubted.len() < CAPACITY {
+            doubted.push((name.clone(), peer, LOOKS - 1));
+        }
+        self.look_for(name, peer, now);
+    }
+
+    /// Looks for the doubtful peers that are shown nevertheless. Due every second.
+    pub(super) fn look_again(&mut self, now: Instant) {
+        for (name, peer, left) in std::mem::take(&mut self.withdrawals.doubted) {
+            if let Some(left) = left.checked_sub(1) {
+                self.withdrawals.doubted.push((name.clone(), peer, left));
+            }
+            self.look_for(name, peer, now);
+        }
+    }
+
+    fn look_for(&mut self, name: Name, peer: SocketAddr, now: Instant) {
+        let service: Service = (name, peer.port());
+        let ours = self.is_own_peer(&service, &peer, now);
+        let (name, _) = service;
+        let under_way = self.is_looked_up(&name);
+        let shown = self.lookup_cache.has(&name, &peer) || self.peers.has(&name, &peer);
+        if !ours && (shown || under_way) {
+            // What is under way may have asked before the withdrawal.
+            let then = OnComplete::Doubt { peer, again: under_way };
+            self.start_lookup(Target::Peers(name), then, now);
+        }
+    }
+
+    /// A lookup is over that a doubtful peer was looked for by: whoever is asked knows it, unless it
+    /// is no more, or not all peers fit the answers.
+    pub(super) fn doubt_settled(
+        &mut self,
+        name: &Name,
+        peer: SocketAddr,
+        found: bool,
+        peers: usize,
+        now: Instant,
+    ) {
+        let ours = self.is_own_peer(&(name.clone(), peer.port()), &peer, now);
+        if !found && !ours && peers < MAX_PEERS {
+            self.forget_peer(name, &peer);
+        }
+    }
+}
