@@ -60,12 +60,18 @@ const METRICS: [Metric; 14] = [
     ("condition", "Conditions: 1 is True, 0 False, -1 Unknown.", Some("type"), |h| {
         h.conditions.iter().map(|(kind, holds)| (Some(*kind), truth(*holds))).collect()
     }),
-    ("partitions", "Groups of Grapes that do not know each other; 1 if all are connected.", None, |h| {
-        count(h.partitions)
-    }),
-    ("known_nodes_min", "Smallest number of other DHT nodes that a Grape of the cluster knows.", None, |h| {
-        count(h.known_nodes_min)
-    }),
+    (
+        "partitions",
+        "Groups of Grapes that do not know each other; 1 if all are connected.",
+        None,
+        |h| count(h.partitions),
+    ),
+    (
+        "known_nodes_min",
+        "Smallest number of other DHT nodes that a Grape of the cluster knows.",
+        None,
+        |h| count(h.known_nodes_min),
+    ),
     ("lookup_success_ratio", "Share of the last test lookups that succeeded, 0 to 1.", None, |h| {
         one(h.lookup_success_ratio)
     }),
@@ -75,9 +81,7 @@ const METRICS: [Metric; 14] = [
         quantiles.into_iter().filter_map(|(quantile, time)| Some((Some(quantile), time?))).collect()
     }),
     ("sidecars", "Pods that ask for a sidecar.", None, |h| count(Some(h.sidecars))),
-    ("sidecars_ready", "Pods whose sidecar is ready.", None, |h| {
-        count(Some(h.sidecars_ready))
-    }),
+    ("sidecars_ready", "Pods whose sidecar is ready.", None, |h| count(Some(h.sidecars_ready))),
     ("sidecars_outdated", "Pods whose sidecar has another image than new pods get.", None, |h| {
         count(Some(h.sidecars_outdated))
     }),

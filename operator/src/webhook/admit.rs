@@ -15,7 +15,7 @@ use super::known::{Known, Labels, Name};
 use super::review::{self, Review};
 use super::server::{Reply, json, text};
 use super::told::Told;
-use crate::inject::{Asked, Reason, Verdict, inject};
+use crate::inject::{self, Reason, Verdict};
 use crate::validate::ValidatedCluster;
 
 /// How long the API server may take to say what a watch has not told.
@@ -122,14 +122,14 @@ impl Admission {
             *found.borrow_mut() = Some(key);
             Some(cluster)
         };
-        let asked = Asked {
+        let context = inject::Context {
             namespace: &review.namespace,
             namespace_labels: labels,
             clusters: &clusters,
             all: &|| self.known.clusters(),
             grape_image: &self.grape_image,
         };
-        let verdict = inject(&review.pod, &asked);
+        let verdict = inject::inject(&review.pod, &context);
         Judged { verdict, looked_for: looked_for.into_inner(), found: found.into_inner() }
     }
 }

@@ -40,7 +40,7 @@ impl Lack {
             _ if pod.labelled_later => Self::LabelledLater,
             Asked::Since(webhook) if is_older(webhook) => Self::OlderThanWebhook,
             _ if is_older(cluster) => Self::OlderThanCluster,
-            _ if pod.wished.inherited => Self::MissedOrUnlabelled,
+            _ if pod.selected.inherited => Self::MissedOrUnlabelled,
             _ => Self::Missed,
         }
     }

@@ -9,7 +9,7 @@ use super::lack::Lack;
 use super::pod::{Grape, ServicePod};
 use super::reach::Reach;
 use super::roster::Labels;
-use crate::inject::{self, Asked, Verdict};
+use crate::inject::{self, Verdict};
 use crate::validate::ValidatedCluster;
 
 /// A pod that is to have a Grape of a cluster.
@@ -53,14 +53,14 @@ impl Member {
         let (refused, lack) = match &pod.grape {
             Grape::Sidecar(_) => (None, None),
             Grape::None(bare) => {
-                let asked = Asked {
+                let context = inject::Context {
                     namespace: &pod.namespace,
                     namespace_labels: labels,
                     clusters: &|_, _| Some(Arc::clone(cluster)),
                     all: &Vec::new,
                     grape_image,
                 };
-                let refused = match inject::inject(bare, &asked) {
+                let refused = match inject::inject(bare, &context) {
                     Verdict::Skip { .. } => return None,
                     Verdict::Refuse { message, .. } => Some(message),
                     Verdict::Inject { .. } | Verdict::Unchanged { .. } => None,

@@ -97,8 +97,9 @@ impl Roster {
         namespace: &str,
         name: &str,
     ) -> Option<Vec<(Arc<ServicePod>, Arc<Labels>)>> {
-        let is =
-            |pod: &&Arc<ServicePod>| pod.wished.name == name && pod.wished.namespace == namespace;
+        let is = |pod: &&Arc<ServicePod>| {
+            pod.selected.name == name && pod.selected.namespace == namespace
+        };
         let labelled = |pod: &Arc<ServicePod>| {
             let labels = self.namespaces.get(&pod.namespace).cloned().unwrap_or_default();
             (Arc::clone(pod), labels)
@@ -119,7 +120,7 @@ impl Roster {
                 // One that has ended may have had something to tell yet.
                 let changes = self.pods.get_mut(&source).map(|pods| pods.note(event));
                 for Change { before, after, .. } in changes.into_iter().flatten() {
-                    news.touched.extend(before.into_iter().chain(after).map(|pod| wished(&pod)));
+                    news.touched.extend(before.into_iter().chain(after).map(|pod| selected(&pod)));
                 }
             }
             Told::Refused(source) => {
@@ -130,14 +131,14 @@ impl Roster {
             Told::Webhook(reach) => {
                 if *self.reach != reach {
                     self.reach = Arc::new(reach);
-                    news.touched.extend(self.all().map(|pod| wished(pod)));
+                    news.touched.extend(self.all().map(|pod| selected(pod)));
                 }
             }
         }
         // Only of the beginning: a watch that comes later tells when it knows.
         if !self.whole && self.namespaces.is_whole() && self.pods.values().all(Mirror::is_whole) {
             self.whole = true;
-            news.touched.extend(self.all().map(|pod| wished(pod)));
+            news.touched.extend(self.all().map(|pod| selected(pod)));
         }
         news
     }
@@ -150,7 +151,7 @@ impl Roster {
         };
         // By its labels a cluster takes its pods, or does not.
         let pods = self.all().filter(|pod| pod.namespace == *namespace);
-        news.touched.extend(pods.map(|pod| wished(pod)));
+        news.touched.extend(pods.map(|pod| selected(pod)));
         let (before, after) = (source(before), source(after));
         if before == after {
             return;
@@ -170,8 +171,8 @@ impl Roster {
     }
 }
 
-fn wished(pod: &ServicePod) -> ClusterName {
-    (pod.wished.namespace.clone(), pod.wished.name.clone())
+fn selected(pod: &ServicePod) -> ClusterName {
+    (pod.selected.namespace.clone(), pod.selected.name.clone())
 }
 
 #[cfg(test)]

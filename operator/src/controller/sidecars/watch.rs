@@ -22,7 +22,7 @@ use super::roster::{Labels, News, Source, Told};
 use crate::controller::stores;
 use crate::controller::unwatched::is_refusal;
 use crate::desired::labels;
-use crate::inject::wish;
+use crate::inject::selection;
 
 /// How often the labels of a namespace are read that may not be watched: of one namespace alone no
 /// right to do so can be given.
@@ -114,7 +114,7 @@ fn configuration(client: &Client, name: &str) -> BoxStream<'static, Told> {
 }
 
 fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
-    let [cluster, inject] = [labels::CLUSTER, wish::INJECT];
+    let [cluster, inject] = [labels::CLUSTER, selection::INJECT];
     let (namespace, of_namespace, selector) = match &source {
         Source::Labelled(namespace) => (namespace.as_deref(), Labels::new(), cluster.to_owned()),
         Source::Inherited { namespace, value } => {
@@ -124,7 +124,7 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
         }
     };
     let config = watcher::Config::default()
-        .labels(&format!("{selector},{inject}!={}", wish::DISABLED))
+        .labels(&format!("{selector},{inject}!={}", selection::DISABLED))
         // Those that have ended need none.
         .fields("status.phase!=Succeeded,status.phase!=Failed");
     let events = watcher(stores::api::<Pod>(client, namespace), config).default_backoff();

@@ -8,8 +8,8 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use serde_json::{Value, json};
 
 use super::annotations::{Annotations, INJECTED_BY, INJECTED_IMAGE};
+use super::selection::SelectedCluster;
 use super::sidecar;
-use super::wish::Wished;
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 use crate::validate::ValidatedCluster;
@@ -46,11 +46,11 @@ macro_rules! path {
 }
 
 /// The pod's labels and annotations, for a Grape of this image.
-pub(super) fn mark(edit: &mut Edit, pod: &Pod, wished: &Wished, image: &str) {
+pub(super) fn mark(edit: &mut Edit, pod: &Pod, selected: &SelectedCluster, image: &str) {
     let mut labels = vec![(labels::SIDECAR, labels::INJECTED.to_owned())];
-    if wished.inherited {
+    if selected.inherited {
         // NetworkPolicies and the operator find the pod by it.
-        labels.push((labels::CLUSTER, wished.value().to_owned()));
+        labels.push((labels::CLUSTER, selected.value().to_owned()));
     }
     entries(edit, "labels", pod.metadata.labels.as_ref(), &labels);
     let made_by = format!("{} {}", labels::OPERATOR, env!("CARGO_PKG_VERSION"));

@@ -20,18 +20,18 @@ const EXPECTED: &str = "expected CLUSTER, or NAMESPACE.CLUSTER for one of anothe
 
 /// What a pod asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Wish {
+pub enum Selection {
     /// No Grape: neither it nor its namespace says anything.
     Nothing,
     /// No Grape, whatever its namespace says.
     OptedOut,
     /// A Grape.
-    Cluster(Wished),
+    Cluster(SelectedCluster),
 }
 
 /// The cluster whose Grape a pod asks for. It may not exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wished {
+pub struct SelectedCluster {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
@@ -41,7 +41,7 @@ pub struct Wished {
     value: String,
 }
 
-impl Wished {
+impl SelectedCluster {
     /// The value of the label [`labels::CLUSTER`], as it was written.
     pub fn value(&self) -> &str {
         &self.value
@@ -79,10 +79,10 @@ pub fn of(
     pod: &ObjectMeta,
     namespace: &str,
     namespace_labels: &BTreeMap<String, String>,
-) -> Result<Wish, InvalidLabel> {
+) -> Result<Selection, InvalidLabel> {
     let label = |key: &str| pod.labels.as_ref()?.get(key).map(String::as_str);
     match label(INJECT) {
-        Some(DISABLED) => return Ok(Wish::OptedOut),
+        Some(DISABLED) => return Ok(Selection::OptedOut),
         Some(other) => {
             return Err(InvalidLabel {
                 problem: format!("{INJECT} of the pod is {other:?}"),
@@ -93,7 +93,7 @@ pub fn of(
         None => {}
     }
     if let Some(value) = label(labels::CLUSTER) {
-        return read(value, namespace, false).map(Wish::Cluster);
+        return read(value, namespace, false).map(Selection::Cluster);
     }
     let inherited = namespace_labels.get(labels::CLUSTER);
     match inherited {
@@ -102,14 +102,14 @@ pub fn of(
             if label(labels::MANAGED_BY) != Some(labels::OPERATOR)
                 && label(labels::NAME) != Some(labels::OPERATOR) =>
         {
-            read(value, namespace, true).map(Wish::Cluster)
+            read(value, namespace, true).map(Selection::Cluster)
         }
-        _ => Ok(Wish::Nothing),
+        _ => Ok(Selection::Nothing),
     }
 }
 
 /// A label's value, as `CLUSTER` or `NAMESPACE.CLUSTER`: neither of the two can have a dot in it.
-fn read(value: &str, own: &str, inherited: bool) -> Result<Wished, InvalidLabel> {
+fn read(value: &str, own: &str, inherited: bool) -> Result<SelectedCluster, InvalidLabel> {
     let (namespace, name) = value.split_once('.').unwrap_or((own, value));
     let alike =
         |text: &str, shape, most: usize| text.len() <= most && pattern::is_like(text, shape);
@@ -123,7 +123,7 @@ fn read(value: &str, own: &str, inherited: bool) -> Result<Wished, InvalidLabel>
             inherited,
         });
     }
-    Ok(Wished {
+    Ok(SelectedCluster {
         namespace: namespace.to_owned(),
         name: name.to_owned(),
         inherited,
@@ -137,13 +137,13 @@ mod tests {
 
     use super::*;
 
-    fn wish(pod: &[(&str, &str)], namespace: &[(&str, &str)]) -> String {
+    fn selection(pod: &[(&str, &str)], namespace: &[(&str, &str)]) -> String {
         let map = |labels: &[(&str, &str)]| -> BTreeMap<String, String> {
             labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
         let metadata = ObjectMeta { labels: Some(map(pod)), ..ObjectMeta::default() };
         match of(&metadata, "shop", &map(namespace)) {
-            Ok(Wish::Cluster(Wished { namespace, name, inherited, .. })) => {
+            Ok(Selection::Cluster(SelectedCluster { namespace, name, inherited, .. })) => {
                 format!("{namespace}/{name}{}", if inherited { ", inherited" } else { "" })
             }
             Ok(other) => format!("{other:?}"),
@@ -187,7 +187,7 @@ mod tests {
         #[case] namespace: &[(&str, &str)],
         #[case] expected: &str,
     ) {
-        assert_eq!(wish(pod, namespace), expected);
+        assert_eq!(selection(pod, namespace), expected);
     }
 
     #[rstest]
@@ -203,6 +203,6 @@ mod tests {
     fn what_no_cluster_is_called_is_told(#[case] value: &str) {
         let expected =
             format!("of the pod: grenache.dev/cluster of the pod is {value:?}; {EXPECTED}");
-        assert_eq!(wish(&[(labels::CLUSTER, value)], &[MARKET]), expected);
+        assert_eq!(selection(&[(labels::CLUSTER, value)], &[MARKET]), expected);
     }
 }
