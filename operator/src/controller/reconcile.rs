@@ -34,7 +34,7 @@ use super::sidecars::Sidecars;
 use super::sidecars::tally::Tally;
 use super::stores::{Stored, Stores};
 use crate::cluster::GrapeCluster;
-use crate::desired::{Surroundings, desired, image};
+use crate::desired::{BuildContext, desired, image};
 use crate::metrics::{Metrics, Outcome};
 use crate::observe::Observer;
 use crate::validate::{ValidatedCluster, validate};
@@ -201,13 +201,13 @@ impl Reconciler {
         now: Timestamp,
     ) -> Result<(Action, Outcome), Error> {
         let Subject { cluster, valid, namespace, owner, image } = subject;
-        let around = Surroundings {
+        let context = BuildContext {
             namespace: namespace.clone(),
             owner: owner.clone(),
             grape_image: self.settings.grape_image.clone(),
             operator_namespace: self.settings.namespace.clone(),
         };
-        let mut desired = desired(valid, &around);
+        let mut desired = desired(valid, &context);
         let mut live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
         self.ask_nodes(subject, &mut live, now).await;
         self.memory.of(&owner.uid, |memory| {
