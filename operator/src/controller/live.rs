@@ -15,7 +15,7 @@ use super::roll::{Pool, Set, Strategy};
 use super::stores::{Stores, controlled_by};
 use crate::desired::statefulset::{ON_DELETE, TEMPLATE_HASH};
 use crate::desired::{Desired, PoolSet, labels};
-use crate::observe::Seat;
+use crate::observe::Target;
 use crate::validate::ValidatedCluster;
 
 /// What there is of a cluster's Grapes.
@@ -87,9 +87,9 @@ impl Live {
     }
 
     /// Where the Grapes are that should answer: those of pods that are ready.
-    pub fn seats(&self, cluster: &ValidatedCluster) -> Vec<Seat> {
-        let seats = self.pods.values().filter_map(|pod| grapes::seat(pod, cluster));
-        seats.filter(|seat| seat.ready).collect()
+    pub fn targets(&self, cluster: &ValidatedCluster) -> Vec<Target> {
+        let targets = self.pods.values().filter_map(|pod| grapes::target(pod, cluster));
+        targets.filter(|target| target.ready).collect()
     }
 
     /// Where the Grapes are that run, and are not ready; and for how long.
@@ -97,10 +97,10 @@ impl Live {
         &self,
         cluster: &ValidatedCluster,
         now: Timestamp,
-    ) -> Vec<(Seat, SignedDuration)> {
+    ) -> Vec<(Target, SignedDuration)> {
         let newcomer = |pod: &Arc<Pod>| {
             let since = grapes::newcomer(pod, now)?;
-            Some((grapes::seat(pod, cluster)?, since))
+            Some((grapes::target(pod, cluster)?, since))
         };
         self.pods.values().filter_map(newcomer).collect()
     }

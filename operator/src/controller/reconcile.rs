@@ -35,7 +35,7 @@ use super::sidecars::tally::Tally;
 use super::stores::{Stored, Stores};
 use crate::cluster::GrapeCluster;
 use crate::desired::{BuildContext, desired, image};
-use crate::metrics::{Metrics, Outcome};
+use crate::metrics::{Metrics, ReconcileResult};
 use crate::observe::Observer;
 use crate::validate::{ValidatedCluster, validate};
 
@@ -109,7 +109,7 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
     let result = reconciler.reconcile(&stored).await;
     let outcome = match &result {
         Ok((_, outcome)) => *outcome,
-        Err(_) => Outcome::Error,
+        Err(_) => ReconcileResult::Error,
     };
     reconciler.metrics.reconciled(outcome, clock::now().duration_since(begun));
     drop(at_work);
@@ -158,9 +158,9 @@ impl Reconciler {
         self.census.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn reconcile(&self, stored: &Stored) -> Result<(Action, Outcome), Error> {
+    async fn reconcile(&self, stored: &Stored) -> Result<(Action, ReconcileResult), Error> {
         // What is deleted goes with its owner: there is nothing to do.
-        let rest = (Action::await_change(), Outcome::Ok);
+        let rest = (Action::await_change(), ReconcileResult::Ok);
         if stored.meta().deletion_timestamp.is_some() {
             return Ok(rest);
         }
@@ -169,7 +169,7 @@ impl Reconciler {
             Ok(cluster) => self.memory.caught_up(cluster),
             Err(unreadable) => {
                 self.events.unreadable(stored, &unreadable.error).await;
-                return Ok((Action::await_change(), Outcome::Invalid));
+                return Ok((Action::await_change(), ReconcileResult::Invalid));
             }
         };
         let cluster = &*cluster;
@@ -185,7 +185,7 @@ impl Reconciler {
                 let generation = cluster.metadata.generation;
                 let status = report::invalid(&invalid, before, generation, now);
                 self.report(cluster, status).await?;
-                return Ok((Action::await_change(), Outcome::Invalid));
+                return Ok((Action::await_change(), ReconcileResult::Invalid));
             }
         };
         // A deletion in the foreground waits for the objects.
@@ -199,7 +199,7 @@ impl Reconciler {
         &self,
         subject: &Subject<'_>,
         now: Timestamp,
-    ) -> Result<(Action, Outcome), Error> {
+    ) -> Result<(Action, ReconcileResult), Error> {
         let Subject { cluster, valid, namespace, owner, image } = subject;
         let context = BuildContext {
             namespace: namespace.clone(),
@@ -217,11 +217,11 @@ impl Reconciler {
         });
         let blocked = self.blocked(subject, &desired, &live).await;
         let missing_in = self.memory.of(&owner.uid, |memory| memory.missing.next(clock::now()));
-        let seats = live.seats(valid);
+        let targets = live.targets(valid);
         let lookups = self.memory.of(&owner.uid, |memory| {
             memory.seen.resume(cluster.status.as_ref().and_then(report::band));
             memory.seen.keep(&live.wanted());
-            if seats.is_empty() {
+            if targets.is_empty() {
                 memory.seen.forget();
             }
             memory.seen.lookups(live.mark(), clock::now())
@@ -251,10 +251,10 @@ impl Reconciler {
         };
         let all_sidecars = looking::sidecars_of(subject, members.as_deref().unwrap_or_default());
         let welcome_in =
-            self.welcome(subject, &live, (&seats, &all_sidecars), members.as_deref(), now);
+            self.welcome(subject, &live, (&targets, &all_sidecars), members.as_deref(), now);
         let sidecars = self.sidecars(subject, all_sidecars);
 
-        let unseen = !seats.is_empty();
+        let unseen = !targets.is_empty();
         // What a StatefulSet is after a change, its watch tells at once: to write the status before that
         // would be to write it twice. Where the watch is late, it is written without.
         let waits = self.memory.of(&owner.uid, |memory| {
@@ -307,15 +307,17 @@ impl Reconciler {
             _ if well => self.settings.observe_interval,
             _ => UNWELL.min(self.settings.observe_interval),
         };
-        let next = self.look(subject, seats, sidecars, interval);
+        let next = self.look(subject, targets, sidecars, interval);
         let next = next.into_iter().chain(repair_in).chain(welcome_in).chain(missing_in);
         let next = next.chain(waits.then_some(TOLD)).min();
         match trouble {
             Some(_) => {
                 let soon = next.map_or(REFUSED, |next| next.min(REFUSED));
-                Ok((Action::requeue(soon), Outcome::Invalid))
+                Ok((Action::requeue(soon), ReconcileResult::Invalid))
             }
-            None => Ok((next.map_or_else(Action::await_change, Action::requeue), Outcome::Ok)),
+            None => {
+                Ok((next.map_or_else(Action::await_change, Action::requeue), ReconcileResult::Ok))
+            }
         }
     }
 }

@@ -9,7 +9,7 @@ use super::report::Sight;
 use super::roll::Lookups;
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
-use crate::observe::sidecars::Place;
+use crate::observe::sidecars::SidecarConnection;
 use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 
@@ -65,7 +65,7 @@ pub struct Seen {
 
 /// A Grape of a service that was not as it should be.
 struct OddSidecar {
-    place: Place,
+    connection: SidecarConnection,
     /// Whether the name by which it joins does not resolve.
     unresolved: bool,
     /// How many times in a row it was odd.
@@ -100,11 +100,11 @@ impl Seen {
         // Of few, the slowest would tell alone.
         let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
         self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
-        for (name, place) in &look.sidecars {
+        for (name, connection) in &look.sidecars {
             let times = self.sidecars.remove(name).map_or(0, |before| before.times) + 1;
             let unresolved = look.unresolved.contains(name);
-            if *place != Place::Joined || unresolved {
-                let odd = OddSidecar { place: place.clone(), unresolved, times };
+            if *connection != SidecarConnection::Joined || unresolved {
+                let odd = OddSidecar { connection: connection.clone(), unresolved, times };
                 self.sidecars.insert(name.clone(), odd);
             }
         }
@@ -198,13 +198,13 @@ impl Seen {
     /// Grapes of services that are not where they should be.
     pub fn connectivity(&self) -> Connectivity {
         let mut connectivity = Connectivity::default();
-        for (name, OddSidecar { place, unresolved, .. }) in
+        for (name, OddSidecar { connection, unresolved, .. }) in
             self.sidecars.iter().filter(|(_, odd)| odd.times > 1)
         {
-            match place {
-                Place::Disconnected => connectivity.disconnected.push(name.clone()),
-                Place::Silent(_) => connectivity.silent.push(name.clone()),
-                Place::Joined => {}
+            match connection {
+                SidecarConnection::Disconnected => connectivity.disconnected.push(name.clone()),
+                SidecarConnection::Silent(_) => connectivity.silent.push(name.clone()),
+                SidecarConnection::Joined => {}
             }
             if *unresolved {
                 connectivity.unresolved.push(name.clone());
@@ -229,7 +229,7 @@ fn is_odd(topology: &Topology) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::observe::canary::{Outcome, Probe};
+    use crate::observe::canary::{Probe, ProbeResult};
     use crate::observe::topology::View;
 
     /// A look at two Grapes that see each other, or not.
@@ -257,21 +257,22 @@ mod tests {
     fn a_grape_of_a_service_is_told_of_when_it_is_odd_twice_in_a_row() {
         let now = grape::clock::now();
         let mut seen = Seen::default();
-        let gone = || Place::Silent(crate::observe::call::CallError::Refused);
-        let mut told = |sidecars: [Option<Place>; 2]| {
+        let gone = || SidecarConnection::Silent(crate::observe::call::CallError::Refused);
+        let mut told = |sidecars: [Option<SidecarConnection>; 2]| {
             let named = ["web/a", "web/b"].into_iter().zip(sidecars);
-            let sidecars = named.filter_map(|(name, place)| Some((name.to_owned(), place?)));
+            let sidecars =
+                named.filter_map(|(name, connection)| Some((name.to_owned(), connection?)));
             seen.take(Observation { sidecars: sidecars.collect(), ..look(true) }, now);
             let Connectivity { disconnected, silent, .. } = seen.connectivity();
             (disconnected.join(" "), silent.join(" "))
         };
         let is = |disconnected: &str, silent: &str| (disconnected.to_owned(), silent.to_owned());
-        assert_eq!(told([Some(Place::Disconnected), Some(gone())]), is("", ""));
+        assert_eq!(told([Some(SidecarConnection::Disconnected), Some(gone())]), is("", ""));
         assert_eq!(told([None, Some(gone())]), is("", "web/b"), "the other was not asked");
-        assert_eq!(told([Some(Place::Disconnected), None]), is("web/a", "web/b"));
-        assert_eq!(told([None, Some(Place::Disconnected)]), is("web/a web/b", ""));
-        assert_eq!(told([Some(Place::Joined), None]), is("web/b", ""));
-        assert_eq!(told([Some(Place::Disconnected), None]), is("web/b", ""));
+        assert_eq!(told([Some(SidecarConnection::Disconnected), None]), is("web/a", "web/b"));
+        assert_eq!(told([None, Some(SidecarConnection::Disconnected)]), is("web/a web/b", ""));
+        assert_eq!(told([Some(SidecarConnection::Joined), None]), is("web/b", ""));
+        assert_eq!(told([Some(SidecarConnection::Disconnected), None]), is("web/b", ""));
 
         let present = BTreeSet::from(["web/a", "web/c"]);
         assert_eq!(seen.odd_guests(&present), BTreeSet::from(["web/a".to_owned()]));
@@ -282,17 +283,17 @@ mod tests {
     fn a_seed_that_does_not_resolve_is_told_of_while_it_does_not() {
         let now = grape::clock::now();
         let mut seen = Seen::default();
-        let mut told = |place: Place, unresolved: bool| {
-            let sidecars = BTreeMap::from([("web/a".to_owned(), place)]);
+        let mut told = |connection: SidecarConnection, unresolved: bool| {
+            let sidecars = BTreeMap::from([("web/a".to_owned(), connection)]);
             let unresolved = unresolved.then(|| "web/a".to_owned()).into_iter().collect();
             seen.take(Observation { sidecars, unresolved, ..look(true) }, now);
             let Connectivity { disconnected, unresolved, .. } = seen.connectivity();
             (disconnected.len(), unresolved.len())
         };
-        assert_eq!(told(Place::Disconnected, true), (0, 0), "it may only have started");
-        assert_eq!(told(Place::Disconnected, true), (1, 1));
-        assert_eq!(told(Place::Joined, true), (0, 1), "somebody else led it there");
-        assert_eq!(told(Place::Joined, false), (0, 0));
+        assert_eq!(told(SidecarConnection::Disconnected, true), (0, 0), "it may only have started");
+        assert_eq!(told(SidecarConnection::Disconnected, true), (1, 1));
+        assert_eq!(told(SidecarConnection::Joined, true), (0, 1), "somebody else led it there");
+        assert_eq!(told(SidecarConnection::Joined, false), (0, 0));
     }
 
     #[test]
@@ -330,7 +331,7 @@ mod tests {
             announcer: String::new(),
             looker: String::new(),
             begun: now,
-            outcome: Outcome::Found(Duration::from_millis(ms)),
+            result: ProbeResult::Found(Duration::from_millis(ms)),
         };
         let mut seen =
             Seen { band: Some(P95Band::of(Duration::from_millis(10))), ..Seen::default() };
@@ -367,7 +368,7 @@ mod tests {
             announcer: String::new(),
             looker: String::new(),
             begun,
-            outcome: Outcome::Found(Duration::from_millis(1)),
+            result: ProbeResult::Found(Duration::from_millis(1)),
         };
         let well = |begun| Observation { at: begun, probes: vec![probe(begun)], ..look(true) };
         let mut seen = Seen::default();

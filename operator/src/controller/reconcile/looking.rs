@@ -16,7 +16,7 @@ use crate::controller::seen::Due;
 use crate::controller::sidecars::member::Member;
 use crate::controller::stuck;
 use crate::desired::names;
-use crate::observe::Seat;
+use crate::observe::Target;
 use crate::observe::sidecars::{self, InjectedSidecar};
 
 /// How often Grapes that have started lately are introduced to others, until they are ready …
@@ -61,7 +61,7 @@ impl Reconciler {
         &self,
         subject: &Subject<'_>,
         live: &Live,
-        (ready, sidecars): (&[Seat], &[InjectedSidecar]),
+        (ready, sidecars): (&[Target], &[InjectedSidecar]),
         members: Option<&[Member]>,
         now: Timestamp,
     ) -> Option<Duration> {
@@ -86,7 +86,7 @@ impl Reconciler {
             && live.pods.len() == 1
             && valid.dht.bootstrap.is_empty()
             && members.is_some_and(lacks_sidecars);
-        let newcomers: Vec<_> = newcomers.into_iter().map(|(seat, _)| seat).collect();
+        let newcomers: Vec<_> = newcomers.into_iter().map(|(target, _)| target).collect();
         let (observer, ready, sidecars) =
             (self.observer.clone(), ready.to_vec(), sidecars.to_vec());
         tokio::spawn(async move { observer.welcome(&newcomers, &ready, &sidecars, sole).await });
@@ -111,11 +111,11 @@ impl Reconciler {
     pub(super) fn look(
         &self,
         subject: &Subject<'_>,
-        seats: Vec<Seat>,
+        targets: Vec<Target>,
         sidecars: Vec<InjectedSidecar>,
         interval: Duration,
     ) -> Option<Duration> {
-        if seats.is_empty() {
+        if targets.is_empty() {
             return Some(STARTING);
         }
         let uid = subject.owner.uid.clone();
@@ -129,7 +129,7 @@ impl Reconciler {
         let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
         let memory = self.memory.clone();
         tokio::spawn(async move {
-            let mut observation = observer.observe(&seats, &sidecars, round).await;
+            let mut observation = observer.observe(&targets, &sidecars, round).await;
             memory.known(&uid, |memory| {
                 let now = clock::now();
                 let complaints = std::mem::take(&mut observation.complaints);

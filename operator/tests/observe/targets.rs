@@ -8,7 +8,7 @@ use std::time::Duration;
 use grape::config::{Config, HostPort};
 use grape::http::StatusPage;
 use grape::lifecycle::Grape;
-use grape_operator::observe::Seat;
+use grape_operator::observe::Target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -26,12 +26,12 @@ const DHT: u16 = 7201;
 const SEEDS: usize = 20;
 
 /// Seats that no other test has, named `market-default-0` and so on; nothing listens there yet.
-pub fn seats(count: u8) -> Vec<Seat> {
+pub fn targets(count: u8) -> Vec<Target> {
     static NEXT: AtomicU8 = AtomicU8::new(0);
     let net = NEXT.fetch_add(1, Ordering::Relaxed);
     // Processes take different networks, so that two of them seldom meet.
     let process = (std::process::id() % 250) as u8 + 1;
-    let seat = |index: u8| Seat {
+    let target = |index: u8| Target {
         name: format!("market-default-{index}"),
         ip: Ipv4Addr::new(127, process, net, index + 1).into(),
         api_port: API,
@@ -39,16 +39,16 @@ pub fn seats(count: u8) -> Vec<Seat> {
         dht_port: DHT,
         ready: true,
     };
-    (0..count).map(seat).collect()
+    (0..count).map(target).collect()
 }
 
 /// Starts a Grape at each of these seats, and waits until they have joined each other.
-pub async fn join(seats: &[Seat]) -> Vec<Grape> {
+pub async fn join(targets: &[Target]) -> Vec<Grape> {
     let mut grapes = Vec::new();
-    for index in 0..seats.len() {
-        grapes.push(start(seats, index).await);
+    for index in 0..targets.len() {
+        grapes.push(start(targets, index).await);
     }
-    let enough = SEEDS.min(seats.len() - 1);
+    let enough = SEEDS.min(targets.len() - 1);
     for grape in &grapes {
         until("a Grape has joined", || grape.status().neighbours.len() >= enough).await;
         timeout(PATIENCE, grape.ready()).await.unwrap();
@@ -57,24 +57,25 @@ pub async fn join(seats: &[Seat]) -> Vec<Grape> {
 }
 
 /// Starts the Grape of one seat, to join through the next ones.
-pub async fn start(seats: &[Seat], index: usize) -> Grape {
-    let seat = &seats[index];
-    let others = seats.iter().cycle().skip(index + 1).take(SEEDS.min(seats.len() - 1));
-    let bootstrap = others.map(|seat| HostPort { host: seat.ip.to_string(), port: seat.dht_port });
-    start_with(seat, bootstrap.collect()).await
+pub async fn start(targets: &[Target], index: usize) -> Grape {
+    let target = &targets[index];
+    let others = targets.iter().cycle().skip(index + 1).take(SEEDS.min(targets.len() - 1));
+    let bootstrap =
+        others.map(|target| HostPort { host: target.ip.to_string(), port: target.dht_port });
+    start_with(target, bootstrap.collect()).await
 }
 
 /// The same, to join through these.
-pub async fn start_with(seat: &Seat, bootstrap: Vec<HostPort>) -> Grape {
-    let config = Config { bootstrap, ..config(seat) };
+pub async fn start_with(target: &Target, bootstrap: Vec<HostPort>) -> Grape {
+    let config = Config { bootstrap, ..config(target) };
     Grape::start(config).await.unwrap()
 }
 
 /// Starts a Grape that knows nobody, at a seat; it joins through a name, if there is one. Its status
 /// page, too.
-pub async fn start_alone(seat: &Seat, bootstrap: Option<&str>) -> (Grape, String) {
+pub async fn start_alone(target: &Target, bootstrap: Option<&str>) -> (Grape, String) {
     let bootstrap = bootstrap.into_iter().map(|name| name.parse().unwrap()).collect();
-    let grape = Grape::start(Config { bootstrap, ..config(seat) }).await.unwrap();
+    let grape = Grape::start(Config { bootstrap, ..config(target) }).await.unwrap();
     let page = StatusPage {
         version: "0.1.0".to_owned(),
         uptime_seconds: 1,
@@ -91,19 +92,19 @@ pub async fn start_alone(seat: &Seat, bootstrap: Option<&str>) -> (Grape, String
 }
 
 /// Starts a Grape of a network, at a seat.
-pub async fn start_in(seat: &Seat, network: &str) -> Grape {
+pub async fn start_in(target: &Target, network: &str) -> Grape {
     let network = Some(network.parse().unwrap());
-    Grape::start(Config { network, ..config(seat) }).await.unwrap()
+    Grape::start(Config { network, ..config(target) }).await.unwrap()
 }
 
-fn config(seat: &Seat) -> Config {
+fn config(target: &Target) -> Config {
     Config {
-        bind: Some(seat.ip),
-        api_port: seat.api_port,
-        admin_bind: Some(seat.admin()),
-        dht_bind: Some(seat.ip),
-        dht_port: seat.dht_port,
-        advertise_ip: Some(seat.ip),
+        bind: Some(target.ip),
+        api_port: target.api_port,
+        admin_bind: Some(target.admin()),
+        dht_bind: Some(target.ip),
+        dht_port: target.dht_port,
+        advertise_ip: Some(target.ip),
         ..Config::default()
     }
 }
