@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 const CONNECTIONS: usize = 64;
 
 /// How long one connection may last: for its request's head, and for the answer to be read.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
@@ -86,19 +86,19 @@ pub struct Pages {
 
 /// Serves the pages until `stop`.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
-    serve_patiently(listener, pages, stop, PATIENCE).await;
+    serve_with_timeout(listener, pages, stop, CONNECTION_TIMEOUT).await;
 }
 
-async fn serve_patiently(
+async fn serve_with_timeout(
     listener: TcpListener,
     pages: Pages,
     stop: CancellationToken,
-    patience: Duration,
+    limit: Duration,
 ) {
     let mut connections = JoinSet::new();
     let mut failing = false;
     let serve = |connections: &mut JoinSet<()>, stream| {
-        let answered = timeout(patience, answer(stream, pages.clone()));
+        let answered = timeout(limit, answer(stream, pages.clone()));
         connections.spawn(async { drop(answered.await) });
     };
     loop {
@@ -204,17 +204,17 @@ mod tests {
     }
 
     async fn server() -> Server {
-        server_with(PATIENCE).await
+        server_with(CONNECTION_TIMEOUT).await
     }
 
-    async fn server_with(patience: Duration) -> Server {
+    async fn server_with(limit: Duration) -> Server {
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::not_yet("starting");
         let metrics = Arc::new(Metrics::new().unwrap());
         let pages = Pages { readiness: readiness.clone(), metrics };
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(serve_patiently(listener, pages, stop.clone(), patience));
+        let ended = tokio::spawn(serve_with_timeout(listener, pages, stop.clone(), limit));
         Server { address, readiness, stop, ended }
     }
 
@@ -274,8 +274,8 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_say_nothing_are_hung_up_on_and_let_others_in() {
-        let patience = Duration::from_secs(1);
-        let server = server_with(patience).await;
+        let limit = Duration::from_secs(1);
+        let server = server_with(limit).await;
         let began = Instant::now();
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -285,7 +285,7 @@ mod tests {
         }
         // It waits for a place, and gets one.
         assert!(server.ask("GET", "/healthz").await.ends_with("ok\n"));
-        assert!(began.elapsed() >= patience, "{:?}", began.elapsed());
+        assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
         for mut stream in silent {
             assert!(matches!(stream.read(&mut [0; 64]).await, Ok(0) | Err(_)));
         }

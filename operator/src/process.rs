@@ -1,8 +1,8 @@
 //! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads and no
 //! other operator works where it would, runs the controller, and ends.
 //!
-//! What the leader does, and what every replica does beside the election, are parameters, so that
-//! this knows nothing of clusters.
+//! What the leader does, and the background task of every replica, are parameters, so that this
+//! module knows nothing of clusters.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,17 +28,17 @@ use crate::turn::claim::Scope;
 use crate::turn::{Standing, Turn};
 
 /// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
-const GRACE: Duration = Duration::from_secs(20);
+const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// How long the API server may take to answer the first request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First pause after the API server could not be reached, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
+const CONNECT_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
 
 /// What the process is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct OperatorConfig {
     /// Namespaces whose clusters are run; empty: all.
     pub watch_namespaces: Vec<String>,
     /// Image of Grapes where a cluster names none.
@@ -59,7 +59,7 @@ pub struct Settings {
     pub concurrency: usize,
 }
 
-/// What the controller, and what is beside it, work with.
+/// What the controller and the background task work with.
 #[derive(Clone)]
 pub struct Context {
     /// A client, whose API server has answered.
@@ -77,7 +77,7 @@ pub struct Context {
     /// Cancelled when the controller is to end what it has begun, and return.
     pub stop: CancellationToken,
     /// What the process was told.
-    pub settings: Arc<Settings>,
+    pub settings: Arc<OperatorConfig>,
 }
 
 /// Runs until a signal asks it to end, on the Kubernetes of `KUBECONFIG`, of the user's kubeconfig,
@@ -87,8 +87,8 @@ pub struct Context {
 ///
 /// Those of [`run_until`]; that no Kubernetes is configured, or that signals cannot be heard.
 pub async fn run(
-    settings: Settings,
-    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
+    settings: OperatorConfig,
+    background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Stop::listen().context("cannot listen for signals")?;
@@ -99,24 +99,24 @@ pub async fn run(
         heard.cancel();
     }));
     let config = Config::infer().await.context("no Kubernetes is configured")?;
-    run_until(settings, config, stop, beside, control).await
+    run_until(settings, config, stop, background, control).await
 }
 
-/// What every replica does beside the election, where it has nothing to do: it is ready.
+/// The background task of a replica without a webhook: the replica is ready at once.
 ///
 /// # Errors
 ///
 /// None.
-pub async fn stand_by(context: Context, readiness: Readiness) -> anyhow::Result<()> {
+pub async fn no_background_task(context: Context, readiness: Readiness) -> anyhow::Result<()> {
     readiness.ready();
     context.stop.cancelled().await;
     Ok(())
 }
 
-/// Runs until `stop`: `beside` from when the API server is reached, and `control` while this process
+/// Runs until `stop`: `background` from when the API server is reached, and `control` while this process
 /// leads.
 ///
-/// `beside` tells when this process is ready. It is asked to end as `control` is, also when the
+/// `background` tells when this process is ready. It is asked to end as `control` is, also when the
 /// leadership is lost, and waited for.
 ///
 /// `control` is only polled while it leads, and dropped when it leads no more: what it does has to
@@ -128,10 +128,10 @@ pub async fn stand_by(context: Context, readiness: Readiness) -> anyhow::Result<
 /// What cannot be used of the settings, the configuration or the system; the leadership was lost;
 /// the controller failed, or ended without having been asked.
 pub async fn run_until(
-    settings: Settings,
+    settings: OperatorConfig,
     config: Config,
     stop: CancellationToken,
-    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
+    background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let url = config.cluster_url.clone();
@@ -176,7 +176,7 @@ pub async fn run_until(
         biased;
         // Without its pages nobody would know how it is.
         ended = AbortOnDropHandle::new(pages) => bail!("the admin pages ended: {ended:?}"),
-        worked = work(context, &url, &readiness, beside, control) => worked?,
+        worked = work(context, &url, &readiness, background, control) => worked?,
     }
     info!("stopped");
     Ok(())
@@ -187,7 +187,7 @@ async fn work(
     context: Context,
     url: &Uri,
     readiness: &Readiness,
-    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
+    background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let stop = context.stop.clone();
@@ -198,8 +198,8 @@ async fn work(
     let watching = AbortOnDropHandle::new(tokio::spawn(turn.clone().watch()));
     let waiting = AbortOnDropHandle::new(tokio::spawn(wait(turn.standing(), readiness.clone())));
     // Whichever ends asks the other to.
-    let beside = async {
-        let ended = Box::pin(beside(context.clone(), readiness.clone())).await;
+    let background = async {
+        let ended = Box::pin(background(context.clone(), readiness.clone())).await;
         stop.cancel();
         ended
     };
@@ -210,7 +210,7 @@ async fn work(
         ended
     };
     tokio::select! {
-        (beside, elected) = async { tokio::join!(beside, elected) } => elected.and(beside),
+        (background, elected) = async { tokio::join!(background, elected) } => elected.and(background),
         ended = watching => bail!("the watch of other operators ended: {ended:?}"),
         ended = waiting => bail!("the readiness is kept no more: {ended:?}"),
     }
@@ -234,7 +234,7 @@ async fn elect(
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let Context { for_lease, namespace, metrics, turn, stop, settings, .. } = context.clone();
-    let election = leader::Settings {
+    let election = leader::ElectionConfig {
         namespace,
         lease: settings.lease.clone(),
         identity: settings.identity.clone(),
@@ -274,13 +274,14 @@ async fn elect(
 
 /// Waits until the API server answers.
 async fn reach(client: &Client, url: &Uri) -> anyhow::Result<()> {
-    let [first, longest] = PAUSES;
+    let [first, longest] = CONNECT_PAUSES;
     let pauses = ExponentialBuilder::new()
         .with_min_delay(first)
         .with_max_delay(longest)
         .with_jitter()
         .without_max_times();
-    let ask = || async { anyhow::Ok(timeout(PATIENCE, client.apiserver_version()).await??) };
+    let ask =
+        || async { anyhow::Ok(timeout(FIRST_ANSWER_TIMEOUT, client.apiserver_version()).await??) };
     let version = ask
         .retry(pauses)
         .sleep(sleep)
@@ -293,7 +294,7 @@ async fn reach(client: &Client, url: &Uri) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the controller as long as this is the leader, and for [`GRACE`] after it was asked to end.
+/// Runs the controller as long as this is the leader, and for [`STOP_GRACE`] after it was asked to end.
 async fn lead(
     leadership: &Leadership,
     control: impl Future<Output = anyhow::Result<()>>,
@@ -304,7 +305,7 @@ async fn lead(
         stop.cancelled().await;
         info!("stopping");
         readiness.not_ready("stopping");
-        sleep(GRACE).await;
+        sleep(STOP_GRACE).await;
     };
     tokio::select! {
         // In this order: whatever happened meanwhile, the controller is not polled once the time of
@@ -312,7 +313,7 @@ async fn lead(
         biased;
         loss = leadership.lost() => Err(loss),
         () = grace => {
-            warn!(after = ?GRACE, "the controller did not end: it is not waited for any longer");
+            warn!(after = ?STOP_GRACE, "the controller did not end: it is not waited for any longer");
             Ok(Ok(()))
         }
         ended = control => Ok(ended.and_then(|()| {

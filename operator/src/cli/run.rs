@@ -18,7 +18,7 @@ use crate::admin::Readiness;
 use crate::cluster::duration;
 use crate::controller;
 use crate::leader::Timings;
-use crate::process::{self, Context, Settings};
+use crate::process::{self, Context, OperatorConfig};
 use crate::webhook;
 
 /// Shortest `--observe-interval`: each Grape is asked this often.
@@ -241,7 +241,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl Args {
     /// What these flags ask for of the webhook; `None`: there is none.
-    fn webhook(&self) -> anyhow::Result<Option<webhook::Settings>> {
+    fn webhook(&self) -> anyhow::Result<Option<webhook::WebhookConfig>> {
         let Some(bind) = self.webhook_bind.0 else { return Ok(None) };
         let lifetime = self.webhook_certificate_lifetime;
         anyhow::ensure!(
@@ -250,7 +250,7 @@ impl Args {
             LIFETIMES.start().as_secs(),
             LIFETIMES.end().as_secs() / 3600,
         );
-        Ok(Some(webhook::Settings {
+        Ok(Some(webhook::WebhookConfig {
             bind,
             name: self.webhook_name.clone(),
             certificates: self.webhook_certificates.clone(),
@@ -259,7 +259,7 @@ impl Args {
     }
 
     /// What these flags ask for.
-    fn settings(self) -> anyhow::Result<Settings> {
+    fn settings(self) -> anyhow::Result<OperatorConfig> {
         let timings = Timings::new(self.lease_duration, self.renew_deadline, self.retry_period)?;
         anyhow::ensure!(
             self.observe_interval >= SHORTEST_OBSERVE,
@@ -270,7 +270,7 @@ impl Args {
             Some(identity) => identity,
             None => identity_of_host()?,
         };
-        Ok(Settings {
+        Ok(OperatorConfig {
             watch_namespaces: self.watch_namespaces.0,
             grape_image: self.grape_image,
             namespace: self.namespace,
@@ -302,11 +302,11 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _log = log::to_stderr(&log, log::WATCHES, format)?;
     let served = webhook.clone();
     let control = async move |context: Context| control(served.as_ref(), context).await;
-    let beside = async move |context: Context, readiness: Readiness| match webhook {
+    let background = async move |context: Context, readiness: Readiness| match webhook {
         Some(webhook) => serve(&webhook, context, &readiness).await,
-        None => process::stand_by(context, readiness).await,
+        None => process::no_background_task(context, readiness).await,
     };
-    match process::run(settings, beside, control).await {
+    match process::run(settings, background, control).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             error!(error = format!("{error:#}"), "ended");
@@ -317,7 +317,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
 
 /// What every replica does.
 async fn serve(
-    webhook: &webhook::Settings,
+    webhook: &webhook::WebhookConfig,
     context: Context,
     readiness: &Readiness,
 ) -> anyhow::Result<()> {
@@ -336,7 +336,7 @@ async fn serve(
 }
 
 /// What the leader does.
-async fn control(webhook: Option<&webhook::Settings>, context: Context) -> anyhow::Result<()> {
+async fn control(webhook: Option<&webhook::WebhookConfig>, context: Context) -> anyhow::Result<()> {
     let Context { client, once, namespace, metrics, stop, settings, .. } = context;
     controller::run(controller::Setup {
         client,
@@ -372,7 +372,7 @@ mod tests {
         args: Args,
     }
 
-    fn parse(flags: &[&str]) -> Result<(Option<webhook::Settings>, Settings), String> {
+    fn parse(flags: &[&str]) -> Result<(Option<webhook::WebhookConfig>, OperatorConfig), String> {
         let words = ["run"].into_iter().chain(flags.iter().copied()).map(OsString::from);
         let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
         let all =
@@ -380,7 +380,7 @@ mod tests {
         all.map_err(|error| format!("{error:#}"))
     }
 
-    fn settings(flags: &[&str]) -> Result<Settings, String> {
+    fn settings(flags: &[&str]) -> Result<OperatorConfig, String> {
         Ok(parse(flags)?.1)
     }
 

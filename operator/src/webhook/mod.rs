@@ -47,7 +47,7 @@ use told::Told;
 
 /// What the webhook is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct WebhookConfig {
     /// Where it is served.
     pub bind: SocketAddr,
     /// The name of its Service. The Secret is called NAME-tls, the MutatingWebhookConfiguration
@@ -59,7 +59,7 @@ pub struct Settings {
     pub lifetime: Duration,
 }
 
-impl Settings {
+impl WebhookConfig {
     /// The name of its MutatingWebhookConfiguration, where the operator is in this namespace.
     pub fn configuration(&self, namespace: &str) -> String {
         format!("{}.{namespace}", self.name)
@@ -91,17 +91,21 @@ pub struct Setup {
 ///
 /// # Errors
 /// It cannot listen, or one of its tasks ended.
-pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> anyhow::Result<()> {
+pub async fn run(
+    config: &WebhookConfig,
+    setup: Setup,
+    readiness: &Readiness,
+) -> anyhow::Result<()> {
     let Setup { client, namespace, standing, metrics, namespaces, grape_image, identity, stop } =
         setup;
-    let address = settings.bind;
+    let address = config.bind;
     let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--webhook-bind)"))?;
-    info!(address = %listener.local_addr()?, name = settings.name, "serving the webhook");
+    info!(address = %listener.local_addr()?, name = config.name, "serving the webhook");
 
     let served = Served::new(Arc::clone(&metrics));
-    let keeping = keep(settings, &client, &namespace, served.clone());
-    let name = format!("{}.{namespace}", settings.name);
+    let keeping = keep(config, &client, &namespace, served.clone());
+    let name = format!("{}.{namespace}", config.name);
     let configuration = configuration::Keeper { client: client.clone(), name, namespace, standing };
     let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.keep()));
     let (known, watching) = Known::watch(&client, &namespaces, &metrics);
@@ -132,12 +136,12 @@ pub async fn run(settings: &Settings, setup: Setup, readiness: &Readiness) -> an
 }
 
 fn keep(
-    settings: &Settings,
+    config: &WebhookConfig,
     client: &Client,
     namespace: &str,
     served: Served,
 ) -> AbortOnDropHandle<()> {
-    let Settings { bind, name, certificates, lifetime } = settings;
+    let WebhookConfig { bind, name, certificates, lifetime } = config;
     AbortOnDropHandle::new(match certificates {
         Some(folder) => tokio::spawn(folder::keep(folder.clone(), served)),
         None => {
@@ -148,7 +152,7 @@ fn keep(
             let terms =
                 Terms { names: names.into_iter().chain(address).collect(), life: *lifetime };
             let secret = (namespace, format!("{name}-tls"));
-            let configuration = settings.configuration(namespace);
+            let configuration = config.configuration(namespace);
             tokio::spawn(Keeper::new(client, secret, configuration, terms, served).keep())
         }
     })

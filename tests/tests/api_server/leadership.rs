@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use grape::clock;
 use grape_operator::leader::Timings;
-use grape_operator::process::{self, Context, Settings};
+use grape_operator::process::{self, Context, OperatorConfig};
 use grape_tests::http::{self, Reply, Request};
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::ports::Port;
@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 struct Scene {
     leases: Api<Lease>,
     config: Config,
-    settings: Settings,
+    settings: OperatorConfig,
     stop: CancellationToken,
     _admin: Port,
 }
@@ -37,7 +37,7 @@ impl Scene {
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
         let admin = Port::take().unwrap();
         let [duration, deadline, period] = [15, 10, 2].map(Duration::from_secs);
-        let settings = Settings {
+        let settings = OperatorConfig {
             watch_namespaces: Vec::new(),
             grape_image: "grape".to_owned(),
             namespace: Some("default".to_owned()),
@@ -57,8 +57,8 @@ impl Scene {
     /// Runs it, and tells how it ended.
     async fn run(&self, control: impl AsyncFnOnce(Context) -> Result<()>) -> Result<(), String> {
         let (settings, config) = (self.settings.clone(), self.config.clone());
-        let (stop, beside) = (self.stop.clone(), process::stand_by);
-        let run = process::run_until(settings, config, stop, beside, control);
+        let (stop, background) = (self.stop.clone(), process::no_background_task);
+        let run = process::run_until(settings, config, stop, background, control);
         let ended = tokio::time::timeout(wait::DEADLINE, run).await.unwrap();
         ended.map_err(|error| format!("{error:#}"))
     }

@@ -14,27 +14,27 @@ use super::claim::{Claim, Scope, Shared};
 
 /// How long a Lease may stay the same before its operator is gone: longer than a leader's pod takes
 /// to be replaced.
-const GONE: Duration = Duration::from_secs(30);
+const MIN_EXPIRY: Duration = Duration::from_secs(30);
 
 /// The longest, for Leases that say that they last for longer.
-const LONGEST: Duration = Duration::from_secs(300);
+const MAX_EXPIRY: Duration = Duration::from_secs(300);
 
 /// Most operators that are known. Others are passed over.
-const MOST: usize = 256;
+const MAX_OPERATORS: usize = 256;
 
 /// A Lease's namespace and name.
-pub type Name = (String, String);
+pub type LeaseName = (String, String);
 
 /// The operators that there are, by their Leases.
 #[derive(Debug)]
-pub struct Roster {
-    own: Name,
+pub struct OperatorIndex {
+    own: LeaseName,
     scope: Scope,
-    seen: BTreeMap<Name, Seen>,
+    seen: BTreeMap<LeaseName, Sighting>,
 }
 
 #[derive(Debug)]
-struct Seen {
+struct Sighting {
     claim: Claim,
     version: Option<String>,
     /// Until when it is there, if it does not change before.
@@ -46,14 +46,14 @@ struct Seen {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {
     /// Its Lease's namespace and name.
-    pub name: Name,
+    pub name: LeaseName,
     /// Where both would work.
     pub shared: Shared,
 }
 
-impl Roster {
+impl OperatorIndex {
     /// That of an operator with this Lease. It knows of nobody.
-    pub fn new(own: Name, scope: Scope) -> Self {
+    pub fn new(own: LeaseName, scope: Scope) -> Self {
         Self { own, scope, seen: BTreeMap::new() }
     }
 
@@ -69,29 +69,29 @@ impl Roster {
         let spec = lease.spec.as_ref();
         let duration = spec.and_then(|spec| spec.lease_duration_seconds).unwrap_or(0);
         let duration = Duration::from_secs(duration.try_into().unwrap_or(0));
-        let lasts = (2 * duration).clamp(GONE, LONGEST);
-        let has_room = self.seen.len() < MOST || name == self.own;
+        let lasts = (2 * duration).clamp(MIN_EXPIRY, MAX_EXPIRY);
+        let has_room = self.seen.len() < MAX_OPERATORS || name == self.own;
         match self.seen.get_mut(&name) {
             Some(seen) if seen.version == version => seen.claim = claim,
             Some(seen) => {
                 // What was listed may be newer than what the watch tells; turns only rise.
                 claim.turn = claim.turn.max(seen.claim.turn);
-                *seen = Seen { claim, version, until: now + lasts, lasts };
+                *seen = Sighting { claim, version, until: now + lasts, lasts };
             }
             None if has_room => {
-                self.seen.insert(name, Seen { claim, version, until: now + lasts, lasts });
+                self.seen.insert(name, Sighting { claim, version, until: now + lasts, lasts });
             }
             None => {}
         }
     }
 
     /// A Lease is gone, or is believed no more.
-    pub fn gone(&mut self, name: &Name) {
+    pub fn gone(&mut self, name: &LeaseName) {
         self.seen.remove(name);
     }
 
     /// All Leases but these are gone.
-    pub fn retain(&mut self, there: impl Fn(&Name) -> bool) {
+    pub fn retain(&mut self, there: impl Fn(&LeaseName) -> bool) {
         self.seen.retain(|name, _| there(name));
     }
 
@@ -125,7 +125,7 @@ impl Roster {
     }
 
     /// Those that would work where this one would.
-    fn others(&self) -> impl Iterator<Item = (&Name, &Seen, Shared)> {
+    fn others(&self) -> impl Iterator<Item = (&LeaseName, &Sighting, Shared)> {
         let others = self.seen.iter().filter(|(name, _)| **name != self.own);
         others.filter_map(|(name, seen)| {
             Some((name, seen, self.scope.shared_with(&seen.claim.scope)?))
@@ -138,103 +138,103 @@ mod tests {
     use super::super::claim::tests::lease;
     use super::*;
 
-    fn roster(scope: &[&str]) -> Roster {
+    fn index(scope: &[&str]) -> OperatorIndex {
         let scope: Vec<_> = scope.iter().map(|&it| it.to_owned()).collect();
-        Roster::new(name("own"), Scope::of(&scope))
+        OperatorIndex::new(name("own"), Scope::of(&scope))
     }
 
-    fn name(namespace: &str) -> Name {
+    fn name(namespace: &str) -> LeaseName {
         (namespace.to_owned(), "grape-operator".to_owned())
     }
 
-    fn see(roster: &mut Roster, lease: &Lease, now: Instant) {
-        roster.saw(lease, Claim::of(lease).unwrap(), now);
+    fn see(index: &mut OperatorIndex, lease: &Lease, now: Instant) {
+        index.saw(lease, Claim::of(lease).unwrap(), now);
     }
 
-    fn before(roster: &Roster, now: Instant) -> Option<String> {
-        roster.works_before(now).map(|other| other.name.0)
+    fn before(index: &OperatorIndex, now: Instant) -> Option<String> {
+        index.works_before(now).map(|other| other.name.0)
     }
 
     #[test]
     fn one_that_is_alone_takes_the_first_turn_once() {
         let now = grape::clock::now();
-        let mut roster = roster(&[]);
-        see(&mut roster, &lease("own", "*", 0, 1), now);
-        assert_eq!((before(&roster, now), roster.turn_to_take()), (None, Some(1)));
-        see(&mut roster, &lease("own", "*", 1, 2), now);
-        assert_eq!((before(&roster, now + LONGEST), roster.turn_to_take()), (None, None));
-        assert_eq!(roster.next_end(now), None);
+        let mut index = index(&[]);
+        see(&mut index, &lease("own", "*", 0, 1), now);
+        assert_eq!((before(&index, now), index.turn_to_take()), (None, Some(1)));
+        see(&mut index, &lease("own", "*", 1, 2), now);
+        assert_eq!((before(&index, now + MAX_EXPIRY), index.turn_to_take()), (None, None));
+        assert_eq!(index.next_end(now), None);
     }
 
     #[test]
     fn one_that_works_is_waited_for_until_its_lease_stays_the_same() {
         let start = grape::clock::now();
-        let mut roster = roster(&[]);
-        see(&mut roster, &lease("own", "*", 0, 1), start);
-        see(&mut roster, &lease("other", "*", 1, 1), start);
-        assert_eq!(before(&roster, start).as_deref(), Some("other"));
+        let mut index = index(&[]);
+        see(&mut index, &lease("own", "*", 0, 1), start);
+        see(&mut index, &lease("other", "*", 1, 1), start);
+        assert_eq!(before(&index, start).as_deref(), Some("other"));
         // Its Lease is renewed, and later no more.
-        let renewed = start + GONE / 2;
-        see(&mut roster, &lease("other", "*", 1, 2), renewed);
-        let last = renewed + GONE - Duration::from_nanos(1);
-        see(&mut roster, &lease("other", "*", 1, 2), last);
-        assert_eq!(before(&roster, last).as_deref(), Some("other"));
-        assert_eq!(roster.next_end(last), Some(renewed + GONE));
-        let gone = renewed + GONE;
-        assert_eq!((before(&roster, gone), roster.turn_to_take()), (None, Some(2)));
+        let renewed = start + MIN_EXPIRY / 2;
+        see(&mut index, &lease("other", "*", 1, 2), renewed);
+        let last = renewed + MIN_EXPIRY - Duration::from_nanos(1);
+        see(&mut index, &lease("other", "*", 1, 2), last);
+        assert_eq!(before(&index, last).as_deref(), Some("other"));
+        assert_eq!(index.next_end(last), Some(renewed + MIN_EXPIRY));
+        let gone = renewed + MIN_EXPIRY;
+        assert_eq!((before(&index, gone), index.turn_to_take()), (None, Some(2)));
 
         // It comes back, and now waits itself.
-        see(&mut roster, &lease("own", "*", 2, 2), gone);
-        see(&mut roster, &lease("other", "*", 1, 3), gone);
-        assert_eq!((before(&roster, gone), roster.turn_to_take()), (None, None));
+        see(&mut index, &lease("own", "*", 2, 2), gone);
+        see(&mut index, &lease("other", "*", 1, 3), gone);
+        assert_eq!((before(&index, gone), index.turn_to_take()), (None, None));
     }
 
     #[test]
     fn who_could_not_see_takes_nobody_for_gone() {
         let start = grape::clock::now();
-        let mut roster = roster(&[]);
-        see(&mut roster, &lease("own", "*", 0, 1), start);
-        see(&mut roster, &lease("other", "*", 1, 1), start);
-        let late = start + 10 * GONE;
-        roster.sees_again(late);
-        assert_eq!(before(&roster, late).as_deref(), Some("other"));
-        assert_eq!(before(&roster, late + GONE), None);
+        let mut index = index(&[]);
+        see(&mut index, &lease("own", "*", 0, 1), start);
+        see(&mut index, &lease("other", "*", 1, 1), start);
+        let late = start + 10 * MIN_EXPIRY;
+        index.sees_again(late);
+        assert_eq!(before(&index, late).as_deref(), Some("other"));
+        assert_eq!(before(&index, late + MIN_EXPIRY), None);
     }
 
     #[test]
     fn other_namespaces_are_nobodys_business() {
         let now = grape::clock::now();
-        let mut roster = roster(&["a", "b"]);
-        see(&mut roster, &lease("own", "a,b", 0, 1), now);
-        see(&mut roster, &lease("other", "c,d", 9, 1), now);
-        assert_eq!((before(&roster, now), roster.turn_to_take()), (None, Some(1)));
-        see(&mut roster, &lease("third", "b,c", 9, 1), now);
-        let found = roster.works_before(now).unwrap();
+        let mut index = index(&["a", "b"]);
+        see(&mut index, &lease("own", "a,b", 0, 1), now);
+        see(&mut index, &lease("other", "c,d", 9, 1), now);
+        assert_eq!((before(&index, now), index.turn_to_take()), (None, Some(1)));
+        see(&mut index, &lease("third", "b,c", 9, 1), now);
+        let found = index.works_before(now).unwrap();
         assert_eq!(found.name, name("third"));
         assert_eq!(found.shared.to_string(), "the namespace b");
-        roster.gone(&name("third"));
-        assert_eq!(before(&roster, now), None);
+        index.gone(&name("third"));
+        assert_eq!(before(&index, now), None);
     }
 
     #[test]
     fn before_its_own_lease_is_there_it_waits_for_whoever_is() {
         let now = grape::clock::now();
-        let mut roster = roster(&[]);
-        see(&mut roster, &lease("other", "*", 0, 1), now);
-        assert_eq!(before(&roster, now).as_deref(), Some("other"));
-        roster.retain(|_| false);
-        assert_eq!(before(&roster, now), None);
+        let mut index = index(&[]);
+        see(&mut index, &lease("other", "*", 0, 1), now);
+        assert_eq!(before(&index, now).as_deref(), Some("other"));
+        index.retain(|_| false);
+        assert_eq!(before(&index, now), None);
     }
 
     #[test]
     fn no_more_are_known_than_a_bound_and_its_own_is_always() {
         let now = grape::clock::now();
-        let mut roster = roster(&[]);
-        for number in 0..2 * MOST {
-            see(&mut roster, &lease(&format!("other-{number}"), "*", 0, 1), now);
+        let mut index = index(&[]);
+        for number in 0..2 * MAX_OPERATORS {
+            see(&mut index, &lease(&format!("other-{number}"), "*", 0, 1), now);
         }
-        see(&mut roster, &lease("own", "*", 1, 1), now);
-        assert_eq!(roster.seen.len(), MOST + 1);
-        assert_eq!(before(&roster, now), None);
+        see(&mut index, &lease("own", "*", 1, 1), now);
+        assert_eq!(index.seen.len(), MAX_OPERATORS + 1);
+        assert_eq!(before(&index, now), None);
     }
 }
