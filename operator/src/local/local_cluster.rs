@@ -9,14 +9,14 @@ use grape::lifecycle::{Drained, Grape, StartError, TaskFailed};
 use grape::services::Refusal;
 
 use super::plan::{Plan, PlannedGrape};
-use super::story::Character;
+use super::progress::Member;
 
 /// All Grapes of a local cluster, in the order of their plan.
-pub struct Fleet {
-    members: Vec<Member>,
+pub struct LocalCluster {
+    grapes: Vec<RunningGrape>,
 }
 
-struct Member {
+struct RunningGrape {
     name: String,
     grape: Grape,
 }
@@ -37,7 +37,7 @@ pub struct Failed {
     failure: TaskFailed,
 }
 
-impl Fleet {
+impl LocalCluster {
     /// Starts the Grapes of a plan, one after the other.
     ///
     /// On a runtime of one thread all of their ports are bound before the first of them asks for
@@ -47,44 +47,44 @@ impl Fleet {
     ///
     /// The first that did not start; those before it are stopped.
     pub async fn start(plan: Plan) -> Result<Self, NotStarted> {
-        let mut members = Vec::with_capacity(plan.grapes.len());
+        let mut grapes = Vec::with_capacity(plan.grapes.len());
         for PlannedGrape { name, config } in plan.grapes {
             match Grape::start(config).await {
-                Ok(grape) => members.push(Member { name, grape }),
+                Ok(grape) => grapes.push(RunningGrape { name, grape }),
                 Err(error) => return Err(NotStarted { name, error }),
             }
         }
-        Ok(Self { members })
+        Ok(Self { grapes })
     }
 
     /// Who they are, and where they listen.
-    pub fn cast(&self) -> Vec<Character> {
-        let character = |Member { name, grape }: &Member| Character {
+    pub fn members(&self) -> Vec<Member> {
+        let member = |RunningGrape { name, grape }: &RunningGrape| Member {
             name: name.clone(),
             api: grape.api_addr(),
             dht: grape.dht_addr(),
         };
-        self.members.iter().map(character).collect()
+        self.grapes.iter().map(member).collect()
     }
 
     /// What each of them sees.
     pub fn statuses(&self) -> Vec<Status> {
-        self.members.iter().map(|member| member.grape.status()).collect()
+        self.grapes.iter().map(|member| member.grape.status()).collect()
     }
 
     /// What each of them refused.
     pub fn refusals(&self) -> Vec<Vec<Refusal>> {
-        self.members.iter().map(|member| member.grape.refusals()).collect()
+        self.grapes.iter().map(|member| member.grape.refusals()).collect()
     }
 
     /// The bootstrap addresses from which each of them has no answer.
     pub fn silent_seeds(&self) -> Vec<Vec<SocketAddr>> {
-        self.members.iter().map(|member| member.grape.dht().silent_seeds()).collect()
+        self.grapes.iter().map(|member| member.grape.dht().silent_seeds()).collect()
     }
 
     /// Completes when one of them fails. Can be dropped and called again: no failure is missed.
     pub async fn failed(&mut self) -> Failed {
-        let failures = self.members.iter_mut().map(|Member { name, grape }| {
+        let failures = self.grapes.iter_mut().map(|RunningGrape { name, grape }| {
             Box::pin(async { Failed { name: name.clone(), failure: grape.failed().await } })
         });
         select_all(failures).await.0
@@ -93,9 +93,9 @@ impl Fleet {
     /// Drains all of them at once; what came of it, with the name of each.
     pub async fn drain(self) -> Vec<(String, Drained)> {
         let drains = self
-            .members
+            .grapes
             .into_iter()
-            .map(|Member { name, grape }| async { (name, grape.drain().await) });
+            .map(|RunningGrape { name, grape }| async { (name, grape.drain().await) });
         join_all(drains).await
     }
 }

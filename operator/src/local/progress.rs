@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use grape::engine::Status;
 use grape::services::Refusal;
 
-use super::changes::{Change, Watcher};
+use super::changes::{MembershipChange, Watcher};
 use super::show::{self, Row, Style};
 
 /// How often a cluster is looked at while its Grapes join.
@@ -16,7 +16,7 @@ const WHILE_JOINING: Duration = Duration::from_millis(50);
 /// How often it is looked at from then on.
 const ONCE_JOINED: Duration = Duration::from_secs(1);
 /// How many looks pass between two words on what is waited for: 5 s.
-const LOOKS_UNTIL_WORD: u32 = 100;
+const LOOKS_UNTIL_REMINDER: u32 = 100;
 
 /// How many neighbours are enough, however many Grapes there are: a routing table keeps no more of
 /// the far ones.
@@ -35,9 +35,9 @@ const SILENT_AGAIN: Duration = Duration::from_secs(60);
 const UNTIL_STOPPED: &str =
     "Ctrl-C stops the cluster. Until then, Grapes that join or are lost show here.";
 
-/// A Grape that runs, as far as the story needs it.
+/// A running Grape: its name and addresses.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Character {
+pub struct Member {
     /// Its name, such as `market-0`.
     pub name: String,
     /// Where its API listens.
@@ -48,11 +48,11 @@ pub struct Character {
 
 /// What has been told so far.
 #[derive(Debug, Clone)]
-pub struct Story {
-    cast: Vec<Character>,
+pub struct Progress {
+    members: Vec<Member>,
     own: Vec<SocketAddr>,
     style: Style,
-    chapter: Chapter,
+    phase: Phase,
     /// The Grapes, by their places, and the causes for which they refused something, that were told.
     refused: Vec<(usize, Refusal)>,
     /// The bootstrap addresses that were told to be silent, and when.
@@ -60,49 +60,49 @@ pub struct Story {
 }
 
 #[derive(Debug, Clone)]
-enum Chapter {
+enum Phase {
     Joining { looks: u32 },
     Running(Watcher),
 }
 
-impl Story {
-    /// The story of these Grapes.
-    pub fn new(cast: Vec<Character>, style: Style) -> Self {
-        let own = cast.iter().map(|grape| grape.dht).collect();
-        let chapter = Chapter::Joining { looks: 0 };
-        Self { cast, own, style, chapter, refused: Vec::new(), silent: BTreeMap::new() }
+impl Progress {
+    /// The progress of these Grapes.
+    pub fn new(members: Vec<Member>, style: Style) -> Self {
+        let own = members.iter().map(|grape| grape.dht).collect();
+        let phase = Phase::Joining { looks: 0 };
+        Self { members, own, style, phase, refused: Vec::new(), silent: BTreeMap::new() }
     }
 
     /// How long to wait before the next look.
     pub fn pause(&self) -> Duration {
-        match self.chapter {
-            Chapter::Joining { .. } => WHILE_JOINING,
-            Chapter::Running(_) => ONCE_JOINED,
+        match self.phase {
+            Phase::Joining { .. } => WHILE_JOINING,
+            Phase::Running(_) => ONCE_JOINED,
         }
     }
 
-    /// What is to be told now, given the status of each Grape in the order of the cast: whole
+    /// What is to be told now, given the status of each Grape in the order of the members: whole
     /// lines, or nothing.
     pub fn tell(&mut self, statuses: &[Status]) -> String {
-        match &mut self.chapter {
-            Chapter::Running(watcher) => {
+        match &mut self.phase {
+            Phase::Running(watcher) => {
                 let changes = watcher.observe(&self.own, statuses);
                 self.told(&changes)
             }
-            Chapter::Joining { looks } => {
-                let missing = missing(&self.cast, &self.own, statuses);
+            Phase::Joining { looks } => {
+                let missing = missing(&self.members, &self.own, statuses);
                 if missing.is_empty() {
                     return self.all_joined(statuses);
                 }
                 *looks += 1;
-                if *looks % LOOKS_UNTIL_WORD == 0 { missing.concat() } else { String::new() }
+                if *looks % LOOKS_UNTIL_REMINDER == 0 { missing.concat() } else { String::new() }
             }
         }
     }
 
-    /// What is to be told now of requests that the Grapes refused, in the order of the cast: a line
+    /// What is to be told now of requests that the Grapes refused, in the order of the members: a line
     /// for each cause, once.
-    pub fn tell_refused(&mut self, refusals: &[Vec<Refusal>]) -> String {
+    pub fn refusals(&mut self, refusals: &[Vec<Refusal>]) -> String {
         let mut text = String::new();
         for (place, refusals) in refusals.iter().enumerate() {
             for refusal in refusals {
@@ -115,7 +115,7 @@ impl Story {
                     continue;
                 }
                 self.refused.push((place, refusal.clone()));
-                let name = self.cast.get(place).map_or("a Grape", |grape| &grape.name);
+                let name = self.members.get(place).map_or("a Grape", |grape| &grape.name);
                 text += &show::refused(name, refusal);
             }
         }
@@ -124,7 +124,7 @@ impl Story {
 
     /// What is to be told now of bootstrap addresses outside the cluster from which the Grapes have
     /// no answer: a line for each, and again after a minute.
-    pub fn tell_silent(&mut self, silent: &[Vec<SocketAddr>], now: Instant) -> String {
+    pub fn silent_seeds(&mut self, silent: &[Vec<SocketAddr>], now: Instant) -> String {
         let mut text = String::new();
         for address in silent.iter().flatten().filter(|address| !self.own.contains(address)) {
             let due = match self.silent.get(address) {
@@ -142,24 +142,24 @@ impl Story {
     fn all_joined(&mut self, statuses: &[Status]) -> String {
         let mut watcher = Watcher::new(self.own.iter().copied());
         let already_here = watcher.observe(&self.own, statuses);
-        self.chapter = Chapter::Running(watcher);
-        let rows = rows(&self.cast, statuses);
+        self.phase = Phase::Running(watcher);
+        let rows = rows(&self.members, statuses);
         let (table, next_steps) = (show::table(&rows, self.style), show::next_steps(&rows));
         let changes = self.told(&already_here);
         format!("{table}\n{next_steps}\n{UNTIL_STOPPED}\n{changes}")
     }
 
-    fn told(&self, changes: &[Change]) -> String {
+    fn told(&self, changes: &[MembershipChange]) -> String {
         show::changes(changes, |address| {
-            self.cast.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
+            self.members.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
         })
     }
 }
 
 /// A line for each Grape that has not joined all the others.
-fn missing(cast: &[Character], own: &[SocketAddr], statuses: &[Status]) -> Vec<String> {
-    let others = cast.len().saturating_sub(1);
-    let lines = cast.iter().zip(statuses).filter_map(|(grape, status)| {
+fn missing(members: &[Member], own: &[SocketAddr], statuses: &[Status]) -> Vec<String> {
+    let others = members.len().saturating_sub(1);
+    let lines = members.iter().zip(statuses).filter_map(|(grape, status)| {
         let seen = status.neighbours.iter().filter(|other| own.contains(&other.address)).count();
         let joined = seen >= others || status.neighbours.len() >= ENOUGH;
         if joined && status.ready {
@@ -174,15 +174,15 @@ fn missing(cast: &[Character], own: &[SocketAddr], statuses: &[Status]) -> Vec<S
     lines.collect()
 }
 
-fn rows(cast: &[Character], statuses: &[Status]) -> Vec<Row> {
-    let row = |(grape, status): (&Character, &Status)| Row {
+fn rows(members: &[Member], statuses: &[Status]) -> Vec<Row> {
+    let row = |(grape, status): (&Member, &Status)| Row {
         name: grape.name.clone(),
         api: grape.api,
         dht: grape.dht,
         neighbours: status.nodes,
         id: status.id.clone(),
     };
-    cast.iter().zip(statuses).map(row).collect()
+    members.iter().zip(statuses).map(row).collect()
 }
 
 #[cfg(test)]
@@ -192,44 +192,44 @@ mod tests {
     use super::*;
     use crate::local::samples::{address, status};
 
-    fn story() -> Story {
-        let grape = |index: u16| Character {
+    fn progress() -> Progress {
+        let grape = |index: u16| Member {
             name: format!("market-{index}"),
             api: address(30001 + index),
             dht: address(20001 + index),
         };
-        Story::new(vec![grape(0), grape(1)], Style::Plain)
+        Progress::new(vec![grape(0), grape(1)], Style::Plain)
     }
 
     #[test]
     fn nothing_is_told_while_the_grapes_join_then_all_of_it() {
-        let mut story = story();
-        assert_eq!(story.tell(&[status(&[]), status(&[])]), "");
-        assert_eq!(story.tell(&[status(&[20002]), status(&[])]), "");
-        assert_eq!(story.pause(), WHILE_JOINING);
-        let told = story.tell(&[status(&[20002]), status(&[20001])]);
+        let mut progress = progress();
+        assert_eq!(progress.tell(&[status(&[]), status(&[])]), "");
+        assert_eq!(progress.tell(&[status(&[20002]), status(&[])]), "");
+        assert_eq!(progress.pause(), WHILE_JOINING);
+        let told = progress.tell(&[status(&[20002]), status(&[20001])]);
         assert!(told.starts_with("GRAPE") || told.starts_with(" GRAPE"), "{told}");
         assert!(told.contains("curl"), "{told}");
-        assert_eq!(story.pause(), ONCE_JOINED);
-        assert_eq!(story.tell(&[status(&[20002]), status(&[20001])]), "");
+        assert_eq!(progress.pause(), ONCE_JOINED);
+        assert_eq!(progress.tell(&[status(&[20002]), status(&[20001])]), "");
     }
 
     #[test]
     fn a_grape_that_is_not_ready_is_waited_for() {
-        let mut story = story();
+        let mut progress = progress();
         let mut starting = status(&[20002]);
         starting.ready = false;
-        assert_eq!(story.tell(&[starting, status(&[20001])]), "");
+        assert_eq!(progress.tell(&[starting, status(&[20001])]), "");
     }
 
     #[test]
     fn a_long_wait_names_who_is_waited_for() {
-        let mut story = story();
+        let mut progress = progress();
         let mut lost = status(&[]);
         lost.errors.push("no answer from 127.0.0.1:20001".to_owned());
         let mut told = String::new();
-        for _ in 0..LOOKS_UNTIL_WORD {
-            told += &story.tell(&[status(&[20002]), lost.clone()]);
+        for _ in 0..LOOKS_UNTIL_REMINDER {
+            told += &progress.tell(&[status(&[20002]), lost.clone()]);
         }
         assert_eq!(
             told,
@@ -240,17 +240,17 @@ mod tests {
 
     #[test]
     fn a_cluster_of_one_is_not_told_to_be_lost() {
-        let one = Character { name: "a".to_owned(), api: address(30001), dht: address(20001) };
-        let mut story = Story::new(vec![one], Style::Plain);
-        story.tell(&[status(&[])]);
-        assert_eq!((0..5).map(|_| story.tell(&[status(&[])])).collect::<String>(), "");
+        let one = Member { name: "a".to_owned(), api: address(30001), dht: address(20001) };
+        let mut progress = Progress::new(vec![one], Style::Plain);
+        progress.tell(&[status(&[])]);
+        assert_eq!((0..5).map(|_| progress.tell(&[status(&[])])).collect::<String>(), "");
     }
 
     #[test]
     fn changes_are_told_after_the_table() {
-        let mut story = story();
-        story.tell(&[status(&[20002]), status(&[20001])]);
-        let told = story.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        let mut progress = progress();
+        progress.tell(&[status(&[20002]), status(&[20001])]);
+        let told = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
         assert_eq!(told, "+ 127.0.0.1:20009 joined (seen by 2 of 2)\n");
     }
 
@@ -263,24 +263,24 @@ mod tests {
             hint: "send the port as a number: [\"svc\", 1337]".to_owned(),
             count,
         };
-        let mut story = story();
-        assert_eq!(story.tell_refused(&[vec![], vec![]]), "");
+        let mut progress = progress();
+        assert_eq!(progress.refusals(&[vec![], vec![]]), "");
         assert_eq!(
-            story.tell_refused(&[vec![], vec![refusal(1)]]),
+            progress.refusals(&[vec![], vec![refusal(1)]]),
             "! market-1 refused to announce svc: the port is a text; send the port as a number: \
              [\"svc\", 1337]\n"
         );
-        assert_eq!(story.tell_refused(&[vec![], vec![refusal(2)]]), "");
-        assert!(story.tell_refused(&[vec![refusal(1)], vec![]]).starts_with("! market-0 refused"));
+        assert_eq!(progress.refusals(&[vec![], vec![refusal(2)]]), "");
+        assert!(progress.refusals(&[vec![refusal(1)], vec![]]).starts_with("! market-0 refused"));
     }
 
     #[test]
     fn a_silent_bootstrap_address_is_told_once_a_minute() {
-        let (mut story, start) = (story(), clock::now());
+        let (mut progress, start) = (progress(), clock::now());
         let mut told = |ports: &[&[u16]], second| {
             let of = |ports: &&[u16]| ports.iter().map(|port| address(*port)).collect();
             let silent: Vec<_> = ports.iter().map(of).collect();
-            story.tell_silent(&silent, start + Duration::from_secs(second))
+            progress.silent_seeds(&silent, start + Duration::from_secs(second))
         };
         assert_eq!(told(&[&[], &[]], 0), "");
         // One of the cluster's own is told of where it has not joined.
@@ -298,8 +298,8 @@ mod tests {
 
     #[test]
     fn an_outside_grape_that_was_there_first_is_told_with_the_table() {
-        let mut story = story();
-        let told = story.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        let mut progress = progress();
+        let told = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
         assert!(told.ends_with("+ 127.0.0.1:20009 joined (seen by 2 of 2)\n"), "{told}");
     }
 }
