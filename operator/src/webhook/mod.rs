@@ -8,18 +8,18 @@
 //! | [`server`] | HTTPS, bounded | I/O |
 //! | [`admit`] | a review to its answer | I/O |
 //! | [`review`] | AdmissionReviews, read and answered | pure |
-//! | [`known`] | which clusters and namespaces there are | I/O |
+//! | [`store`] | a copy of the clusters and namespaces | I/O |
 //! | [`joinable`] | a cluster as pods need it | pure |
-//! | [`told`] | counters and events | I/O |
+//! | [`recorder`] | counters and events | I/O |
 
 pub mod admit;
 pub mod certificates;
 pub mod configuration;
 pub mod joinable;
-pub mod known;
+pub mod recorder;
 pub mod review;
 pub mod server;
-pub mod told;
+pub mod store;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -38,12 +38,12 @@ use crate::admin::Readiness;
 use crate::metrics::Metrics;
 use crate::turn::Standing;
 use admit::Admission;
-use certificates::decide::Terms;
+use certificates::cert_resolver::CertResolver;
+use certificates::decide::CertSpec;
 use certificates::folder;
-use certificates::keep::Keeper;
-use certificates::served::Served;
-use known::Known;
-use told::Told;
+use certificates::rotator::Rotator;
+use recorder::AdmissionRecorder;
+use store::AdmissionStore;
 
 /// What the webhook is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,70 +103,80 @@ pub async fn run(
         .with_context(|| format!("cannot listen at {address} (--webhook-bind)"))?;
     info!(address = %listener.local_addr()?, name = config.name, "serving the webhook");
 
-    let served = Served::new(Arc::clone(&metrics));
-    let keeping = keep(config, &client, &namespace, served.clone());
+    let resolver = CertResolver::new(Arc::clone(&metrics));
+    let rotating = certificates_task(config, &client, &namespace, resolver.clone());
     let name = format!("{}.{namespace}", config.name);
-    let configuration = configuration::Keeper { client: client.clone(), name, namespace, standing };
-    let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.keep()));
-    let (known, watching) = Known::watch(&client, &namespaces, &metrics);
-    let (told, telling) = Told::new(client, &identity, metrics);
-    let ready = ready(known.clone(), served.clone(), readiness.clone(), stop.clone());
-    let tasks = [keeping, AbortOnDropHandle::new(tokio::spawn(watching)), telling];
+    let configuration = configuration::ConfigurationController {
+        client: client.clone(),
+        name,
+        namespace,
+        standing,
+    };
+    let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.run()));
+    let (store, watching) = AdmissionStore::watch(&client, &namespaces, &metrics);
+    let (recorder, recording) = AdmissionRecorder::new(client, &identity, metrics);
+    let ready = ready(store.clone(), resolver.clone(), readiness.clone(), stop.clone());
+    let tasks = [rotating, AbortOnDropHandle::new(tokio::spawn(watching)), recording];
     let ready = AbortOnDropHandle::new(tokio::spawn(ready));
 
-    let config = served.config().context("TLS cannot be used")?;
-    let admission = Arc::new(Admission { known, told, grape_image });
+    let config = resolver.config().context("TLS cannot be used")?;
+    let admission = Arc::new(Admission { store, recorder, grape_image });
     let answer = move |body| {
         let admission = Arc::clone(&admission);
         async move { admission.answer(body).await }
     };
     let serving =
         server::serve(listener, TlsAcceptor::from(Arc::new(config)), answer, stop.clone());
-    let [keeping, watching, telling] = tasks;
+    let [rotating, watching, recording] = tasks;
     tokio::select! {
         () = serving => {}
-        ended = keeping => bail!("the task of the certificate ended: {ended:?}"),
+        ended = rotating => bail!("the task of the certificate ended: {ended:?}"),
         ended = configuring => bail!("the task of the configuration ended: {ended:?}"),
         ended = watching => bail!("the watches of the webhook ended: {ended:?}"),
-        ended = telling => bail!("the task of the events ended: {ended:?}"),
+        ended = recording => bail!("the task of the events ended: {ended:?}"),
     }
     drop(ready);
     ensure!(stop.is_cancelled(), "the webhook ended without having been asked");
     Ok(())
 }
 
-fn keep(
+fn certificates_task(
     config: &WebhookConfig,
     client: &Client,
     namespace: &str,
-    served: Served,
+    resolver: CertResolver,
 ) -> AbortOnDropHandle<()> {
     let WebhookConfig { bind, name, certificates, lifetime } = config;
     AbortOnDropHandle::new(match certificates {
-        Some(folder) => tokio::spawn(folder::keep(folder.clone(), served)),
+        Some(folder) => tokio::spawn(folder::follow(folder.clone(), resolver)),
         None => {
             // Where it is served at one address, it is asked for by that, too.
             let address = (!bind.ip().is_unspecified()).then(|| bind.ip().to_string());
             let service = format!("{name}.{namespace}");
             let names = [format!("{service}.svc"), service.clone(), name.clone()];
-            let terms =
-                Terms { names: names.into_iter().chain(address).collect(), life: *lifetime };
+            let spec =
+                CertSpec { names: names.into_iter().chain(address).collect(), life: *lifetime };
             let secret = (namespace, format!("{name}-tls"));
             let configuration = config.configuration(namespace);
-            tokio::spawn(Keeper::new(client, secret, configuration, terms, served).keep())
+            tokio::spawn(Rotator::new(client, secret, configuration, spec, resolver).run())
         }
     })
 }
 
 /// Says yes once it can answer, and no once it is to end.
-async fn ready(known: Known, served: Served, readiness: Readiness, stop: CancellationToken) {
+async fn ready(
+    store: AdmissionStore,
+    resolver: CertResolver,
+    readiness: Readiness,
+    stop: CancellationToken,
+) {
     let able = async {
         readiness.not_ready("the clusters and namespaces are not known yet");
-        if !known.is_whole().await {
+        if !store.is_whole().await {
             return std::future::pending().await;
         }
         readiness.not_ready("the webhook has no certificate yet");
-        served.is_there().await;
+        resolver.is_there().await;
         readiness.ready();
         info!("the webhook can answer");
     };

@@ -22,14 +22,14 @@ use crate::metrics::Metrics;
 use crate::validate::ValidatedCluster;
 
 /// A cluster's namespace and name.
-pub type Name = (String, String);
+pub type ClusterName = (String, String);
 
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
 /// Copies of what there is.
 #[derive(Clone)]
-pub struct Known {
+pub struct AdmissionStore {
     client: Client,
     clusters: Vec<Watched>,
     namespaces: Store<PartialObjectMeta<Namespace>>,
@@ -46,14 +46,14 @@ struct Watched {
 }
 
 /// What the API server itself said of a namespace and some clusters.
-pub struct Asked {
+pub struct FreshState {
     /// Labels of the namespace; none where it is no more.
     pub labels: Labels,
     /// The clusters that there are, and can run.
-    pub clusters: BTreeMap<Name, Arc<ValidatedCluster>>,
+    pub clusters: BTreeMap<ClusterName, Arc<ValidatedCluster>>,
 }
 
-impl Known {
+impl AdmissionStore {
     /// Begins to watch clusters in these namespaces, or in all if there are none, and all
     /// namespaces. The copies are filled while the future is polled, which does not end.
     pub fn watch(
@@ -155,7 +155,11 @@ impl Known {
     ///
     /// # Errors
     /// It cannot tell now.
-    pub async fn ask(&self, namespace: &str, clusters: BTreeSet<Name>) -> kube::Result<Asked> {
+    pub async fn refresh(
+        &self,
+        namespace: &str,
+        clusters: BTreeSet<ClusterName>,
+    ) -> kube::Result<FreshState> {
         let namespaces: Api<PartialObjectMeta<Namespace>> = Api::all(self.client.clone());
         let found = namespaces.get_opt(namespace).await?;
         let labels = found.map(|found| found.labels().clone()).unwrap_or_default();
@@ -170,7 +174,7 @@ impl Known {
                 there.insert((namespace, name), cluster);
             }
         }
-        Ok(Asked { labels, clusters: there })
+        Ok(FreshState { labels, clusters: there })
     }
 
     fn watched(&self, namespace: &str) -> Option<&Store<Joinable>> {

@@ -27,18 +27,18 @@ pub enum NotServed {
 
 /// The certificate that is served; none at first. Clones serve the same.
 #[derive(Clone)]
-pub struct Served {
+pub struct CertResolver {
     key: watch::Sender<Option<Arc<CertifiedKey>>>,
     metrics: Arc<Metrics>,
 }
 
-impl fmt::Debug for Served {
+impl fmt::Debug for CertResolver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Served").finish_non_exhaustive()
+        f.debug_struct("CertResolver").finish_non_exhaustive()
     }
 }
 
-impl Served {
+impl CertResolver {
     /// None yet. `metrics` is told how long each is valid.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { key: watch::Sender::default(), metrics }
@@ -58,9 +58,9 @@ impl Served {
         if let Some(valid) = key.cert.first().and_then(|certificate| chain::valid_of(certificate)) {
             self.metrics.certificate(valid.from.as_second(), valid.until.as_second());
         }
-        Ok(self.key.send_if_modified(|served| {
-            let same = served.as_ref().is_some_and(|served| served.cert == key.cert);
-            *served = Some(Arc::new(key));
+        Ok(self.key.send_if_modified(|resolver| {
+            let same = resolver.as_ref().is_some_and(|resolver| resolver.cert == key.cert);
+            *resolver = Some(Arc::new(key));
             !same
         }))
     }
@@ -85,7 +85,7 @@ impl Served {
     }
 }
 
-impl ResolvesServerCert for Served {
+impl ResolvesServerCert for CertResolver {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         self.key.borrow().clone()
     }

@@ -1,6 +1,6 @@
-//! The Secret with the authority and the certificate, and the `caBundle` by which API servers
-//! believe them. Every replica keeps both: a write names the version that it changes, so that one of
-//! them is first, and the others take what that one made.
+//! Rotates the certificate in the Secret, and keeps the `caBundle` of the webhook's configuration
+//! current. Every replica does both: a write names the version that it changes, so that the first
+//! writer wins, and the others read what it wrote.
 
 use std::time::Duration;
 
@@ -19,22 +19,22 @@ use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
 use super::bundle::Bundle;
+use super::cert_resolver::CertResolver;
 use super::chain;
-use super::decide::{Next, Terms, decide, read, renew};
-use super::served::Served;
+use super::decide::{CertSpec, Next, Reason, decide, read, renew};
 use crate::controller::apply::MANAGER;
 
 /// How long the API server may take for a write.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// When it is looked again after a write, at the latest: the watch should have told of it long before.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// Longest time that nothing is looked at.
-const LONGEST: Duration = Duration::from_secs(3600);
+const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
 /// What is kept, and where.
-pub struct Keeper {
+pub struct Rotator {
     /// Secrets of the operator's namespace.
     pub secrets: Api<Secret>,
     /// The Secret's name.
@@ -44,27 +44,27 @@ pub struct Keeper {
     /// The name of the webhook's.
     pub configuration: String,
     /// What certificates are made for.
-    pub terms: Terms,
+    pub spec: CertSpec,
     /// Where they are served.
-    pub served: Served,
+    pub resolver: CertResolver,
 }
 
-impl Keeper {
+impl Rotator {
     /// For a Secret and a configuration of these names.
     pub fn new(
         client: &Client,
         (namespace, secret): (&str, String),
         configuration: String,
-        terms: Terms,
-        served: Served,
+        spec: CertSpec,
+        resolver: CertResolver,
     ) -> Self {
         let secrets = Api::namespaced(client.clone(), namespace);
         let configurations = Api::all(client.clone());
-        Self { secrets, secret, configurations, configuration, terms, served }
+        Self { secrets, secret, configurations, configuration, spec, resolver }
     }
 
     /// Keeps both, for ever.
-    pub async fn keep(self) {
+    pub async fn run(self) {
         let mut secrets =
             watch_object(self.secrets.clone(), &self.secret).default_backoff().boxed();
         let mut configurations = watch_object(self.configurations.clone(), &self.configuration)
@@ -72,7 +72,7 @@ impl Keeper {
             .boxed();
         // Outer: whether it is known what there is.
         let (mut secret, mut configuration) = (None, None);
-        let mut pause = LONGEST;
+        let mut pause = MAX_PAUSE;
         loop {
             tokio::select! {
                 Some(seen) = secrets.next() => match seen {
@@ -89,33 +89,34 @@ impl Keeper {
             }
             let Some(secret) = &secret else { continue };
             let configuration = configuration.as_ref().map(Option::as_ref);
-            pause = match timeout(PATIENCE, self.look(secret.as_ref(), configuration)).await {
+            pause = match timeout(WRITE_TIMEOUT, self.rotate(secret.as_ref(), configuration)).await
+            {
                 Ok(Ok(pause)) => pause,
                 Ok(Err(error)) => {
                     let error = format!("{error:#}");
                     warn!(error, "cannot keep the webhook's certificate; trying again");
-                    AGAIN
+                    RETRY_PAUSE
                 }
-                Err(_) => AGAIN,
+                Err(_) => RETRY_PAUSE,
             };
         }
     }
 
     /// Serves what there is, and changes what is to be changed. Tells when to look again.
-    async fn look(
+    async fn rotate(
         &self,
         secret: Option<&Secret>,
         configuration: Option<Option<&MutatingWebhookConfiguration>>,
     ) -> anyhow::Result<Duration> {
         let now = Timestamp::now();
         let found = secret.and_then(Bundle::of);
-        let chain = read(found.as_ref(), &self.terms).unwrap_or_else(|problem| {
-            warn!(secret = self.secret, %problem, "the certificate is made anew");
-            None
-        });
+        let (chain, problem) = match read(found.as_ref(), &self.spec) {
+            Ok(chain) => (chain, None),
+            Err(problem) => (None, Some(problem)),
+        };
         let (mut trusted, mut told) = (false, Ok(()));
         if let (Some(found), Some(_)) = (&found, &chain) {
-            if self.served.serve(found.certificate.as_bytes(), found.key.as_bytes())? {
+            if self.resolver.serve(found.certificate.as_bytes(), found.key.as_bytes())? {
                 info!(secret = self.secret, "serving another certificate");
             }
             match configuration {
@@ -128,19 +129,25 @@ impl Keeper {
                 None => {}
             }
         }
-        let next = decide(chain.as_ref(), trusted, &self.terms, now);
+        let next = decide(chain.as_ref(), trusted, &self.spec, now);
+        let reason = Reason::of(chain.as_ref(), problem, now);
         if let Next::Keep(until) = next {
             let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             // Whole seconds are what certificates know of.
-            return told.map(|()| (pause + Duration::from_millis(100)).min(LONGEST));
+            return told.map(|()| (pause + Duration::from_millis(100)).min(MAX_PAUSE));
         }
-        let made = renew(found.as_ref(), next, &self.terms, now);
-        self.write(secret, made.context("cannot make a certificate")?, next).await?;
-        told.map(|()| AGAIN)
+        let made = renew(found.as_ref(), next, &self.spec, now);
+        self.write(secret, made.context("cannot make a certificate")?, &reason).await?;
+        told.map(|()| RETRY_PAUSE)
     }
 
     /// Writes the Secret, unless somebody else did meanwhile: the watch tells what it is then.
-    async fn write(&self, secret: Option<&Secret>, made: Bundle, next: Next) -> anyhow::Result<()> {
+    async fn write(
+        &self,
+        secret: Option<&Secret>,
+        made: Bundle,
+        reason: &Reason,
+    ) -> anyhow::Result<()> {
         let params =
             PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = match secret {
@@ -158,7 +165,7 @@ impl Keeper {
         };
         match written {
             Ok(_) => {
-                info!(secret = self.secret, made = ?next, "made a certificate");
+                info!(secret = self.secret, %reason, "issued certificate");
                 Ok(())
             }
             Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(()),
@@ -175,7 +182,7 @@ impl Keeper {
         }
     }
 
-    /// Tells API servers whom to believe, where they are not told so already.
+    /// Writes the authorities into the `caBundle` of each webhook that has others.
     async fn publish(
         &self,
         configuration: &MutatingWebhookConfiguration,
@@ -197,7 +204,7 @@ impl Keeper {
         let patch = Patch::Strategic(&patch);
         match self.configurations.patch(&self.configuration, &params, &patch).await {
             Ok(_) => {
-                info!(configuration = self.configuration, "told API servers whom to believe");
+                info!(configuration = self.configuration, "updated the webhook's CA bundle");
                 Ok(())
             }
             // Somebody else changed it meanwhile, or it is gone: the watch tells.

@@ -25,32 +25,32 @@ use crate::metrics::Metrics;
 const WARNED: &str = "InjectedWithWarnings";
 
 /// How long the API server may take to say whose a ReplicaSet is.
-const PATIENCE: Duration = Duration::from_secs(2);
+const OWNER_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long the same is not told again.
-const QUIET: Duration = Duration::from_secs(300);
+const REPEAT_AFTER: Duration = Duration::from_secs(300);
 
 /// Most events that are remembered.
-const REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("more than none");
+const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("more than none");
 
 /// Most events that wait to be written. Further ones are lost: the log has them.
-const WAITING: usize = 256;
+const MAX_WAITING: usize = 256;
 
 /// Where it is told.
-pub struct Told {
+pub struct AdmissionRecorder {
     metrics: Arc<Metrics>,
-    events: mpsc::Sender<News>,
+    events: mpsc::Sender<AdmissionEvent>,
 }
 
 /// What is told in an event.
-struct News {
+struct AdmissionEvent {
     about: ObjectReference,
     reason: String,
     action: &'static str,
     note: String,
 }
 
-impl Told {
+impl AdmissionRecorder {
     /// Events of the operator that is called `identity`, which the task writes.
     pub fn new(
         client: Client,
@@ -60,14 +60,14 @@ impl Told {
         let reporter =
             Reporter { controller: MANAGER.to_owned(), instance: Some(identity.to_owned()) };
         let recorder = Recorder::new(client.clone(), reporter);
-        let (events, waiting) = mpsc::channel(WAITING);
+        let (events, waiting) = mpsc::channel(MAX_WAITING);
         let task = AbortOnDropHandle::new(tokio::spawn(write(client, recorder, waiting)));
         (Self { metrics, events }, task)
     }
 
     /// Tells what became of a pod that was to be made. Where no controller makes it, `other` is what
     /// an event is about: the cluster that it asks for, or its namespace.
-    pub fn tell(
+    pub fn record(
         &self,
         (namespace, pod): (&str, &Pod),
         other: impl FnOnce() -> Option<ObjectReference>,
@@ -95,11 +95,11 @@ impl Told {
         };
         match controller.or_else(other) {
             Some(about) => {
-                let news = News { about, reason, action, note };
-                if let Err(TrySendError::Full(news) | TrySendError::Closed(news)) =
-                    self.events.try_send(news)
+                let event = AdmissionEvent { about, reason, action, note };
+                if let Err(TrySendError::Full(event) | TrySendError::Closed(event)) =
+                    self.events.try_send(event)
                 {
-                    warn!(namespace, reason = news.reason, action, "{}", news.note);
+                    warn!(namespace, reason = event.reason, action, "{}", event.note);
                 }
             }
             None => warn!(namespace, reason, action, "{note}"),
@@ -139,26 +139,26 @@ fn controller_of(namespace: &str, of: &ObjectMeta) -> Option<ObjectReference> {
 }
 
 /// Whom people look at when a pod does not come: the Deployment, if a ReplicaSet makes the pod.
-async fn looked_at(client: &Client, by: ObjectReference) -> ObjectReference {
+async fn owner_of(client: &Client, by: ObjectReference) -> ObjectReference {
     if by.kind.as_deref() != Some("ReplicaSet") {
         return by;
     }
     let [namespace, name] = [&by.namespace, &by.name].map(|it| it.as_deref().unwrap_or_default());
     let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
-    match timeout(PATIENCE, sets.get_metadata(name)).await {
+    match timeout(OWNER_LOOKUP_TIMEOUT, sets.get_metadata(name)).await {
         Ok(Ok(set)) => controller_of(namespace, &set.metadata).unwrap_or(by),
         // It is there too that people look.
         Ok(Err(_)) | Err(_) => by,
     }
 }
 
-async fn write(client: Client, recorder: Recorder, mut waiting: mpsc::Receiver<News>) {
-    let mut lately = Lately::default();
-    while let Some(News { about, reason, action, note }) = waiting.recv().await {
-        if !lately.is_new(&about, &reason, grape::clock::now()) {
+async fn write(client: Client, recorder: Recorder, mut waiting: mpsc::Receiver<AdmissionEvent>) {
+    let mut recent = RecentEvents::default();
+    while let Some(AdmissionEvent { about, reason, action, note }) = waiting.recv().await {
+        if !recent.is_new(&about, &reason, grape::clock::now()) {
             continue;
         }
-        let about = looked_at(&client, about).await;
+        let about = owner_of(&client, about).await;
         let (kind, name) = (about.kind.as_deref(), about.name.as_deref());
         warn!(namespace = about.namespace, kind, name, reason, action, "{note}");
         let event = Event {
@@ -184,23 +184,23 @@ fn cut(mut note: String) -> String {
 }
 
 /// What was told not long ago.
-struct Lately(LruCache<(ObjectReferenceKey, String), Instant>);
+struct RecentEvents(LruCache<(ObjectReferenceKey, String), Instant>);
 
 /// By what objects are told apart.
 type ObjectReferenceKey = [Option<String>; 4];
 
-impl Default for Lately {
+impl Default for RecentEvents {
     fn default() -> Self {
-        Self(LruCache::new(REMEMBERED))
+        Self(LruCache::new(MAX_REMEMBERED))
     }
 }
 
-impl Lately {
+impl RecentEvents {
     /// Whether this was not told of that lately; from now on it was.
     fn is_new(&mut self, about: &ObjectReference, reason: &str, now: Instant) -> bool {
         let ObjectReference { kind, namespace, name, uid, .. } = about.clone();
         let key = ([kind, namespace, name, uid], reason.to_owned());
-        if self.0.get(&key).is_some_and(|told| now.duration_since(*told) < QUIET) {
+        if self.0.get(&key).is_some_and(|told| now.duration_since(*told) < REPEAT_AFTER) {
             return false;
         }
         self.0.put(key, now);
@@ -214,17 +214,17 @@ mod tests {
 
     #[test]
     fn the_same_is_told_again_after_a_while_and_another_at_once() {
-        let mut lately = Lately::default();
+        let mut recent = RecentEvents::default();
         let now = grape::clock::now();
-        let late = now + QUIET;
+        let late = now + REPEAT_AFTER;
         let of = |name: &str| ObjectReference { name: Some(name.to_owned()), ..<_>::default() };
         let (one, two) = (of("one"), of("two"));
-        assert!(lately.is_new(&one, "PortTaken", now));
-        assert!(lately.is_new(&two, "PortTaken", now));
-        assert!(lately.is_new(&one, "Windows", now));
-        assert!(!lately.is_new(&one, "PortTaken", late - Duration::from_nanos(1)));
-        assert!(lately.is_new(&one, "PortTaken", late));
-        assert!(!lately.is_new(&one, "PortTaken", late));
+        assert!(recent.is_new(&one, "PortTaken", now));
+        assert!(recent.is_new(&two, "PortTaken", now));
+        assert!(recent.is_new(&one, "Windows", now));
+        assert!(!recent.is_new(&one, "PortTaken", late - Duration::from_nanos(1)));
+        assert!(recent.is_new(&one, "PortTaken", late));
+        assert!(!recent.is_new(&one, "PortTaken", late));
     }
 
     #[test]
