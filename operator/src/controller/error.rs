@@ -37,12 +37,12 @@ pub enum Error {
         name: String,
     },
     /// The API server cannot do it now.
-    #[error("cannot {verb} the {thing}: {source}")]
+    #[error("cannot {verb} the {object}: {source}")]
     Failed {
         /// What it cannot do.
         verb: &'static str,
         /// With what: a kind and a name.
-        thing: String,
+        object: String,
         /// What was said.
         source: kube::Error,
     },
@@ -53,9 +53,9 @@ pub enum Error {
 
 impl Error {
     /// The API server cannot do it now: what, and with which thing.
-    pub fn failed(verb: &'static str, thing: impl Display) -> impl FnOnce(kube::Error) -> Self {
-        let thing = thing.to_string();
-        move |source| Self::Failed { verb, thing, source }
+    pub fn failed(verb: &'static str, object: impl Display) -> impl FnOnce(kube::Error) -> Self {
+        let object = object.to_string();
+        move |source| Self::Failed { verb, object, source }
     }
 
     /// Whether the API server, or who has a say there, does not want it as it is.

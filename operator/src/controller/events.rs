@@ -24,7 +24,7 @@ use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 const MAX_NOTE: usize = 1024;
 
 /// How long the Grapes of a new cluster may take to find each other, before it is worth a warning.
-const START: SignedDuration = SignedDuration::from_mins(2);
+const STARTUP: SignedDuration = SignedDuration::from_mins(2);
 
 /// The fact that a status cannot be written.
 const STATUS: &str = "status";
@@ -59,7 +59,7 @@ impl Events {
             return;
         }
         let age = cluster.creation_timestamp().map(|made| Timestamp::now().duration_since(made.0));
-        let starts = !was_ready && age.is_some_and(|age| age < START);
+        let starts = !was_ready && age.is_some_and(|age| age < STARTUP);
         let kind = match &*ready.reason {
             reasons::HEALTHY | reasons::SCALING | reasons::ROLLING_OUT | reasons::NOT_OBSERVED => {
                 EventType::Normal
@@ -84,7 +84,7 @@ impl Events {
             let note = format!("Created the StatefulSet {set}.");
             self.publish(cluster, EventType::Normal, "Created", "Apply", note).await;
         }
-        for set in &applied.remade {
+        for set in &applied.recreated {
             let note = format!(
                 "Recreated the StatefulSet {set} around its running pods: it cannot be changed in place."
             );
@@ -111,7 +111,7 @@ impl Events {
             1 => "runs without a sidecar",
             _ => "run without sidecars",
         };
-        let note = format!("{} {runs}: {}.", report::few(pods), lack.told());
+        let note = format!("{} {runs}: {}.", report::few(pods), lack.explanation());
         let told = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
         self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
     }

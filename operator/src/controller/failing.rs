@@ -8,13 +8,13 @@ use k8s_openapi::api::core::v1::{
 };
 use serde_json::Value;
 
-use super::roll::Pool;
+use super::rollout::Pool;
 use super::words;
 
 /// Most characters of what a Grape or a node says.
-const MOST: usize = 200;
+const MAX_WORDS: usize = 200;
 /// Most characters of an event's reason: whoever may write events may write a long one.
-const MOST_REASON: usize = 64;
+const MAX_REASON: usize = 64;
 
 /// Why a Grape will not become ready by waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,7 +40,8 @@ impl From<&str> for Failing {
 
 impl Failing {
     fn new(why: impl Into<String>, words: Option<&str>) -> Self {
-        let words = words.map(|words| words::line(words, MOST)).filter(|words| !words.is_empty());
+        let words =
+            words.map(|words| words::line(words, MAX_WORDS)).filter(|words| !words.is_empty());
         Self { why: why.into(), words }
     }
 
@@ -50,7 +51,7 @@ impl Failing {
         match is_of_memory(said) {
             true => Self::from("its memory does not suffice to start it: raise its limit"),
             false => {
-                let reason = words::line(reason, MOST_REASON);
+                let reason = words::line(reason, MAX_REASON);
                 Self::new(format!("its node does not start it ({reason})"), Some(said))
             }
         }
@@ -72,9 +73,9 @@ impl Failing {
 /// How the Grapes of a cluster were failing when they were last seen to, so that a status stays as it
 /// is while nothing but words changes.
 #[derive(Debug, Default)]
-pub struct Known(BTreeMap<String, Failing>);
+pub struct PreviousFailures(BTreeMap<String, Failing>);
 
-impl Known {
+impl PreviousFailures {
     /// Lets Grapes that fail as before say what they said before; those that are ready or gone are
     /// forgotten.
     pub fn settle(&mut self, pools: &mut [Pool]) {
@@ -197,7 +198,7 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::controller::roll::Grape;
+    use crate::controller::rollout::GrapePod;
 
     #[rstest]
     #[case::of_its_own(
@@ -235,11 +236,11 @@ mod tests {
 
     #[test]
     fn a_grape_that_fails_as_before_says_what_it_said() {
-        let mut known = Known::default();
+        let mut known = PreviousFailures::default();
         let mut told = |failing: Option<(&str, Option<&str>)>, ready: bool| {
             let failing = failing.map(|(why, words)| Failing::new(why, words));
             let pod = "market-0".to_owned();
-            let grape = Grape { pod, revision: String::new(), ready, leaving: false, failing };
+            let grape = GrapePod { pod, revision: String::new(), ready, leaving: false, failing };
             let mut pools = [Pool {
                 name: String::new(),
                 set_name: "market".to_owned(),

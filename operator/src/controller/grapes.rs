@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodCondition};
 use kube::ResourceExt;
 
 use super::failing::{self, Failing};
-use super::roll::Grape;
+use super::rollout::GrapePod;
 use crate::cluster::limits;
 use crate::desired::container::{ADMIN, API, CONTAINER, DHT};
 use crate::observe::Target;
@@ -28,10 +28,10 @@ const LATELY: SignedDuration = SignedDuration::from_secs(8 * 60);
 const REVISION: &str = "controller-revision-hash";
 
 /// The Grape in a pod.
-pub fn grape(pod: &Pod, now: Timestamp) -> Grape {
+pub fn grape(pod: &Pod, now: Timestamp) -> GrapePod {
     let leaving = pod.metadata.deletion_timestamp.is_some();
     let ready = is_ready(pod);
-    Grape {
+    GrapePod {
         pod: pod.name_any(),
         revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
         ready,

@@ -5,45 +5,45 @@
 //! | module | concern | |
 //! |---|---|---|
 //! | [`stores`] | what there is, watched | I/O |
-//! | [`live`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
+//! | [`actual_state`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
 //! | [`failing`] | why a Grape does not start | pure |
 //! | [`stuck`], [`kubernetes_events`] | why its node does not start it, told in events alone | I/O |
-//! | [`roll`] | which Grape is replaced next | pure |
+//! | [`rollout`] | which Grape is replaced next | pure |
 //! | [`missing`] | which pods are not there, and since when | pure |
 //! | [`blocked`] | why they are not made | I/O |
-//! | [`looked_up`] | what was found of either, and when | pure |
+//! | [`diagnoses`] | what was found of either, and when | pure |
 //! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
 //! | [`mod@write`], [`events`] | status and events written | I/O |
 //! | [`sidecars`] | the Grapes in pods of services: who lacks one, and its repair | |
-//! | [`memory`] | what is known from one reconciliation to the next | |
+//! | [`cluster_state`] | what is known from one reconciliation to the next | |
 //! | [`unwatched`] | namespaces that cannot be watched | |
-//! | [`seen`] | what was seen of Grapes, and when to look again | pure |
+//! | [`observations`] | what was seen of Grapes, and when to look again | pure |
 //! | [`complaints`] | which complaints of Grapes are told at the pods | pure |
 //! | [`words`] | what others say, in one line | pure |
 //! | [`queue`] | who waits | |
-//! | [`census`] | which clusters there are | pure |
+//! | [`cluster_store`] | which clusters there are | pure |
 
+pub mod actual_state;
 pub mod apply;
 pub mod blocked;
 pub mod bootstrap;
-pub mod census;
+pub mod cluster_state;
+pub mod cluster_store;
 pub mod complaints;
+pub mod diagnoses;
 pub mod error;
 pub mod events;
 pub mod failing;
 pub mod grapes;
 pub mod kubernetes_events;
-pub mod live;
-pub mod looked_up;
-pub mod memory;
 pub mod missing;
 pub mod objects;
+pub mod observations;
 pub mod queue;
 pub mod reconcile;
 pub mod report;
-pub mod roll;
-pub mod seen;
+pub mod rollout;
 pub mod sidecars;
 pub mod stores;
 pub mod stuck;
@@ -70,9 +70,9 @@ use tracing::{debug, info, warn};
 
 use crate::metrics::Metrics;
 use crate::observe::Observer;
+use cluster_state::ClusterStates;
 use error::Error;
 use events::Events;
-use memory::Memory;
 use queue::Queue;
 use reconcile::{REFUSED, Reconciler, Settings, reconcile};
 use sidecars::Sidecars;
@@ -87,7 +87,7 @@ const GATHER: Duration = Duration::from_millis(50);
 const SERVICES: Duration = Duration::from_secs(10);
 
 /// Longest pause between two tries of a cluster that cannot be reconciled.
-const LONGEST: Duration = Duration::from_secs(60);
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// What a controller needs.
 #[derive(Clone)]
@@ -141,27 +141,27 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
         whole
     };
     let whole = whole.boxed().shared();
-    let (looked, looks) = mpsc::unbounded_channel();
+    let (probed, probes) = mpsc::unbounded_channel();
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
         once: once.clone(),
         stores,
         sidecars: sidecars.clone(),
         whole,
-        memory: Memory::default(),
-        census: Mutex::default(),
+        states: ClusterStates::default(),
+        cluster_store: Mutex::default(),
         queue: Queue::new(Arc::clone(metrics)),
         observer,
         events: Events::new(client.clone(), identity),
         metrics: Arc::clone(metrics),
-        looked,
+        probed,
         settings: settings.clone(),
         stop: stop.clone(),
     });
-    let looks = stream::unfold(looks, |mut looks: mpsc::UnboundedReceiver<_>| async move {
-        Some((looks.recv().await?, looks))
+    let probes = stream::unfold(probes, |mut probes: mpsc::UnboundedReceiver<_>| async move {
+        Some((probes.recv().await?, probes))
     });
-    signals.push(looks.boxed());
+    signals.push(probes.boxed());
     signals.push(sidecars.changes(namespace).boxed());
     let queued = Arc::clone(&reconciler);
     let signals = signals.inspect(move |cluster| queued.queue.join(cluster.clone()));
@@ -206,7 +206,7 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
             Some(Ok(_) | Err(controller::Error::ReconcilerFailed(..))) => {}
             // Something was told of one that is gone.
             Some(Err(controller::Error::ObjectNotFound(gone))) => {
-                debug!(%gone, "it is gone");
+                debug!(%gone, "cluster deleted");
                 let namespace = gone.namespace.as_deref().unwrap_or_default();
                 reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
             }
@@ -221,17 +221,17 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
 /// within [`REFUSED`] where something is refused, which may be over at any time.
 fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let uid = stored.uid().unwrap_or_default();
-    let failures = reconciler.memory.of(&uid, |memory| {
-        memory.failures += 1;
-        memory.failures
+    let failures = reconciler.states.of(&uid, |state| {
+        state.failures += 1;
+        state.failures
     });
     let pauses = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(LONGEST)
+        .with_max_delay(MAX_RETRY_PAUSE)
         .without_max_times()
         .with_jitter();
     // The jitter comes on top of the delay.
-    let longest = if error.is_refusal() { REFUSED } else { LONGEST };
+    let longest = if error.is_refusal() { REFUSED } else { MAX_RETRY_PAUSE };
     let pause = pauses.build().nth(failures.min(16)).unwrap_or(longest).min(longest);
     let (name, namespace) = (stored.name_any(), stored.namespace());
     warn!(name, namespace, failures, ?pause, %error, "cannot reconcile; trying again");

@@ -6,13 +6,13 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, Preconditions};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::{self, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::apply::{Applier, Change, Remake, Thing, find, undeleted};
+use super::apply::{Applier, ApplyResult, ObjectRef, Recreate, find, undeleted};
 use super::error::Error;
 use super::stores::{Stores, controlled_by};
 use crate::desired::{Desired, monitoring};
@@ -25,13 +25,13 @@ pub struct Applied {
     /// StatefulSets that were made.
     pub created: Vec<String>,
     /// StatefulSets that are deleted to be made anew around their pods.
-    pub remade: Vec<String>,
+    pub recreated: Vec<String>,
     /// The ServiceMonitor that is wanted, where nothing would read it.
     pub monitor_unknown: bool,
 }
 
 /// Where the objects of a cluster are.
-pub struct Place<'a> {
+pub struct ApplyContext<'a> {
     /// The way to the API server.
     pub client: &'a Client,
     /// What is watched.
@@ -42,7 +42,7 @@ pub struct Place<'a> {
     pub applier: Applier<'a>,
 }
 
-impl Place<'_> {
+impl ApplyContext<'_> {
     /// Applies all objects of a cluster. The Service comes before the Grapes that look for each
     /// other by its name, and what restricts their network before they are there.
     ///
@@ -52,23 +52,23 @@ impl Place<'_> {
         let Desired { service, account, pools, disruption, network, monitor } = desired;
         let stores = self.stores;
         let mut applied = Applied::default();
-        self.one(&stores.accounts, account, Remake::Whole).await?;
-        self.one(&stores.services, service, Remake::Whole).await?;
+        self.one(&stores.accounts, account, Recreate::Whole).await?;
+        self.one(&stores.services, service, Recreate::Whole).await?;
         if let Some(network) = network {
-            self.one(&stores.networks, network, Remake::Whole).await?;
+            self.one(&stores.networks, network, Recreate::Whole).await?;
         }
         for pool in pools {
             let name = || pool.set.name_any();
-            let change = self.one(&stores.sets, &pool.set, Remake::Orphaning).await?;
-            applied.changed |= matches!(change, Change::Created | Change::Updated);
+            let change = self.one(&stores.sets, &pool.set, Recreate::Orphaning).await?;
+            applied.changed |= matches!(change, ApplyResult::Created | ApplyResult::Updated);
             match change {
-                Change::Created => applied.created.push(name()),
-                Change::Leaving => applied.remade.push(name()),
-                Change::None | Change::Updated => {}
+                ApplyResult::Created => applied.created.push(name()),
+                ApplyResult::Leaving => applied.recreated.push(name()),
+                ApplyResult::None | ApplyResult::Updated => {}
             }
         }
         if let Some(disruption) = disruption {
-            self.one(&stores.disruptions, disruption, Remake::Whole).await?;
+            self.one(&stores.disruptions, disruption, Recreate::Whole).await?;
         }
         self.others_gone(&stores.networks, network.as_ref()).await?;
         self.others_gone(&stores.disruptions, disruption.as_ref()).await?;
@@ -95,17 +95,22 @@ impl Place<'_> {
         match self.api::<Pod>().delete(&pod.name_any(), &parameters).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
-            Err(error) => Err(undeleted(&Thing::of(&kind::<Pod>(), pod))(error)),
+            Err(error) => Err(undeleted(&ObjectRef::of(&kind::<Pod>(), pod))(error)),
         }
     }
 
-    async fn one<K>(&self, store: &Store<K>, object: &K, remake: Remake) -> Result<Change, Error>
+    async fn one<K>(
+        &self,
+        store: &Store<K>,
+        object: &K,
+        recreate: Recreate,
+    ) -> Result<ApplyResult, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + Serialize + DeserializeOwned,
     {
-        let live = store.get(&ObjectRef::new(&object.name_any()).within(self.namespace));
-        self.applier.apply((&self.api(), &kind::<K>()), object, live, remake).await
+        let live = store.get(&reflector::ObjectRef::new(&object.name_any()).within(self.namespace));
+        self.applier.apply((&self.api(), &kind::<K>()), object, live, recreate).await
     }
 
     async fn others_gone<K>(&self, store: &Store<K>, wanted: Option<&K>) -> Result<(), Error>
@@ -124,8 +129,8 @@ impl Place<'_> {
     /// ServiceMonitors are not watched, for not every cluster has that kind. Whether one is wanted
     /// and would be read by nobody.
     async fn monitor(&self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
-        let (memory, uid) = (self.applier.memory, &self.applier.owner.uid);
-        if wanted.is_none() && memory.of(uid, |it| it.no_monitor) {
+        let (state, uid) = (self.applier.states, &self.applier.owner.uid);
+        if wanted.is_none() && state.of(uid, |it| it.no_monitor) {
             return Ok(false);
         }
         let resource = monitoring::resource();
@@ -134,17 +139,17 @@ impl Place<'_> {
         let target = (&api, &*resource.kind);
         let Some(wanted) = wanted else {
             let name = &self.applier.owner.name;
-            let thing = format!("{} {name}", resource.kind);
-            let there = find(&api, name).await.map_err(Error::failed("read", thing))?;
+            let object_ref = format!("{} {name}", resource.kind);
+            let there = find(&api, name).await.map_err(Error::failed("read", object_ref))?;
             let ours = there.filter(|there| self.applier.controls(there));
             if let Some(ours) = ours {
                 self.applier.prune(target, &ours).await?;
             }
-            memory.of(uid, |it| it.no_monitor = true);
+            state.of(uid, |it| it.no_monitor = true);
             return Ok(false);
         };
-        memory.of(uid, |it| it.no_monitor = false);
-        match self.applier.apply(target, wanted, None, Remake::Whole).await {
+        state.of(uid, |it| it.no_monitor = false);
+        match self.applier.apply(target, wanted, None, Recreate::Whole).await {
             Ok(_) => Ok(false),
             Err(Error::Failed { source: kube::Error::Api(refusal), .. }) if refusal.code == 404 => {
                 Ok(true)

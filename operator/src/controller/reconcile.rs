@@ -3,9 +3,9 @@
 //! It starts from what is there, and remembers nothing that it could not find out again, so that it
 //! may end at any point.
 
-mod looking;
-mod telling;
-mod writing;
+mod applying;
+mod probing;
+mod recording;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -21,17 +21,17 @@ use kube::{Client, Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::census::{Census, Name};
+use super::actual_state::ActualState;
+use super::cluster_state::ClusterStates;
+use super::cluster_store::{ClusterId, ClusterStore};
 use super::error::Error;
 use super::events::Events;
-use super::live::Live;
-use super::memory::Memory;
 use super::objects::Applied;
 use super::queue::Queue;
 use super::report::{self, Facts, Services};
-use super::roll::{self, Phase};
+use super::rollout::{self, Phase};
 use super::sidecars::Sidecars;
-use super::sidecars::tally::Tally;
+use super::sidecars::counts::Counts;
 use super::stores::{Stored, Stores};
 use crate::cluster::GrapeCluster;
 use crate::desired::{BuildContext, desired, image};
@@ -64,9 +64,9 @@ pub struct Reconciler {
     /// several that wait for a copy by themselves only the last is woken.
     pub whole: Shared<BoxFuture<'static, bool>>,
     /// What is remembered.
-    pub memory: Memory,
+    pub states: ClusterStates,
     /// Which clusters there are.
-    pub census: Mutex<Census>,
+    pub cluster_store: Mutex<ClusterStore>,
     /// Who waits.
     pub queue: Queue,
     /// Looks at Grapes.
@@ -76,7 +76,7 @@ pub struct Reconciler {
     /// Where figures go.
     pub metrics: Arc<Metrics>,
     /// Tells that a look at a cluster has ended.
-    pub looked: mpsc::UnboundedSender<ObjectRef<Stored>>,
+    pub probed: mpsc::UnboundedSender<ObjectRef<Stored>>,
     /// What the operator was started with.
     pub settings: Settings,
     /// Ends reconciliations that have not begun.
@@ -115,11 +115,11 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
     drop(at_work);
     let uid = stored.meta().uid.as_deref().unwrap_or_default();
     if result.is_ok() {
-        reconciler.memory.known(uid, |memory| memory.failures = 0);
+        reconciler.states.known(uid, |state| state.failures = 0);
     }
-    if !reconciler.census().knows(uid) {
+    if !reconciler.cluster_store().knows(uid) {
         // It went meanwhile, and was forgotten before.
-        reconciler.memory.forget(uid);
+        reconciler.states.forget(uid);
         return Ok(Action::await_change());
     }
     result.map(|(action, _)| action)
@@ -141,21 +141,21 @@ impl Reconciler {
         if let Event::Apply(cluster) | Event::InitApply(cluster) = event {
             self.queue.join(ObjectRef::from_obj(cluster));
         }
-        for Name { uid, namespace, name } in self.census().note(event) {
+        for ClusterId { uid, namespace, name } in self.cluster_store().note(event) {
             self.queue.leave(&ObjectRef::new(&name).within(&namespace));
             self.metrics.forget(&namespace, &name);
-            self.memory.forget(&uid);
+            self.states.forget(&uid);
             self.events.forget(&uid);
         }
     }
 
     /// Whether any reconciliation can have begun: all clusters were listed once.
     pub fn has_begun(&self) -> bool {
-        self.census().is_whole()
+        self.cluster_store().is_whole()
     }
 
-    fn census(&self) -> MutexGuard<'_, Census> {
-        self.census.lock().unwrap_or_else(PoisonError::into_inner)
+    fn cluster_store(&self) -> MutexGuard<'_, ClusterStore> {
+        self.cluster_store.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn reconcile(&self, stored: &Stored) -> Result<(Action, ReconcileResult), Error> {
@@ -166,7 +166,7 @@ impl Reconciler {
         }
         let now = Timestamp::now();
         let cluster = match &stored.0 {
-            Ok(cluster) => self.memory.caught_up(cluster),
+            Ok(cluster) => self.states.caught_up(cluster),
             Err(unreadable) => {
                 self.events.unreadable(stored, &unreadable.error).await;
                 return Ok((Action::await_change(), ReconcileResult::Invalid));
@@ -208,33 +208,33 @@ impl Reconciler {
             operator_namespace: self.settings.namespace.clone(),
         };
         let mut desired = desired(valid, &context);
-        let mut live = Live::now(&self.stores, &owner.uid, namespace, &desired, now);
-        self.ask_nodes(subject, &mut live, now).await;
-        self.memory.of(&owner.uid, |memory| {
-            memory.failing.settle(&mut live.pools);
+        let mut actual = ActualState::read(&self.stores, &owner.uid, namespace, &desired, now);
+        self.ask_nodes(subject, &mut actual, now).await;
+        self.states.of(&owner.uid, |state| {
+            state.failing.settle(&mut actual.pools);
             let was_late = cluster.status.as_ref().is_some_and(report::is_blocked);
-            memory.missing.note(&mut live.pools, clock::now(), was_late);
+            state.missing.note(&mut actual.pools, clock::now(), was_late);
         });
-        let blocked = self.blocked(subject, &desired, &live).await;
-        let missing_in = self.memory.of(&owner.uid, |memory| memory.missing.next(clock::now()));
-        let targets = live.targets(valid);
-        let lookups = self.memory.of(&owner.uid, |memory| {
-            memory.seen.resume(cluster.status.as_ref().and_then(report::band));
-            memory.seen.keep(&live.wanted());
+        let blocked = self.blocked(subject, &desired, &actual).await;
+        let missing_in = self.states.of(&owner.uid, |state| state.missing.next(clock::now()));
+        let targets = actual.targets(valid);
+        let lookups = self.states.of(&owner.uid, |state| {
+            state.observations.resume(cluster.status.as_ref().and_then(report::band));
+            state.observations.keep(&actual.wanted());
             if targets.is_empty() {
-                memory.seen.forget();
+                state.observations.forget();
             }
-            memory.seen.lookups(live.mark(), clock::now())
+            state.observations.lookups(actual.mark(), clock::now())
         });
-        let plan = roll::plan(&live.pools, lookups);
-        let rolled_out = match roll::is_done(&live.pools, &plan.phase) {
+        let plan = rollout::plan(&actual.pools, lookups);
+        let rolled_out = match rollout::is_done(&actual.pools, &plan.phase) {
             true => image.clone(),
             false => valid.sidecar_image(&self.settings.grape_image),
         };
 
         let applied = match valid.paused {
             true => Ok(Applied::default()),
-            false => self.apply(subject, &mut desired, &live, &plan, lookups).await,
+            false => self.apply(subject, &mut desired, &actual, &plan, lookups).await,
         };
         let (trouble, applied) = match applied {
             Ok(applied) => (None, applied),
@@ -245,31 +245,31 @@ impl Reconciler {
 
         let made = cluster.creation_timestamp().map(|time| time.0);
         let members = self.sidecars.of(namespace, (valid, made), &self.settings.grape_image);
-        let (course, repair_in) = match &members {
+        let (progress, repair_in) = match &members {
             Some(members) => self.repair(subject, members, now).await,
             None => (None, None),
         };
-        let all_sidecars = looking::sidecars_of(subject, members.as_deref().unwrap_or_default());
+        let all_sidecars = probing::sidecars_of(subject, members.as_deref().unwrap_or_default());
         let welcome_in =
-            self.welcome(subject, &live, (&targets, &all_sidecars), members.as_deref(), now);
+            self.welcome(subject, &actual, (&targets, &all_sidecars), members.as_deref(), now);
         let sidecars = self.sidecars(subject, all_sidecars);
 
         let unseen = !targets.is_empty();
         // What a StatefulSet is after a change, its watch tells at once: to write the status before that
         // would be to write it twice. Where the watch is late, it is written without.
-        let waits = self.memory.of(&owner.uid, |memory| {
-            memory.waits = applied.changed && !memory.waits;
-            memory.waits
+        let waits = self.states.of(&owner.uid, |state| {
+            state.waits = applied.changed && !state.waits;
+            state.waits
         });
-        let told = self.memory.of(&owner.uid, |memory| {
-            if unseen && memory.seen.is_new() && trouble.is_none() {
+        let told = self.states.of(&owner.uid, |state| {
+            if unseen && state.observations.is_new() && trouble.is_none() {
                 // What was seen before this process began stands until it has looked itself.
                 return None;
             }
             let services = members.as_deref().map(|members| Services {
-                tally: Tally::of(members, &rolled_out),
-                connectivity: memory.seen.connectivity(),
-                repair: course,
+                counts: Counts::of(members, &rolled_out),
+                connectivity: state.observations.connectivity(),
+                repair: progress,
             });
             let facts = Facts {
                 cluster: valid,
@@ -277,37 +277,37 @@ impl Reconciler {
                 generation: cluster.metadata.generation,
                 image,
                 rolled_out: &rolled_out,
-                pools: &live.pools,
-                leaving: &live.leaving,
+                pools: &actual.pools,
+                leaving: &actual.leaving,
                 phase: &plan.phase,
-                sight: memory.seen.sight(),
+                snapshot: state.observations.snapshot(),
                 trouble: trouble.as_ref(),
                 blocked: &blocked,
                 services: services.as_ref(),
             };
             let status = report::status(&facts, cluster.status.as_ref(), now);
-            let health = report::health(&facts, &status, &memory.seen.window);
-            let tally = services.map(|services| services.tally).unwrap_or_default();
-            Some((status, health, tally))
+            let health = report::health(&facts, &status, &state.observations.window);
+            let counts = services.map(|services| services.counts).unwrap_or_default();
+            Some((status, health, counts))
         });
         let well = told.as_ref().is_some_and(|(status, ..)| report::is_ready(status));
-        if let Some((status, health, tally)) = told {
+        if let Some((status, health, counts)) = told {
             self.show(subject, &health);
             if !waits {
                 self.report(cluster, status).await?;
             }
             if members.is_some() {
-                self.tell(subject, &tally).await;
+                self.tell(subject, &counts).await;
             }
         }
-        self.tell_complaints(subject, &live, members.as_deref().unwrap_or_default()).await;
+        self.tell_complaints(subject, &actual, members.as_deref().unwrap_or_default()).await;
 
         let interval = match plan.phase {
             Phase::Rolling(_) => ROLLING,
             _ if well => self.settings.observe_interval,
             _ => UNWELL.min(self.settings.observe_interval),
         };
-        let next = self.look(subject, targets, sidecars, interval);
+        let next = self.start_probe(subject, targets, sidecars, interval);
         let next = next.into_iter().chain(repair_in).chain(welcome_in).chain(missing_in);
         let next = next.chain(waits.then_some(TOLD)).min();
         match trouble {

@@ -30,13 +30,13 @@ pub async fn status(
     match api.patch_status(&cluster.name_any(), &force, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(refusal)) if refusal.code == 404 => {
-            tracing::debug!(cluster = cluster.name_any(), %refusal, "it is gone");
+            tracing::debug!(cluster = cluster.name_any(), %refusal, "cluster deleted");
             Ok(())
         }
         // Also where another of that name was made meanwhile: that one is reconciled next.
         Err(error) => {
-            let thing = format!("status of the GrapeCluster {}", cluster.name_any());
-            Err(Error::failed("write", thing)(error))
+            let object = format!("status of the GrapeCluster {}", cluster.name_any());
+            Err(Error::failed("write", object)(error))
         }
     }
 }

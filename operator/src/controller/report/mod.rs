@@ -23,10 +23,10 @@ use crate::validate::{Invalid, ValidatedCluster};
 use super::blocked::Blocked;
 use super::bootstrap::DeadEnds;
 use super::error::Error;
-use super::roll::{Phase, Pool};
-use super::seen::Connectivity;
-use super::sidecars::repair::Course;
-use super::sidecars::tally::Tally;
+use super::observations::Connectivity;
+use super::rollout::{Phase, Pool};
+use super::sidecars::counts::Counts;
+use super::sidecars::repair::RepairProgress;
 
 pub use status::{band, invalid, status};
 
@@ -50,7 +50,7 @@ pub struct Facts<'a> {
     /// Where a change of its pods stands.
     pub phase: &'a Phase,
     /// What was seen of its Grapes.
-    pub sight: Sight<'a>,
+    pub snapshot: HealthSnapshot<'a>,
     /// Why the objects are not as they should be, if that lasts.
     pub trouble: Option<&'a Error>,
     /// Pods that StatefulSets cannot make.
@@ -63,16 +63,16 @@ pub struct Facts<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Services {
     /// How many there are.
-    pub tally: Tally,
+    pub counts: Counts,
     /// Those whose Grapes are not where they should be.
     pub connectivity: Connectivity,
     /// How their repair goes; none where it is not asked for.
-    pub repair: Option<Course>,
+    pub repair: Option<RepairProgress>,
 }
 
 /// What was seen of a cluster's Grapes.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Sight<'a> {
+pub struct HealthSnapshot<'a> {
     /// Who sees whom; none before the first look.
     pub topology: Option<&'a Topology>,
     /// The share of canaries that were found; none without any.
@@ -162,7 +162,7 @@ pub fn is_blocked(status: &GrapeClusterStatus) -> bool {
 
 /// The figures of a cluster, whose status is `status`.
 pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -> Health {
-    let topology = facts.sight.topology.filter(|topology| topology.answered > 0);
+    let topology = facts.snapshot.topology.filter(|topology| topology.answered > 0);
     let is = |kind: &str| {
         let condition = status.conditions.iter().find(|it| it.type_ == kind)?;
         match &*condition.status {
@@ -180,7 +180,7 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         desired: facts.wanted(),
         ready: facts.ready(),
         updated: facts.updated(),
-        unreachable: facts.sight.topology.map_or(0, |topology| topology.unreachable.len()),
+        unreachable: facts.snapshot.topology.map_or(0, |topology| topology.unreachable.len()),
         conditions: conditions.collect(),
         partitions: topology.map(|topology| topology.partitions.len()),
         known_nodes_min: topology.map(|topology| topology.min_known_nodes),
@@ -196,7 +196,7 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
 }
 
 /// What is wrong with a spec, as one text.
-fn told(invalid: &[Invalid]) -> String {
+fn joined(invalid: &[Invalid]) -> String {
     invalid.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
 }
 

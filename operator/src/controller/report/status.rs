@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{Finding, findings, percent};
-use super::{Facts, injected, ready, told, updated};
+use super::{Facts, injected, joined, ready, updated};
 use crate::cluster::limits;
 use crate::cluster::status::{GrapeClusterStatus, Partition, PoolStatus, Summary, Topology};
-use crate::controller::roll::Pool;
+use crate::controller::rollout::Pool;
 use crate::desired::{labels, names};
 use crate::observe::band::P95Band;
-use crate::observe::topology::Topology as Seen;
+use crate::observe::topology::Topology as Observed;
 use crate::validate::Invalid;
 
 /// The status of a cluster, after what it was before.
@@ -31,7 +31,7 @@ pub fn status(
     let stands = |it: &&Condition| facts.services.is_none() && it.type_ == types::INJECTED;
     let standing = known.iter().filter(stands).cloned();
     let injected = match facts.services {
-        Some(_) => facts.injected().map(injected::counts),
+        Some(_) => facts.injected().map(injected::status),
         None => before.and_then(|before| before.injected.clone()),
     };
     GrapeClusterStatus {
@@ -52,7 +52,7 @@ pub fn status(
                 .map_or_else(|| "-".to_owned(), |it| format!("{}/{}", it.ready, it.pods)),
         },
         pools: pools.into_iter().chain(facts.leaving.iter().map(pool_status)).collect(),
-        topology: facts.sight.topology.map(topology),
+        topology: facts.snapshot.topology.map(topology),
         injected,
         conditions: findings(facts).into_iter().map(dated).chain(standing).collect(),
     }
@@ -66,7 +66,7 @@ pub fn invalid(
     now: Timestamp,
 ) -> GrapeClusterStatus {
     let before = before.cloned().unwrap_or_default();
-    let message = told(invalid);
+    let message = joined(invalid);
     let found = [
         (types::READY, false),
         (types::PROGRESSING, false),
@@ -93,7 +93,7 @@ fn pool_status(pool: &Pool) -> PoolStatus {
 }
 
 fn lookups(facts: &Facts<'_>) -> String {
-    match (facts.sight.success, facts.sight.band) {
+    match (facts.snapshot.success, facts.snapshot.band) {
         (Some(success), Some(band)) => {
             format!("{} <{}ms", percent(success), band.limit().as_millis())
         }
@@ -109,17 +109,17 @@ pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
     Some(P95Band::of(Duration::from_millis(limit)))
 }
 
-fn topology(seen: &Seen) -> Topology {
-    let several = if seen.is_partitioned() { &seen.partitions[..] } else { &[] };
+fn topology(observed: &Observed) -> Topology {
+    let several = if observed.is_partitioned() { &observed.partitions[..] } else { &[] };
     let some = |names: &[String]| names.iter().take(limits::NAMED_LENGTH).cloned().collect();
-    let unreachable: Vec<_> = seen.unreachable.iter().map(|it| it.name.clone()).collect();
-    let mean_known_nodes = seen.mean_known_nodes.round() as i32;
+    let unreachable: Vec<_> = observed.unreachable.iter().map(|it| it.name.clone()).collect();
+    let mean_known_nodes = observed.mean_known_nodes.round() as i32;
     Topology {
-        answered: number(seen.answered),
-        max_known_nodes: number(seen.nodes),
-        min_known_nodes: number(seen.min_known_nodes),
+        answered: number(observed.answered),
+        max_known_nodes: number(observed.nodes),
+        min_known_nodes: number(observed.min_known_nodes),
         mean_known_nodes,
-        partitions: number(seen.partitions.len()),
+        partitions: number(observed.partitions.len()),
         partitions_named: several
             .iter()
             .take(limits::PARTITIONS_LENGTH)

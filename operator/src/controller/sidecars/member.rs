@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::index::Labels;
 use super::lack::Lack;
-use super::pod::{Grape, ServicePod};
+use super::pod::{ServicePod, SidecarState};
 use super::reach::Reach;
-use super::roster::Labels;
 use crate::inject::{self, Verdict};
 use crate::validate::ValidatedCluster;
 
@@ -51,8 +51,8 @@ impl Member {
             return None;
         }
         let (refused, lack) = match &pod.grape {
-            Grape::Sidecar(_) => (None, None),
-            Grape::None(bare) => {
+            SidecarState::Sidecar(_) => (None, None),
+            SidecarState::None(bare) => {
                 let context = inject::Context {
                     namespace: &pod.namespace,
                     namespace_labels: labels,
@@ -66,8 +66,8 @@ impl Member {
                     Verdict::Inject { .. } | Verdict::Unchanged { .. } => None,
                 };
                 let own = bare.metadata.labels.clone().unwrap_or_default();
-                let asked = reach.about(&pod.namespace, labels, &own);
-                (refused, Some(Lack::of(&pod, asked, made)))
+                let coverage = reach.about(&pod.namespace, labels, &own);
+                (refused, Some(Lack::of(&pod, coverage, made)))
             }
         };
         let is_stuck = pod.sidecar().is_some_and(|grape| {

@@ -44,7 +44,7 @@ pub struct ServicePod {
     /// Its address, once it has one.
     pub ip: Option<IpAddr>,
     /// What it has for it.
-    pub grape: Grape,
+    pub grape: SidecarState,
 }
 
 impl ServicePod {
@@ -63,7 +63,7 @@ impl ServicePod {
 
 /// What a pod has for a Grape.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Grape {
+pub enum SidecarState {
     /// The one that the webhook put into it.
     Sidecar(Sidecar),
     /// None, and never will have: a pod gets it when it is made. Of the pod, what the webhook would
@@ -163,10 +163,10 @@ impl ServicePod {
             ready: grapes::is_ready(&pod),
             ip: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
             grape: match sidecar(&pod) {
-                Some(sidecar) => Grape::Sidecar(sidecar),
+                Some(sidecar) => SidecarState::Sidecar(sidecar),
                 None => {
                     trim(&mut pod);
-                    Grape::None(Box::new(pod))
+                    SidecarState::None(Box::new(pod))
                 }
             },
             namespace,
@@ -181,8 +181,8 @@ impl ServicePod {
     /// The Grape in it.
     pub fn sidecar(&self) -> Option<&Sidecar> {
         match &self.grape {
-            Grape::Sidecar(sidecar) => Some(sidecar),
-            Grape::None(_) => None,
+            SidecarState::Sidecar(sidecar) => Some(sidecar),
+            SidecarState::None(_) => None,
         }
     }
 }

@@ -162,7 +162,7 @@ fn of_one_without_its_grape_what_the_webhook_looks_at_is_kept() {
     );
     assert_eq!(pod.maker.as_ref().unwrap().to_string(), "web/ReplicaSet a");
     assert_eq!((&*pod.uid, pod.made.unwrap().as_second()), ("u", 1_767_225_600));
-    let Grape::None(bare) = &pod.grape else { panic!("{pod:?}") };
+    let SidecarState::None(bare) = &pod.grape else { panic!("{pod:?}") };
     let expected = json!({
         "apiVersion": "v1",
         "kind": "Pod",

@@ -32,7 +32,7 @@ pub struct Pool {
     /// Its StatefulSet; none before it is made.
     pub set: Option<Set>,
     /// Its pods, by ordinal.
-    pub grapes: BTreeMap<i32, Grape>,
+    pub grapes: BTreeMap<i32, GrapePod>,
     /// The ordinals of pods that it is to have and that are not there, and for how long.
     pub absent: BTreeMap<i32, Duration>,
 }
@@ -66,7 +66,7 @@ pub enum Strategy {
 
 /// A pod as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Grape {
+pub struct GrapePod {
     /// Its name.
     pub pod: String,
     /// The revision it was made from.
@@ -164,7 +164,7 @@ pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
 enum Next<'a> {
     Stalled { pod: String, why: String },
     Wait(Wait),
-    Replace { pool: String, ordinal: i32, grape: &'a Grape },
+    Replace { pool: String, ordinal: i32, grape: &'a GrapePod },
 }
 
 fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
@@ -173,7 +173,7 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
     }
     let all = || pools.iter().flat_map(Pool::updated_or_not);
     // A Grape of the new template that does not start would be followed by others like it.
-    let started = |(grape, updated): &(&Grape, bool)| !updated || grape.ready;
+    let started = |(grape, updated): &(&GrapePod, bool)| !updated || grape.ready;
     if let Some((grape, _)) = all().find(|grape| !started(grape)) {
         return match &grape.failing {
             Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.to_string() },
@@ -213,7 +213,7 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
 
 /// The pod to replace next: the highest of a pool, one that is not ready before others, and else
 /// in the order of the pools.
-fn candidate(pools: &[Pool]) -> Option<(&Pool, i32, &Grape)> {
+fn candidate(pools: &[Pool]) -> Option<(&Pool, i32, &GrapePod)> {
     let highest = pools.iter().filter_map(|pool| {
         let (ordinal, grape) = pool.outdated().next_back()?;
         Some((pool, *ordinal, grape))
@@ -285,17 +285,17 @@ impl Pool {
     }
 
     /// Pods that are not of the template that is wanted.
-    fn outdated(&self) -> impl DoubleEndedIterator<Item = (&i32, &Grape)> {
+    fn outdated(&self) -> impl DoubleEndedIterator<Item = (&i32, &GrapePod)> {
         self.grapes.iter().filter(|(_, grape)| !self.is_updated(grape))
     }
 
     /// Whether a pod is of the template that is wanted.
-    pub fn is_updated(&self, grape: &Grape) -> bool {
+    pub fn is_updated(&self, grape: &GrapePod) -> bool {
         let set = self.set.as_ref().filter(|set| set.template_is_current);
         set.is_some_and(|set| set.update_revision == grape.revision)
     }
 
-    fn updated_or_not(&self) -> impl Iterator<Item = (&Grape, bool)> {
+    fn updated_or_not(&self) -> impl Iterator<Item = (&GrapePod, bool)> {
         self.grapes.values().map(|grape| (grape, self.is_updated(grape)))
     }
 

@@ -11,7 +11,7 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::grapes;
-use super::roll::{Pool, Set, Strategy};
+use super::rollout::{Pool, Set, Strategy};
 use super::stores::{Stores, controlled_by};
 use crate::desired::statefulset::{ON_DELETE, TEMPLATE_HASH};
 use crate::desired::{Desired, PoolSet, labels};
@@ -19,7 +19,7 @@ use crate::observe::Target;
 use crate::validate::ValidatedCluster;
 
 /// What there is of a cluster's Grapes.
-pub struct Live {
+pub struct ActualState {
     /// Its pools, in the order of the spec.
     pub pools: Vec<Pool>,
     /// Pools that it has no more in its spec.
@@ -30,9 +30,9 @@ pub struct Live {
     pub pods: BTreeMap<String, Arc<Pod>>,
 }
 
-impl Live {
+impl ActualState {
     /// What there is now of the cluster with the uid `owner`.
-    pub fn now(
+    pub fn read(
         stores: &Stores,
         owner: &str,
         namespace: &str,

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use kube::runtime::watcher::Event;
 
-use super::mirror::{Change, Mirror};
+use super::diff_store::{DiffStore, StoreChange};
 use super::pod::ServicePod;
 use super::reach::Reach;
 use crate::desired::labels;
@@ -37,7 +37,7 @@ pub enum Source {
 
 /// What a watch told.
 #[derive(Debug)]
-pub enum Told {
+pub enum WatchEvent {
     /// Of namespaces, by name.
     Namespaces(Event<(String, Option<Arc<Labels>>)>),
     /// Of pods, by `NAMESPACE/NAME`.
@@ -50,7 +50,7 @@ pub enum Told {
 
 /// What comes of it.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct Effects {
     /// Clusters whose pods are others now.
     pub touched: BTreeSet<ClusterName>,
     /// Watches to begin.
@@ -61,17 +61,17 @@ pub struct News {
 
 /// All pods that are to have a Grape, as far as watches have told.
 #[derive(Debug, Default)]
-pub struct Roster {
-    namespaces: Mirror<String, Arc<Labels>>,
-    pods: BTreeMap<Source, Mirror<String, Arc<ServicePod>>>,
+pub struct PodIndex {
+    namespaces: DiffStore<String, Arc<Labels>>,
+    pods: BTreeMap<Source, DiffStore<String, Arc<ServicePod>>>,
     reach: Arc<Reach>,
     whole: bool,
 }
 
-impl Roster {
+impl PodIndex {
     /// One that these watches begin to tell, where the webhook is asked about those pods.
     pub fn new(sources: impl IntoIterator<Item = Source>, reach: Reach) -> Self {
-        let pods = sources.into_iter().map(|source| (source, Mirror::default())).collect();
+        let pods = sources.into_iter().map(|source| (source, DiffStore::default())).collect();
         Self { pods, reach: Arc::new(reach), ..Self::default() }
     }
 
@@ -108,66 +108,69 @@ impl Roster {
     }
 
     /// Takes note of what a watch told.
-    pub fn note(&mut self, told: Told) -> News {
-        let mut news = News::default();
+    pub fn note(&mut self, told: WatchEvent) -> Effects {
+        let mut effects = Effects::default();
         match told {
-            Told::Namespaces(event) => {
+            WatchEvent::Namespaces(event) => {
                 for change in self.namespaces.note(event) {
-                    self.follow(&change, &mut news);
+                    self.follow(&change, &mut effects);
                 }
             }
-            Told::Pods(source, event) => {
+            WatchEvent::Pods(source, event) => {
                 // One that has ended may have had something to tell yet.
                 let changes = self.pods.get_mut(&source).map(|pods| pods.note(event));
-                for Change { before, after, .. } in changes.into_iter().flatten() {
-                    news.touched.extend(before.into_iter().chain(after).map(|pod| selected(&pod)));
+                for StoreChange { before, after, .. } in changes.into_iter().flatten() {
+                    effects
+                        .touched
+                        .extend(before.into_iter().chain(after).map(|pod| selected(&pod)));
                 }
             }
-            Told::Refused(source) => {
+            WatchEvent::Refused(source) => {
                 if let Some(pods) = self.pods.get_mut(&source) {
                     pods.refused();
                 }
             }
-            Told::Webhook(reach) => {
+            WatchEvent::Webhook(reach) => {
                 if *self.reach != reach {
                     self.reach = Arc::new(reach);
-                    news.touched.extend(self.all().map(|pod| selected(pod)));
+                    effects.touched.extend(self.all().map(|pod| selected(pod)));
                 }
             }
         }
         // Only of the beginning: a watch that comes later tells when it knows.
-        if !self.whole && self.namespaces.is_whole() && self.pods.values().all(Mirror::is_whole) {
+        if !self.whole && self.namespaces.is_whole() && self.pods.values().all(DiffStore::is_whole)
+        {
             self.whole = true;
-            news.touched.extend(self.all().map(|pod| selected(pod)));
+            effects.touched.extend(self.all().map(|pod| selected(pod)));
         }
-        news
+        effects
     }
 
-    fn follow(&mut self, change: &Change<String, Arc<Labels>>, news: &mut News) {
-        let Change { key: namespace, before, after } = change;
+    fn follow(&mut self, change: &StoreChange<String, Arc<Labels>>, effects: &mut Effects) {
+        let StoreChange { key: namespace, before, after } = change;
         let source = |labels: &Option<Arc<Labels>>| {
             let value = labels.as_ref()?.get(labels::CLUSTER)?.clone();
             Some(Source::Inherited { namespace: namespace.clone(), value })
         };
         // By its labels a cluster takes its pods, or does not.
         let pods = self.all().filter(|pod| pod.namespace == *namespace);
-        news.touched.extend(pods.map(|pod| selected(pod)));
+        effects.touched.extend(pods.map(|pod| selected(pod)));
         let (before, after) = (source(before), source(after));
         if before == after {
             return;
         }
         if let Some(before) = before {
             self.pods.remove(&before);
-            news.end.push(before);
+            effects.end.push(before);
         }
         if let Some(after) = after {
-            self.pods.insert(after.clone(), Mirror::default());
-            news.begin.push(after);
+            self.pods.insert(after.clone(), DiffStore::default());
+            effects.begin.push(after);
         }
     }
 
     fn all(&self) -> impl Iterator<Item = &Arc<ServicePod>> {
-        self.pods.values().flat_map(Mirror::values)
+        self.pods.values().flat_map(DiffStore::values)
     }
 }
 

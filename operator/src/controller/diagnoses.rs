@@ -9,15 +9,15 @@ const OFTEN: Duration = Duration::from_secs(5);
 
 /// What was found last, by name or uid; none where nothing was.
 #[derive(Debug)]
-pub struct LookedUp<T>(BTreeMap<String, (Instant, Option<T>)>);
+pub struct Diagnoses<T>(BTreeMap<String, (Instant, Option<T>)>);
 
-impl<T> Default for LookedUp<T> {
+impl<T> Default for Diagnoses<T> {
     fn default() -> Self {
         Self(BTreeMap::new())
     }
 }
 
-impl<T: Clone> LookedUp<T> {
+impl<T: Clone> Diagnoses<T> {
     /// Keeps what was found of those that are `wanted`, and forgets all else.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.0.retain(|key, _| wanted(key));

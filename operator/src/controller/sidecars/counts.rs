@@ -8,7 +8,7 @@ use crate::cluster::status::InjectedStatus;
 
 /// The pods of services of one cluster. Those on their way out do not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct Counts {
     /// How many there are.
     pub pods: usize,
     /// In how many the Grape runs.
@@ -30,41 +30,41 @@ pub struct Tally {
     pub refused: Vec<String>,
 }
 
-impl Tally {
+impl Counts {
     /// Counts pods, where the Grape of one that is made now would run `image`.
     pub fn of(members: &[Member], image: &str) -> Self {
-        let mut tally = Self::default();
+        let mut counts = Self::default();
         for member in members.iter().filter(|member| !member.pod.leaving) {
             let Member { pod, refused, lack, is_stuck, is_left_out } = member;
             if *is_left_out {
-                tally.left_out.push(pod.title());
+                counts.left_out.push(pod.title());
                 continue;
             }
-            tally.pods += 1;
+            counts.pods += 1;
             match pod.sidecar() {
                 Some(grape) => {
-                    tally.ready += usize::from(grape.ready);
+                    counts.ready += usize::from(grape.ready);
                     let why = grape.failing.as_ref();
-                    tally.failing.extend(why.map(|why| format!("{}: {why}", pod.title())));
-                    tally.stuck += usize::from(*is_stuck);
-                    tally.outdated += usize::from(grape.is_outdated(image));
+                    counts.failing.extend(why.map(|why| format!("{}: {why}", pod.title())));
+                    counts.stuck += usize::from(*is_stuck);
+                    counts.outdated += usize::from(grape.is_outdated(image));
                 }
                 None => {
                     let title = pod.title();
-                    tally.refused.extend(refused.as_ref().map(|why| format!("{title}: {why}")));
+                    counts.refused.extend(refused.as_ref().map(|why| format!("{title}: {why}")));
                     if let Some(lack) = lack {
-                        tally.lacks.entry(*lack).or_default().push(title.clone());
+                        counts.lacks.entry(*lack).or_default().push(title.clone());
                     }
-                    tally.missing.push(title);
+                    counts.missing.push(title);
                 }
             }
         }
-        tally.failing.sort_unstable();
-        tally.left_out.sort_unstable();
-        tally.missing.sort_unstable();
-        tally.lacks.values_mut().for_each(|pods| pods.sort_unstable());
-        tally.refused.sort_unstable();
-        tally
+        counts.failing.sort_unstable();
+        counts.left_out.sort_unstable();
+        counts.missing.sort_unstable();
+        counts.lacks.values_mut().for_each(|pods| pods.sort_unstable());
+        counts.refused.sort_unstable();
+        counts
     }
 
     /// Those of `pods` that are without their Grape, by why.
@@ -79,24 +79,28 @@ impl Tally {
 
 /// Which pods without their Grape were told of.
 #[derive(Debug, Default)]
-pub struct Told(Option<BTreeSet<String>>);
+pub struct ReportedPods(Option<BTreeSet<String>>);
 
-impl Told {
+impl ReportedPods {
     /// Takes note of those that are `missing`; which of them to tell of. An operator that starts takes
     /// those as told that the status before it names; and where that cannot name all, any as long as
     /// they are no more than there were.
-    pub fn news(&mut self, missing: &[String], before: Option<&InjectedStatus>) -> Vec<String> {
-        let told = self.0.take().unwrap_or_else(|| {
+    pub fn unreported(
+        &mut self,
+        missing: &[String],
+        before: Option<&InjectedStatus>,
+    ) -> Vec<String> {
+        let reported = self.0.take().unwrap_or_else(|| {
             let Some(before) = before else { return BTreeSet::new() };
             let count = usize::try_from(before.missing).unwrap_or_default();
             let is_cut = before.missing_named.len() < count && missing.len() <= count;
-            let told = if is_cut { missing } else { &before.missing_named };
-            told.iter().cloned().collect()
+            let reported = if is_cut { missing } else { &before.missing_named };
+            reported.iter().cloned().collect()
         });
-        let news = missing.iter().filter(|name| !told.contains(*name)).cloned().collect();
+        let unreported = missing.iter().filter(|name| !reported.contains(*name)).cloned().collect();
         // One of the same name that comes later without its Grape is another pod.
         self.0 = Some(missing.iter().cloned().collect());
-        news
+        unreported
     }
 }
 
@@ -112,11 +116,11 @@ mod tests {
 
     #[test]
     fn each_pod_is_told_of_once() {
-        let mut told = Told::default();
-        for (missing, news) in
+        let mut reported = ReportedPods::default();
+        for (missing, unreported) in
             [("a b", "a b"), ("a b", ""), ("b c", "c"), ("", ""), ("b", "b"), ("b", "")]
         {
-            assert_eq!(told.news(&names(missing), None), names(news), "{missing}");
+            assert_eq!(reported.unreported(&names(missing), None), names(unreported), "{missing}");
         }
     }
 
@@ -129,10 +133,13 @@ mod tests {
         #[case] missing: i32,
         #[case] named: &str,
         #[case] now: &str,
-        #[case] news: &str,
+        #[case] unreported: &str,
     ) {
         let before =
             InjectedStatus { missing, missing_named: names(named), ..InjectedStatus::default() };
-        assert_eq!(Told::default().news(&names(now), Some(&before)), names(news));
+        assert_eq!(
+            ReportedPods::default().unreported(&names(now), Some(&before)),
+            names(unreported)
+        );
     }
 }

@@ -88,7 +88,7 @@ impl World {
                     continue;
                 }
                 let bad = self.bad.contains(&&**revision);
-                let grape = pool.grapes.entry(ordinal).or_insert_with(|| Grape {
+                let grape = pool.grapes.entry(ordinal).or_insert_with(|| GrapePod {
                     ready: false,
                     failing: bad.then(|| "ImagePullBackOff".into()),
                     ..grape(&pool.name, ordinal, revision)
@@ -99,7 +99,7 @@ impl World {
             pool.absent = missing.collect();
             let set = pool.set.as_mut().unwrap();
             // It replaces no pod while another is not available (MaxUnavailableStatefulSet).
-            let outdated = |(ordinal, grape): &(&i32, &Grape)| {
+            let outdated = |(ordinal, grape): &(&i32, &GrapePod)| {
                 matches!(set.strategy, Strategy::Partition(at) if **ordinal >= at)
                     && grape.revision != set.update_revision
             };
@@ -107,7 +107,7 @@ impl World {
             if let Some(ordinal) = next.filter(|_| !unavailable) {
                 pool.grapes.remove(&ordinal);
             }
-            let done = |grape: &Grape| grape.ready && grape.revision == set.update_revision;
+            let done = |grape: &GrapePod| grape.ready && grape.revision == set.update_revision;
             let whole = pool.grapes.len() == set.replicas as usize;
             let rolls = set.strategy != Strategy::OnDelete;
             if rolls && whole && pool.grapes.values().all(done) {
@@ -128,7 +128,7 @@ impl World {
         self.grapes().filter(|grape| grape.revision == revision).count()
     }
 
-    fn grapes(&self) -> impl Iterator<Item = &Grape> {
+    fn grapes(&self) -> impl Iterator<Item = &GrapePod> {
         self.pools.iter().flat_map(|pool| pool.grapes.values())
     }
 
@@ -150,8 +150,8 @@ impl World {
     }
 }
 
-fn grape(pool: &str, ordinal: i32, revision: &str) -> Grape {
-    Grape {
+fn grape(pool: &str, ordinal: i32, revision: &str) -> GrapePod {
+    GrapePod {
         pod: format!("market-{pool}-{ordinal}"),
         revision: revision.to_owned(),
         ready: true,

@@ -6,7 +6,7 @@ use kube::runtime::watcher::Event;
 
 /// What there is, by its key, as far as a watch has told.
 #[derive(Debug)]
-pub struct Mirror<K, V> {
+pub struct DiffStore<K, V> {
     known: BTreeMap<K, V>,
     /// What a new list has named so far.
     listed: Option<BTreeMap<K, V>>,
@@ -16,7 +16,7 @@ pub struct Mirror<K, V> {
 
 /// Something that was not as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Change<K, V> {
+pub struct StoreChange<K, V> {
     /// Which.
     pub key: K,
     /// How it was; none if it is new.
@@ -25,13 +25,13 @@ pub struct Change<K, V> {
     pub after: Option<V>,
 }
 
-impl<K, V> Default for Mirror<K, V> {
+impl<K, V> Default for DiffStore<K, V> {
     fn default() -> Self {
         Self { known: BTreeMap::new(), listed: None, whole: false }
     }
 }
 
-impl<K: Ord + Clone, V: Clone + PartialEq> Mirror<K, V> {
+impl<K: Ord + Clone, V: Clone + PartialEq> DiffStore<K, V> {
     /// Whether all that was there at the beginning is known.
     pub fn is_whole(&self) -> bool {
         self.whole
@@ -55,17 +55,17 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Mirror<K, V> {
     /// Takes note of an event; what has changed by it. While a watch that broke off lists anew, what
     /// was known stands.
     /// Something that is there, and none of those that are meant, is told without a value.
-    pub fn note(&mut self, event: Event<(K, Option<V>)>) -> Vec<Change<K, V>> {
+    pub fn note(&mut self, event: Event<(K, Option<V>)>) -> Vec<StoreChange<K, V>> {
         match event {
             Event::Apply((key, Some(after))) => {
                 let before = self.known.insert(key.clone(), after.clone());
                 let changed = before.as_ref() != Some(&after);
-                let change = changed.then_some(Change { key, before, after: Some(after) });
+                let change = changed.then_some(StoreChange { key, before, after: Some(after) });
                 change.into_iter().collect()
             }
             Event::Delete((key, _)) | Event::Apply((key, None)) => {
                 let gone = self.known.remove(&key);
-                let change = gone.map(|was| Change { key, before: Some(was), after: None });
+                let change = gone.map(|was| StoreChange { key, before: Some(was), after: None });
                 change.into_iter().collect()
             }
             Event::Init => {
@@ -85,7 +85,7 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Mirror<K, V> {
                 for (key, after) in &self.known {
                     let before = former.remove(key);
                     if before.as_ref() != Some(after) {
-                        changes.push(Change {
+                        changes.push(StoreChange {
                             key: key.clone(),
                             before,
                             after: Some(after.clone()),
@@ -93,7 +93,7 @@ impl<K: Ord + Clone, V: Clone + PartialEq> Mirror<K, V> {
                     }
                 }
                 let gone = former.into_iter();
-                changes.extend(gone.map(|(key, was)| Change {
+                changes.extend(gone.map(|(key, was)| StoreChange {
                     key,
                     before: Some(was),
                     after: None,
@@ -112,45 +112,45 @@ mod tests {
         key: &'static str,
         before: Option<u8>,
         after: Option<u8>,
-    ) -> Change<&'static str, u8> {
-        Change { key, before, after }
+    ) -> StoreChange<&'static str, u8> {
+        StoreChange { key, before, after }
     }
 
     #[test]
     fn what_is_told_as_it_was_is_no_change() {
-        let mut mirror = Mirror::default();
-        assert_eq!(mirror.note(Event::Apply(("a", Some(1)))), [change("a", None, Some(1))]);
-        assert_eq!(mirror.note(Event::Apply(("a", Some(1)))), []);
-        assert_eq!(mirror.note(Event::Apply(("a", Some(2)))), [change("a", Some(1), Some(2))]);
-        assert_eq!(mirror.note(Event::Delete(("a", Some(9)))), [change("a", Some(2), None)]);
-        assert_eq!(mirror.note(Event::Delete(("a", Some(9)))), []);
+        let mut diff_store = DiffStore::default();
+        assert_eq!(diff_store.note(Event::Apply(("a", Some(1)))), [change("a", None, Some(1))]);
+        assert_eq!(diff_store.note(Event::Apply(("a", Some(1)))), []);
+        assert_eq!(diff_store.note(Event::Apply(("a", Some(2)))), [change("a", Some(1), Some(2))]);
+        assert_eq!(diff_store.note(Event::Delete(("a", Some(9)))), [change("a", Some(2), None)]);
+        assert_eq!(diff_store.note(Event::Delete(("a", Some(9)))), []);
     }
 
     #[test]
     fn what_is_none_of_those_that_are_meant_goes() {
-        let mut mirror = Mirror::default();
-        mirror.note(Event::Apply(("a", Some(1))));
-        assert_eq!(mirror.note(Event::Apply(("a", None))), [change("a", Some(1), None)]);
+        let mut diff_store = DiffStore::default();
+        diff_store.note(Event::Apply(("a", Some(1))));
+        assert_eq!(diff_store.note(Event::Apply(("a", None))), [change("a", Some(1), None)]);
         for event in [Event::Init, Event::InitApply(("b", None)), Event::InitDone] {
-            assert_eq!(mirror.note(event), []);
+            assert_eq!(diff_store.note(event), []);
         }
     }
 
     #[test]
     fn a_new_list_changes_what_differs_when_it_is_whole() {
-        let mut mirror = Mirror::default();
+        let mut diff_store = DiffStore::default();
         for key in ["a", "b", "c"] {
-            mirror.note(Event::Apply((key, Some(1))));
+            diff_store.note(Event::Apply((key, Some(1))));
         }
         let list =
             [Event::Init, Event::InitApply(("a", Some(1))), Event::InitApply(("b", Some(2)))];
         for event in list {
-            assert_eq!(mirror.note(event), []);
+            assert_eq!(diff_store.note(event), []);
         }
-        assert!(!mirror.is_whole() && mirror.get(&"c").is_some(), "what was known stands");
-        let changes = mirror.note(Event::InitDone);
+        assert!(!diff_store.is_whole() && diff_store.get(&"c").is_some(), "what was known stands");
+        let changes = diff_store.note(Event::InitDone);
         assert_eq!(changes, [change("b", Some(1), Some(2)), change("c", Some(1), None)]);
-        assert!(mirror.is_whole());
-        assert_eq!(mirror.values().collect::<Vec<_>>(), [&1, &2]);
+        assert!(diff_store.is_whole());
+        assert_eq!(diff_store.values().collect::<Vec<_>>(), [&1, &2]);
     }
 }

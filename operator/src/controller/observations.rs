@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::bootstrap::Bootstrap;
-use super::report::Sight;
-use super::roll::Lookups;
+use super::report::HealthSnapshot;
+use super::rollout::Lookups;
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
 use crate::observe::sidecars::SidecarConnection;
@@ -15,12 +15,12 @@ use crate::observe::window::Window;
 
 /// How many canaries it takes for another band of latencies to be shown: of fewer, 95 of 100 are
 /// all.
-const ENOUGH: usize = 20;
+const ENOUGH_PROBES: usize = 20;
 
 /// How soon a change is looked at.
 const SOON: Duration = Duration::from_secs(1);
 /// Longer than any look takes. One that has not ended by then never will.
-const LONGEST: Duration = Duration::from_secs(180);
+const MAX_PROBE_TIME: Duration = Duration::from_secs(180);
 
 /// When to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,16 +30,16 @@ pub enum Due {
     /// In a while.
     In(Duration),
     /// A look goes on, whose end will be told.
-    Looking,
+    Probing,
 }
 
 /// What was seen of a cluster's Grapes, look by look.
 #[derive(Default)]
-pub struct Seen {
+pub struct Observations {
     /// How many looks were begun.
     rounds: u64,
     /// When the look was begun that goes on.
-    looking: Option<Instant>,
+    probing: Option<Instant>,
     /// The mark of its pods, and since when it is that.
     mark: Option<(u64, Instant)>,
     /// The last look.
@@ -85,35 +85,35 @@ pub struct Connectivity {
     pub unresolved: Vec<String>,
 }
 
-impl Seen {
+impl Observations {
     /// Takes in a look that has ended.
     ///
     /// A Grape takes another for lost, for a moment, when one datagram was: what is told of the
     /// cluster does not follow that.
-    pub fn take(&mut self, look: Observation, now: Instant) {
-        self.looking = None;
-        self.odd = if is_odd(&look.topology) { self.odd + 1 } else { 0 };
+    pub fn take(&mut self, observation: Observation, now: Instant) {
+        self.probing = None;
+        self.odd = if is_odd(&observation.topology) { self.odd + 1 } else { 0 };
         if self.odd != 1 || self.shown.is_none() {
-            self.shown = Some(look.topology.clone());
+            self.shown = Some(observation.topology.clone());
         }
-        self.window.record(look.probes.clone(), now);
+        self.window.record(observation.probes.clone(), now);
         // Of few, the slowest would tell alone.
-        let enough = self.band.is_none() || self.window.probes() >= ENOUGH;
+        let enough = self.band.is_none() || self.window.probes() >= ENOUGH_PROBES;
         self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
-        for (name, connection) in &look.sidecars {
+        for (name, connection) in &observation.sidecars {
             let times = self.sidecars.remove(name).map_or(0, |before| before.times) + 1;
-            let unresolved = look.unresolved.contains(name);
+            let unresolved = observation.unresolved.contains(name);
             if *connection != SidecarConnection::Joined || unresolved {
                 let odd = OddSidecar { connection: connection.clone(), unresolved, times };
                 self.sidecars.insert(name.clone(), odd);
             }
         }
-        self.bootstrap.take(&look.outside, now);
+        self.bootstrap.take(&observation.outside, now);
         let [last, lasting] = &mut self.other_networks;
         // Whoever has an address that was another's before is asked there for a moment.
-        *lasting = last.intersection(&look.other_networks).copied().collect();
-        last.clone_from(&look.other_networks);
-        self.last = Some(look);
+        *lasting = last.intersection(&observation.other_networks).copied().collect();
+        last.clone_from(&observation.other_networks);
+        self.last = Some(observation);
     }
 
     /// How many looks were begun.
@@ -143,8 +143,8 @@ impl Seen {
                 now
             }
         };
-        let looked = self.last.as_ref().is_some_and(|last| last.at >= since);
-        if looked && self.odd == 0 && self.window.is_well_since(since) {
+        let probed = self.last.as_ref().is_some_and(|last| last.at >= since);
+        if probed && self.odd == 0 && self.window.is_well_since(since) {
             Lookups::Healthy
         } else {
             Lookups::NotYet
@@ -155,8 +155,8 @@ impl Seen {
     /// however lately there was a look; and what is odd, again.
     pub fn due(&mut self, interval: Duration, now: Instant) -> Due {
         let ago = |then: Instant| now.saturating_duration_since(then);
-        if self.looking.is_some_and(|since| ago(since) < LONGEST) {
-            return Due::Looking;
+        if self.probing.is_some_and(|since| ago(since) < MAX_PROBE_TIME) {
+            return Due::Probing;
         }
         if let Some(last) = &self.last {
             let changed = self.mark.is_some_and(|(_, since)| last.at < since);
@@ -165,7 +165,7 @@ impl Seen {
                 return Due::In(wait);
             }
         }
-        self.looking = Some(now);
+        self.probing = Some(now);
         self.rounds += 1;
         Due::Now(self.rounds)
     }
@@ -177,8 +177,8 @@ impl Seen {
     }
 
     /// What a status tells of it.
-    pub fn sight(&self) -> Sight<'_> {
-        Sight {
+    pub fn snapshot(&self) -> HealthSnapshot<'_> {
+        HealthSnapshot {
             success: self.window.success_ratio(),
             lost_at: &self.lost_at,
             topology: self.shown.as_ref(),
@@ -190,7 +190,7 @@ impl Seen {
 
     /// Forgets the Grapes of services that are not among `present` any more; those of the others that
     /// are to be asked again.
-    pub fn odd_guests(&mut self, present: &BTreeSet<&str>) -> BTreeSet<String> {
+    pub fn odd_sidecars(&mut self, present: &BTreeSet<&str>) -> BTreeSet<String> {
         self.sidecars.retain(|name, _| present.contains(&**name));
         self.sidecars.keys().cloned().collect()
     }
@@ -215,8 +215,8 @@ impl Seen {
 
     /// Forgets what was seen: it was of Grapes that are no more.
     pub fn forget(&mut self) {
-        let Self { rounds, looking, mark, .. } = *self;
-        *self = Self { rounds, looking, mark, ..Self::default() };
+        let Self { rounds, probing, mark, .. } = *self;
+        *self = Self { rounds, probing, mark, ..Self::default() };
     }
 }
 
@@ -233,7 +233,7 @@ mod tests {
     use crate::observe::topology::View;
 
     /// A look at two Grapes that see each other, or not.
-    fn look(together: bool) -> Observation {
+    fn observation(together: bool) -> Observation {
         let addresses = ["10.0.0.1:1", "10.0.0.2:1"].map(|address| address.parse().unwrap());
         let view = |own: usize| View {
             name: format!("market-default-{own}"),
@@ -256,71 +256,78 @@ mod tests {
     #[test]
     fn a_grape_of_a_service_is_told_of_when_it_is_odd_twice_in_a_row() {
         let now = grape::clock::now();
-        let mut seen = Seen::default();
+        let mut observations = Observations::default();
         let gone = || SidecarConnection::Silent(crate::observe::call::CallError::Refused);
-        let mut told = |sidecars: [Option<SidecarConnection>; 2]| {
+        let mut reported = |sidecars: [Option<SidecarConnection>; 2]| {
             let named = ["web/a", "web/b"].into_iter().zip(sidecars);
             let sidecars =
                 named.filter_map(|(name, connection)| Some((name.to_owned(), connection?)));
-            seen.take(Observation { sidecars: sidecars.collect(), ..look(true) }, now);
-            let Connectivity { disconnected, silent, .. } = seen.connectivity();
+            observations
+                .take(Observation { sidecars: sidecars.collect(), ..observation(true) }, now);
+            let Connectivity { disconnected, silent, .. } = observations.connectivity();
             (disconnected.join(" "), silent.join(" "))
         };
         let is = |disconnected: &str, silent: &str| (disconnected.to_owned(), silent.to_owned());
-        assert_eq!(told([Some(SidecarConnection::Disconnected), Some(gone())]), is("", ""));
-        assert_eq!(told([None, Some(gone())]), is("", "web/b"), "the other was not asked");
-        assert_eq!(told([Some(SidecarConnection::Disconnected), None]), is("web/a", "web/b"));
-        assert_eq!(told([None, Some(SidecarConnection::Disconnected)]), is("web/a web/b", ""));
-        assert_eq!(told([Some(SidecarConnection::Joined), None]), is("web/b", ""));
-        assert_eq!(told([Some(SidecarConnection::Disconnected), None]), is("web/b", ""));
+        assert_eq!(reported([Some(SidecarConnection::Disconnected), Some(gone())]), is("", ""));
+        assert_eq!(reported([None, Some(gone())]), is("", "web/b"), "the other was not asked");
+        assert_eq!(reported([Some(SidecarConnection::Disconnected), None]), is("web/a", "web/b"));
+        assert_eq!(reported([None, Some(SidecarConnection::Disconnected)]), is("web/a web/b", ""));
+        assert_eq!(reported([Some(SidecarConnection::Joined), None]), is("web/b", ""));
+        assert_eq!(reported([Some(SidecarConnection::Disconnected), None]), is("web/b", ""));
 
         let present = BTreeSet::from(["web/a", "web/c"]);
-        assert_eq!(seen.odd_guests(&present), BTreeSet::from(["web/a".to_owned()]));
-        assert_eq!(seen.connectivity(), Connectivity::default());
+        assert_eq!(observations.odd_sidecars(&present), BTreeSet::from(["web/a".to_owned()]));
+        assert_eq!(observations.connectivity(), Connectivity::default());
     }
 
     #[test]
     fn a_seed_that_does_not_resolve_is_told_of_while_it_does_not() {
         let now = grape::clock::now();
-        let mut seen = Seen::default();
-        let mut told = |connection: SidecarConnection, unresolved: bool| {
+        let mut observations = Observations::default();
+        let mut reported = |connection: SidecarConnection, unresolved: bool| {
             let sidecars = BTreeMap::from([("web/a".to_owned(), connection)]);
             let unresolved = unresolved.then(|| "web/a".to_owned()).into_iter().collect();
-            seen.take(Observation { sidecars, unresolved, ..look(true) }, now);
-            let Connectivity { disconnected, unresolved, .. } = seen.connectivity();
+            observations.take(Observation { sidecars, unresolved, ..observation(true) }, now);
+            let Connectivity { disconnected, unresolved, .. } = observations.connectivity();
             (disconnected.len(), unresolved.len())
         };
-        assert_eq!(told(SidecarConnection::Disconnected, true), (0, 0), "it may only have started");
-        assert_eq!(told(SidecarConnection::Disconnected, true), (1, 1));
-        assert_eq!(told(SidecarConnection::Joined, true), (0, 1), "somebody else led it there");
-        assert_eq!(told(SidecarConnection::Joined, false), (0, 0));
+        assert_eq!(
+            reported(SidecarConnection::Disconnected, true),
+            (0, 0),
+            "it may only have started"
+        );
+        assert_eq!(reported(SidecarConnection::Disconnected, true), (1, 1));
+        assert_eq!(reported(SidecarConnection::Joined, true), (0, 1), "somebody else led it there");
+        assert_eq!(reported(SidecarConnection::Joined, false), (0, 0));
     }
 
     #[test]
     fn another_network_is_told_of_when_it_is_heard_twice_in_a_row() {
         let now = grape::clock::now();
-        let mut seen = Seen::default();
-        let mut told = |heard: &[&str]| {
+        let mut observations = Observations::default();
+        let mut reported = |heard: &[&str]| {
             let other_networks = heard.iter().map(|at| at.parse().unwrap()).collect();
-            seen.take(Observation { other_networks, ..look(true) }, now);
-            let told = seen.sight().other_networks.unwrap().iter().map(ToString::to_string);
-            told.collect::<Vec<_>>().join(" ")
+            observations.take(Observation { other_networks, ..observation(true) }, now);
+            let reported =
+                observations.snapshot().other_networks.unwrap().iter().map(ToString::to_string);
+            reported.collect::<Vec<_>>().join(" ")
         };
-        assert_eq!(told(&["10.0.0.1:1", "10.0.0.2:1"]), "");
-        assert_eq!(told(&["10.0.0.2:1", "10.0.0.3:1"]), "10.0.0.2:1");
-        assert_eq!(told(&[]), "");
+        assert_eq!(reported(&["10.0.0.1:1", "10.0.0.2:1"]), "");
+        assert_eq!(reported(&["10.0.0.2:1", "10.0.0.3:1"]), "10.0.0.2:1");
+        assert_eq!(reported(&[]), "");
     }
 
     #[test]
     fn one_odd_look_is_not_shown() {
-        let mut seen = Seen::default();
-        let partitions = |seen: &Seen| seen.shown.as_ref().map(|it| it.partitions.len());
+        let mut observations = Observations::default();
+        let partitions =
+            |observations: &Observations| observations.shown.as_ref().map(|it| it.partitions.len());
         let now = grape::clock::now();
         for (together, shown) in
             [(true, 1), (false, 1), (true, 1), (false, 1), (false, 2), (true, 1)]
         {
-            seen.take(look(together), now);
-            assert_eq!(partitions(&seen), Some(shown));
+            observations.take(observation(together), now);
+            assert_eq!(partitions(&observations), Some(shown));
         }
     }
 
@@ -333,11 +340,13 @@ mod tests {
             begun: now,
             result: ProbeResult::Found(Duration::from_millis(ms)),
         };
-        let mut seen =
-            Seen { band: Some(P95Band::of(Duration::from_millis(10))), ..Seen::default() };
+        let mut observations = Observations {
+            band: Some(P95Band::of(Duration::from_millis(10))),
+            ..Observations::default()
+        };
         let limits = (0..20).map(|_| {
-            seen.take(Observation { probes: vec![probe(40)], ..look(true) }, now);
-            seen.band.map(|band| band.limit().as_millis())
+            observations.take(Observation { probes: vec![probe(40)], ..observation(true) }, now);
+            observations.band.map(|band| band.limit().as_millis())
         });
         let limits: Vec<_> = limits.collect();
         assert_eq!(limits[..19], [Some(10); 19]);
@@ -349,15 +358,15 @@ mod tests {
         let start = grape::clock::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         let interval = Duration::from_secs(15);
-        let mut seen = Seen::default();
-        seen.lookups(1, start);
-        assert_eq!(seen.due(interval, start), Due::Now(1));
-        assert_eq!(seen.due(interval, at(1)), Due::Looking);
-        assert_eq!(seen.due(interval, at(180)), Due::Now(2), "that one never ended");
-        seen.take(Observation { at: at(200), ..look(true) }, at(200));
-        assert_eq!(seen.due(interval, at(201)), Due::In(Duration::from_secs(14)));
-        assert_eq!(seen.lookups(2, at(202)), Lookups::NotYet);
-        assert_eq!(seen.due(interval, at(203)), Due::Now(3), "other Grapes are ready");
+        let mut observations = Observations::default();
+        observations.lookups(1, start);
+        assert_eq!(observations.due(interval, start), Due::Now(1));
+        assert_eq!(observations.due(interval, at(1)), Due::Probing);
+        assert_eq!(observations.due(interval, at(180)), Due::Now(2), "that one never ended");
+        observations.take(Observation { at: at(200), ..observation(true) }, at(200));
+        assert_eq!(observations.due(interval, at(201)), Due::In(Duration::from_secs(14)));
+        assert_eq!(observations.lookups(2, at(202)), Lookups::NotYet);
+        assert_eq!(observations.due(interval, at(203)), Due::Now(3), "other Grapes are ready");
     }
 
     #[test]
@@ -370,22 +379,26 @@ mod tests {
             begun,
             result: ProbeResult::Found(Duration::from_millis(1)),
         };
-        let well = |begun| Observation { at: begun, probes: vec![probe(begun)], ..look(true) };
-        let mut seen = Seen::default();
-        assert_eq!(seen.lookups(1, at(1)), Lookups::NotYet, "nothing was seen");
-        seen.take(well(at(2)), at(2));
-        assert_eq!(seen.lookups(1, at(3)), Lookups::Healthy);
-        assert_eq!(seen.lookups(2, at(4)), Lookups::NotYet, "it was before the change");
-        seen.take(Observation { at: at(5), probes: vec![probe(at(5))], ..look(false) }, at(5));
-        assert_eq!(seen.lookups(2, at(6)), Lookups::NotYet, "they do not see each other");
-        seen.take(well(at(7)), at(7));
-        assert_eq!(seen.lookups(2, at(8)), Lookups::Healthy);
+        let well =
+            |begun| Observation { at: begun, probes: vec![probe(begun)], ..observation(true) };
+        let mut observations = Observations::default();
+        assert_eq!(observations.lookups(1, at(1)), Lookups::NotYet, "nothing was seen");
+        observations.take(well(at(2)), at(2));
+        assert_eq!(observations.lookups(1, at(3)), Lookups::Healthy);
+        assert_eq!(observations.lookups(2, at(4)), Lookups::NotYet, "it was before the change");
+        observations.take(
+            Observation { at: at(5), probes: vec![probe(at(5))], ..observation(false) },
+            at(5),
+        );
+        assert_eq!(observations.lookups(2, at(6)), Lookups::NotYet, "they do not see each other");
+        observations.take(well(at(7)), at(7));
+        assert_eq!(observations.lookups(2, at(8)), Lookups::Healthy);
     }
 
     #[test]
     fn the_first_look_is_shown_whatever_it_is() {
-        let mut seen = Seen::default();
-        seen.take(look(false), grape::clock::now());
-        assert_eq!(seen.shown.unwrap().partitions.len(), 2);
+        let mut observations = Observations::default();
+        observations.take(observation(false), grape::clock::now());
+        assert_eq!(observations.shown.unwrap().partitions.len(), 2);
     }
 }

@@ -8,15 +8,15 @@ use kube::ResourceExt;
 use kube::runtime::reflector::ObjectRef;
 
 use super::{Reconciler, Subject};
+use crate::controller::actual_state::ActualState;
 use crate::controller::apply::Applier;
 use crate::controller::blocked::{self, Blocked};
 use crate::controller::error::Error;
-use crate::controller::live::Live;
-use crate::controller::objects::{Applied, Place};
-use crate::controller::roll::{self, Lookups, Phase, Plan, Strategy};
+use crate::controller::objects::{Applied, ApplyContext};
+use crate::controller::rollout::{self, Lookups, Phase, Plan, Strategy};
 use crate::controller::sidecars::evict::try_evict;
 use crate::controller::sidecars::member::Member;
-use crate::controller::sidecars::repair::{Course, Repair, Step, Tried};
+use crate::controller::sidecars::repair::{Repair, RepairProgress, Step, Tried};
 use crate::desired::Desired;
 
 impl Reconciler {
@@ -25,7 +25,7 @@ impl Reconciler {
         &self,
         subject: &Subject<'_>,
         desired: &mut Desired,
-        live: &Live,
+        actual: &ActualState,
         plan: &Plan,
         lookups: Lookups,
     ) -> Result<Applied, Error> {
@@ -35,30 +35,30 @@ impl Reconciler {
                 Some(Strategy::OnDelete) => pool.set_on_delete(),
                 None => {}
             }
-            let live = live.pools.iter().find(|live| live.name == pool.pool);
-            let mark = live.and_then(|live| {
+            let actual = actual.pools.iter().find(|actual| actual.name == pool.pool);
+            let mark = actual.and_then(|actual| {
                 let now = clock::now();
                 let uid = &subject.owner.uid;
-                self.memory.of(uid, |memory| memory.missing.mark(live, now, Timestamp::now()))
+                self.states.of(uid, |state| state.missing.mark(actual, now, Timestamp::now()))
             });
             if let Some(mark) = mark {
                 pool.mark_retried(mark);
             }
         }
-        let place = Place {
+        let context = ApplyContext {
             client: &self.client,
             stores: &self.stores,
             namespace: &subject.namespace,
-            applier: Applier { owner: &subject.owner, memory: &self.memory },
+            applier: Applier { owner: &subject.owner, states: &self.states },
         };
-        let applied = place.apply(desired).await?;
-        if let Some(pod) = plan.delete.as_ref().and_then(|name| live.pods.get(name)) {
-            place.replace(pod).await?;
+        let applied = context.apply(desired).await?;
+        if let Some(pod) = plan.delete.as_ref().and_then(|name| actual.pods.get(name)) {
+            context.replace(pod).await?;
         }
-        let ready = live.pools.iter().all(roll::Pool::is_ready);
+        let ready = actual.pools.iter().all(rollout::Pool::is_ready);
         if ready && plan.phase == Phase::Settled && lookups == Lookups::Healthy {
-            for set in &live.leaving_sets {
-                place.remove(set).await?;
+            for set in &actual.leaving_sets {
+                context.remove(set).await?;
                 self.events.pool_removed(subject.cluster, &set.name_any()).await;
             }
         }
@@ -70,29 +70,29 @@ impl Reconciler {
         &self,
         subject: &Subject<'_>,
         desired: &Desired,
-        live: &Live,
+        actual: &ActualState,
     ) -> Vec<Blocked> {
         let (uid, now) = (&subject.owner.uid, clock::now());
-        let late = self.memory.of(uid, |memory| {
-            let late = memory.missing.late(&live.pools);
-            memory.blocked.retain(|set| late.iter().any(|pool| pool.set_name == set));
+        let late = self.states.of(uid, |state| {
+            let late = state.missing.late(&actual.pools);
+            state.blocked.retain(|set| late.iter().any(|pool| pool.set_name == set));
             late
         });
         for pool in late {
             let name = &pool.set_name;
-            let live = self.stores.sets.get(&ObjectRef::new(name).within(&subject.namespace));
-            let set_uid = live.and_then(|set| set.uid());
+            let actual = self.stores.sets.get(&ObjectRef::new(name).within(&subject.namespace));
+            let set_uid = actual.and_then(|set| set.uid());
             let mut wanted = desired.pools.iter().map(|wanted| &wanted.set);
             let set = wanted.find(|set| set.name_any() == *name).zip(set_uid.as_deref());
             let (due, before) = self
-                .memory
-                .of(uid, |memory| (memory.blocked.is_due(name, now), memory.blocked.last(name)));
+                .states
+                .of(uid, |state| (state.blocked.is_due(name, now), state.blocked.last(name)));
             if let Some(set) = set.filter(|_| due) {
-                let found = blocked::look(&self.once, set, pool, before.as_ref()).await;
-                self.memory.of(uid, |memory| memory.blocked.note(name, found, now));
+                let found = blocked::probe(&self.once, set, pool, before.as_ref()).await;
+                self.states.of(uid, |state| state.blocked.note(name, found, now));
             }
         }
-        self.memory.of(uid, |memory| memory.blocked.all())
+        self.states.of(uid, |state| state.blocked.all())
     }
 
     /// Evicts a pod without its Grape where that is asked for, and it is time for one. How it goes,
@@ -102,23 +102,23 @@ impl Reconciler {
         subject: &Subject<'_>,
         members: &[Member],
         now: Timestamp,
-    ) -> (Option<Course>, Option<Duration>) {
+    ) -> (Option<RepairProgress>, Option<Duration>) {
         let Subject { cluster, valid, owner, .. } = subject;
         if !valid.injection.repair {
             // Asked for again, it begins anew.
-            self.memory.of(&owner.uid, |memory| memory.repair = Repair::default());
+            self.states.of(&owner.uid, |state| state.repair = Repair::default());
             return (None, None);
         }
         if valid.paused {
-            return (Some(Course::default()), None);
+            return (Some(RepairProgress::default()), None);
         }
         let before = cluster.status.as_ref().and_then(|status| status.injected.as_ref());
-        let in_vain = before.map(|before| &before.repair_failures[..]).unwrap_or_default();
-        let (step, news) = self.memory.of(&owner.uid, |memory| {
-            memory.repair.resume(in_vain);
-            memory.repair.next(members, now)
+        let failed_attempts = before.map(|before| &before.repair_failures[..]).unwrap_or_default();
+        let (step, unreported) = self.states.of(&owner.uid, |state| {
+            state.repair.resume(failed_attempts);
+            state.repair.next(members, now)
         });
-        for controller in news {
+        for controller in unreported {
             self.events.repair_failed(cluster, &controller).await;
         }
         let wait = match step {
@@ -131,10 +131,10 @@ impl Reconciler {
                 if tried == Tried::Evicted {
                     self.events.repaired(cluster, &pod.title()).await;
                 }
-                self.memory.of(&owner.uid, |memory| {
-                    memory.repair.tried(&pod, tried, members, now);
+                self.states.of(&owner.uid, |state| {
+                    state.repair.tried(&pod, tried, members, now);
                     // Another one may be next.
-                    match memory.repair.next(members, now).0 {
+                    match state.repair.next(members, now).0 {
                         Step::Rest => None,
                         Step::Wait(time) => Some(time),
                         Step::Evict(_) => Some(Duration::ZERO),
@@ -142,7 +142,7 @@ impl Reconciler {
                 })
             }
         };
-        let course = self.memory.of(&owner.uid, |memory| memory.repair.course(members));
-        (Some(course), wait)
+        let progress = self.states.of(&owner.uid, |state| state.repair.progress(members));
+        (Some(progress), wait)
     }
 }

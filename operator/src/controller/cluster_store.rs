@@ -9,17 +9,17 @@ use super::stores::Stored;
 
 /// Clusters by uid, as far as a watch has told.
 #[derive(Debug, Default)]
-pub struct Census {
-    known: HashMap<String, Name>,
+pub struct ClusterStore {
+    known: HashMap<String, ClusterId>,
     /// Those that a new list has not named yet.
-    unnamed: HashMap<String, Name>,
+    unnamed: HashMap<String, ClusterId>,
     /// Whether a list has come to its end.
     listed: bool,
 }
 
 /// A cluster's name, and its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Name {
+pub struct ClusterId {
     /// Its uid.
     pub uid: String,
     /// Its namespace.
@@ -28,7 +28,7 @@ pub struct Name {
     pub name: String,
 }
 
-impl Census {
+impl ClusterStore {
     /// Whether the cluster with this uid is there.
     pub fn knows(&self, uid: &str) -> bool {
         self.known.contains_key(uid)
@@ -41,10 +41,10 @@ impl Census {
 
     /// Takes note of an event; the clusters that are gone by it. A watch that broke off tells of
     /// those that went meanwhile by not naming them in its next list.
-    pub fn note(&mut self, event: &Event<Stored>) -> Vec<Name> {
+    pub fn note(&mut self, event: &Event<Stored>) -> Vec<ClusterId> {
         match event {
             Event::Apply(cluster) | Event::InitApply(cluster) => {
-                let name = Name::of(cluster);
+                let name = ClusterId::of(cluster);
                 self.unnamed.remove(&name.uid);
                 self.known.insert(name.uid.clone(), name);
                 Vec::new()
@@ -67,7 +67,7 @@ impl Census {
     }
 }
 
-impl Name {
+impl ClusterId {
     fn of(cluster: &Stored) -> Self {
         Self {
             uid: cluster.uid().unwrap_or_default(),
@@ -90,30 +90,30 @@ mod tests {
         DeserializeGuard(Ok(cluster))
     }
 
-    fn names(gone: Vec<Name>) -> Vec<String> {
+    fn names(gone: Vec<ClusterId>) -> Vec<String> {
         gone.into_iter().map(|gone| gone.name).collect()
     }
 
     #[test]
     fn one_that_is_deleted_is_gone_once() {
-        let mut census = Census::default();
-        census.note(&Event::Apply(cluster("a")));
-        assert!(census.knows("uid of a"));
-        assert_eq!(names(census.note(&Event::Delete(cluster("a")))), ["a"]);
-        assert!(!census.knows("uid of a"));
-        assert!(census.note(&Event::Delete(cluster("a"))).is_empty());
+        let mut cluster_store = ClusterStore::default();
+        cluster_store.note(&Event::Apply(cluster("a")));
+        assert!(cluster_store.knows("uid of a"));
+        assert_eq!(names(cluster_store.note(&Event::Delete(cluster("a")))), ["a"]);
+        assert!(!cluster_store.knows("uid of a"));
+        assert!(cluster_store.note(&Event::Delete(cluster("a"))).is_empty());
     }
 
     #[test]
     fn one_that_a_new_list_does_not_name_is_gone() {
-        let mut census = Census::default();
-        census.note(&Event::Apply(cluster("a")));
-        census.note(&Event::Apply(cluster("b")));
-        census.note(&Event::Init);
-        census.note(&Event::InitApply(cluster("b")));
-        assert!(!census.is_whole());
-        assert_eq!(names(census.note(&Event::InitDone)), ["a"]);
-        assert!(census.is_whole());
-        assert_eq!(names(census.note(&Event::Delete(cluster("b")))), ["b"]);
+        let mut cluster_store = ClusterStore::default();
+        cluster_store.note(&Event::Apply(cluster("a")));
+        cluster_store.note(&Event::Apply(cluster("b")));
+        cluster_store.note(&Event::Init);
+        cluster_store.note(&Event::InitApply(cluster("b")));
+        assert!(!cluster_store.is_whole());
+        assert_eq!(names(cluster_store.note(&Event::InitDone)), ["a"]);
+        assert!(cluster_store.is_whole());
+        assert_eq!(names(cluster_store.note(&Event::Delete(cluster("b")))), ["b"]);
     }
 }

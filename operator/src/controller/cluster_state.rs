@@ -10,21 +10,21 @@ use kube::ResourceExt;
 
 use super::blocked::Blocked;
 use super::complaints::Complaints;
+use super::diagnoses::Diagnoses;
 use super::failing::{self, Failing};
-use super::looked_up::LookedUp;
 use super::missing::Missing;
-use super::seen::Seen;
+use super::observations::Observations;
+use super::sidecars::counts::ReportedPods;
 use super::sidecars::repair::Repair;
-use super::sidecars::tally::Told;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
 #[derive(Clone, Default)]
-pub struct Memory(Arc<Mutex<HashMap<String, Remembered>>>);
+pub struct ClusterStates(Arc<Mutex<HashMap<String, ClusterState>>>);
 
 /// What is remembered of one cluster.
 #[derive(Default)]
-pub struct Remembered {
+pub struct ClusterState {
     /// What was applied, by kind and name.
     pub applied: BTreeMap<(String, String), Stamp>,
     /// The status that was written, until the watch tells of it.
@@ -38,15 +38,15 @@ pub struct Remembered {
     /// Which of its pods are missing.
     pub missing: Missing,
     /// Why they are.
-    pub blocked: LookedUp<Blocked>,
+    pub blocked: Diagnoses<Blocked>,
     /// Why nodes do not start its Grapes.
-    pub stuck: LookedUp<Failing>,
+    pub stuck: Diagnoses<Failing>,
     /// How its Grapes fail.
-    pub failing: failing::Known,
+    pub failing: failing::PreviousFailures,
     /// What was seen of its Grapes.
-    pub seen: Seen,
+    pub observations: Observations,
     /// Which pods of services were told of.
-    pub told: Told,
+    pub reported: ReportedPods,
     /// Which complaints of Grapes were told of.
     pub complaints: Complaints,
     /// How pods of services are repaired.
@@ -73,16 +73,16 @@ pub struct Written {
     pub status: GrapeClusterStatus,
 }
 
-impl Memory {
+impl ClusterStates {
     /// A cluster as it was watched, with the status that was written since: the watch tells of that
     /// later, and it would be written, and told of in events, again.
     pub fn caught_up<'a>(&self, cluster: &'a GrapeCluster) -> Cow<'a, GrapeCluster> {
         let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
-        let written = self.known(uid, |memory| {
+        let written = self.known(uid, |state| {
             let since = |written: &mut Written| written.over == cluster.resource_version();
             // Of another version it is in there, or somebody else was first.
-            memory.written = memory.written.take_if(since);
-            memory.written.as_ref().map(|written| written.status.clone())
+            state.written = state.written.take_if(since);
+            state.written.as_ref().map(|written| written.status.clone())
         });
         match written.flatten() {
             Some(status) => Cow::Owned(GrapeCluster { status: Some(status), ..cluster.clone() }),
@@ -91,12 +91,12 @@ impl Memory {
     }
 
     /// Works on what is remembered of the cluster with this uid.
-    pub fn of<T>(&self, uid: &str, work: impl FnOnce(&mut Remembered) -> T) -> T {
+    pub fn of<T>(&self, uid: &str, work: impl FnOnce(&mut ClusterState) -> T) -> T {
         work(self.all().entry(uid.to_owned()).or_default())
     }
 
     /// Works on it, if anything is remembered.
-    pub fn known<T>(&self, uid: &str, work: impl FnOnce(&mut Remembered) -> T) -> Option<T> {
+    pub fn known<T>(&self, uid: &str, work: impl FnOnce(&mut ClusterState) -> T) -> Option<T> {
         self.all().get_mut(uid).map(work)
     }
 
@@ -105,7 +105,7 @@ impl Memory {
         self.all().remove(uid);
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<String, ClusterState>> {
         // No work on it leaves it half done.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -124,19 +124,19 @@ mod tests {
             cluster.metadata.resource_version = Some(version.to_owned());
             GrapeCluster { status: status(replicas), ..cluster }
         };
-        let memory = Memory::default();
-        let told = |version, replicas| {
+        let state = ClusterStates::default();
+        let reported = |version, replicas| {
             let cluster = watched(version, replicas);
-            memory.caught_up(&cluster).status.as_ref().map(|status| status.replicas)
+            state.caught_up(&cluster).status.as_ref().map(|status| status.replicas)
         };
-        assert_eq!(told("5", 1), Some(1), "nothing was written");
+        assert_eq!(reported("5", 1), Some(1), "nothing was written");
 
         let status = GrapeClusterStatus { replicas: 2, ..<_>::default() };
         let written = Written { over: Some("5".to_owned()), status };
-        memory.of("1", |memory| memory.written = Some(written));
-        assert_eq!(told("5", 1), Some(2), "the watch has not told of it yet");
-        assert_eq!(told("5", 1), Some(2));
-        assert_eq!(told("6", 3), Some(3), "somebody else wrote");
-        assert_eq!(told("5", 1), Some(1), "what was written is forgotten");
+        state.of("1", |state| state.written = Some(written));
+        assert_eq!(reported("5", 1), Some(2), "the watch has not told of it yet");
+        assert_eq!(reported("5", 1), Some(2));
+        assert_eq!(reported("6", 3), Some(3), "somebody else wrote");
+        assert_eq!(reported("5", 1), Some(1), "what was written is forgotten");
     }
 }

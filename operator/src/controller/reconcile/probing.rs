@@ -10,9 +10,9 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::{Reconciler, Subject};
 use crate::cluster::limits;
+use crate::controller::actual_state::ActualState;
 use crate::controller::grapes;
-use crate::controller::live::Live;
-use crate::controller::seen::Due;
+use crate::controller::observations::Due;
 use crate::controller::sidecars::member::Member;
 use crate::controller::stuck;
 use crate::desired::names;
@@ -31,23 +31,30 @@ const STARTING: Duration = Duration::from_secs(30);
 
 impl Reconciler {
     /// Lets Grapes that their nodes do not start fail for the cause that those tell.
-    pub(super) async fn ask_nodes(&self, subject: &Subject<'_>, live: &mut Live, now: Timestamp) {
+    pub(super) async fn ask_nodes(
+        &self,
+        subject: &Subject<'_>,
+        actual: &mut ActualState,
+        now: Timestamp,
+    ) {
         let Subject { namespace, owner, .. } = subject;
-        let stuck = live.pods.values().filter(|pod| grapes::is_stuck(pod, now));
-        let stuck: Vec<_> =
-            stuck.filter_map(|pod| Some((pod.name_any(), pod.uid()?))).take(stuck::MOST).collect();
-        self.memory.of(&owner.uid, |memory| {
-            memory.stuck.retain(|uid| stuck.iter().any(|(_, known)| known == uid));
+        let stuck = actual.pods.values().filter(|pod| grapes::is_stuck(pod, now));
+        let stuck: Vec<_> = stuck
+            .filter_map(|pod| Some((pod.name_any(), pod.uid()?)))
+            .take(stuck::MAX_PODS)
+            .collect();
+        self.states.of(&owner.uid, |state| {
+            state.stuck.retain(|uid| stuck.iter().any(|(_, known)| known == uid));
         });
         for (pod, uid) in stuck {
             let at = clock::now();
-            let is_due = self.memory.of(&owner.uid, |memory| memory.stuck.is_due(&uid, at));
+            let is_due = self.states.of(&owner.uid, |state| state.stuck.is_due(&uid, at));
             if is_due {
-                let found = stuck::look(&self.once, namespace, &uid).await;
-                self.memory.of(&owner.uid, |memory| memory.stuck.note(&uid, found, at));
+                let found = stuck::probe(&self.once, namespace, &uid).await;
+                self.states.of(&owner.uid, |state| state.stuck.note(&uid, found, at));
             }
-            let failing = self.memory.of(&owner.uid, |memory| memory.stuck.last(&uid));
-            let mut pools = live.pools.iter_mut().chain(&mut live.leaving);
+            let failing = self.states.of(&owner.uid, |state| state.stuck.last(&uid));
+            let mut pools = actual.pools.iter_mut().chain(&mut actual.leaving);
             let grape = pools.find_map(|pool| pool.grapes.values_mut().find(|it| it.pod == pod));
             if let Some(grape) = grape.filter(|_| failing.is_some()) {
                 grape.failing = failing;
@@ -60,20 +67,20 @@ impl Reconciler {
     pub(super) fn welcome(
         &self,
         subject: &Subject<'_>,
-        live: &Live,
+        actual: &ActualState,
         (ready, sidecars): (&[Target], &[InjectedSidecar]),
         members: Option<&[Member]>,
         now: Timestamp,
     ) -> Option<Duration> {
         let valid = &subject.valid;
-        let newcomers = live.newcomers(valid, now);
+        let newcomers = actual.newcomers(valid, now);
         let youngest = newcomers.iter().map(|(_, since)| *since).min()?;
         let pace = if youngest < YOUNG { WELCOME } else { WELCOME_AGAIN };
         let (uid, at) = (&subject.owner.uid, clock::now());
-        let wait = self.memory.of(uid, |memory| {
-            let last = memory.welcomed.map(|last| at.saturating_duration_since(last));
+        let wait = self.states.of(uid, |state| {
+            let last = state.welcomed.map(|last| at.saturating_duration_since(last));
             let wait = last.and_then(|ago| pace.checked_sub(ago)).filter(|wait| !wait.is_zero());
-            memory.welcomed = if wait.is_none() { Some(at) } else { memory.welcomed };
+            state.welcomed = if wait.is_none() { Some(at) } else { state.welcomed };
             wait
         });
         if wait.is_some() {
@@ -83,7 +90,7 @@ impl Reconciler {
             members.iter().all(|it| it.is_left_out || it.pod.sidecar().is_none())
         };
         let sole = valid.replicas == 1
-            && live.pods.len() == 1
+            && actual.pods.len() == 1
             && valid.dht.bootstrap.is_empty()
             && members.is_some_and(lacks_sidecars);
         let newcomers: Vec<_> = newcomers.into_iter().map(|(target, _)| target).collect();
@@ -100,15 +107,15 @@ impl Reconciler {
         all: Vec<InjectedSidecar>,
     ) -> Vec<InjectedSidecar> {
         let present = all.iter().map(|sidecar| &*sidecar.name).collect();
-        let (again, round) = self.memory.of(&subject.owner.uid, |memory| {
-            (memory.seen.odd_guests(&present), memory.seen.rounds())
+        let (again, round) = self.states.of(&subject.owner.uid, |state| {
+            (state.observations.odd_sidecars(&present), state.observations.rounds())
         });
         sidecars::sample(all, &again, round)
     }
 
     /// Begins a look at the Grapes when it is time for one; in how long it will be, else. None
     /// while one goes on, whose end is told.
-    pub(super) fn look(
+    pub(super) fn start_probe(
         &self,
         subject: &Subject<'_>,
         targets: Vec<Target>,
@@ -119,25 +126,26 @@ impl Reconciler {
             return Some(STARTING);
         }
         let uid = subject.owner.uid.clone();
-        let round = match self.memory.of(&uid, |memory| memory.seen.due(interval, clock::now())) {
-            Due::Now(round) => round,
-            Due::In(wait) => return Some(wait),
-            Due::Looking => return None,
-        };
-        let looked = self.looked.clone();
+        let round =
+            match self.states.of(&uid, |state| state.observations.due(interval, clock::now())) {
+                Due::Now(round) => round,
+                Due::In(wait) => return Some(wait),
+                Due::Probing => return None,
+            };
+        let probed = self.probed.clone();
         let observer = self.observer.clone();
         let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
-        let memory = self.memory.clone();
+        let state = self.states.clone();
         tokio::spawn(async move {
             let mut observation = observer.observe(&targets, &sidecars, round).await;
-            memory.known(&uid, |memory| {
+            state.known(&uid, |state| {
                 let now = clock::now();
                 let complaints = std::mem::take(&mut observation.complaints);
-                memory.complaints.note(complaints, now);
-                memory.seen.take(observation, now);
+                state.complaints.note(complaints, now);
+                state.observations.take(observation, now);
             });
             // Nobody listens when the operator ends.
-            let _ = looked.send(cluster);
+            let _ = probed.send(cluster);
         });
         None
     }

@@ -4,12 +4,12 @@ use kube::{Resource, ResourceExt};
 
 use super::{Reconciler, Subject};
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
-use crate::controller::complaints::News;
+use crate::controller::actual_state::ActualState;
+use crate::controller::cluster_state::Written;
+use crate::controller::complaints::NewComplaint;
 use crate::controller::error::Error;
-use crate::controller::live::Live;
-use crate::controller::memory::Written;
+use crate::controller::sidecars::counts::Counts;
 use crate::controller::sidecars::member::Member;
-use crate::controller::sidecars::tally::Tally;
 use crate::controller::write;
 use crate::metrics::Health;
 use crate::observe::complaint::Complaint;
@@ -17,8 +17,8 @@ use crate::observe::complaint::Complaint;
 impl Reconciler {
     /// Tells the figures of a cluster, unless it went meanwhile: nobody would take them back.
     pub(super) fn show(&self, subject: &Subject<'_>, health: &Health) {
-        let census = self.census();
-        if census.knows(&subject.owner.uid) {
+        let cluster_store = self.cluster_store();
+        if cluster_store.knows(&subject.owner.uid) {
             self.metrics.cluster(&subject.namespace, &subject.valid.name, health);
         }
     }
@@ -41,17 +41,18 @@ impl Reconciler {
         self.events.status_written(cluster);
         let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
         let written = Written { over: cluster.resource_version(), status: status.clone() };
-        self.memory.of(uid, |memory| memory.written = Some(written));
+        self.states.of(uid, |state| state.written = Some(written));
         self.events.status(cluster, &status).await;
         Ok(())
     }
 
     /// Tells of pods that newly run without their Grape.
-    pub(super) async fn tell(&self, subject: &Subject<'_>, tally: &Tally) {
+    pub(super) async fn tell(&self, subject: &Subject<'_>, counts: &Counts) {
         let before = subject.cluster.status.as_ref().and_then(|status| status.injected.as_ref());
-        let news =
-            self.memory.of(&subject.owner.uid, |memory| memory.told.news(&tally.missing, before));
-        for (lack, pods) in tally.by_lack(&news) {
+        let unreported = self
+            .states
+            .of(&subject.owner.uid, |state| state.reported.unreported(&counts.missing, before));
+        for (lack, pods) in counts.by_lack(&unreported) {
             self.events.without_grape(subject.cluster, &pods, lack).await;
         }
     }
@@ -60,12 +61,12 @@ impl Reconciler {
     pub(super) async fn tell_complaints(
         &self,
         subject: &Subject<'_>,
-        live: &Live,
+        actual: &ActualState,
         members: &[Member],
     ) {
-        let news = self.memory.of(&subject.owner.uid, |memory| memory.complaints.take());
-        for News { pod, complaint } in news {
-            let own = live.pods.get(&pod).map(|pod| pod.object_ref(&()));
+        let unreported = self.states.of(&subject.owner.uid, |state| state.complaints.take());
+        for NewComplaint { pod, complaint } in unreported {
+            let own = actual.pods.get(&pod).map(|pod| pod.object_ref(&()));
             let member = || members.iter().find(|member| member.pod.title() == pod);
             // A pod that is gone meanwhile needs no event.
             if let Some(pod) = own.or_else(|| Some(member()?.pod.reference())) {
