@@ -1,8 +1,6 @@
 //! The whole status of a cluster.
 
 use super::{reasons, types};
-use std::time::Duration;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -53,6 +51,7 @@ pub fn status(
         },
         pools: pools.into_iter().chain(facts.leaving.iter().map(pool_status)).collect(),
         topology: facts.snapshot.topology.map(topology),
+        lookup_latency_limit: facts.snapshot.band.map(|band| band.limit().into()),
         injected,
         conditions: findings(facts).into_iter().map(dated).chain(standing).collect(),
     }
@@ -102,11 +101,11 @@ fn lookups(facts: &Facts<'_>) -> String {
     }
 }
 
-/// The band of latencies that a status shows.
+/// The band of latencies that a status holds; none of a status without the field, which an earlier
+/// release has written: then the first observation sets the band.
 pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
-    let (_, limit) = status.summary.lookups.rsplit_once('<')?;
-    let limit = limit.strip_suffix("ms")?.parse().ok()?;
-    Some(P95Band::of(Duration::from_millis(limit)))
+    let limit = status.lookup_latency_limit.as_ref()?.parse().ok()?;
+    Some(P95Band::of(limit))
 }
 
 fn topology(observed: &Observed) -> Topology {
