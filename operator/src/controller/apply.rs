@@ -4,20 +4,19 @@
 //! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
 //! is as it was then costs no call.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
-use kube::core::Status;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::cluster_state::{ClusterStates, Stamp};
-use super::error::Error;
+use super::error::{Error, is_lasting};
 use crate::desired::labels;
 
 /// The field manager of all that the operator writes.
@@ -28,7 +27,25 @@ pub struct Applier<'a> {
     /// The cluster that controls them.
     pub owner: &'a OwnerReference,
     /// What was applied before.
-    pub states: &'a ClusterStates,
+    pub applied: &'a mut AppliedObjects,
+}
+
+/// What was applied of one cluster.
+#[derive(Debug, Default)]
+pub struct AppliedObjects {
+    /// By kind and name.
+    stamps: BTreeMap<(String, String), Stamp>,
+    /// Whether it is known to have no ServiceMonitor.
+    pub no_monitor: bool,
+}
+
+/// An object as it was when it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    /// A hash of what was sent.
+    sent: u64,
+    /// The resourceVersion that came of it.
+    version: Option<String>,
 }
 
 /// How an object that cannot be changed in place is removed to be made anew.
@@ -59,7 +76,7 @@ impl Applier<'_> {
     /// # Errors
     /// It is refused, its name is taken, or the API server cannot do it now.
     pub async fn apply<K>(
-        &self,
+        &mut self,
         (api, kind): (&Api<K>, &str),
         object: &K,
         live: Option<Arc<K>>,
@@ -84,10 +101,7 @@ impl Applier<'_> {
                 return Ok(ApplyResult::Leaving);
             }
             let stamp = Stamp { sent, version: live.resource_version() };
-            if self
-                .states
-                .of(&self.owner.uid, |state| state.applied.get(&object_ref.key()) == Some(&stamp))
-            {
+            if self.applied.stamps.get(&object_ref.key()) == Some(&stamp) {
                 return Ok(ApplyResult::None);
             }
         }
@@ -109,7 +123,7 @@ impl Applier<'_> {
         let version = applied.resource_version();
         let before = live.as_ref().map(|live| live.resource_version());
         let stamp = Stamp { sent, version: version.clone() };
-        self.states.of(&self.owner.uid, |state| state.applied.insert(object_ref.key(), stamp));
+        self.applied.stamps.insert(object_ref.key(), stamp);
         Ok(match before {
             None => {
                 info!(kind = object_ref.kind, name = object_ref.name, "created");
@@ -127,7 +141,7 @@ impl Applier<'_> {
     ///
     /// # Errors
     /// The API server cannot do it now.
-    pub async fn prune<K>(&self, (api, kind): (&Api<K>, &str), object: &K) -> Result<(), Error>
+    pub async fn prune<K>(&mut self, (api, kind): (&Api<K>, &str), object: &K) -> Result<(), Error>
     where
         K: Resource + Clone + Debug + DeserializeOwned,
     {
@@ -153,7 +167,7 @@ impl Applier<'_> {
     }
 
     async fn remove<K>(
-        &self,
+        &mut self,
         api: &Api<K>,
         object_ref: &ObjectRef,
         live: Option<&K>,
@@ -176,7 +190,7 @@ impl Applier<'_> {
             Err(kube::Error::Api(refusal)) if refusal.code == 404 => {}
             Err(error) => return Err(undeleted(object_ref)(error)),
         }
-        self.states.of(&self.owner.uid, |state| state.applied.remove(&object_ref.key()));
+        self.applied.stamps.remove(&object_ref.key());
         Ok(())
     }
 
@@ -212,16 +226,6 @@ where
         // Of a kind that it does not know, the API server says so without a reason.
         Err(kube::Error::Api(refusal)) if refusal.code == 404 => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Whether the API server, or an admission webhook, will not take the same object a moment later.
-pub(super) fn is_lasting(refusal: &Status) -> bool {
-    match refusal.code {
-        400 | 403 | 422 => true,
-        // So it calls a list with two entries of one key, whoever sent it.
-        500 => refusal.message.starts_with("failed to create typed patch object"),
-        _ => false,
     }
 }
 

@@ -11,7 +11,8 @@ use kube::api::PostParams;
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 
-use super::apply::{MANAGER, is_lasting};
+use super::apply::MANAGER;
+use super::error::is_lasting;
 use super::kubernetes_events::{self, time};
 use super::rollout::Pool;
 use super::words;

@@ -32,7 +32,7 @@ struct Ongoing {
 }
 
 /// What was told of bootstrap names, look by look.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Bootstrap {
     /// By name and pod.
     troubles: BTreeMap<(String, String), Ongoing>,

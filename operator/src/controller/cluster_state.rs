@@ -2,12 +2,13 @@
 //! to outlive the process: a new one finds out again.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use kube::ResourceExt;
 
+use super::apply::AppliedObjects;
 use super::blocked::Blocked;
 use super::complaints::Complaints;
 use super::diagnoses::Diagnoses;
@@ -25,14 +26,12 @@ pub struct ClusterStates(Arc<Mutex<HashMap<String, ClusterState>>>);
 /// What is remembered of one cluster.
 #[derive(Default)]
 pub struct ClusterState {
-    /// What was applied, by kind and name.
-    pub applied: BTreeMap<(String, String), Stamp>,
+    /// What was applied.
+    pub objects: AppliedObjects,
     /// The status that was written, until the watch tells of it.
     pub written: Option<Written>,
     /// Whether the status waits for what the watch of a StatefulSet tells.
-    pub waits: bool,
-    /// Whether it is known to have no ServiceMonitor.
-    pub no_monitor: bool,
+    pub status_waits: bool,
     /// Reconciliations that failed since the last one that did not.
     pub failures: usize,
     /// Which of its pods are missing.
@@ -44,7 +43,7 @@ pub struct ClusterState {
     /// How its Grapes fail.
     pub failing: failing::PreviousFailures,
     /// What was seen of its Grapes.
-    pub observations: Observations,
+    pub observations: Arc<Observations>,
     /// Which pods of services were told of.
     pub reported: ReportedPods,
     /// Which complaints of Grapes were told of.
@@ -52,16 +51,7 @@ pub struct ClusterState {
     /// How pods of services are repaired.
     pub repair: Repair,
     /// When Grapes that had just started were introduced last.
-    pub welcomed: Option<Instant>,
-}
-
-/// An object as it was when it was applied.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stamp {
-    /// A hash of what was sent.
-    pub sent: u64,
-    /// The resourceVersion that came of it.
-    pub version: Option<String>,
+    pub introduced: Option<Instant>,
 }
 
 /// A status that was written.

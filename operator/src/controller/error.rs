@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::apply::is_lasting;
+use kube::core::Status;
 
 /// Why a reconciliation did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -69,5 +69,15 @@ impl Error {
     /// Whether it stays so until somebody changes something.
     pub fn is_lasting(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::NameTaken { .. })
+    }
+}
+
+/// Whether the API server, or an admission webhook, will not take the same object a moment later.
+pub(super) fn is_lasting(refusal: &Status) -> bool {
+    match refusal.code {
+        400 | 403 | 422 => true,
+        // So it calls a list with two entries of one key, whoever sent it.
+        500 => refusal.message.starts_with("failed to create typed patch object"),
+        _ => false,
     }
 }

@@ -13,7 +13,7 @@ use tracing::{info, warn};
 
 use super::apply::MANAGER;
 use super::error::Error;
-use super::objects::Applied;
+use super::objects::ObjectChanges;
 use super::report::{self, reasons, types};
 use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
@@ -79,18 +79,18 @@ impl Events {
     }
 
     /// Tells what was done to the objects of a cluster.
-    pub async fn applied(&self, cluster: &GrapeCluster, applied: &Applied) {
-        for set in &applied.created {
+    pub async fn applied(&self, cluster: &GrapeCluster, changes: &ObjectChanges) {
+        for set in &changes.created {
             let note = format!("Created the StatefulSet {set}.");
             self.publish(cluster, EventType::Normal, "Created", "Apply", note).await;
         }
-        for set in &applied.recreated {
+        for set in &changes.recreated {
             let note = format!(
                 "Recreated the StatefulSet {set} around its running pods: it cannot be changed in place."
             );
             self.publish(cluster, EventType::Normal, "Recreated", "Apply", note).await;
         }
-        if applied.monitor_unknown && self.is_new(cluster, "monitor") {
+        if changes.monitor_unknown && self.is_new(cluster, "monitor") {
             let note = "spec.monitoring.serviceMonitor is true, but this Kubernetes has no API for \
                         ServiceMonitors: install the Prometheus operator, or set the field to false.";
             let kind = EventType::Warning;

@@ -42,6 +42,7 @@ pub mod objects;
 pub mod observations;
 pub mod queue;
 pub mod reconcile;
+pub mod repairer;
 pub mod report;
 pub mod rollout;
 pub mod sidecars;
@@ -56,8 +57,8 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
-use futures_util::stream;
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::stream::{self, select};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
@@ -74,7 +75,8 @@ use cluster_state::ClusterStates;
 use error::Error;
 use events::Events;
 use queue::Queue;
-use reconcile::{REFUSED, Reconciler, Settings, reconcile};
+use reconcile::{REFUSED_INTERVAL, Reconciler, Settings, reconcile};
+use repairer::{Repairer, repair};
 use sidecars::Sidecars;
 use stores::{Stored, Stores};
 use unwatched::Unwatched;
@@ -132,36 +134,39 @@ pub async fn run(setup: Setup) {
 async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sidecars: Sidecars) {
     let Setup { client, once, metrics, concurrency, identity, settings, stop, .. } = setup;
     let (stores, mut signals) = Stores::watch(client, namespace);
-    let watched = stores.clone();
-    let services = sidecars.clone();
-    let whole = async move {
-        let whole = watched.are_whole().await;
-        // Grapes are run all the same where services may not be watched.
-        let _ = timeout(SERVICES, services.known()).await;
-        whole
-    };
-    let whole = whole.boxed().shared();
-    let (probed, probes) = mpsc::unbounded_channel();
+    let whole = whole(stores.clone(), sidecars.clone()).boxed().shared();
+    let states = ClusterStates::default();
+    let events = Arc::new(Events::new(client.clone(), identity));
+    let (changed, changes) = mpsc::unbounded_channel();
+    let (repair_due, repairs_due) = mpsc::unbounded_channel();
+    let repairer = Arc::new(Repairer {
+        once: once.clone(),
+        sidecars: sidecars.clone(),
+        whole: whole.clone(),
+        states: states.clone(),
+        events: Arc::clone(&events),
+        changed: changed.clone(),
+        grape_image: settings.grape_image.clone(),
+        stop: stop.clone(),
+    });
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
         once: once.clone(),
         stores,
         sidecars: sidecars.clone(),
         whole,
-        states: ClusterStates::default(),
+        states,
         cluster_store: Mutex::default(),
         queue: Queue::new(Arc::clone(metrics)),
         observer,
-        events: Events::new(client.clone(), identity),
+        events,
         metrics: Arc::clone(metrics),
-        probed,
+        changed,
+        repair_due,
         settings: settings.clone(),
         stop: stop.clone(),
     });
-    let probes = stream::unfold(probes, |mut probes: mpsc::UnboundedReceiver<_>| async move {
-        Some((probes.recv().await?, probes))
-    });
-    signals.push(probes.boxed());
+    signals.push(received(changes).boxed());
     signals.push(sidecars.changes(namespace).boxed());
     let queued = Arc::clone(&reconciler);
     let signals = signals.inspect(move |cluster| queued.queue.join(cluster.clone()));
@@ -178,47 +183,84 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
         .reflect(writer)
         .inspect_ok(move |event| watched.noted(event))
         .touched_objects();
-    let config = controller::Config::default().concurrency(*concurrency).debounce(GATHER);
-    let stopped = stop.clone();
-    let mut results = Controller::for_stream(clusters, store)
-        .with_config(config)
-        .reconcile_on(signals)
+    let config = controller::Config::default().concurrency(*concurrency);
+    let [stopped, stopped_too] = [stop.clone(), stop.clone()];
+    let repairs = Controller::for_stream(stream::pending(), store.clone())
+        .with_config(config.clone())
+        .reconcile_on(select(received(repairs_due), sidecars.changes(namespace)))
         .graceful_shutdown_on(async move { stopped.cancelled().await })
-        .run(reconcile, retry, Arc::clone(&reconciler))
-        .boxed();
+        .run(repair, |_, never, _| match *never {}, repairer);
+    let results = Controller::for_stream(clusters, store)
+        .with_config(config.debounce(GATHER))
+        .reconcile_on(signals)
+        .graceful_shutdown_on(async move { stopped_too.cancelled().await })
+        .run(reconcile, retry, Arc::clone(&reconciler));
     info!(namespace = namespace.unwrap_or("all"), "watching GrapeClusters");
+    let has_begun = || reconciler.has_begun();
+    let reconciling = drive(results, stop, has_begun, |error| match error {
+        // Logged by `retry`.
+        controller::Error::ReconcilerFailed(..) => {}
+        // Something was told of one that is gone.
+        controller::Error::ObjectNotFound(gone) => {
+            debug!(%gone, "cluster deleted");
+            let namespace = gone.namespace.as_deref().unwrap_or_default();
+            reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
+        }
+        // Logged as it was watched.
+        controller::Error::QueueError(_) => {}
+        error => warn!(%error, "the controller of GrapeClusters goes on"),
+    });
+    let repairing = drive(repairs, stop, has_begun, |error| match error {
+        controller::Error::ObjectNotFound(_) => {}
+        error => warn!(%error, "the controller of repairs goes on"),
+    });
+    tokio::join!(reconciling, repairing);
+}
+
+/// Completes when all copies are whole; `false` when they never will be.
+async fn whole(stores: Stores, sidecars: Sidecars) -> bool {
+    let whole = stores.are_whole().await;
+    // Grapes are run all the same where services may not be watched.
+    let _ = timeout(SERVICES, sidecars.known()).await;
+    whole
+}
+
+/// What is received, as a stream.
+fn received<T>(receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+/// Runs a controller until it has ended. With `stop` it is not waited for unless it `has_begun`: kube
+/// would wait for the first list for ever, and nothing is under way.
+async fn drive<T, E>(
+    results: impl Stream<Item = Result<T, E>>,
+    stop: &CancellationToken,
+    has_begun: impl Fn() -> bool,
+    on_error: impl Fn(E),
+) {
+    let mut results = std::pin::pin!(results);
     let mut stopping = false;
     loop {
         let result = tokio::select! {
             result = results.next() => result,
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
-                if reconciler.has_begun() {
+                if has_begun() {
                     continue;
                 }
-                // kube would wait for the first list for ever, and nothing is under way.
                 None
             }
         };
         match result {
             None => break,
-            // Told by `retry`, or it went well.
-            Some(Ok(_) | Err(controller::Error::ReconcilerFailed(..))) => {}
-            // Something was told of one that is gone.
-            Some(Err(controller::Error::ObjectNotFound(gone))) => {
-                debug!(%gone, "cluster deleted");
-                let namespace = gone.namespace.as_deref().unwrap_or_default();
-                reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
-            }
-            // Told as it was watched.
-            Some(Err(controller::Error::QueueError(_))) => {}
-            Some(Err(error)) => warn!(%error, "the controller of GrapeClusters goes on"),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => on_error(error),
         }
     }
 }
 
 /// When a reconciliation that failed is tried again: soon at first, and within a minute ever after;
-/// within [`REFUSED`] where something is refused, which may be over at any time.
+/// within [`REFUSED_INTERVAL`] where something is refused, which may be over at any time.
 fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let uid = stored.uid().unwrap_or_default();
     let failures = reconciler.states.of(&uid, |state| {
@@ -231,7 +273,7 @@ fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Act
         .without_max_times()
         .with_jitter();
     // The jitter comes on top of the delay.
-    let longest = if error.is_refusal() { REFUSED } else { MAX_RETRY_PAUSE };
+    let longest = if error.is_refusal() { REFUSED_INTERVAL } else { MAX_RETRY_PAUSE };
     let pause = pauses.build().nth(failures.min(16)).unwrap_or(longest).min(longest);
     let (name, namespace) = (stored.name_any(), stored.namespace());
     warn!(name, namespace, failures, ?pause, %error, "cannot reconcile; trying again");

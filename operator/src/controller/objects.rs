@@ -19,7 +19,7 @@ use crate::desired::{Desired, monitoring};
 
 /// What came of applying the objects of a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Applied {
+pub struct ObjectChanges {
     /// Whether a StatefulSet was made or changed, of which its watch will tell.
     pub changed: bool,
     /// StatefulSets that were made.
@@ -48,10 +48,10 @@ impl ApplyContext<'_> {
     ///
     /// # Errors
     /// The first that could not be applied.
-    pub async fn apply(&self, desired: &Desired) -> Result<Applied, Error> {
+    pub async fn apply(&mut self, desired: &Desired) -> Result<ObjectChanges, Error> {
         let Desired { service, account, pools, disruption, network, monitor } = desired;
         let stores = self.stores;
-        let mut applied = Applied::default();
+        let mut changes = ObjectChanges::default();
         self.one(&stores.accounts, account, Recreate::Whole).await?;
         self.one(&stores.services, service, Recreate::Whole).await?;
         if let Some(network) = network {
@@ -60,10 +60,10 @@ impl ApplyContext<'_> {
         for pool in pools {
             let name = || pool.set.name_any();
             let change = self.one(&stores.sets, &pool.set, Recreate::Orphaning).await?;
-            applied.changed |= matches!(change, ApplyResult::Created | ApplyResult::Updated);
+            changes.changed |= matches!(change, ApplyResult::Created | ApplyResult::Updated);
             match change {
-                ApplyResult::Created => applied.created.push(name()),
-                ApplyResult::Leaving => applied.recreated.push(name()),
+                ApplyResult::Created => changes.created.push(name()),
+                ApplyResult::Leaving => changes.recreated.push(name()),
                 ApplyResult::None | ApplyResult::Updated => {}
             }
         }
@@ -72,15 +72,15 @@ impl ApplyContext<'_> {
         }
         self.others_gone(&stores.networks, network.as_ref()).await?;
         self.others_gone(&stores.disruptions, disruption.as_ref()).await?;
-        applied.monitor_unknown = self.monitor(monitor.as_ref()).await?;
-        Ok(applied)
+        changes.monitor_unknown = self.monitor(monitor.as_ref()).await?;
+        Ok(changes)
     }
 
     /// Removes the StatefulSet of a pool that is no more in the spec. Its Grapes take leave.
     ///
     /// # Errors
     /// The API server cannot do it now.
-    pub async fn remove(&self, set: &StatefulSet) -> Result<(), Error> {
+    pub async fn remove(&mut self, set: &StatefulSet) -> Result<(), Error> {
         self.applier.prune((&self.api(), &kind::<StatefulSet>()), set).await
     }
 
@@ -88,7 +88,7 @@ impl ApplyContext<'_> {
     ///
     /// # Errors
     /// The API server cannot do it now.
-    pub async fn replace(&self, pod: &Pod) -> Result<(), Error> {
+    pub async fn replace(&mut self, pod: &Pod) -> Result<(), Error> {
         let preconditions = Preconditions { uid: pod.uid(), resource_version: None };
         let parameters = DeleteParams::default().preconditions(preconditions);
         info!(pod = pod.name_any(), "deleting, to be made anew");
@@ -100,7 +100,7 @@ impl ApplyContext<'_> {
     }
 
     async fn one<K>(
-        &self,
+        &mut self,
         store: &Store<K>,
         object: &K,
         recreate: Recreate,
@@ -113,7 +113,7 @@ impl ApplyContext<'_> {
         self.applier.apply((&self.api(), &kind::<K>()), object, live, recreate).await
     }
 
-    async fn others_gone<K>(&self, store: &Store<K>, wanted: Option<&K>) -> Result<(), Error>
+    async fn others_gone<K>(&mut self, store: &Store<K>, wanted: Option<&K>) -> Result<(), Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + DeserializeOwned,
@@ -128,9 +128,8 @@ impl ApplyContext<'_> {
 
     /// ServiceMonitors are not watched, for not every cluster has that kind. Whether one is wanted
     /// and would be read by nobody.
-    async fn monitor(&self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
-        let (state, uid) = (self.applier.states, &self.applier.owner.uid);
-        if wanted.is_none() && state.of(uid, |it| it.no_monitor) {
+    async fn monitor(&mut self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
+        if wanted.is_none() && self.applier.applied.no_monitor {
             return Ok(false);
         }
         let resource = monitoring::resource();
@@ -145,10 +144,10 @@ impl ApplyContext<'_> {
             if let Some(ours) = ours {
                 self.applier.prune(target, &ours).await?;
             }
-            state.of(uid, |it| it.no_monitor = true);
+            self.applier.applied.no_monitor = true;
             return Ok(false);
         };
-        state.of(uid, |it| it.no_monitor = false);
+        self.applier.applied.no_monitor = false;
         match self.applier.apply(target, wanted, None, Recreate::Whole).await {
             Ok(_) => Ok(false),
             Err(Error::Failed { source: kube::Error::Api(refusal), .. }) if refusal.code == 404 => {

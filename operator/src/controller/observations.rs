@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use super::bootstrap::Bootstrap;
-use super::report::HealthSnapshot;
+use super::bootstrap::{Bootstrap, DeadEnds};
 use super::rollout::Lookups;
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
@@ -34,7 +33,7 @@ pub enum Due {
 }
 
 /// What was seen of a cluster's Grapes, look by look.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Observations {
     /// How many looks were begun.
     rounds: u64,
@@ -64,6 +63,7 @@ pub struct Observations {
 }
 
 /// A Grape of a service that was not as it should be.
+#[derive(Clone)]
 struct OddSidecar {
     connection: SidecarConnection,
     /// Whether the name by which it joins does not resolve.
@@ -83,6 +83,23 @@ pub struct Connectivity {
     /// Pods in which the name does not resolve by which their Grapes join, whether these are
     /// connected, by another way, or not.
     pub unresolved: Vec<String>,
+}
+
+/// What was seen of a cluster's Grapes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HealthSnapshot<'a> {
+    /// Who sees whom; none before the first look.
+    pub topology: Option<&'a Topology>,
+    /// The share of canaries that were found; none without any.
+    pub success: Option<f64>,
+    /// The Grapes at which others were lost.
+    pub lost_at: &'a [String],
+    /// The band that 95 of 100 lookups are in.
+    pub band: Option<P95Band>,
+    /// Bootstrap names that lead to no Grape; none while that is not known.
+    pub dead_ends: Option<&'a DeadEnds>,
+    /// Addresses at which Grapes of other networks are heard; none before the first look.
+    pub other_networks: Option<&'a BTreeSet<SocketAddr>>,
 }
 
 impl Observations {

@@ -11,24 +11,20 @@ mod status;
 pub mod types;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use crate::cluster::GrapeClusterStatus;
 use crate::metrics::Health;
-use crate::observe::band::P95Band;
-use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 use crate::validate::{Invalid, ValidatedCluster};
 
 use super::blocked::Blocked;
-use super::bootstrap::DeadEnds;
 use super::error::Error;
-use super::observations::Connectivity;
+use super::observations::{Connectivity, HealthSnapshot};
 use super::rollout::{Phase, Pool};
 use super::sidecars::counts::Counts;
 use super::sidecars::repair::RepairProgress;
 
-pub use status::{band, invalid, status};
+pub use status::{band, invalid, repair_failures, status};
 
 /// All that a status is made of.
 #[derive(Debug)]
@@ -68,23 +64,6 @@ pub struct Services {
     pub connectivity: Connectivity,
     /// How their repair goes; none where it is not asked for.
     pub repair: Option<RepairProgress>,
-}
-
-/// What was seen of a cluster's Grapes.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct HealthSnapshot<'a> {
-    /// Who sees whom; none before the first look.
-    pub topology: Option<&'a Topology>,
-    /// The share of canaries that were found; none without any.
-    pub success: Option<f64>,
-    /// The Grapes at which others were lost.
-    pub lost_at: &'a [String],
-    /// The band that 95 of 100 lookups are in.
-    pub band: Option<P95Band>,
-    /// Bootstrap names that lead to no Grape; none while that is not known.
-    pub dead_ends: Option<&'a DeadEnds>,
-    /// Addresses at which Grapes of other networks are heard; none before the first look.
-    pub other_networks: Option<&'a BTreeSet<SocketAddr>>,
 }
 
 /// The share of canaries under which lookups are not healthy.

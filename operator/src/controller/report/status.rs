@@ -101,6 +101,12 @@ fn lookups(facts: &Facts<'_>) -> String {
     }
 }
 
+/// The controllers whose repair has failed, as a status names them.
+pub fn repair_failures(status: Option<&GrapeClusterStatus>) -> &[String] {
+    let injected = status.and_then(|status| status.injected.as_ref());
+    injected.map(|injected| &injected.repair_failures[..]).unwrap_or_default()
+}
+
 /// The band of latencies that a status holds; none of a status without the field, which an earlier
 /// release has written: then the first observation sets the band.
 pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {

@@ -10,11 +10,12 @@ mod texts;
 
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
-use crate::controller::bootstrap::DeadEnd;
+use crate::controller::bootstrap::{DeadEnd, DeadEnds};
 use crate::controller::rollout::{GrapePod, Set, Strategy, Wait};
 use crate::controller::sidecars::lack::Lack;
+use crate::observe::band::P95Band;
 use crate::observe::outside::Trouble;
-use crate::observe::topology::View;
+use crate::observe::topology::{Topology, View};
 use crate::validate::validate;
 
 fn valid(change: impl FnOnce(&mut GrapeClusterSpec)) -> ValidatedCluster {
