@@ -1,21 +1,14 @@
 //! Which clusters there are, so that what is known of one goes when it does. Pure.
 
-use std::collections::HashMap;
-
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
+use super::diff_store::{DiffStore, map};
 use super::stores::Stored;
 
 /// Clusters by uid, as far as a watch has told.
 #[derive(Debug, Default)]
-pub struct ClusterStore {
-    known: HashMap<String, ClusterId>,
-    /// Those that a new list has not named yet.
-    unnamed: HashMap<String, ClusterId>,
-    /// Whether a list has come to its end.
-    listed: bool,
-}
+pub struct ClusterStore(DiffStore<String, ClusterId>);
 
 /// A cluster's name, and its namespace.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,39 +24,33 @@ pub struct ClusterId {
 impl ClusterStore {
     /// Whether the cluster with this uid is there.
     pub fn knows(&self, uid: &str) -> bool {
-        self.known.contains_key(uid)
+        self.0.get(uid).is_some()
     }
 
     /// Whether all that were there at the beginning are known.
     pub fn is_whole(&self) -> bool {
-        self.listed
+        self.0.is_whole()
     }
 
     /// Takes note of an event; the clusters that are gone by it. A watch that broke off tells of
     /// those that went meanwhile by not naming them in its next list.
     pub fn note(&mut self, event: &Event<Stored>) -> Vec<ClusterId> {
-        match event {
-            Event::Apply(cluster) | Event::InitApply(cluster) => {
-                let name = ClusterId::of(cluster);
-                self.unnamed.remove(&name.uid);
-                self.known.insert(name.uid.clone(), name);
-                Vec::new()
-            }
-            Event::Delete(cluster) => {
-                let uid = cluster.uid().unwrap_or_default();
-                self.known.remove(&uid).into_iter().collect()
-            }
-            Event::Init => {
-                self.unnamed.clone_from(&self.known);
-                Vec::new()
-            }
-            Event::InitDone => {
-                self.listed = true;
-                let gone: Vec<_> = self.unnamed.drain().map(|(_, name)| name).collect();
-                self.known.retain(|uid, _| gone.iter().all(|name| name.uid != *uid));
-                gone
-            }
-        }
+        let event = map(by_reference(event), |cluster| {
+            let id = ClusterId::of(cluster);
+            (id.uid.clone(), Some(id))
+        });
+        let changes = self.0.note(event).into_iter();
+        changes.filter(|change| change.after.is_none()).filter_map(|change| change.before).collect()
+    }
+}
+
+fn by_reference<T>(event: &Event<T>) -> Event<&T> {
+    match event {
+        Event::Apply(object) => Event::Apply(object),
+        Event::Delete(object) => Event::Delete(object),
+        Event::InitApply(object) => Event::InitApply(object),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
     }
 }
 

@@ -32,6 +32,7 @@ pub mod cluster_state;
 pub mod cluster_store;
 pub mod complaints;
 pub mod diagnoses;
+pub mod diff_store;
 pub mod error;
 pub mod events;
 pub mod failing;

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use kube::runtime::watcher::Event;
 
-use super::diff_store::{DiffStore, StoreChange};
 use super::pod::ServicePod;
 use super::reach::Reach;
+use crate::controller::diff_store::{DiffStore, StoreChange};
 use crate::desired::labels;
 
 /// Labels of a namespace.

@@ -5,7 +5,7 @@
 //! |---|---|---|
 //! | [`watch`] | pods and namespaces, watched | I/O |
 //! | [`pod`] | what is kept of a pod | pure |
-//! | [`diff_store`], [`index`] | the pods of each cluster, and which watches that takes | pure |
+//! | [`index`] | the pods of each cluster, and which watches that takes | pure |
 //! | [`member`] | whether a pod should have a Grape | pure |
 //! | [`reach`], [`lack`] | which pods the webhook is asked about, and so why one has no Grape | pure |
 //! | [`counts`] | how many there are, and who lacks its Grape | pure |
@@ -13,7 +13,6 @@
 //! | [`evict`] | one pod tried, and evicted | I/O |
 
 pub mod counts;
-pub mod diff_store;
 pub mod evict;
 pub mod index;
 pub mod lack;

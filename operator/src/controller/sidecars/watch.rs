@@ -19,6 +19,7 @@ use tracing::{debug, warn};
 use super::index::{Effects, Labels, Source, WatchEvent};
 use super::pod::ServicePod;
 use super::reach::Reach;
+use crate::controller::diff_store::map;
 use crate::controller::stores;
 use crate::controller::unwatched::is_refusal;
 use crate::desired::labels;
@@ -68,7 +69,7 @@ pub(super) async fn watch(
 fn watched(client: &Client) -> BoxStream<'static, WatchEvent> {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
     let events = watcher(api, watcher::Config::default()).default_backoff();
-    let told = |event| WatchEvent::Namespaces(each(event, labelled));
+    let told = |event| WatchEvent::Namespaces(map(event, labelled));
     events.filter_map(move |event| std::future::ready(well(event, "namespaces").map(told))).boxed()
 }
 
@@ -134,7 +135,7 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
             let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
             (key, ServicePod::of(pod, &of_namespace).map(Arc::new))
         };
-        WatchEvent::Pods(source.clone(), each(event, kept))
+        WatchEvent::Pods(source.clone(), map(event, kept))
     };
     let told = move |event: watcher::Result<_>| match event {
         Err(error) if is_refusal(&error) => Some(WatchEvent::Refused(refused.clone())),
@@ -145,14 +146,4 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
 
 fn well<T>(event: watcher::Result<Event<T>>, what: &str) -> Option<Event<T>> {
     event.inspect_err(|error| warn!(%error, "cannot watch {what} of services; trying again")).ok()
-}
-
-fn each<T, U>(event: Event<T>, change: impl FnOnce(T) -> U) -> Event<U> {
-    match event {
-        Event::Apply(object) => Event::Apply(change(object)),
-        Event::Delete(object) => Event::Delete(change(object)),
-        Event::InitApply(object) => Event::InitApply(change(object)),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-    }
 }

@@ -1,5 +1,6 @@
-//! A copy of what a watch tells of. Pure.
+//! A copy of what a watch tells of, and what each event changes in it. Pure.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use kube::runtime::watcher::Event;
@@ -12,6 +13,17 @@ pub struct DiffStore<K, V> {
     listed: Option<BTreeMap<K, V>>,
     /// Whether a list has come to its end.
     whole: bool,
+}
+
+/// An event of a watch, with something else in the place of its object.
+pub fn map<T, U>(event: Event<T>, change: impl FnOnce(T) -> U) -> Event<U> {
+    match event {
+        Event::Apply(object) => Event::Apply(change(object)),
+        Event::Delete(object) => Event::Delete(change(object)),
+        Event::InitApply(object) => Event::InitApply(change(object)),
+        Event::Init => Event::Init,
+        Event::InitDone => Event::InitDone,
+    }
 }
 
 /// Something that was not as it is now.
@@ -38,7 +50,10 @@ impl<K: Ord + Clone, V: Clone + PartialEq> DiffStore<K, V> {
     }
 
     /// What is known of one.
-    pub fn get(&self, key: &K) -> Option<&V> {
+    pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
+    where
+        K: Borrow<Q>,
+    {
         self.known.get(key)
     }
 
