@@ -10,6 +10,7 @@
 //! | [`desired`] | a cluster to the Kubernetes objects that it needs; pure | the API server |
 //! | [`inject`] | the pod of a service to one with a Grape in it; pure | the API server |
 //! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
+//! | [`server`] | HTTP connections, accepted within bounds | what they carry |
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |
 //! | `api_client` | the way to the API server | what is asked |
@@ -39,6 +40,7 @@ mod nearest;
 pub mod observe;
 pub mod process;
 pub mod screen;
+pub mod server;
 pub mod stop;
 pub mod turn;
 pub mod validate;

@@ -13,9 +13,9 @@ use tracing::{debug, error, warn};
 
 use super::recorder::AdmissionRecorder;
 use super::review::{self, Review};
-use super::server::{Reply, json, text};
 use super::store::{AdmissionStore, ClusterName, Labels};
 use crate::inject::{self, Reason, Verdict};
+use crate::server::{Reply, json, text};
 use crate::validate::ValidatedCluster;
 
 /// How long the API server may take to say what a watch has not told.

@@ -7,21 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use grape::http::accept_last;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
+
+use crate::server::{self, Limits, Reply, text};
 
 /// Where reviews are posted.
 pub const PATH: &str = "/inject";
@@ -62,12 +62,6 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How long what is under way may take after that.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long no connection is accepted after accepting failed.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// An answer.
-pub type Reply = Response<Full<Bytes>>;
-
 /// Serves `answer` at [`PATH`] until `stop`, and for a few seconds after.
 pub async fn serve<A, F>(
     listener: TcpListener,
@@ -79,50 +73,15 @@ pub async fn serve<A, F>(
     F: Future<Output = Reply> + Send + 'static,
 {
     let service = Arc::new(Service { answer, bodies: Semaphore::new(MAX_BODIES_KIB) });
-    let closing = CancellationToken::new();
-    let mut connections = JoinSet::new();
-    let mut failing = false;
-    let mut lingered = std::pin::pin!(async {
-        stop.cancelled().await;
-        sleep(LINGER).await;
+    let limits = Limits { connections: MAX_CONNECTIONS, linger: LINGER, finish: FINISH_TIMEOUT };
+    let finished = server::serve(listener, limits, stop, |stream, closing| {
+        connection(stream, tls.clone(), Arc::clone(&service), closing)
     });
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut lingered => break,
-            Some(ended) = connections.join_next() => tell(ended),
-            accepted = listener.accept(), if connections.len() < MAX_CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    failing = false;
-                    let service = Arc::clone(&service);
-                    connections.spawn(connection(stream, tls.clone(), service, closing.clone()));
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "cannot accept connections: trying on");
-                    }
-                    sleep(ACCEPT_PAUSE).await;
-                }
-            },
-        }
-    }
-    accept_last(listener, |stream, _| {
-        let service = Arc::clone(&service);
-        connections.spawn(connection(stream, tls.clone(), service, closing.clone()));
-    })
-    .await;
-    closing.cancel();
-    let all = async { while connections.join_next().await.map(tell).is_some() {} };
-    if timeout(FINISH_TIMEOUT, all).await.is_err() {
-        warn!(after = ?FINISH_TIMEOUT, "not all reviews were answered: they are not waited for any longer");
+    if !finished.await {
+        let after = FINISH_TIMEOUT;
+        warn!(?after, "not all reviews were answered: they are not waited for any longer");
     }
     info!("the webhook is closed");
-}
-
-fn tell(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        error!(%error, "a connection failed: this is a defect of the operator");
-    }
 }
 
 async fn connection<A, F>(
@@ -233,23 +192,6 @@ where
             Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
         }
     }
-}
-
-/// An answer that is a line of text.
-pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
-    reply(status, "text/plain; charset=utf-8", line.into() + "\n")
-}
-
-/// An answer that is an object.
-pub fn json(body: Vec<u8>) -> Reply {
-    reply(StatusCode::OK, "application/json", body)
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
 }
 
 #[cfg(test)]

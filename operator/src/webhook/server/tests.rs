@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use http::Response;
+use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use jiff::Timestamp;
 use rstest::rstest;

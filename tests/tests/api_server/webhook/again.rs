@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grape_operator::metrics::Metrics;
+use grape_operator::server::json;
 use grape_operator::webhook::certificates::cert_resolver::CertResolver;
 use grape_operator::webhook::certificates::decide::{CertSpec, Next, renew};
 use grape_operator::webhook::server;
@@ -61,7 +62,7 @@ impl Injector {
         let port = Port::take().unwrap();
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
         let tls = TlsAcceptor::from(Arc::new(resolver.config().unwrap()));
-        let answer = |body: Bytes| async move { server::json(add(&body)) };
+        let answer = |body: Bytes| async move { json(add(&body)) };
         let serving = server::serve(listener, tls, answer, CancellationToken::new());
         Self {
             url: format!("https://127.0.0.1:{}/inject", port.number()),
