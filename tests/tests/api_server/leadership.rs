@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use grape::clock;
+use grape_operator::config::OperatorConfig;
 use grape_operator::leader::Timings;
-use grape_operator::process::{self, Context, OperatorConfig};
+use grape_operator::process::{self, Context};
 use grape_tests::http::{self, Reply, Request};
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::ports::Port;
@@ -47,6 +48,7 @@ impl Scene {
             admin: ([127, 0, 0, 1], admin.number()).into(),
             observe_interval: duration,
             concurrency: 1,
+            webhook: None,
         };
         let leases = Api::namespaced(server.client(), "default");
         // The server may be somebody else's, and an earlier test may have been killed.
