@@ -7,39 +7,32 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use grape::http::accept_last;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::{Bytes, Incoming};
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request, StatusCode};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::task::JoinSet;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::error;
 
 use crate::metrics::Metrics;
+use crate::server::{self, Limits, Reply, reply, text};
 
 /// Most connections at once. Further ones wait in the system's queue.
 const CONNECTIONS: usize = 64;
 
 /// How long one connection may last: for its request's head, and for the answer to be read.
-const PATIENCE: Duration = Duration::from_secs(10);
+const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
 /// How long requests are waited for that were sent before the server was told to end.
 const FINISH: Duration = Duration::from_secs(1);
-
-/// How long no connection is accepted after accepting failed, for want of file descriptors say.
-const PAUSE: Duration = Duration::from_millis(100);
-
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// Whether `/readyz` says yes, and otherwise why not. Clones tell the same.
 #[derive(Debug, Clone)]
@@ -86,47 +79,22 @@ pub struct Pages {
 
 /// Serves the pages until `stop`.
 pub async fn serve(listener: TcpListener, pages: Pages, stop: CancellationToken) {
-    serve_patiently(listener, pages, stop, PATIENCE).await;
+    serve_with_timeout(listener, pages, stop, CONNECTION_TIMEOUT).await;
 }
 
-async fn serve_patiently(
+async fn serve_with_timeout(
     listener: TcpListener,
     pages: Pages,
     stop: CancellationToken,
-    patience: Duration,
+    limit: Duration,
 ) {
-    let mut connections = JoinSet::new();
-    let mut failing = false;
-    let serve = |connections: &mut JoinSet<()>, stream| {
-        let answered = timeout(patience, answer(stream, pages.clone()));
-        connections.spawn(async { drop(answered.await) });
-    };
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => break,
-            Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
-                    error!(%error, "a connection failed: this is a defect of the operator");
-                }
-            }
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    failing = false;
-                    serve(&mut connections, stream);
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "cannot accept connections; trying again");
-                    }
-                    sleep(PAUSE).await;
-                }
-            },
-        }
-    }
-    accept_last(listener, |stream, _| serve(&mut connections, stream)).await;
+    let bounds = Limits { connections: CONNECTIONS, linger: Duration::ZERO, finish: FINISH };
     // What was asked is answered; who asks nothing is not waited for any longer.
-    let _ = timeout(FINISH, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = server::serve(listener, bounds, stop, |stream, _| {
+        let answered = timeout(limit, answer(stream, pages.clone()));
+        async { drop(answered.await) }
+    })
+    .await;
 }
 
 async fn answer(stream: TcpStream, pages: Pages) {
@@ -144,46 +112,39 @@ async fn answer(stream: TcpStream, pages: Pages) {
 }
 
 impl Pages {
-    fn answer(&self, method: &Method, path: &str) -> Response<Full<Bytes>> {
-        let page: fn(&Self) -> Response<Full<Bytes>> = match path {
+    fn answer(&self, method: &Method, path: &str) -> Reply {
+        let page: fn(&Self) -> Reply = match path {
             // It is answered, so the process' tasks are alive: it ends when one of them does.
-            "/healthz" => |_| reply(StatusCode::OK, TEXT, "ok\n"),
+            "/healthz" => |_| text(StatusCode::OK, "ok"),
             "/readyz" => Self::readyz,
             "/metrics" => Self::metrics,
-            _ => return reply(StatusCode::NOT_FOUND, TEXT, "not found\n"),
+            _ => return text(StatusCode::NOT_FOUND, "not found"),
         };
         if matches!(*method, Method::GET | Method::HEAD) {
             return page(self);
         }
-        let mut response = reply(StatusCode::METHOD_NOT_ALLOWED, TEXT, "only GET and HEAD\n");
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         response
     }
 
-    fn readyz(&self) -> Response<Full<Bytes>> {
+    fn readyz(&self) -> Reply {
         let Reasons { own, waits } = &*self.readiness.0.borrow();
         match waits.as_deref().or(*own) {
-            None => reply(StatusCode::OK, TEXT, "ok\n"),
-            Some(reason) => reply(StatusCode::SERVICE_UNAVAILABLE, TEXT, format!("{reason}\n")),
+            None => text(StatusCode::OK, "ok"),
+            Some(reason) => text(StatusCode::SERVICE_UNAVAILABLE, reason.to_string()),
         }
     }
 
-    fn metrics(&self) -> Response<Full<Bytes>> {
+    fn metrics(&self) -> Reply {
         match self.metrics.exposition() {
             Ok(text) => reply(StatusCode::OK, prometheus::TEXT_FORMAT, text),
             Err(error) => {
                 error!(%error, "the metrics cannot be written: this is a defect of the operator");
-                reply(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n"))
+                text(StatusCode::INTERNAL_SERVER_ERROR, error.to_string())
             }
         }
     }
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
 }
 
 #[cfg(test)]
@@ -204,17 +165,17 @@ mod tests {
     }
 
     async fn server() -> Server {
-        server_with(PATIENCE).await
+        server_with(CONNECTION_TIMEOUT).await
     }
 
-    async fn server_with(patience: Duration) -> Server {
+    async fn server_with(limit: Duration) -> Server {
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::not_yet("starting");
         let metrics = Arc::new(Metrics::new().unwrap());
         let pages = Pages { readiness: readiness.clone(), metrics };
         let stop = CancellationToken::new();
-        let ended = tokio::spawn(serve_patiently(listener, pages, stop.clone(), patience));
+        let ended = tokio::spawn(serve_with_timeout(listener, pages, stop.clone(), limit));
         Server { address, readiness, stop, ended }
     }
 
@@ -274,8 +235,8 @@ mod tests {
 
     #[tokio::test]
     async fn those_who_say_nothing_are_hung_up_on_and_let_others_in() {
-        let patience = Duration::from_secs(1);
-        let server = server_with(patience).await;
+        let limit = Duration::from_secs(1);
+        let server = server_with(limit).await;
         let began = Instant::now();
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS {
@@ -285,7 +246,7 @@ mod tests {
         }
         // It waits for a place, and gets one.
         assert!(server.ask("GET", "/healthz").await.ends_with("ok\n"));
-        assert!(began.elapsed() >= patience, "{:?}", began.elapsed());
+        assert!(began.elapsed() >= limit, "{:?}", began.elapsed());
         for mut stream in silent {
             assert!(matches!(stream.read(&mut [0; 64]).await, Ok(0) | Err(_)));
         }

@@ -27,7 +27,7 @@ const DURATIONS: [f64; 15] =
 
 /// How a reconciliation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ReconcileResult {
     /// The cluster is as its spec wants it, or on its way.
     Ok,
     /// The spec cannot be used.
@@ -36,7 +36,7 @@ pub enum Outcome {
     Error,
 }
 
-impl Outcome {
+impl ReconcileResult {
     const ALL: [Self; 3] = [Self::Ok, Self::Invalid, Self::Error];
 
     fn label(self) -> &'static str {
@@ -52,7 +52,7 @@ impl Outcome {
 pub struct Metrics {
     registry: Registry,
     leader: IntGauge,
-    reconciled: [Histogram; Outcome::ALL.len()],
+    reconciled: [Histogram; ReconcileResult::ALL.len()],
     queue: IntGauge,
     injections: IntCounterVec,
     unwatched: IntGaugeVec,
@@ -129,7 +129,7 @@ impl Metrics {
             registry,
             leader,
             // Made at the start, so that a rate is seen from the first one on.
-            reconciled: Outcome::ALL
+            reconciled: ReconcileResult::ALL
                 .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
             queue,
             injections,
@@ -145,7 +145,7 @@ impl Metrics {
     }
 
     /// A reconciliation ended.
-    pub fn reconciled(&self, result: Outcome, took: Duration) {
+    pub fn reconciled(&self, result: ReconcileResult, took: Duration) {
         self.reconciled[result as usize].observe(took.as_secs_f64());
     }
 
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn outcomes_are_indices() {
-        for (position, outcome) in Outcome::ALL.into_iter().enumerate() {
+        for (position, outcome) in ReconcileResult::ALL.into_iter().enumerate() {
             assert_eq!(outcome as usize, position, "{outcome:?}");
         }
     }
@@ -244,7 +244,7 @@ mod tests {
         let before = text(&metrics);
         metrics.leader(true);
         metrics.queue(3);
-        metrics.reconciled(Outcome::Invalid, Duration::from_millis(70));
+        metrics.reconciled(ReconcileResult::Invalid, Duration::from_millis(70));
         metrics.injection("refused", "PortTaken");
         metrics.certificate(1_700_000_000, 1_800_000_000);
         let after = text(&metrics);

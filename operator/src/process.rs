@@ -1,10 +1,9 @@
 //! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads and no
 //! other operator works where it would, runs the controller, and ends.
 //!
-//! What the leader does, and what every replica does beside the election, are parameters, so that
-//! this knows nothing of clusters.
+//! What the leader does, and the background task of every replica, are parameters, so that this
+//! module knows nothing of clusters.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,46 +19,24 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Pages, Readiness};
 use crate::api_client;
+use crate::config::OperatorConfig;
 use crate::leader::decide::Loss;
-use crate::leader::{self, Elector, Leadership, Timings};
+use crate::leader::{self, Elector, Leadership};
 use crate::metrics::Metrics;
 use crate::stop::Stop;
 use crate::turn::claim::Scope;
 use crate::turn::{Standing, Turn};
 
 /// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
-const GRACE: Duration = Duration::from_secs(20);
+const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// How long the API server may take to answer the first request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First pause after the API server could not be reached, and the longest.
-const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
+const CONNECT_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
 
-/// What the process is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// Namespaces whose clusters are run; empty: all.
-    pub watch_namespaces: Vec<String>,
-    /// Image of Grapes where a cluster names none.
-    pub grape_image: String,
-    /// Where the Lease and the operator's pods are; `None`: the kubeconfig's, or the pod's.
-    pub namespace: Option<String>,
-    /// Who holds the Lease. No two processes that run may have the same.
-    pub identity: String,
-    /// Name of the Lease.
-    pub lease: String,
-    /// The times of the election.
-    pub timings: Timings,
-    /// Where the admin pages are.
-    pub admin: SocketAddr,
-    /// How often the Grapes of a cluster are asked how they are.
-    pub observe_interval: Duration,
-    /// Most clusters reconciled at once, at least 1.
-    pub concurrency: usize,
-}
-
-/// What the controller, and what is beside it, work with.
+/// What the controller and the background task work with.
 #[derive(Clone)]
 pub struct Context {
     /// A client, whose API server has answered.
@@ -76,8 +53,8 @@ pub struct Context {
     pub turn: Turn,
     /// Cancelled when the controller is to end what it has begun, and return.
     pub stop: CancellationToken,
-    /// What the process was told.
-    pub settings: Arc<Settings>,
+    /// What the operator was started with.
+    pub config: Arc<OperatorConfig>,
 }
 
 /// Runs until a signal asks it to end, on the Kubernetes of `KUBECONFIG`, of the user's kubeconfig,
@@ -87,8 +64,8 @@ pub struct Context {
 ///
 /// Those of [`run_until`]; that no Kubernetes is configured, or that signals cannot be heard.
 pub async fn run(
-    settings: Settings,
-    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
+    config: OperatorConfig,
+    background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut signals = Stop::listen().context("cannot listen for signals")?;
@@ -98,25 +75,25 @@ pub async fn run(
         signals.asked().await;
         heard.cancel();
     }));
-    let config = Config::infer().await.context("no Kubernetes is configured")?;
-    run_until(settings, config, stop, beside, control).await
+    let kubeconfig = Config::infer().await.context("no Kubernetes is configured")?;
+    run_until(config, kubeconfig, stop, background, control).await
 }
 
-/// What every replica does beside the election, where it has nothing to do: it is ready.
+/// The background task of a replica without a webhook: the replica is ready at once.
 ///
 /// # Errors
 ///
 /// None.
-pub async fn stand_by(context: Context, readiness: Readiness) -> anyhow::Result<()> {
+pub async fn no_background_task(context: Context, readiness: Readiness) -> anyhow::Result<()> {
     readiness.ready();
     context.stop.cancelled().await;
     Ok(())
 }
 
-/// Runs until `stop`: `beside` from when the API server is reached, and `control` while this process
+/// Runs until `stop`: `background` from when the API server is reached, and `control` while this process
 /// leads.
 ///
-/// `beside` tells when this process is ready. It is asked to end as `control` is, also when the
+/// `background` tells when this process is ready. It is asked to end as `control` is, also when the
 /// leadership is lost, and waited for.
 ///
 /// `control` is only polled while it leads, and dropped when it leads no more: what it does has to
@@ -125,41 +102,42 @@ pub async fn stand_by(context: Context, readiness: Readiness) -> anyhow::Result<
 ///
 /// # Errors
 ///
-/// What cannot be used of the settings, the configuration or the system; the leadership was lost;
+/// What cannot be used of `config`, the kubeconfig or the system; the leadership was lost;
 /// the controller failed, or ended without having been asked.
 pub async fn run_until(
-    settings: Settings,
-    config: Config,
+    config: OperatorConfig,
+    kubeconfig: Config,
     stop: CancellationToken,
-    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
+    background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let url = config.cluster_url.clone();
-    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let url = kubeconfig.cluster_url.clone();
+    let namespace =
+        config.namespace.clone().unwrap_or_else(|| kubeconfig.default_namespace.clone());
     info!(
         version = env!("CARGO_PKG_VERSION"),
         api_server = %url,
         namespace,
-        identity = settings.identity,
-        lease = settings.lease,
-        watch_namespaces = settings.watch_namespaces.join(","),
-        grape_image = settings.grape_image,
-        observe_interval = ?settings.observe_interval,
-        concurrency = settings.concurrency,
+        identity = config.identity,
+        lease = config.lease,
+        watch_namespaces = config.watch_namespaces.join(","),
+        grape_image = config.grape_image,
+        observe_interval = ?config.observe_interval,
+        concurrency = config.concurrency,
         "starting"
     );
     let client = |retries| {
-        let mut config = config.clone();
-        config.default_retry = retries;
-        api_client::connect(config)
+        let mut kubeconfig = kubeconfig.clone();
+        kubeconfig.default_retry = retries;
+        api_client::connect(kubeconfig)
     };
     let clients = client(true).and_then(|again| {
-        Ok((again, client(false)?, api_client::connect_for_one(config.clone())?))
+        Ok((again, client(false)?, api_client::connect_for_one(kubeconfig.clone())?))
     });
     let (client, once, for_lease) =
         clients.context("the Kubernetes configuration cannot be used")?;
 
-    let address = settings.admin;
+    let address = config.admin;
     let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--admin-bind)"))?;
     info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
@@ -168,15 +146,15 @@ pub async fn run_until(
     let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
     let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
 
-    let own = (namespace.clone(), settings.lease.clone());
-    let turn = Turn::new(client.clone(), own, Scope::of(&settings.watch_namespaces));
-    let settings = Arc::new(settings);
-    let context = Context { client, once, for_lease, namespace, metrics, turn, stop, settings };
+    let own = (namespace.clone(), config.lease.clone());
+    let turn = Turn::new(client.clone(), own, Scope::of(&config.watch_namespaces));
+    let config = Arc::new(config);
+    let context = Context { client, once, for_lease, namespace, metrics, turn, stop, config };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
         ended = AbortOnDropHandle::new(pages) => bail!("the admin pages ended: {ended:?}"),
-        worked = work(context, &url, &readiness, beside, control) => worked?,
+        worked = work(context, &url, &readiness, background, control) => worked?,
     }
     info!("stopped");
     Ok(())
@@ -187,7 +165,7 @@ async fn work(
     context: Context,
     url: &Uri,
     readiness: &Readiness,
-    beside: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
+    background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let stop = context.stop.clone();
@@ -198,8 +176,8 @@ async fn work(
     let watching = AbortOnDropHandle::new(tokio::spawn(turn.clone().watch()));
     let waiting = AbortOnDropHandle::new(tokio::spawn(wait(turn.standing(), readiness.clone())));
     // Whichever ends asks the other to.
-    let beside = async {
-        let ended = Box::pin(beside(context.clone(), readiness.clone())).await;
+    let background = async {
+        let ended = Box::pin(background(context.clone(), readiness.clone())).await;
         stop.cancel();
         ended
     };
@@ -210,7 +188,7 @@ async fn work(
         ended
     };
     tokio::select! {
-        (beside, elected) = async { tokio::join!(beside, elected) } => elected.and(beside),
+        (background, elected) = async { tokio::join!(background, elected) } => elected.and(background),
         ended = watching => bail!("the watch of other operators ended: {ended:?}"),
         ended = waiting => bail!("the readiness is kept no more: {ended:?}"),
     }
@@ -233,17 +211,17 @@ async fn elect(
     readiness: &Readiness,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { for_lease, namespace, metrics, turn, stop, settings, .. } = context.clone();
-    let election = leader::Settings {
+    let Context { for_lease, namespace, metrics, turn, stop, config, .. } = context.clone();
+    let election = leader::ElectionConfig {
         namespace,
-        lease: settings.lease.clone(),
-        identity: settings.identity.clone(),
-        timings: settings.timings,
+        lease: config.lease.clone(),
+        identity: config.identity.clone(),
+        timings: config.timings,
     };
     let Some(leadership) = Elector::new(for_lease, election).campaign(&stop).await else {
         return Ok(());
     };
-    info!(lease = settings.lease, identity = settings.identity, "leading");
+    info!(lease = config.lease, identity = config.identity, "leading");
     let control = async {
         if !turn.take(&stop).await {
             return Ok(());
@@ -274,13 +252,14 @@ async fn elect(
 
 /// Waits until the API server answers.
 async fn reach(client: &Client, url: &Uri) -> anyhow::Result<()> {
-    let [first, longest] = PAUSES;
+    let [first, longest] = CONNECT_PAUSES;
     let pauses = ExponentialBuilder::new()
         .with_min_delay(first)
         .with_max_delay(longest)
         .with_jitter()
         .without_max_times();
-    let ask = || async { anyhow::Ok(timeout(PATIENCE, client.apiserver_version()).await??) };
+    let ask =
+        || async { anyhow::Ok(timeout(FIRST_ANSWER_TIMEOUT, client.apiserver_version()).await??) };
     let version = ask
         .retry(pauses)
         .sleep(sleep)
@@ -293,7 +272,7 @@ async fn reach(client: &Client, url: &Uri) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Runs the controller as long as this is the leader, and for [`GRACE`] after it was asked to end.
+/// Runs the controller as long as this is the leader, and for [`STOP_GRACE`] after it was asked to end.
 async fn lead(
     leadership: &Leadership,
     control: impl Future<Output = anyhow::Result<()>>,
@@ -304,7 +283,7 @@ async fn lead(
         stop.cancelled().await;
         info!("stopping");
         readiness.not_ready("stopping");
-        sleep(GRACE).await;
+        sleep(STOP_GRACE).await;
     };
     tokio::select! {
         // In this order: whatever happened meanwhile, the controller is not polled once the time of
@@ -312,7 +291,7 @@ async fn lead(
         biased;
         loss = leadership.lost() => Err(loss),
         () = grace => {
-            warn!(after = ?GRACE, "the controller did not end: it is not waited for any longer");
+            warn!(after = ?STOP_GRACE, "the controller did not end: it is not waited for any longer");
             Ok(Ok(()))
         }
         ended = control => Ok(ended.and_then(|()| {

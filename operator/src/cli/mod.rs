@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::check;
-use crate::cluster::definition;
+use crate::cluster::crd;
 use crate::manifest;
 use crate::screen::Screen;
 
@@ -60,7 +60,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 ///
 /// It cannot be written as YAML.
 pub fn crd() -> anyhow::Result<String> {
-    let yaml = manifest::write(&definition::crd())?;
+    let yaml = manifest::write(&crd::crd())?;
     Ok(format!("# Generated from the types by `grape-operator crd`: change those instead.\n{yaml}"))
 }
 

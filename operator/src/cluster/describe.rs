@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{definition, limits};
+use super::{crd, limits};
 
 /// The schema of a `GrapeCluster`, to ask about fields by their path, such as
 /// `spec.dht.bootstrap[0]`.
@@ -14,7 +14,7 @@ pub struct Fields {
 impl Fields {
     /// The fields of the served version.
     pub fn new() -> Self {
-        let version = definition::crd().spec.versions.into_iter().next();
+        let version = crd::crd().spec.versions.into_iter().next();
         let schema = version.and_then(|version| version.schema?.open_api_v3_schema);
         // The schema serializes: it was made from JSON.
         let root = schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();

@@ -36,6 +36,12 @@ impl From<&str> for DurationText {
     }
 }
 
+impl From<Duration> for DurationText {
+    fn from(duration: Duration) -> Self {
+        Self(kube::core::Duration::from(duration).to_string())
+    }
+}
+
 impl fmt::Display for DurationText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -141,6 +147,15 @@ mod tests {
     #[case("99999999999999999999h", NotADuration::TooLong)]
     fn what_is_not_a_duration_is_told_why(#[case] text: &str, #[case] why: NotADuration) {
         assert_eq!(parse(text), Err(why));
+    }
+
+    #[rstest]
+    #[case(10, "10ms")]
+    #[case(1000, "1s")]
+    fn a_duration_is_written_as_kubernetes_writes_it(#[case] millis: u64, #[case] text: &str) {
+        let written = DurationText::from(Duration::from_millis(millis));
+        assert_eq!(written.to_string(), text);
+        assert_eq!(written.parse(), Ok(Duration::from_millis(millis)));
     }
 
     #[test]

@@ -8,32 +8,32 @@
 //! |---|---|
 //! | [`node`] | `spec.dht`, `spec.api` |
 //! | [`pods`] | `spec.pools`, `spec.template`, `spec.image` |
-//! | [`surroundings`] | `spec.networkPolicy`, `spec.monitoring` |
+//! | [`integrations`] | `spec.networkPolicy`, `spec.monitoring` |
 //! | [`injection`] | `spec.injection` |
 //! | [`status`] | `status` |
 
+pub mod crd;
 mod defaults;
-pub mod definition;
 pub mod describe;
 pub mod duration;
 pub mod injection;
+pub mod integrations;
 pub mod limits;
 pub mod node;
 pub mod pattern;
 pub mod pods;
 pub mod quantity;
 pub mod status;
-pub mod surroundings;
 
 use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 pub use duration::DurationText;
 pub use injection::{InjectionNamespaces, InjectionSpec, NamespacesFrom};
+pub use integrations::{MonitoringSpec, NetworkPolicySpec};
 pub use node::{ApiSpec, DhtSpec};
 pub use pods::{ImageSpec, PodTemplate, PoolSpec};
 pub use status::GrapeClusterStatus;
-pub use surroundings::{MonitoringSpec, NetworkPolicySpec};
 
 /// Which Grapes a cluster has, and how they work. Every field has a default, so that `spec: {}` is
 /// a good cluster of three.

@@ -4,6 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
+use super::duration::DurationText;
 use super::limits;
 
 /// What the operator did and observed. The operator writes the status only when it changes.
@@ -55,6 +56,11 @@ pub struct GrapeClusterStatus {
     /// Which Grapes know each other. Absent until a Grape has answered the operator.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topology: Option<Topology>,
+
+    /// The time that 95 of 100 test lookups stay within: 10ms, 50ms, 200ms, 1s or 2s. Absent until a
+    /// test lookup has succeeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lookup_latency_limit: Option<DurationText>,
 
     /// The pods that ask for a sidecar of this cluster. Absent while there are none.
     #[serde(default, skip_serializing_if = "Option::is_none")]

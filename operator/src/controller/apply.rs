@@ -4,36 +4,51 @@
 //! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
 //! is as it was then costs no call.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions, PropagationPolicy};
-use kube::core::Status;
 use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::error::Error;
-use super::memory::{Memory, Stamp};
+use super::error::{Error, is_lasting};
+use crate::api_client::MANAGER;
 use crate::desired::labels;
-
-/// The field manager of all that the operator writes.
-pub const MANAGER: &str = "grape-operator";
 
 /// Whose objects are applied.
 pub struct Applier<'a> {
     /// The cluster that controls them.
     pub owner: &'a OwnerReference,
     /// What was applied before.
-    pub memory: &'a Memory,
+    pub applied: &'a mut AppliedObjects,
+}
+
+/// What was applied of one cluster.
+#[derive(Debug, Default)]
+pub struct AppliedObjects {
+    /// By kind and name.
+    stamps: BTreeMap<(String, String), Stamp>,
+    /// Whether it is known to have no ServiceMonitor.
+    pub no_monitor: bool,
+}
+
+/// An object as it was when it was applied.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Stamp {
+    /// A hash of what was sent.
+    sent: u64,
+    /// The resourceVersion that came of it.
+    version: Option<String>,
 }
 
 /// How an object that cannot be changed in place is removed to be made anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remake {
+pub enum Recreate {
     /// With all that it controls.
     Whole,
     /// Alone: its pods stay, and the new one takes them over.
@@ -42,7 +57,7 @@ pub enum Remake {
 
 /// What came of applying an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
+pub enum ApplyResult {
     /// It is as it should be.
     None,
     /// It was made.
@@ -59,66 +74,63 @@ impl Applier<'_> {
     /// # Errors
     /// It is refused, its name is taken, or the API server cannot do it now.
     pub async fn apply<K>(
-        &self,
+        &mut self,
         (api, kind): (&Api<K>, &str),
         object: &K,
         live: Option<Arc<K>>,
-        remake: Remake,
-    ) -> Result<Change, Error>
+        recreate: Recreate,
+    ) -> Result<ApplyResult, Error>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
     {
-        let thing = Thing::of(kind, object);
+        let object_ref = ObjectRef::of(kind, object);
         let sent = hash(object)?;
         let live = match live {
             Some(live) => Some(live),
             // One that is not watched is not ours, or was made a moment ago.
             None => {
-                let read = find(api, &thing.name).await;
-                read.map_err(Error::failed("read", &thing))?.map(Arc::new)
+                let read = find(api, &object_ref.name).await;
+                read.map_err(Error::failed("read", &object_ref))?.map(Arc::new)
             }
         };
         if let Some(live) = &live {
-            self.check_owner(&thing, &**live)?;
+            self.check_owner(&object_ref, &**live)?;
             if live.meta().deletion_timestamp.is_some() {
-                return Ok(Change::Leaving);
+                return Ok(ApplyResult::Leaving);
             }
             let stamp = Stamp { sent, version: live.resource_version() };
-            if self
-                .memory
-                .of(&self.owner.uid, |memory| memory.applied.get(&thing.key()) == Some(&stamp))
-            {
-                return Ok(Change::None);
+            if self.applied.stamps.get(&object_ref.key()) == Some(&stamp) {
+                return Ok(ApplyResult::None);
             }
         }
         let force = PatchParams::apply(MANAGER).force();
-        let applied = match api.patch(&thing.name, &force, &Patch::Apply(object)).await {
+        let applied = match api.patch(&object_ref.name, &force, &Patch::Apply(object)).await {
             Ok(applied) => applied,
             Err(kube::Error::Api(refusal)) if refusal.code == 422 && live.is_some() => {
-                if self.is_good(api, object).await.map_err(Error::failed("try", &thing))? {
-                    self.remove(api, &thing, live.as_deref(), remake).await?;
-                    return Ok(Change::Leaving);
+                if self.is_good(api, object).await.map_err(Error::failed("try", &object_ref))? {
+                    self.remove(api, &object_ref, live.as_deref(), recreate).await?;
+                    return Ok(ApplyResult::Leaving);
                 }
-                return Err(thing.refused(&refusal.message));
+                return Err(object_ref.refused(&refusal.message));
             }
             Err(kube::Error::Api(refusal)) if is_lasting(&refusal) => {
-                return Err(thing.refused(&refusal.message));
+                return Err(object_ref.refused(&refusal.message));
             }
-            Err(error) => return Err(Error::failed("apply", &thing)(error)),
+            Err(error) => return Err(Error::failed("apply", &object_ref)(error)),
         };
         let version = applied.resource_version();
         let before = live.as_ref().map(|live| live.resource_version());
         let stamp = Stamp { sent, version: version.clone() };
-        self.memory.of(&self.owner.uid, |memory| memory.applied.insert(thing.key(), stamp));
+        self.applied.stamps.insert(object_ref.key(), stamp);
         Ok(match before {
             None => {
-                info!(kind = thing.kind, name = thing.name, "created");
-                Change::Created
+                info!(kind = object_ref.kind, name = object_ref.name, "created");
+                ApplyResult::Created
             }
-            Some(before) if before == version => Change::None,
+            Some(before) if before == version => ApplyResult::None,
             Some(_) => {
-                info!(kind = thing.kind, name = thing.name, "updated");
-                Change::Updated
+                info!(kind = object_ref.kind, name = object_ref.name, "updated");
+                ApplyResult::Updated
             }
         })
     }
@@ -127,14 +139,14 @@ impl Applier<'_> {
     ///
     /// # Errors
     /// The API server cannot do it now.
-    pub async fn prune<K>(&self, (api, kind): (&Api<K>, &str), object: &K) -> Result<(), Error>
+    pub async fn prune<K>(&mut self, (api, kind): (&Api<K>, &str), object: &K) -> Result<(), Error>
     where
         K: Resource + Clone + Debug + DeserializeOwned,
     {
         if object.meta().deletion_timestamp.is_some() {
             return Ok(());
         }
-        self.remove(api, &Thing::of(kind, object), Some(object), Remake::Whole).await
+        self.remove(api, &ObjectRef::of(kind, object), Some(object), Recreate::Whole).await
     }
 
     /// Whether an object that cannot be applied over the one that is there would be taken as a new
@@ -153,30 +165,30 @@ impl Applier<'_> {
     }
 
     async fn remove<K>(
-        &self,
+        &mut self,
         api: &Api<K>,
-        thing: &Thing,
+        object_ref: &ObjectRef,
         live: Option<&K>,
-        remake: Remake,
+        recreate: Recreate,
     ) -> Result<(), Error>
     where
         K: Resource + Clone + Debug + DeserializeOwned,
     {
-        let propagation_policy = Some(match remake {
-            Remake::Whole => PropagationPolicy::Background,
-            Remake::Orphaning => PropagationPolicy::Orphan,
+        let propagation_policy = Some(match recreate {
+            Recreate::Whole => PropagationPolicy::Background,
+            Recreate::Orphaning => PropagationPolicy::Orphan,
         });
         // Whoever made another one of that name meanwhile keeps it.
         let uid = live.and_then(|live| live.uid());
         let preconditions = Some(Preconditions { uid, resource_version: None });
         let parameters = DeleteParams { propagation_policy, preconditions, ..Default::default() };
-        info!(kind = thing.kind, name = thing.name, ?remake, "deleting");
-        match api.delete(&thing.name, &parameters).await {
+        info!(kind = object_ref.kind, name = object_ref.name, ?recreate, "deleting");
+        match api.delete(&object_ref.name, &parameters).await {
             Ok(_) => {}
             Err(kube::Error::Api(refusal)) if refusal.code == 404 => {}
-            Err(error) => return Err(undeleted(thing)(error)),
+            Err(error) => return Err(undeleted(object_ref)(error)),
         }
-        self.memory.of(&self.owner.uid, |memory| memory.applied.remove(&thing.key()));
+        self.applied.stamps.remove(&object_ref.key());
         Ok(())
     }
 
@@ -185,8 +197,8 @@ impl Applier<'_> {
         controller(live).is_some_and(|by| by.uid == self.owner.uid)
     }
 
-    fn check_owner(&self, thing: &Thing, live: &impl Resource) -> Result<(), Error> {
-        let Thing { kind, name } = thing;
+    fn check_owner(&self, object_ref: &ObjectRef, live: &impl Resource) -> Result<(), Error> {
+        let ObjectRef { kind, name } = object_ref;
         match controller(live) {
             Some(by) if by.uid == self.owner.uid => Ok(()),
             Some(by) if by.kind == self.owner.kind && by.name == self.owner.name => {
@@ -215,16 +227,6 @@ where
     }
 }
 
-/// Whether the API server, or an admission webhook, will not take the same object a moment later.
-pub(super) fn is_lasting(refusal: &Status) -> bool {
-    match refusal.code {
-        400 | 403 | 422 => true,
-        // So it calls a list with two entries of one key, whoever sent it.
-        500 => refusal.message.starts_with("failed to create typed patch object"),
-        _ => false,
-    }
-}
-
 fn controller(live: &impl Resource) -> Option<&OwnerReference> {
     live.meta().owner_references.as_ref()?.iter().find(|by| by.controller == Some(true))
 }
@@ -238,30 +240,30 @@ fn is_labelled(live: &impl Resource, cluster: &str) -> bool {
 }
 
 /// That an object is not deleted: refused for long, or just now.
-pub(super) fn undeleted(thing: &Thing) -> impl FnOnce(kube::Error) -> Error {
+pub(super) fn undeleted(object_ref: &ObjectRef) -> impl FnOnce(kube::Error) -> Error {
     move |error| match error {
         kube::Error::Api(refusal) if is_lasting(&refusal) => Error::Refused {
-            kind: format!("deletion of the {}", thing.kind),
-            name: thing.name.clone(),
+            kind: format!("deletion of the {}", object_ref.kind),
+            name: object_ref.name.clone(),
             message: refusal.message,
         },
-        error => Error::failed("delete", thing)(error),
+        error => Error::failed("delete", object_ref)(error),
     }
 }
 
 /// An object's kind and name.
-pub(super) struct Thing {
+pub(super) struct ObjectRef {
     kind: String,
     name: String,
 }
 
-impl fmt::Display for Thing {
+impl fmt::Display for ObjectRef {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(to, "{} {}", self.kind, self.name)
     }
 }
 
-impl Thing {
+impl ObjectRef {
     pub(super) fn of<K: Resource>(kind: &str, object: &K) -> Self {
         Self { kind: kind.to_owned(), name: object.name_any() }
     }

@@ -11,13 +11,14 @@ use kube::api::PostParams;
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 
-use super::apply::{MANAGER, is_lasting};
+use super::error::is_lasting;
 use super::kubernetes_events::{self, time};
-use super::roll::Pool;
+use super::rollout::Pool;
 use super::words;
+use crate::api_client::MANAGER;
 
 /// Most characters of what the API server says.
-const MOST: usize = 400;
+const MAX_WHY: usize = 400;
 /// Events that tell of a pod that was not made.
 const FAILED_CREATE: &str = "reason=FailedCreate";
 /// What parts the pod from the API server's words in such an event.
@@ -37,7 +38,7 @@ pub struct Blocked {
 /// Looks why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid. `client`
 /// tries nothing again. What was found `before` stays while it is so: of several pods each is refused
 /// in words of its own.
-pub async fn look(
+pub async fn probe(
     client: &Client,
     (wanted, uid): (&StatefulSet, &str),
     pool: &Pool,
@@ -67,7 +68,7 @@ fn choose(
         let about = format!("Pod {pod} in StatefulSet ");
         let told = lately.iter().filter_map(|event| {
             let (what, why) = event.message.as_deref()?.split_once(SAYS)?;
-            what.contains(&about).then(|| (time(event), words::line(why, MOST)))
+            what.contains(&about).then(|| (time(event), words::line(why, MAX_WHY)))
         });
         told.max_by_key(|(at, _)| *at).map(|(_, why)| why)
     };
@@ -85,7 +86,7 @@ async fn refusal(client: &Client, set: &StatefulSet, pod: &str) -> Option<String
     match api.create(&dry, &like(set, pod)?).await {
         // A webhook that takes no dry runs says nothing of the pod.
         Err(kube::Error::Api(refusal)) if is_lasting(&refusal) && refusal.code != 400 => {
-            Some(words::line(&refusal.message, MOST))
+            Some(words::line(&refusal.message, MAX_WHY))
         }
         Ok(_) | Err(_) => None,
     }

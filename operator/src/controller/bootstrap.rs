@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use crate::observe::outside::{Outside, Told, Trouble};
+use crate::observe::outside::{BootstrapReport, Outside, Trouble};
 
 /// How long a name leads to no Grape before it is told. A Grape asks again after 20 s: one datagram that is
 /// lost is no trouble.
@@ -32,7 +32,7 @@ struct Ongoing {
 }
 
 /// What was told of bootstrap names, look by look.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Bootstrap {
     /// By name and pod.
     troubles: BTreeMap<(String, String), Ongoing>,
@@ -50,7 +50,7 @@ impl Bootstrap {
             return;
         }
         let mut before = std::mem::take(&mut self.troubles);
-        for (pod, Told { id, troubles }) in told {
+        for (pod, BootstrapReport { id, troubles }) in told {
             let is_known = self.asked.get(pod) == Some(id);
             for (name, trouble) in troubles {
                 let key = (name.clone(), pod.clone());
@@ -99,7 +99,7 @@ mod tests {
             let trouble =
                 |reason: &&str| ("old:1".to_owned(), Trouble::Unresolved((*reason).to_owned()));
             let troubles = reason.iter().map(trouble).collect();
-            (format!("market-{number}"), Told { id: "first".to_owned(), troubles })
+            (format!("market-{number}"), BootstrapReport { id: "first".to_owned(), troubles })
         });
         told.collect()
     }

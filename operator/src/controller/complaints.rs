@@ -12,14 +12,14 @@ const MAX_CAUSES: usize = 8;
 
 /// How often a cause is told again, at most, while its count rises. An event that is told again
 /// within six minutes is the same one, with a higher count.
-const AGAIN: Duration = Duration::from_secs(5 * 60);
+const REPEAT_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// When a cause is forgotten that was not seen again.
-const FORGOTTEN: Duration = Duration::from_secs(60 * 60);
+const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
 
 /// A complaint that is to be told, and the pod whose Grape has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct News {
+pub struct NewComplaint {
     /// The pod's name, as the look had it.
     pub pod: String,
     /// What is to be told.
@@ -29,13 +29,13 @@ pub struct News {
 /// What was told of complaints, and what is to be.
 #[derive(Debug, Default)]
 pub struct Complaints {
-    pods: BTreeMap<String, Vec<Known>>,
-    news: Vec<News>,
+    pods: BTreeMap<String, Vec<KnownComplaint>>,
+    new: Vec<NewComplaint>,
 }
 
 /// A cause that was told.
 #[derive(Debug)]
-struct Known {
+struct KnownComplaint {
     complaint: Complaint,
     told: Instant,
     seen: Instant,
@@ -46,7 +46,7 @@ impl Complaints {
     pub fn note(&mut self, found: BTreeMap<String, Vec<Complaint>>, now: Instant) {
         let ago = |then: Instant| now.saturating_duration_since(then);
         self.pods.retain(|_, causes| {
-            causes.retain(|known| ago(known.seen) < FORGOTTEN);
+            causes.retain(|known| ago(known.seen) < FORGET_AFTER);
             !causes.is_empty()
         });
         for (pod, complaints) in found {
@@ -58,25 +58,29 @@ impl Complaints {
                         known.seen = now;
                         // Lower, it is that of a Grape that was started again.
                         let is_known = known.complaint.count() == complaint.count();
-                        if is_known || ago(known.told) < AGAIN {
+                        if is_known || ago(known.told) < REPEAT_AFTER {
                             continue;
                         }
                         known.told = now;
                         known.complaint = complaint.clone();
                     }
                     None if has_room => {
-                        causes.push(Known { complaint: complaint.clone(), told: now, seen: now });
+                        causes.push(KnownComplaint {
+                            complaint: complaint.clone(),
+                            told: now,
+                            seen: now,
+                        });
                     }
                     None => continue,
                 }
-                self.news.push(News { pod: pod.clone(), complaint });
+                self.new.push(NewComplaint { pod: pod.clone(), complaint });
             }
         }
     }
 
     /// What is to be told now; nothing of it is returned again.
-    pub fn take(&mut self) -> Vec<News> {
-        std::mem::take(&mut self.news)
+    pub fn take(&mut self) -> Vec<NewComplaint> {
+        std::mem::take(&mut self.new)
     }
 }
 
@@ -97,13 +101,13 @@ mod tests {
         })
     }
 
-    fn news(complaints: &mut Complaints, found: &[(&str, &str, u64)], now: Instant) -> Vec<String> {
+    fn new(complaints: &mut Complaints, found: &[(&str, &str, u64)], now: Instant) -> Vec<String> {
         let mut by_pod: BTreeMap<String, Vec<Complaint>> = BTreeMap::new();
         for (pod, name, count) in found {
             by_pod.entry((*pod).to_owned()).or_default().push(refusal(name, *count));
         }
         complaints.note(by_pod, now);
-        let told = |News { pod, complaint }| match complaint {
+        let told = |NewComplaint { pod, complaint }| match complaint {
             Complaint::Refused(it) => format!("{pod} {} {}", it.name, it.count),
             Complaint::HeldBack(it) => format!("{pod} {} held back", it.name),
         };
@@ -115,13 +119,13 @@ mod tests {
         let mut complaints = Complaints::default();
         let start = clock::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(news(&mut complaints, &[("a", "svc", 1)], at(0)), ["a svc 1"]);
-        assert_eq!(news(&mut complaints, &[("a", "svc", 9)], at(10)), [""; 0], "not so soon");
-        assert_eq!(news(&mut complaints, &[("b", "svc", 1)], at(20)), ["b svc 1"], "another pod");
-        assert_eq!(news(&mut complaints, &[("a", "svc", 30)], at(300)), ["a svc 30"]);
-        assert_eq!(news(&mut complaints, &[("a", "svc", 30)], at(700)), [""; 0], "it stays");
-        assert_eq!(news(&mut complaints, &[("a", "svc", 2)], at(800)), ["a svc 2"], "a new Grape");
-        assert_eq!(news(&mut complaints, &[], at(5000)), [""; 0]);
+        assert_eq!(new(&mut complaints, &[("a", "svc", 1)], at(0)), ["a svc 1"]);
+        assert_eq!(new(&mut complaints, &[("a", "svc", 9)], at(10)), [""; 0], "not so soon");
+        assert_eq!(new(&mut complaints, &[("b", "svc", 1)], at(20)), ["b svc 1"], "another pod");
+        assert_eq!(new(&mut complaints, &[("a", "svc", 30)], at(300)), ["a svc 30"]);
+        assert_eq!(new(&mut complaints, &[("a", "svc", 30)], at(700)), [""; 0], "it stays");
+        assert_eq!(new(&mut complaints, &[("a", "svc", 2)], at(800)), ["a svc 2"], "a new Grape");
+        assert_eq!(new(&mut complaints, &[], at(5000)), [""; 0]);
         assert!(complaints.pods.is_empty(), "what is not seen any more is forgotten");
     }
 
@@ -132,7 +136,7 @@ mod tests {
         let told: usize = (0..100)
             .map(|look: u64| {
                 let name = format!("svc-{look}");
-                news(&mut complaints, &[("a", &name, 1)], start + Duration::from_secs(look)).len()
+                new(&mut complaints, &[("a", &name, 1)], start + Duration::from_secs(look)).len()
             })
             .sum();
         assert_eq!(told, MAX_CAUSES);

@@ -2,7 +2,7 @@
 
 use std::fmt::Display;
 
-use super::apply::is_lasting;
+use kube::core::Status;
 
 /// Why a reconciliation did not come to its end.
 #[derive(Debug, thiserror::Error)]
@@ -37,12 +37,12 @@ pub enum Error {
         name: String,
     },
     /// The API server cannot do it now.
-    #[error("cannot {verb} the {thing}: {source}")]
+    #[error("cannot {verb} the {object}: {source}")]
     Failed {
         /// What it cannot do.
         verb: &'static str,
         /// With what: a kind and a name.
-        thing: String,
+        object: String,
         /// What was said.
         source: kube::Error,
     },
@@ -53,9 +53,9 @@ pub enum Error {
 
 impl Error {
     /// The API server cannot do it now: what, and with which thing.
-    pub fn failed(verb: &'static str, thing: impl Display) -> impl FnOnce(kube::Error) -> Self {
-        let thing = thing.to_string();
-        move |source| Self::Failed { verb, thing, source }
+    pub fn failed(verb: &'static str, object: impl Display) -> impl FnOnce(kube::Error) -> Self {
+        let object = object.to_string();
+        move |source| Self::Failed { verb, object, source }
     }
 
     /// Whether the API server, or who has a say there, does not want it as it is.
@@ -69,5 +69,15 @@ impl Error {
     /// Whether it stays so until somebody changes something.
     pub fn is_lasting(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::NameTaken { .. })
+    }
+}
+
+/// Whether the API server, or an admission webhook, will not take the same object a moment later.
+pub(super) fn is_lasting(refusal: &Status) -> bool {
+    match refusal.code {
+        400 | 403 | 422 => true,
+        // So it calls a list with two entries of one key, whoever sent it.
+        500 => refusal.message.starts_with("failed to create typed patch object"),
+        _ => false,
     }
 }

@@ -11,20 +11,20 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
-use super::apply::MANAGER;
 use super::error::Error;
-use super::objects::Applied;
+use super::objects::ObjectChanges;
 use super::report::{self, reasons, types};
 use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
+use crate::api_client::MANAGER;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;
 
 /// How long the Grapes of a new cluster may take to find each other, before it is worth a warning.
-const START: SignedDuration = SignedDuration::from_mins(2);
+const STARTUP: SignedDuration = SignedDuration::from_mins(2);
 
 /// The fact that a status cannot be written.
 const STATUS: &str = "status";
@@ -59,7 +59,7 @@ impl Events {
             return;
         }
         let age = cluster.creation_timestamp().map(|made| Timestamp::now().duration_since(made.0));
-        let starts = !was_ready && age.is_some_and(|age| age < START);
+        let starts = !was_ready && age.is_some_and(|age| age < STARTUP);
         let kind = match &*ready.reason {
             reasons::HEALTHY | reasons::SCALING | reasons::ROLLING_OUT | reasons::NOT_OBSERVED => {
                 EventType::Normal
@@ -79,18 +79,18 @@ impl Events {
     }
 
     /// Tells what was done to the objects of a cluster.
-    pub async fn applied(&self, cluster: &GrapeCluster, applied: &Applied) {
-        for set in &applied.created {
+    pub async fn applied(&self, cluster: &GrapeCluster, changes: &ObjectChanges) {
+        for set in &changes.created {
             let note = format!("Created the StatefulSet {set}.");
             self.publish(cluster, EventType::Normal, "Created", "Apply", note).await;
         }
-        for set in &applied.remade {
+        for set in &changes.recreated {
             let note = format!(
                 "Recreated the StatefulSet {set} around its running pods: it cannot be changed in place."
             );
             self.publish(cluster, EventType::Normal, "Recreated", "Apply", note).await;
         }
-        if applied.monitor_unknown && self.is_new(cluster, "monitor") {
+        if changes.monitor_unknown && self.is_new(cluster, "monitor") {
             let note = "spec.monitoring.serviceMonitor is true, but this Kubernetes has no API for \
                         ServiceMonitors: install the Prometheus operator, or set the field to false.";
             let kind = EventType::Warning;
@@ -111,7 +111,7 @@ impl Events {
             1 => "runs without a sidecar",
             _ => "run without sidecars",
         };
-        let note = format!("{} {runs}: {}.", report::few(pods), lack.told());
+        let note = format!("{} {runs}: {}.", report::few(pods), lack.explanation());
         let told = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
         self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
     }

@@ -7,10 +7,10 @@ use k8s_openapi::api::core::v1::{Container, Pod, PodCondition};
 use kube::ResourceExt;
 
 use super::failing::{self, Failing};
-use super::roll::Grape;
+use super::rollout::GrapePod;
 use crate::cluster::limits;
 use crate::desired::container::{ADMIN, API, CONTAINER, DHT};
-use crate::observe::Seat;
+use crate::observe::Target;
 use crate::validate::ValidatedCluster;
 
 /// How long a Grape may take from its pod's start to being ready before it counts as failing. It
@@ -28,10 +28,10 @@ const LATELY: SignedDuration = SignedDuration::from_secs(8 * 60);
 const REVISION: &str = "controller-revision-hash";
 
 /// The Grape in a pod.
-pub fn grape(pod: &Pod, now: Timestamp) -> Grape {
+pub fn grape(pod: &Pod, now: Timestamp) -> GrapePod {
     let leaving = pod.metadata.deletion_timestamp.is_some();
     let ready = is_ready(pod);
-    Grape {
+    GrapePod {
         pod: pod.name_any(),
         revision: pod.labels().get(REVISION).cloned().unwrap_or_default(),
         ready,
@@ -66,12 +66,12 @@ pub fn newcomer(pod: &Pod, now: Timestamp) -> Option<SignedDuration> {
 
 /// Where the Grape in a pod is reached; none before it has an address. Its ports are those that it
 /// was made with: the cluster's may have changed since.
-pub fn seat(pod: &Pod, cluster: &ValidatedCluster) -> Option<Seat> {
+pub fn target(pod: &Pod, cluster: &ValidatedCluster) -> Option<Target> {
     let ip: IpAddr = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
     let grape = containers.into_iter().find(|it| it.name == CONTAINER);
     let port = |name| grape.and_then(|grape| port(grape, name));
-    Some(Seat {
+    Some(Target {
         name: pod.name_any(),
         ip,
         api_port: port(API).unwrap_or(cluster.api.port),
@@ -245,8 +245,8 @@ mod tests {
         let cluster = validate(&GrapeCluster::new("market", spec)).unwrap();
         let mut pod = pod(json!({"podIP": "10.0.0.1"}));
         let ports = |pod: &Pod| {
-            let seat = seat(pod, &cluster).unwrap();
-            (seat.api_port, seat.admin_port, seat.dht_port)
+            let target = target(pod, &cluster).unwrap();
+            (target.api_port, target.admin_port, target.dht_port)
         };
         assert_eq!(ports(&pod), (30009, 9091, 20001), "nobody tells");
         let named = |name: &str, port: u16| json!({"name": name, "containerPort": port});

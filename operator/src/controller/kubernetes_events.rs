@@ -9,15 +9,15 @@ use tracing::warn;
 /// Most events that are read of one object: several times as many as there may be of it before they
 /// are forgotten, an hour later. Kubernetes lets one object have 25 at once, and one more every five
 /// minutes.
-const MOST: u32 = 100;
+const MAX_EVENTS: u32 = 100;
 /// For how long an event tells of what is: the next one may take five minutes.
-const BELIEVED: SignedDuration = SignedDuration::from_secs(6 * 60);
+const RECENT: SignedDuration = SignedDuration::from_secs(6 * 60);
 
 /// The events of the object with this uid that also match `fields`; none where they cannot be read.
 pub async fn of(client: &Client, namespace: &str, uid: &str, fields: &str) -> Vec<Event> {
     let api: Api<Event> = Api::namespaced(client.clone(), namespace);
     let fields = format!("involvedObject.uid={uid},{fields}");
-    match api.list(&ListParams::default().fields(&fields).limit(MOST)).await {
+    match api.list(&ListParams::default().fields(&fields).limit(MAX_EVENTS)).await {
         Ok(events) => events.items,
         Err(error) => {
             warn!(namespace, %error, "cannot read events");
@@ -28,7 +28,7 @@ pub async fn of(client: &Client, namespace: &str, uid: &str, fields: &str) -> Ve
 
 /// Those that tell of what is.
 pub fn lately(events: &[Event], now: Timestamp) -> impl Iterator<Item = &Event> {
-    events.iter().filter(move |event| now.duration_since(time(event)) < BELIEVED)
+    events.iter().filter(move |event| now.duration_since(time(event)) < RECENT)
 }
 
 /// When an event was last told.

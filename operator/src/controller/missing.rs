@@ -5,15 +5,15 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 
-use super::roll::{MADE, Pool};
+use super::rollout::{MADE, Pool};
 
 /// How long a pod is missing before it is told why.
 const LATE: Duration = Duration::from_secs(10);
 /// How often the StatefulSet of such a pod is asked to try again. Its controller waits ever longer
 /// after each pod that is refused, up to 1,000 s, unless the StatefulSet changes.
-const AGAIN: Duration = Duration::from_secs(10);
+const RETRY_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a cluster is looked at that has such a pod.
-const LOOK: Duration = Duration::from_secs(5);
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// The pods of one cluster that are missing.
 #[derive(Debug, Default)]
@@ -66,7 +66,8 @@ impl Missing {
             return None;
         }
         let known = self.tried.get(&pool.set_name);
-        let again = known.is_none_or(|(at, _)| now.saturating_duration_since(*at) >= AGAIN);
+        let again =
+            known.is_none_or(|(at, _)| now.saturating_duration_since(*at) >= RETRY_INTERVAL);
         if again && is_observed(pool) {
             let seconds = Timestamp::from_second(time.as_second()).unwrap_or(time);
             self.tried.insert(pool.set_name.clone(), (now, seconds.to_string()));
@@ -80,7 +81,7 @@ impl Missing {
         let ages = self.since.values().map(|since| now.saturating_duration_since(*since));
         let waits = ages.flat_map(|age| [MADE, LATE].map(|time| time.checked_sub(age)));
         let waits = waits.flatten().filter(|wait| !wait.is_zero());
-        waits.chain(self.late.then_some(LOOK)).min()
+        waits.chain(self.late.then_some(CHECK_INTERVAL)).min()
     }
 }
 
@@ -95,7 +96,7 @@ fn is_observed(pool: &Pool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::roll::{Set, Strategy};
+    use crate::controller::rollout::{Set, Strategy};
 
     fn pool() -> Pool {
         let revision = || "a".to_owned();

@@ -1,49 +1,52 @@
-//! Makes what is there as GrapeClusters want it, and keeps it so.
+//! Makes what there is as GrapeClusters want it, and keeps it so.
 //!
-//! [`mod@reconcile`] is the pipeline: validate → build → apply → observe → report.
+//! [`mod@reconcile`] is the pipeline, in stages; [`repairer`] is a controller of its own beside it.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`stores`] | what there is, watched | I/O |
-//! | [`live`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
-//! | [`failing`] | why a Grape does not start | pure |
-//! | [`stuck`], [`kubernetes_events`] | why its node does not start it, told in events alone | I/O |
-//! | [`roll`] | which Grape is replaced next | pure |
-//! | [`missing`] | which pods are not there, and since when | pure |
-//! | [`blocked`] | why they are not made | I/O |
-//! | [`looked_up`] | what was found of either, and when | pure |
-//! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
+//! | [`stores`] | copies of what there is, watched | I/O |
+//! | [`diff_store`], [`cluster_store`] | a copy that tells what an event changed, and that of clusters | pure |
+//! | [`cluster_state`] | what is remembered of a cluster between two reconciliations | |
+//! | [`actual_state`], [`grapes`] | the pools and pods of a cluster | pure |
+//! | [`failing`], [`previous_failures`] | why a Grape does not start, and what was said of it before | pure |
+//! | [`stuck`], [`kubernetes_events`] | why its node does not start it, read from events | I/O |
+//! | [`missing`] | which pods are missing, and since when | pure |
+//! | [`blocked`] | why they are not created | I/O |
+//! | [`diagnoses`] | what was found out of either, and when | pure |
+//! | [`observations`], [`mod@bootstrap`] | what probes of Grapes have shown, and when the next is due | pure |
+//! | [`rollout`] | which Grape is replaced next | pure |
+//! | [`objects`], [`apply`] | objects applied, recreated, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
-//! | [`mod@write`], [`events`] | status and events written | I/O |
-//! | [`sidecars`] | the Grapes in pods of services: who lacks one, and its repair | |
-//! | [`memory`] | what is known from one reconciliation to the next | |
+//! | [`mod@write`], [`events`] | the status and events, written | I/O |
+//! | [`complaints`] | which complaints of Grapes become events of their pods | pure |
+//! | [`sidecars`] | the Grapes in pods of services | |
 //! | [`unwatched`] | namespaces that cannot be watched | |
-//! | [`seen`] | what was seen of Grapes, and when to look again | pure |
-//! | [`complaints`] | which complaints of Grapes are told at the pods | pure |
 //! | [`words`] | what others say, in one line | pure |
-//! | [`queue`] | who waits | |
-//! | [`census`] | which clusters there are | pure |
+//! | [`queue`] | which clusters wait to be reconciled | |
 
+pub mod actual_state;
 pub mod apply;
 pub mod blocked;
 pub mod bootstrap;
-pub mod census;
+pub mod cluster_state;
+pub mod cluster_store;
 pub mod complaints;
+pub mod diagnoses;
+pub mod diff_store;
 pub mod error;
 pub mod events;
 pub mod failing;
 pub mod grapes;
 pub mod kubernetes_events;
-pub mod live;
-pub mod looked_up;
-pub mod memory;
 pub mod missing;
 pub mod objects;
+pub mod observations;
+pub mod previous_failures;
 pub mod queue;
 pub mod reconcile;
+pub mod repairer;
 pub mod report;
-pub mod roll;
-pub mod seen;
+pub mod rollout;
 pub mod sidecars;
 pub mod stores;
 pub mod stuck;
@@ -56,25 +59,26 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
-use futures_util::stream;
-use futures_util::{FutureExt, StreamExt, TryStreamExt};
+use futures_util::stream::{self, select};
+use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
+use kube::ResourceExt;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, watcher};
-use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::metrics::Metrics;
 use crate::observe::Observer;
+use crate::process::Context;
+use cluster_state::ClusterStates;
 use error::Error;
 use events::Events;
-use memory::Memory;
 use queue::Queue;
-use reconcile::{REFUSED, Reconciler, Settings, reconcile};
+use reconcile::{REFUSED_INTERVAL, Reconciler, reconcile};
+use repairer::{Repairer, repair};
 use sidecars::Sidecars;
 use stores::{Stored, Stores};
 use unwatched::Unwatched;
@@ -87,81 +91,68 @@ const GATHER: Duration = Duration::from_millis(50);
 const SERVICES: Duration = Duration::from_secs(10);
 
 /// Longest pause between two tries of a cluster that cannot be reconciled.
-const LONGEST: Duration = Duration::from_secs(60);
-
-/// What a controller needs.
-#[derive(Clone)]
-pub struct Setup {
-    /// The way to the API server.
-    pub client: Client,
-    /// The same, but that nothing is tried again: a refusal may be an answer.
-    pub once: Client,
-    /// Where figures go.
-    pub metrics: Arc<Metrics>,
-    /// The namespaces to watch; none for all.
-    pub namespaces: Vec<String>,
-    /// The name of the MutatingWebhookConfiguration of the webhook that this operator serves, if it
-    /// serves one.
-    pub webhook: Option<String>,
-    /// Most clusters reconciled at once, at least 1.
-    pub concurrency: u16,
-    /// The name under which events are told.
-    pub identity: String,
-    /// What reconciliations go by.
-    pub settings: Settings,
-    /// Ends it: what is under way is finished.
-    pub stop: CancellationToken,
-}
+const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// Reconciles clusters until it is told to stop.
-pub async fn run(setup: Setup) {
+pub async fn run(context: Context) {
     let observer = Observer::default();
     // Of all namespaces together: a pod may wish a cluster of another one.
-    let sidecars = Sidecars::new(&setup.namespaces, setup.webhook.clone());
-    let control = |namespace| control(&setup, namespace, observer.clone(), sidecars.clone());
-    let controls: Vec<_> = match &setup.namespaces[..] {
+    let config = &context.config;
+    let webhook = config.webhook.as_ref().map(|webhook| webhook.configuration(&context.namespace));
+    let sidecars = Sidecars::new(&config.watch_namespaces, webhook);
+    let control = |namespace| control(&context, namespace, observer.clone(), sidecars.clone());
+    let controls: Vec<_> = match &config.watch_namespaces[..] {
         [] => vec![control(None)],
         some => some.iter().map(|it| control(Some(it))).collect(),
     };
     tokio::select! {
         _ = join_all(controls) => {}
-        () = sidecars.watch(&setup.client) => {}
+        () = sidecars.watch(&context.client) => {}
     }
 }
 
-async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sidecars: Sidecars) {
-    let Setup { client, once, metrics, concurrency, identity, settings, stop, .. } = setup;
+async fn control(
+    context: &Context,
+    namespace: Option<&str>,
+    observer: Observer,
+    sidecars: Sidecars,
+) {
+    let Context { client, once, metrics, config, stop, .. } = context;
     let (stores, mut signals) = Stores::watch(client, namespace);
-    let watched = stores.clone();
-    let services = sidecars.clone();
-    let whole = async move {
-        let whole = watched.are_whole().await;
-        // Grapes are run all the same where services may not be watched.
-        let _ = timeout(SERVICES, services.known()).await;
-        whole
-    };
-    let whole = whole.boxed().shared();
-    let (looked, looks) = mpsc::unbounded_channel();
+    let whole = whole(stores.clone(), sidecars.clone()).boxed().shared();
+    let states = ClusterStates::default();
+    let events = Arc::new(Events::new(client.clone(), &config.identity));
+    let (changed, changes) = mpsc::unbounded_channel();
+    let (repair_due, repairs_due) = mpsc::unbounded_channel();
+    let repairer = Arc::new(Repairer {
+        once: once.clone(),
+        sidecars: sidecars.clone(),
+        whole: whole.clone(),
+        states: states.clone(),
+        events: Arc::clone(&events),
+        changed: changed.clone(),
+        grape_image: config.grape_image.clone(),
+        stop: stop.clone(),
+    });
     let reconciler = Arc::new(Reconciler {
         client: client.clone(),
         once: once.clone(),
         stores,
         sidecars: sidecars.clone(),
         whole,
-        memory: Memory::default(),
-        census: Mutex::default(),
+        states,
+        cluster_store: Mutex::default(),
         queue: Queue::new(Arc::clone(metrics)),
         observer,
-        events: Events::new(client.clone(), identity),
+        events,
         metrics: Arc::clone(metrics),
-        looked,
-        settings: settings.clone(),
+        changed,
+        repair_due,
+        namespace: context.namespace.clone(),
+        config: Arc::clone(config),
         stop: stop.clone(),
     });
-    let looks = stream::unfold(looks, |mut looks: mpsc::UnboundedReceiver<_>| async move {
-        Some((looks.recv().await?, looks))
-    });
-    signals.push(looks.boxed());
+    signals.push(received(changes).boxed());
     signals.push(sidecars.changes(namespace).boxed());
     let queued = Arc::clone(&reconciler);
     let signals = signals.inspect(move |cluster| queued.queue.join(cluster.clone()));
@@ -178,60 +169,97 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
         .reflect(writer)
         .inspect_ok(move |event| watched.noted(event))
         .touched_objects();
-    let config = controller::Config::default().concurrency(*concurrency).debounce(GATHER);
-    let stopped = stop.clone();
-    let mut results = Controller::for_stream(clusters, store)
-        .with_config(config)
-        .reconcile_on(signals)
+    let options = controller::Config::default().concurrency(config.concurrency);
+    let [stopped, stopped_too] = [stop.clone(), stop.clone()];
+    let repairs = Controller::for_stream(stream::pending(), store.clone())
+        .with_config(options.clone())
+        .reconcile_on(select(received(repairs_due), sidecars.changes(namespace)))
         .graceful_shutdown_on(async move { stopped.cancelled().await })
-        .run(reconcile, retry, Arc::clone(&reconciler))
-        .boxed();
+        .run(repair, |_, never, _| match *never {}, repairer);
+    let results = Controller::for_stream(clusters, store)
+        .with_config(options.debounce(GATHER))
+        .reconcile_on(signals)
+        .graceful_shutdown_on(async move { stopped_too.cancelled().await })
+        .run(reconcile, retry, Arc::clone(&reconciler));
     info!(namespace = namespace.unwrap_or("all"), "watching GrapeClusters");
+    let has_begun = || reconciler.has_begun();
+    let reconciling = drive(results, stop, has_begun, |error| match error {
+        // Logged by `retry`.
+        controller::Error::ReconcilerFailed(..) => {}
+        // Something was told of one that is gone.
+        controller::Error::ObjectNotFound(gone) => {
+            debug!(%gone, "cluster deleted");
+            let namespace = gone.namespace.as_deref().unwrap_or_default();
+            reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
+        }
+        // Logged as it was watched.
+        controller::Error::QueueError(_) => {}
+        error => warn!(%error, "the controller of GrapeClusters goes on"),
+    });
+    let repairing = drive(repairs, stop, has_begun, |error| match error {
+        controller::Error::ObjectNotFound(_) => {}
+        error => warn!(%error, "the controller of repairs goes on"),
+    });
+    tokio::join!(reconciling, repairing);
+}
+
+/// Completes when all copies are whole; `false` when they never will be.
+async fn whole(stores: Stores, sidecars: Sidecars) -> bool {
+    let whole = stores.are_whole().await;
+    // Grapes are run all the same where services may not be watched.
+    let _ = timeout(SERVICES, sidecars.known()).await;
+    whole
+}
+
+/// What is received, as a stream.
+fn received<T>(receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
+    stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
+}
+
+/// Runs a controller until it has ended. With `stop` it is not waited for unless it `has_begun`: kube
+/// would wait for the first list for ever, and nothing is under way.
+async fn drive<T, E>(
+    results: impl Stream<Item = Result<T, E>>,
+    stop: &CancellationToken,
+    has_begun: impl Fn() -> bool,
+    on_error: impl Fn(E),
+) {
+    let mut results = std::pin::pin!(results);
     let mut stopping = false;
     loop {
         let result = tokio::select! {
             result = results.next() => result,
             () = stop.cancelled(), if !stopping => {
                 stopping = true;
-                if reconciler.has_begun() {
+                if has_begun() {
                     continue;
                 }
-                // kube would wait for the first list for ever, and nothing is under way.
                 None
             }
         };
         match result {
             None => break,
-            // Told by `retry`, or it went well.
-            Some(Ok(_) | Err(controller::Error::ReconcilerFailed(..))) => {}
-            // Something was told of one that is gone.
-            Some(Err(controller::Error::ObjectNotFound(gone))) => {
-                debug!(%gone, "it is gone");
-                let namespace = gone.namespace.as_deref().unwrap_or_default();
-                reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
-            }
-            // Told as it was watched.
-            Some(Err(controller::Error::QueueError(_))) => {}
-            Some(Err(error)) => warn!(%error, "the controller of GrapeClusters goes on"),
+            Some(Ok(_)) => {}
+            Some(Err(error)) => on_error(error),
         }
     }
 }
 
 /// When a reconciliation that failed is tried again: soon at first, and within a minute ever after;
-/// within [`REFUSED`] where something is refused, which may be over at any time.
+/// within [`REFUSED_INTERVAL`] where something is refused, which may be over at any time.
 fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let uid = stored.uid().unwrap_or_default();
-    let failures = reconciler.memory.of(&uid, |memory| {
-        memory.failures += 1;
-        memory.failures
+    let failures = reconciler.states.of(&uid, |state| {
+        state.failures += 1;
+        state.failures
     });
     let pauses = ExponentialBuilder::new()
         .with_min_delay(Duration::from_millis(250))
-        .with_max_delay(LONGEST)
+        .with_max_delay(MAX_RETRY_PAUSE)
         .without_max_times()
         .with_jitter();
     // The jitter comes on top of the delay.
-    let longest = if error.is_refusal() { REFUSED } else { LONGEST };
+    let longest = if error.is_refusal() { REFUSED_INTERVAL } else { MAX_RETRY_PAUSE };
     let pause = pauses.build().nth(failures.min(16)).unwrap_or(longest).min(longest);
     let (name, namespace) = (stored.name_any(), stored.namespace());
     warn!(name, namespace, failures, ?pause, %error, "cannot reconcile; trying again");

@@ -6,32 +6,32 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{DeleteParams, DynamicObject, Preconditions};
-use kube::runtime::reflector::{ObjectRef, Store};
+use kube::runtime::reflector::{self, Store};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tracing::info;
 
-use super::apply::{Applier, Change, Remake, Thing, find, undeleted};
+use super::apply::{Applier, ApplyResult, ObjectRef, Recreate, find, undeleted};
 use super::error::Error;
 use super::stores::{Stores, controlled_by};
 use crate::desired::{Desired, monitoring};
 
 /// What came of applying the objects of a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Applied {
+pub struct ObjectChanges {
     /// Whether a StatefulSet was made or changed, of which its watch will tell.
     pub changed: bool,
     /// StatefulSets that were made.
     pub created: Vec<String>,
     /// StatefulSets that are deleted to be made anew around their pods.
-    pub remade: Vec<String>,
+    pub recreated: Vec<String>,
     /// The ServiceMonitor that is wanted, where nothing would read it.
     pub monitor_unknown: bool,
 }
 
 /// Where the objects of a cluster are.
-pub struct Place<'a> {
+pub struct ApplyContext<'a> {
     /// The way to the API server.
     pub client: &'a Client,
     /// What is watched.
@@ -42,45 +42,45 @@ pub struct Place<'a> {
     pub applier: Applier<'a>,
 }
 
-impl Place<'_> {
+impl ApplyContext<'_> {
     /// Applies all objects of a cluster. The Service comes before the Grapes that look for each
     /// other by its name, and what restricts their network before they are there.
     ///
     /// # Errors
     /// The first that could not be applied.
-    pub async fn apply(&self, desired: &Desired) -> Result<Applied, Error> {
+    pub async fn apply(&mut self, desired: &Desired) -> Result<ObjectChanges, Error> {
         let Desired { service, account, pools, disruption, network, monitor } = desired;
         let stores = self.stores;
-        let mut applied = Applied::default();
-        self.one(&stores.accounts, account, Remake::Whole).await?;
-        self.one(&stores.services, service, Remake::Whole).await?;
+        let mut changes = ObjectChanges::default();
+        self.one(&stores.accounts, account, Recreate::Whole).await?;
+        self.one(&stores.services, service, Recreate::Whole).await?;
         if let Some(network) = network {
-            self.one(&stores.networks, network, Remake::Whole).await?;
+            self.one(&stores.networks, network, Recreate::Whole).await?;
         }
         for pool in pools {
             let name = || pool.set.name_any();
-            let change = self.one(&stores.sets, &pool.set, Remake::Orphaning).await?;
-            applied.changed |= matches!(change, Change::Created | Change::Updated);
+            let change = self.one(&stores.sets, &pool.set, Recreate::Orphaning).await?;
+            changes.changed |= matches!(change, ApplyResult::Created | ApplyResult::Updated);
             match change {
-                Change::Created => applied.created.push(name()),
-                Change::Leaving => applied.remade.push(name()),
-                Change::None | Change::Updated => {}
+                ApplyResult::Created => changes.created.push(name()),
+                ApplyResult::Leaving => changes.recreated.push(name()),
+                ApplyResult::None | ApplyResult::Updated => {}
             }
         }
         if let Some(disruption) = disruption {
-            self.one(&stores.disruptions, disruption, Remake::Whole).await?;
+            self.one(&stores.disruptions, disruption, Recreate::Whole).await?;
         }
         self.others_gone(&stores.networks, network.as_ref()).await?;
         self.others_gone(&stores.disruptions, disruption.as_ref()).await?;
-        applied.monitor_unknown = self.monitor(monitor.as_ref()).await?;
-        Ok(applied)
+        changes.monitor_unknown = self.monitor(monitor.as_ref()).await?;
+        Ok(changes)
     }
 
     /// Removes the StatefulSet of a pool that is no more in the spec. Its Grapes take leave.
     ///
     /// # Errors
     /// The API server cannot do it now.
-    pub async fn remove(&self, set: &StatefulSet) -> Result<(), Error> {
+    pub async fn remove(&mut self, set: &StatefulSet) -> Result<(), Error> {
         self.applier.prune((&self.api(), &kind::<StatefulSet>()), set).await
     }
 
@@ -88,27 +88,32 @@ impl Place<'_> {
     ///
     /// # Errors
     /// The API server cannot do it now.
-    pub async fn replace(&self, pod: &Pod) -> Result<(), Error> {
+    pub async fn replace(&mut self, pod: &Pod) -> Result<(), Error> {
         let preconditions = Preconditions { uid: pod.uid(), resource_version: None };
         let parameters = DeleteParams::default().preconditions(preconditions);
         info!(pod = pod.name_any(), "deleting, to be made anew");
         match self.api::<Pod>().delete(&pod.name_any(), &parameters).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
-            Err(error) => Err(undeleted(&Thing::of(&kind::<Pod>(), pod))(error)),
+            Err(error) => Err(undeleted(&ObjectRef::of(&kind::<Pod>(), pod))(error)),
         }
     }
 
-    async fn one<K>(&self, store: &Store<K>, object: &K, remake: Remake) -> Result<Change, Error>
+    async fn one<K>(
+        &mut self,
+        store: &Store<K>,
+        object: &K,
+        recreate: Recreate,
+    ) -> Result<ApplyResult, Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + Serialize + DeserializeOwned,
     {
-        let live = store.get(&ObjectRef::new(&object.name_any()).within(self.namespace));
-        self.applier.apply((&self.api(), &kind::<K>()), object, live, remake).await
+        let live = store.get(&reflector::ObjectRef::new(&object.name_any()).within(self.namespace));
+        self.applier.apply((&self.api(), &kind::<K>()), object, live, recreate).await
     }
 
-    async fn others_gone<K>(&self, store: &Store<K>, wanted: Option<&K>) -> Result<(), Error>
+    async fn others_gone<K>(&mut self, store: &Store<K>, wanted: Option<&K>) -> Result<(), Error>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
         K: Clone + Debug + DeserializeOwned,
@@ -123,9 +128,8 @@ impl Place<'_> {
 
     /// ServiceMonitors are not watched, for not every cluster has that kind. Whether one is wanted
     /// and would be read by nobody.
-    async fn monitor(&self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
-        let (memory, uid) = (self.applier.memory, &self.applier.owner.uid);
-        if wanted.is_none() && memory.of(uid, |it| it.no_monitor) {
+    async fn monitor(&mut self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
+        if wanted.is_none() && self.applier.applied.no_monitor {
             return Ok(false);
         }
         let resource = monitoring::resource();
@@ -134,17 +138,17 @@ impl Place<'_> {
         let target = (&api, &*resource.kind);
         let Some(wanted) = wanted else {
             let name = &self.applier.owner.name;
-            let thing = format!("{} {name}", resource.kind);
-            let there = find(&api, name).await.map_err(Error::failed("read", thing))?;
+            let object_ref = format!("{} {name}", resource.kind);
+            let there = find(&api, name).await.map_err(Error::failed("read", object_ref))?;
             let ours = there.filter(|there| self.applier.controls(there));
             if let Some(ours) = ours {
                 self.applier.prune(target, &ours).await?;
             }
-            memory.of(uid, |it| it.no_monitor = true);
+            self.applier.applied.no_monitor = true;
             return Ok(false);
         };
-        memory.of(uid, |it| it.no_monitor = false);
-        match self.applier.apply(target, wanted, None, Remake::Whole).await {
+        self.applier.applied.no_monitor = false;
+        match self.applier.apply(target, wanted, None, Recreate::Whole).await {
             Ok(_) => Ok(false),
             Err(Error::Failed { source: kube::Error::Api(refusal), .. }) if refusal.code == 404 => {
                 Ok(true)

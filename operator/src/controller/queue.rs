@@ -11,11 +11,11 @@ use crate::metrics::Metrics;
 /// The clusters that something was told of since they were last reconciled.
 pub struct Queue {
     metrics: Arc<Metrics>,
-    inside: Mutex<Inside>,
+    state: Mutex<QueueState>,
 }
 
 #[derive(Default)]
-struct Inside {
+struct QueueState {
     waiting: HashSet<ObjectRef<Stored>>,
     at_work: usize,
 }
@@ -26,42 +26,42 @@ pub struct AtWork<'a>(&'a Queue);
 impl Queue {
     /// One with nobody in it.
     pub fn new(metrics: Arc<Metrics>) -> Self {
-        Self { metrics, inside: Mutex::default() }
+        Self { metrics, state: Mutex::default() }
     }
 
     /// Something was told of a cluster.
     pub fn join(&self, cluster: ObjectRef<Stored>) {
-        self.change(|inside| {
-            inside.waiting.insert(cluster);
+        self.change(|state| {
+            state.waiting.insert(cluster);
         });
     }
 
     /// A cluster is gone: nobody will reconcile it.
     pub fn leave(&self, cluster: &ObjectRef<Stored>) {
-        self.change(|inside| {
-            inside.waiting.remove(cluster);
+        self.change(|state| {
+            state.waiting.remove(cluster);
         });
     }
 
     /// A cluster is being reconciled, until what is returned is dropped.
     pub fn begin(&self, cluster: &ObjectRef<Stored>) -> AtWork<'_> {
-        self.change(|inside| {
-            inside.waiting.remove(cluster);
-            inside.at_work += 1;
+        self.change(|state| {
+            state.waiting.remove(cluster);
+            state.at_work += 1;
         });
         AtWork(self)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Inside)) {
-        let mut inside: MutexGuard<'_, Inside> =
-            self.inside.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut inside);
-        self.metrics.queue(inside.waiting.len() + inside.at_work);
+    fn change(&self, change: impl FnOnce(&mut QueueState)) {
+        let mut state: MutexGuard<'_, QueueState> =
+            self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut state);
+        self.metrics.queue(state.waiting.len() + state.at_work);
     }
 }
 
 impl Drop for AtWork<'_> {
     fn drop(&mut self) {
-        self.0.change(|inside| inside.at_work -= 1);
+        self.0.change(|state| state.at_work -= 1);
     }
 }

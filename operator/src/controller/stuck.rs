@@ -10,10 +10,10 @@ use super::failing::Failing;
 use super::kubernetes_events;
 
 /// Most pods of one cluster that are looked up: no more are told of.
-pub const MOST: usize = 4;
+pub const MAX_PODS: usize = 4;
 
 /// Looks why the pod with this uid does not start.
-pub async fn look(client: &Client, namespace: &str, uid: &str) -> Option<Failing> {
+pub async fn probe(client: &Client, namespace: &str, uid: &str) -> Option<Failing> {
     let events = kubernetes_events::of(client, namespace, uid, "type=Warning").await;
     choose(&events, Timestamp::now())
 }

@@ -4,8 +4,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
-use super::apply::MANAGER;
 use super::error::Error;
+use crate::api_client::MANAGER;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Replaces the status of a cluster.
@@ -30,13 +30,13 @@ pub async fn status(
     match api.patch_status(&cluster.name_any(), &force, &Patch::Apply(&patch)).await {
         Ok(_) => Ok(()),
         Err(kube::Error::Api(refusal)) if refusal.code == 404 => {
-            tracing::debug!(cluster = cluster.name_any(), %refusal, "it is gone");
+            tracing::debug!(cluster = cluster.name_any(), %refusal, "cluster deleted");
             Ok(())
         }
         // Also where another of that name was made meanwhile: that one is reconciled next.
         Err(error) => {
-            let thing = format!("status of the GrapeCluster {}", cluster.name_any());
-            Err(Error::failed("write", thing)(error))
+            let object = format!("status of the GrapeCluster {}", cluster.name_any());
+            Err(Error::failed("write", object)(error))
         }
     }
 }

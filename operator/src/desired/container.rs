@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 
-use super::{Surroundings, grape, image};
+use super::{BuildContext, grape, image};
 use crate::validate::{Pool, ValidatedCluster};
 
 /// The name of the container.
@@ -23,7 +23,7 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 pub(super) fn build(
     cluster: &ValidatedCluster,
     pool: &Pool,
-    around: &Surroundings,
+    context: &BuildContext,
     image: String,
 ) -> Container {
     let ports = grape::Ports::own(cluster);
@@ -31,8 +31,8 @@ pub(super) fn build(
         name: CONTAINER.to_owned(),
         image_pull_policy: Some(image::pull_policy(&cluster.image, &image).to_owned()),
         image: Some(image),
-        args: Some(grape::flags(cluster, &around.namespace, ports)),
-        env: Some(grape::environment(cluster, &around.namespace)),
+        args: Some(grape::flags(cluster, &context.namespace, ports)),
+        env: Some(grape::environment(cluster, &context.namespace)),
         ports: Some(ports.each().map(Into::into).to_vec()),
         startup_probe: Some(grape::startup()),
         readiness_probe: Some(grape::readiness()),

@@ -3,16 +3,16 @@
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Surroundings, labels, metadata};
+use super::{BuildContext, labels, metadata};
 use crate::validate::ValidatedCluster;
 
 /// The budget of all pools together; none for a single Grape, whose eviction it would not keep off.
 pub(super) fn build(
     cluster: &ValidatedCluster,
-    around: &Surroundings,
+    context: &BuildContext,
 ) -> Option<PodDisruptionBudget> {
     (cluster.replicas >= 2).then(|| PodDisruptionBudget {
-        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), around),
+        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), context),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(labels::having(labels::selector(&cluster.name))),

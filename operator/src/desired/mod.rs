@@ -43,7 +43,7 @@ use crate::validate::ValidatedCluster;
 
 /// What the builders know beside the cluster itself.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Surroundings {
+pub struct BuildContext {
     /// The namespace of the cluster and all its objects.
     pub namespace: String,
     /// The cluster as the owner of its objects, which go when it does.
@@ -108,25 +108,25 @@ impl PoolSet {
 }
 
 /// The objects that a cluster needs.
-pub fn desired(cluster: &ValidatedCluster, around: &Surroundings) -> Desired {
-    let set = |pool| statefulset::build(cluster, pool, around);
+pub fn desired(cluster: &ValidatedCluster, context: &BuildContext) -> Desired {
+    let set = |pool| statefulset::build(cluster, pool, context);
     Desired {
-        service: service::build(cluster, around),
-        account: account::build(cluster, around),
+        service: service::build(cluster, context),
+        account: account::build(cluster, context),
         pools: cluster.pools.iter().map(set).collect(),
-        disruption: disruption::build(cluster, around),
-        network: network::build(cluster, around),
-        monitor: monitoring::build(cluster, around),
+        disruption: disruption::build(cluster, context),
+        network: network::build(cluster, context),
+        monitor: monitoring::build(cluster, context),
     }
 }
 
 /// The metadata that each object has.
-fn metadata(name: &str, labels: BTreeMap<String, String>, around: &Surroundings) -> ObjectMeta {
+fn metadata(name: &str, labels: BTreeMap<String, String>, context: &BuildContext) -> ObjectMeta {
     ObjectMeta {
         name: Some(name.to_owned()),
-        namespace: Some(around.namespace.clone()),
+        namespace: Some(context.namespace.clone()),
         labels: Some(labels),
-        owner_references: Some(vec![around.owner.clone()]),
+        owner_references: Some(vec![context.owner.clone()]),
         ..ObjectMeta::default()
     }
 }

@@ -3,7 +3,7 @@
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::json;
 
-use super::{Surroundings, container, labels, metadata};
+use super::{BuildContext, container, labels, metadata};
 use crate::validate::ValidatedCluster;
 
 /// The kind ServiceMonitor, which a cluster without the Prometheus operator does not have.
@@ -16,7 +16,7 @@ pub fn resource() -> ApiResource {
 /// cluster in the label `app_kubernetes_io_instance`, and its pool in `grenache_dev_pool`.
 ///
 /// Without `honorLabels`: what a Grape says of itself does not go before what Prometheus knows.
-pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option<DynamicObject> {
+pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> Option<DynamicObject> {
     let more = cluster.service_monitor.as_ref()?;
     let own = labels::of_cluster(&cluster.name);
     let spec = json!({
@@ -28,6 +28,6 @@ pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option
     });
     let mut monitor = DynamicObject::new(&cluster.name, &resource()).data(json!({"spec": spec}));
     let labels = more.clone().into_iter().chain(own).collect();
-    monitor.metadata = metadata(&cluster.name, labels, around);
+    monitor.metadata = metadata(&cluster.name, labels, context);
     Some(monitor)
 }

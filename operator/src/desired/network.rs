@@ -7,7 +7,7 @@ use k8s_openapi::api::networking::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelectorRequirement};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Surroundings, labels, metadata};
+use super::{BuildContext, labels, metadata};
 use crate::cluster::limits;
 use crate::validate::{self, ValidatedCluster};
 
@@ -21,25 +21,25 @@ const LABEL_LENGTH: usize = 63;
 const DNS: u16 = 53;
 
 /// The policy of a cluster, if it wants one. Probes need no rule: a node always reaches its pods.
-pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Option<NetworkPolicy> {
+pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> Option<NetworkPolicy> {
     cluster.network_policy.then(|| NetworkPolicy {
-        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), around),
+        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), context),
         spec: Some(NetworkPolicySpec {
             pod_selector: Some(labels::having(labels::selector(&cluster.name))),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(ingress(cluster, around)),
-            egress: Some(egress(cluster, around)),
+            ingress: Some(ingress(cluster, context)),
+            egress: Some(egress(cluster, context)),
         }),
     })
 }
 
-fn ingress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyIngressRule> {
+fn ingress(cluster: &ValidatedCluster, context: &BuildContext) -> Vec<NetworkPolicyIngressRule> {
     let rule =
         |from: Option<Vec<_>>, port| NetworkPolicyIngressRule { from, ports: Some(vec![port]) };
     let operator = || NetworkPolicyPeer {
         namespace_selector: Some(labels::having(labels::map([(
             NAMESPACE_NAME,
-            &around.operator_namespace,
+            &context.operator_namespace,
         )]))),
         pod_selector: Some(labels::having(labels::map([(labels::NAME, labels::OPERATOR)]))),
         ..NetworkPolicyPeer::default()
@@ -54,7 +54,7 @@ fn ingress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPoli
         // The Grapes outside find this cluster's, and ask any of them.
         rule(
             is_closed(cluster)
-                .then(|| [own(cluster)].into_iter().chain(services(cluster, around)).collect()),
+                .then(|| [own(cluster)].into_iter().chain(services(cluster, context)).collect()),
             port("UDP", cluster.dht.port),
         ),
         rule(Some(vec![operator(), prometheus]), port("TCP", limits::ADMIN_PORT)),
@@ -62,14 +62,14 @@ fn ingress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPoli
     ]
 }
 
-fn egress(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyEgressRule> {
+fn egress(cluster: &ValidatedCluster, context: &BuildContext) -> Vec<NetworkPolicyEgressRule> {
     let any = NetworkPolicyPort { protocol: Some("UDP".to_owned()), ..Default::default() };
     let to = |to: Option<Vec<_>>, port| NetworkPolicyEgressRule { to, ports: Some(vec![port]) };
     let dht = if is_closed(cluster) {
         vec![
             to(Some(vec![own(cluster)]), port("UDP", cluster.dht.port)),
             // Each pod may name a port of its own for its Grape.
-            to(Some(services(cluster, around)), any),
+            to(Some(services(cluster, context)), any),
         ]
     } else {
         // The Grapes outside have ports of their own, and not only those of the bootstrap.
@@ -96,10 +96,10 @@ fn own(cluster: &ValidatedCluster) -> NetworkPolicyPeer {
 }
 
 /// Services with a Grape of their own, in the namespaces that may have one.
-fn services(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPolicyPeer> {
+fn services(cluster: &ValidatedCluster, context: &BuildContext) -> Vec<NetworkPolicyPeer> {
     let short = cluster.name.clone();
-    let long = format!("{}.{short}", around.namespace);
-    // What is longer than a label can be is wished by none, and no policy takes it.
+    let long = format!("{}.{short}", context.namespace);
+    // No pod can have a label that long, and no policy takes it.
     let long = Some(long).filter(|text| text.len() <= LABEL_LENGTH);
     // The name alone is a cluster of the pod's own namespace.
     let here = |namespaces| asking(namespaces, [short].into_iter().chain(long.clone()).collect());
@@ -110,7 +110,7 @@ fn services(cluster: &ValidatedCluster, around: &Surroundings) -> Vec<NetworkPol
         validate::From::Selector(selector) => {
             let selected = LabelSelector::from(selector.clone());
             let mut own = selected.clone();
-            let is_own = among(NAMESPACE_NAME, vec![around.namespace.clone()]);
+            let is_own = among(NAMESPACE_NAME, vec![context.namespace.clone()]);
             own.match_expressions.get_or_insert_default().push(is_own);
             (here(Some(own)), there(selected))
         }

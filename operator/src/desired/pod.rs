@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Surroundings, container, grape, image, labels};
+use super::{BuildContext, container, grape, image, labels};
 use crate::validate::{Pool, ValidatedCluster};
 
 /// How long a pod may take to end beyond the drain of its Grape, in seconds: for the process to
@@ -19,12 +19,12 @@ const GRACE: u64 = 5;
 pub(super) fn template(
     cluster: &ValidatedCluster,
     pool: &Pool,
-    around: &Surroundings,
+    context: &BuildContext,
 ) -> PodTemplateSpec {
     let own = &pool.template;
     let mut labels = own.labels.clone();
     labels.extend(labels::of_pool(&cluster.name, &pool.name));
-    let image = image::resolve(&cluster.image, &around.grape_image);
+    let image = image::resolve(&cluster.image, &context.grape_image);
     let grace = container::DRAIN_TIMEOUT.as_secs() + GRACE;
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
@@ -33,7 +33,7 @@ pub(super) fn template(
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
-            containers: vec![container::build(cluster, pool, around, image)],
+            containers: vec![container::build(cluster, pool, context, image)],
             image_pull_secrets: some(cluster.image.pull_secrets.clone()),
             service_account_name: Some(cluster.name.clone()),
             automount_service_account_token: Some(false),

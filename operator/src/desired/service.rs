@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-use super::{Surroundings, grape, labels, metadata};
+use super::{BuildContext, grape, labels, metadata};
 use crate::validate::ValidatedCluster;
 
 /// The Service of a cluster.
@@ -14,7 +14,7 @@ use crate::validate::ValidatedCluster;
 /// It has the cluster's first address family alone. A Grape with two addresses would be two nodes
 /// to others, and what is announced at it would be found twice, once at an address that services
 /// for IPv4 do not listen on.
-pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Service {
+pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> Service {
     let ports = grape::Ports::own(cluster).each().map(|port| ServicePort {
         name: Some(port.name.to_owned()),
         port: port.number.into(),
@@ -23,7 +23,7 @@ pub(super) fn build(cluster: &ValidatedCluster, around: &Surroundings) -> Servic
         ..ServicePort::default()
     });
     Service {
-        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), around),
+        metadata: metadata(&cluster.name, labels::of_cluster(&cluster.name), context),
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             ip_family_policy: Some("SingleStack".to_owned()),

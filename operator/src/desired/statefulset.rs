@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::json;
 use sha1_smol::Sha1;
 
-use super::{PoolSet, Surroundings, labels, metadata, names, pod};
+use super::{BuildContext, PoolSet, labels, metadata, names, pod};
 use crate::validate::{Pool, ValidatedCluster};
 
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
@@ -28,12 +28,12 @@ const HASH_LENGTH: usize = 16;
 /// controller lowers the partition, Grape by Grape, while the cluster is well. A pod at or above
 /// the partition that is lost during such a roll comes back with the new template, and one below it
 /// as it was, unless it cannot be made so any more: see [`PoolSet::set_on_delete`].
-pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, around: &Surroundings) -> PoolSet {
+pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, context: &BuildContext) -> PoolSet {
     // At most limits::REPLICAS.
     let replicas = i32::try_from(pool.replicas).unwrap_or(i32::MAX);
-    let template = pod::template(cluster, pool, around);
+    let template = pod::template(cluster, pool, context);
     let name = names::set(&cluster.name, &pool.name);
-    let mut metadata = metadata(&name, labels::of_pool(&cluster.name, &pool.name), around);
+    let mut metadata = metadata(&name, labels::of_pool(&cluster.name, &pool.name), context);
     metadata.annotations = Some(labels::map([(TEMPLATE_HASH, &hash(&template))]));
     let set = StatefulSet {
         metadata,

@@ -18,8 +18,8 @@ use crate::validate::validate;
 const BARE: &str = include_str!("tests/bare.yaml");
 const EVERYTHING: &str = include_str!("tests/everything.yaml");
 
-fn around() -> Surroundings {
-    Surroundings {
+fn context() -> BuildContext {
+    BuildContext {
         namespace: "trading".to_owned(),
         owner: OwnerReference {
             api_version: "grenache.dev/v1alpha1".to_owned(),
@@ -35,7 +35,7 @@ fn around() -> Surroundings {
 }
 
 fn of(cluster: &GrapeCluster) -> Desired {
-    desired(&validate(cluster).unwrap(), &around())
+    desired(&validate(cluster).unwrap(), &context())
 }
 
 fn read(yaml: &str) -> Desired {
@@ -138,7 +138,7 @@ fn a_wish_that_is_too_long_for_a_label_is_in_no_policy() {
     spec.injection.namespaces.from = NamespacesFrom::All;
     let cluster = validate(&GrapeCluster::new(&name, spec)).unwrap();
     for (namespace, peers, wishes) in [("n".repeat(18), 3, 2), ("n".repeat(19), 2, 1)] {
-        let desired = desired(&cluster, &Surroundings { namespace, ..around() });
+        let desired = desired(&cluster, &BuildContext { namespace, ..context() });
         let rules = desired.network.unwrap().spec.unwrap().ingress.unwrap();
         let from = rules[0].from.as_ref().unwrap();
         let pods = from[1].pod_selector.as_ref().unwrap().match_expressions.as_ref().unwrap();
@@ -274,7 +274,7 @@ fn the_operators_labels_go_before_all_others() {
     let own = labels::of_pool("market", "default");
     let others = own.keys().map(|key| (key.clone(), "other".to_owned()));
     cluster.pools[0].template.labels = others.chain([("a".to_owned(), "b".to_owned())]).collect();
-    let desired = desired(&cluster, &around());
+    let desired = desired(&cluster, &context());
     let mut expected = own;
     expected.insert("a".to_owned(), "b".to_owned());
     assert_eq!(*pod_labels(&desired.pools[0].set.spec.as_ref().unwrap().template), expected);

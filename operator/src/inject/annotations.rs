@@ -6,7 +6,7 @@ use std::fmt;
 use grape::log;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
-use super::{Objection, Reason, wish};
+use super::{Objection, Reason, selection};
 use crate::cluster::quantity::{self, QuantityText};
 use crate::cluster::{DurationText, limits, pattern};
 use crate::desired::{image, labels};
@@ -220,7 +220,7 @@ fn seconds(text: &str) -> Result<i64, Objection> {
 
 /// What is said of an annotation that nobody reads, if it looks like one that is read.
 fn misspelt(key: &str) -> Option<String> {
-    if key == wish::INJECT || key == labels::CLUSTER {
+    if key == selection::INJECT || key == labels::CLUSTER {
         return Some(format!("annotation {key} has no effect: it is a label"));
     }
     let name = key.strip_prefix(PREFIX)?;

@@ -2,28 +2,28 @@
 //!
 //! | module | concern |
 //! |---|---|
-//! | [`wish`] | which cluster a pod asks for |
+//! | [`selection`] | which cluster a pod asks for |
 //! | [`annotations`] | what a pod says of its Grape |
 //! | `ports` | where the Grape listens |
-//! | `clash` | what of a pod is against a Grape in it |
+//! | `conflicts` | what of a pod is against a Grape in it |
 //! | `sidecar` | the Grape's container |
 //! | `readiness` | when the services of a pod are ready |
 //! | `resources` | what the Grape has of the node |
-//! | `shape` | what else changes in the pod |
+//! | `patch` | what else changes in the pod |
 //!
 //! A pod is changed by a patch of single operations, and not by a comparison of what was with what
 //! is to be: the API server may know fields of pods that the types here do not, and they stay as
 //! they are.
 
 pub mod annotations;
-mod clash;
-mod meant;
+mod conflicts;
+mod patch;
 mod ports;
 mod readiness;
 mod resources;
-mod shape;
+pub mod selection;
 mod sidecar;
-pub mod wish;
+mod suggestion;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -34,10 +34,10 @@ use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::desired::names;
 use crate::validate::ValidatedCluster;
-use shape::Edit;
-use wish::{Wish, Wished};
+use patch::Edit;
+use selection::{SelectedCluster, Selection};
 
-pub use shape::GRAPE_URL;
+pub use patch::GRAPE_URL;
 pub use sidecar::{is_grape, is_injected};
 
 /// A cluster, with its namespace and its name.
@@ -45,7 +45,7 @@ pub type Named = ((String, String), Arc<ValidatedCluster>);
 
 /// What is known beside the pod.
 #[derive(Clone, Copy)]
-pub struct Asked<'a> {
+pub struct Context<'a> {
     /// The namespace of the pod, which its own metadata may leave out.
     pub namespace: &'a str,
     /// The labels of that namespace.
@@ -177,8 +177,8 @@ impl Objection {
         if inherited {
             let message = format!(
                 "the pod runs without a Grape: {problem}; {remedy}, or label the pod {}={}",
-                wish::INJECT,
-                wish::DISABLED,
+                selection::INJECT,
+                selection::DISABLED,
             );
             Verdict::Skip { reason, message }
         } else {
@@ -188,13 +188,13 @@ impl Objection {
 }
 
 /// Decides about a pod that is to be made.
-pub fn inject(pod: &Pod, asked: &Asked<'_>) -> Verdict {
-    let wished = match wish::of(&pod.metadata, asked.namespace, asked.namespace_labels) {
-        Ok(Wish::Cluster(wished)) => wished,
-        Ok(Wish::Nothing) => return Verdict::Unchanged { reason: Reason::NotAsked },
-        Ok(Wish::OptedOut) => return Verdict::Unchanged { reason: Reason::OptedOut },
+pub fn inject(pod: &Pod, context: &Context<'_>) -> Verdict {
+    let selected = match selection::of(&pod.metadata, context.namespace, context.namespace_labels) {
+        Ok(Selection::Cluster(selected)) => selected,
+        Ok(Selection::Nothing) => return Verdict::Unchanged { reason: Reason::NotAsked },
+        Ok(Selection::OptedOut) => return Verdict::Unchanged { reason: Reason::OptedOut },
         Err(invalid) => {
-            let wish::InvalidLabel { problem, remedy, inherited } = invalid;
+            let selection::InvalidLabel { problem, remedy, inherited } = invalid;
             return Objection::new(Reason::InvalidLabel, problem, remedy).verdict(inherited);
         }
     };
@@ -204,15 +204,15 @@ pub fn inject(pod: &Pod, asked: &Asked<'_>) -> Verdict {
     if is_injected(pod) {
         return complete(spec);
     }
-    if clash::is_mirror(pod) {
+    if conflicts::is_mirror(pod) {
         let reason = Reason::MirrorPod;
         let message = "the pod runs without a Grape: its node has made it from a file already; \
              write the Grape into that file"
             .to_owned();
         return Verdict::Skip { reason, message };
     }
-    let attempt = attempt(pod, spec, asked, &wished);
-    attempt.unwrap_or_else(|objection| objection.verdict(wished.inherited))
+    let attempt = attempt(pod, spec, context, &selected);
+    attempt.unwrap_or_else(|objection| objection.verdict(selected.inherited))
 }
 
 /// A pod with its Grape, which another injector may have added containers to.
@@ -220,7 +220,7 @@ fn complete(spec: &PodSpec) -> Verdict {
     let mut edit = Edit::default();
     // A Grape without its flag is none that was made here, and its port is not known.
     if let Some(port) = sidecar::api_port(spec) {
-        shape::tell(&mut edit, spec, port);
+        patch::tell(&mut edit, spec, port);
     }
     let patch = edit.patch();
     if patch.is_empty() {
@@ -232,43 +232,43 @@ fn complete(spec: &PodSpec) -> Verdict {
 fn attempt(
     pod: &Pod,
     spec: &PodSpec,
-    asked: &Asked<'_>,
-    wished: &Wished,
+    context: &Context<'_>,
+    selected: &SelectedCluster,
 ) -> Result<Verdict, Objection> {
-    let Wished { namespace, name, .. } = wished;
-    let cluster = (asked.clusters)(namespace, name).ok_or_else(|| {
+    let SelectedCluster { namespace, name, .. } = selected;
+    let cluster = (context.clusters)(namespace, name).ok_or_else(|| {
         let problem =
             format!("there is no GrapeCluster {name:?} that works in the namespace {namespace:?}");
-        let remedy = match meant::cluster(wished, asked) {
-            Some(meant) => format!("{meant} (label {})", wished.label()),
-            None => format!("make it, or correct the label {}", wished.label()),
+        let remedy = match suggestion::cluster(selected, context) {
+            Some(suggestion) => format!("{suggestion} (label {})", selected.label()),
+            None => format!("make it, or correct the label {}", selected.label()),
         };
         Objection::new(Reason::ClusterNotFound, problem, remedy)
     })?;
     let from = &cluster.injection.namespaces;
-    if !from.allows(asked.namespace, asked.namespace_labels, namespace) {
+    if !from.allows(context.namespace, context.namespace_labels, namespace) {
         let problem = format!(
             "the GrapeCluster {namespace}/{name} is not for pods of the namespace {:?}",
-            asked.namespace
+            context.namespace
         );
         let remedy = "let it in by spec.injection.namespaces of the GrapeCluster";
         return Err(Objection::new(Reason::NamespaceNotAllowed, problem, remedy));
     }
     let annotations::Read { own, mut warnings } = annotations::read(&pod.metadata)?;
     let ports = ports::of(&cluster, &own)?;
-    clash::check(spec, ports, &format!("{namespace}/{name}"), &own)?;
+    conflicts::check(spec, ports, &format!("{namespace}/{name}"), &own)?;
     let resources = resources::of(spec, &cluster.injection, &own)?;
-    let making = sidecar::Making { wished, own: &own, ports, grape_image: asked.grape_image };
+    let making = sidecar::Making { selected, own: &own, ports, grape_image: context.grape_image };
     let grape = sidecar::build(spec, &cluster, &making, resources);
-    warnings.extend(clash::warning(spec, &names::host(name, namespace)));
+    warnings.extend(conflicts::warning(spec, &names::host(name, namespace)));
     let mut edit = Edit::default();
-    shape::mark(&mut edit, pod, wished, grape.image.as_deref().unwrap_or_default());
-    shape::ports(&mut edit, spec, making.ports);
-    shape::pull(&mut edit, spec, &cluster, asked.namespace == *namespace);
-    shape::drain(&mut edit, spec, &own);
-    shape::tell(&mut edit, spec, cluster.api.port);
+    patch::mark(&mut edit, pod, selected, grape.image.as_deref().unwrap_or_default());
+    patch::ports(&mut edit, spec, making.ports);
+    patch::pull(&mut edit, spec, &cluster, context.namespace == *namespace);
+    patch::drain(&mut edit, spec, &own);
+    patch::tell(&mut edit, spec, cluster.api.port);
     // Last: the operations before it count the init containers without it.
-    shape::put_first(&mut edit, spec, &grape);
+    patch::put_first(&mut edit, spec, &grape);
     Ok(Verdict::Inject { patch: edit.patch(), warnings, reason: Reason::Injected })
 }
 

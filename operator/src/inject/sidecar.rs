@@ -6,9 +6,9 @@ use k8s_openapi::api::core::v1::{
 };
 
 use super::annotations::Annotations;
+use super::patch::{GRAPE_URL, url};
 use super::readiness;
-use super::shape::{GRAPE_URL, url};
-use super::wish::Wished;
+use super::selection::SelectedCluster;
 use crate::desired::container::{API, CONTAINER};
 use crate::desired::grape::{self, Ports};
 use crate::desired::{image, labels};
@@ -45,7 +45,7 @@ pub(super) fn api_port(spec: &PodSpec) -> Option<u16> {
 /// What a pod's Grape is made by, beside its cluster.
 pub(super) struct Making<'a> {
     /// The cluster that the pod asks for.
-    pub(super) wished: &'a Wished,
+    pub(super) selected: &'a SelectedCluster,
     /// What the pod says of its Grape.
     pub(super) own: &'a Annotations,
     /// Where it listens.
@@ -76,7 +76,7 @@ pub(super) fn build(
         restart_policy: Some(ALWAYS.to_owned()),
         args: Some(flags(spec, cluster, making)),
         // The command `grape` asks there, run in this container by people and by the hook below.
-        env: Some(environment(cluster, making.wished)),
+        env: Some(environment(cluster, making.selected)),
         ports: Some(ports.map(Into::into).collect()),
         // What comes after it starts when the Grape answers.
         startup_probe: Some(grape::startup()),
@@ -100,8 +100,8 @@ pub(super) fn build(
 }
 
 fn flags(spec: &PodSpec, cluster: &ValidatedCluster, making: &Making<'_>) -> Vec<String> {
-    let Making { wished, own, ports, .. } = *making;
-    let mut flags = grape::flags(cluster, &wished.namespace, ports);
+    let Making { selected, own, ports, .. } = *making;
+    let mut flags = grape::flags(cluster, &selected.namespace, ports);
     flags.push("--bind=127.0.0.1".to_owned());
     let announced = own.announce.iter().map(|service| format!("--announce={service}"));
     let ready = readiness::urls(spec).into_iter().map(|url| format!("--ready-when={url}"));
@@ -111,8 +111,8 @@ fn flags(spec: &PodSpec, cluster: &ValidatedCluster, making: &Making<'_>) -> Vec
     flags
 }
 
-fn environment(cluster: &ValidatedCluster, wished: &Wished) -> Vec<EnvVar> {
-    let mut variables = grape::environment(cluster, &wished.namespace);
+fn environment(cluster: &ValidatedCluster, selected: &SelectedCluster) -> Vec<EnvVar> {
+    let mut variables = grape::environment(cluster, &selected.namespace);
     variables.push(grape::variable(GRAPE_URL, url(cluster.api.port)));
     variables
 }

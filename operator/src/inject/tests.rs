@@ -51,7 +51,7 @@ fn verdict(pod: &Value) -> Verdict {
     let namespace = pod.metadata.namespace.clone().unwrap();
     inject(
         &pod,
-        &Asked {
+        &Context {
             namespace: &namespace,
             namespace_labels: &labels_of(&namespace),
             clusters: &clusters,

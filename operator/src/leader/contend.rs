@@ -9,14 +9,14 @@ use tokio::time::sleep_until;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use super::Settings;
+use super::ElectionConfig;
 use super::decide::{Candidate, Loss, Step};
 use super::lease::{self, Access, Changes, Failure};
 
 /// A candidate, and its hands.
 pub(super) struct Contender {
     candidate: Candidate,
-    settings: Settings,
+    config: ElectionConfig,
     access: Access,
     changes: Changes,
     /// The Lease on whose resourceVersion the next write builds.
@@ -24,20 +24,20 @@ pub(super) struct Contender {
     /// Whether the last request failed, so that an outage is told once.
     failing: bool,
     /// The holder that was last told.
-    told: Option<String>,
+    reported: Option<String>,
 }
 
 impl Contender {
-    pub(super) fn new(client: kube::Client, settings: &Settings) -> Self {
-        let access = Access::new(client, &settings.namespace, settings.lease.clone());
+    pub(super) fn new(client: kube::Client, config: &ElectionConfig) -> Self {
+        let access = Access::new(client, &config.namespace, config.lease.clone());
         Self {
-            candidate: Candidate::new(settings.identity.clone(), settings.timings, clock::now()),
-            settings: settings.clone(),
-            changes: access.watch(settings.timings.retry_period()),
+            candidate: Candidate::new(config.identity.clone(), config.timings, clock::now()),
+            config: config.clone(),
+            changes: access.watch(config.timings.retry_period()),
             access,
             known: None,
             failing: false,
-            told: None,
+            reported: None,
         }
     }
 
@@ -131,11 +131,11 @@ impl Contender {
         self.candidate.observe(record, clock::now());
         self.known = lease;
         let holder = self.candidate.waits_for().map(str::to_owned);
-        if self.candidate.leads_until().is_none() && holder != self.told {
+        if self.candidate.leads_until().is_none() && holder != self.reported {
             if let Some(holder) = &holder {
-                info!(%holder, lease = self.settings.lease, "waiting for the lease");
+                info!(%holder, lease = self.config.lease, "waiting for the lease");
             }
-            self.told = holder;
+            self.reported = holder;
         }
     }
 
@@ -147,18 +147,18 @@ impl Contender {
     }
 
     fn half(&self) -> Duration {
-        self.settings.timings.renew_deadline() / 2
+        self.config.timings.renew_deadline() / 2
     }
 
     fn succeeded(&mut self) {
         if std::mem::take(&mut self.failing) {
-            info!(lease = self.settings.lease, "the lease is reached again");
+            info!(lease = self.config.lease, "the lease is reached again");
         }
     }
 
     fn failed(&mut self, error: Failure) {
         let error = format!("{:#}", anyhow::Error::new(error));
-        let Settings { namespace, lease, .. } = &self.settings;
+        let ElectionConfig { namespace, lease, .. } = &self.config;
         if std::mem::replace(&mut self.failing, true) {
             debug!(error, namespace, lease, "the lease is still not reached");
         } else {

@@ -48,7 +48,7 @@ pub enum Loss {
 pub struct Candidate {
     identity: String,
     timings: Timings,
-    seen: Option<Seen>,
+    seen: Option<ObservedLease>,
     term: Option<Term>,
     /// No write or read before this time.
     next_try: Instant,
@@ -56,7 +56,7 @@ pub struct Candidate {
 
 /// The Lease as last observed.
 #[derive(Debug)]
-struct Seen {
+struct ObservedLease {
     record: Option<LeaseSpec>,
     /// When others may take it, if it does not change before.
     free_at: Instant,
@@ -80,13 +80,13 @@ impl Candidate {
         let before = self.seen.take();
         if let Some(seen) = before.as_ref().filter(|seen| seen.record.as_ref() == record) {
             let free_at = seen.free_at;
-            self.seen = Some(Seen { record: record.cloned(), free_at });
+            self.seen = Some(ObservedLease { record: record.cloned(), free_at });
             return;
         }
         // Who held a Lease that was deleted may not know of it yet, and leads on for a while.
         let held = record.or(before.as_ref().and_then(|seen| seen.record.as_ref()));
         let free_at = now + held.map_or(Duration::ZERO, |record| self.runs(record));
-        self.seen = Some(Seen { record: record.cloned(), free_at });
+        self.seen = Some(ObservedLease { record: record.cloned(), free_at });
         self.next_try = now;
     }
 
@@ -140,7 +140,7 @@ impl Candidate {
     /// before it was sent: others count from then at the earliest.
     pub fn wrote(&mut self, record: LeaseSpec, sent: Instant) {
         let free_at = sent + self.runs(&record);
-        self.seen = Some(Seen { record: Some(record.clone()), free_at });
+        self.seen = Some(ObservedLease { record: Some(record.clone()), free_at });
         self.term = Some(Term { record, until: sent + self.timings.renew_deadline() });
     }
 

@@ -35,7 +35,7 @@ pub use timings::{BadTimings, Timings};
 
 /// Which Lease is contended for, and by whom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
+pub struct ElectionConfig {
     /// The namespace of the Lease.
     pub namespace: String,
     /// Its name, a DNS subdomain.
@@ -50,7 +50,7 @@ pub struct Settings {
 /// Contends for one Lease.
 pub struct Elector {
     client: Client,
-    settings: Settings,
+    config: ElectionConfig,
 }
 
 /// The Lease could not be let go of: others wait until it ends.
@@ -60,19 +60,19 @@ pub struct NotReleased(String);
 
 impl Elector {
     /// Nothing happens before [`Elector::campaign`].
-    pub fn new(client: Client, settings: Settings) -> Self {
-        Self { client, settings }
+    pub fn new(client: Client, config: ElectionConfig) -> Self {
+        Self { client, config }
     }
 
     /// Contends until it leads, however long the API server is away or refuses; the log tells. With
     /// `stop` it ends, and gives `None` when it does not lead by then.
     pub async fn campaign(&self, stop: &CancellationToken) -> Option<Leadership> {
-        let mut contender = Contender::new(self.client.clone(), &self.settings);
+        let mut contender = Contender::new(self.client.clone(), &self.config);
         loop {
             if let Some(until) = contender.leads_until() {
                 return Some(Leadership::begin(
                     contender,
-                    self.settings.timings.renew_deadline(),
+                    self.config.timings.renew_deadline(),
                     until,
                 ));
             }
@@ -103,9 +103,9 @@ pub struct Leadership {
 
 impl Leadership {
     fn begin(contender: Contender, renew_deadline: Duration, until: Instant) -> Self {
-        let (told, state) = watch::channel(State::Leads { until });
+        let (reported, state) = watch::channel(State::Leads { until });
         let release = CancellationToken::new();
-        let task = tokio::spawn(lead(contender, told, release.clone()));
+        let task = tokio::spawn(lead(contender, reported, release.clone()));
         Self { state, renew_deadline, release, task: AbortOnDropHandle::new(task) }
     }
 
@@ -160,17 +160,17 @@ impl Leadership {
 /// Renews until the leadership is lost or to be released.
 async fn lead(
     mut contender: Contender,
-    told: watch::Sender<State>,
+    reported: watch::Sender<State>,
     release: CancellationToken,
 ) -> Result<(), Failure> {
     while !release.is_cancelled() {
         if let Err(loss) = contender.step(&release).await {
-            told.send_replace(State::Lost(loss));
+            reported.send_replace(State::Lost(loss));
             return Ok(());
         }
         if let Some(until) = contender.leads_until() {
             let now = State::Leads { until };
-            told.send_if_modified(|state| {
+            reported.send_if_modified(|state| {
                 let before = std::mem::replace(state, now);
                 before != *state
             });

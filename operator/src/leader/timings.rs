@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Longest `--lease-duration`: for as long nobody leads after a leader was killed.
-const LONGEST: Duration = Duration::from_secs(60 * 60);
+const MAX_LEASE_DURATION: Duration = Duration::from_secs(60 * 60);
 
 /// Shortest `--lease-duration`: a Lease counts in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
@@ -23,7 +23,9 @@ pub struct Timings {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTimings {
     /// The lease duration is out of its bounds.
-    #[error("--lease-duration is {0:?}; expected a duration from {SHORTEST:?} to {LONGEST:?}")]
+    #[error(
+        "--lease-duration is {0:?}; expected a duration from {SHORTEST:?} to {MAX_LEASE_DURATION:?}"
+    )]
     LeaseDuration(Duration),
     /// The retry period is too short.
     #[error("--retry-period is {0:?}; expected a duration of at least {SHORTEST_RETRY:?}")]
@@ -63,7 +65,7 @@ impl Timings {
         renew_deadline: Duration,
         retry_period: Duration,
     ) -> Result<Self, BadTimings> {
-        if !(SHORTEST..=LONGEST).contains(&lease_duration) {
+        if !(SHORTEST..=MAX_LEASE_DURATION).contains(&lease_duration) {
             return Err(BadTimings::LeaseDuration(lease_duration));
         }
         if retry_period < SHORTEST_RETRY {

@@ -7,7 +7,7 @@ use grape_engine::Status;
 
 /// A Grape that came or went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Change {
+pub struct MembershipChange {
     /// Its UDP address.
     pub address: SocketAddr,
     /// Which of the two.
@@ -53,7 +53,7 @@ impl Watcher {
 
     /// What has changed since the last observation. A join is told once as many Grapes see the
     /// newcomer as will, a loss when none has seen it twice in a row.
-    pub fn observe(&mut self, own: &[SocketAddr], statuses: &[Status]) -> Vec<Change> {
+    pub fn observe(&mut self, own: &[SocketAddr], statuses: &[Status]) -> Vec<MembershipChange> {
         let counts = sightings(statuses);
         for address in counts.keys() {
             self.seen.entry(*address).or_insert(Sighting::Arriving { seen_by: 0 });
@@ -69,14 +69,14 @@ impl Watcher {
                     *sighting = Sighting::Arriving { seen_by: now };
                 }
                 (Sighting::Arriving { .. }, seen_by) => {
-                    changes.push(Change { address, kind: Kind::Joined { seen_by, of } });
+                    changes.push(MembershipChange { address, kind: Kind::Joined { seen_by, of } });
                     *sighting = Sighting::Here;
                 }
                 // A Grape that is alone is seen by nobody, and lost to nobody.
                 (_, 0) if of == 0 => {}
                 (Sighting::Here, 0) => *sighting = Sighting::Missed,
                 (Sighting::Missed, 0) => {
-                    changes.push(Change { address, kind: Kind::Lost });
+                    changes.push(MembershipChange { address, kind: Kind::Lost });
                     return false;
                 }
                 (Sighting::Here | Sighting::Missed, _) => *sighting = Sighting::Here,
@@ -119,7 +119,7 @@ mod tests {
         /// A sees its list of ports, B sees its own; what is told of it.
         fn sees(&mut self, a: &[u16], b: &[u16]) -> Vec<String> {
             let changes = self.watcher.observe(&[address(A), address(B)], &[status(a), status(b)]);
-            let text = |change: &Change| match change.kind {
+            let text = |change: &MembershipChange| match change.kind {
                 Kind::Joined { seen_by, of } => {
                     format!("+{} {seen_by}/{of}", change.address.port())
                 }
@@ -194,7 +194,7 @@ mod tests {
         suspecting.neighbours[0].suspect = true;
         watcher.observe(&[], std::slice::from_ref(&suspecting));
         let changes = watcher.observe(&[], &[suspecting]);
-        assert_eq!(changes, [Change { address: address(NEW), kind: Kind::Lost }]);
+        assert_eq!(changes, [MembershipChange { address: address(NEW), kind: Kind::Lost }]);
     }
 
     #[test]

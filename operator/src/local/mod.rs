@@ -1,18 +1,18 @@
 //! A `GrapeCluster` on this machine: its Grapes run in this process, on loopback, without
 //! Kubernetes.
 //!
-//! [`source`] (a file) → [`plan`] (pure) → [`fleet`] (starts the Grapes) → [`story`] (pure: what
+//! [`source`] (a file) → [`plan`] (pure) → [`local_cluster`] (starts the Grapes) → [`progress`] (pure: what
 //! they see, as text).
 
 pub mod changes;
-pub mod fleet;
+pub mod local_cluster;
 pub mod plan;
+pub mod progress;
 mod reach;
 #[cfg(test)]
 mod samples;
 pub mod show;
 pub mod source;
-pub mod story;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,11 +21,11 @@ use grape::clock;
 
 use crate::screen::Screen;
 use crate::stop::Stop;
-use fleet::Fleet;
+use local_cluster::LocalCluster;
 use plan::Choices;
+use progress::Progress;
 use show::{Notes, Style};
 use source::Source;
-use story::Story;
 
 /// A file with each field that counts here.
 pub const EXAMPLE: &str = include_str!("example.yaml");
@@ -53,7 +53,7 @@ pub enum Ended {
 }
 
 /// Runs a cluster until it is asked to stop, and tells on `out` what happens to it. That the
-/// reader of `out` goes away is such a wish.
+/// reader of `out` goes away counts as such a request.
 ///
 /// # Errors
 ///
@@ -67,13 +67,13 @@ pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ende
     let plan = plan::plan(&cluster, &options.choices, &elsewhere)?;
     screen.say(&show::opening(&plan))?;
     screen.say(&show::notes(&Notes { elsewhere, unread, ignored: options.ignored.clone() }))?;
-    let mut fleet = Fleet::start(plan).await?;
-    let told = tell(&mut fleet, options.style, &mut stop, &mut screen).await;
+    let mut local_cluster = LocalCluster::start(plan).await?;
+    let told = tell(&mut local_cluster, options.style, &mut stop, &mut screen).await;
     // When one Grape fails, the others withdraw all the same: outside Grapes need not wait for
     // announces to age.
-    screen.say(&show::draining(fleet.cast().len()))?;
+    screen.say(&show::draining(local_cluster.members().len()))?;
     let drained = tokio::select! {
-        drained = fleet.drain() => drained,
+        drained = local_cluster.drain() => drained,
         () = stop.asked() => {
             screen.say(show::AT_ONCE)?;
             return told.map(|()| Ended::AtOnce);
@@ -83,22 +83,22 @@ pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ende
     told.map(|()| Ended::Drained)
 }
 
-/// Tells the story of the fleet until it is asked to stop, or nobody listens.
+/// Prints the progress of the cluster until it is asked to stop, or nobody reads it.
 async fn tell(
-    fleet: &mut Fleet,
+    local_cluster: &mut LocalCluster,
     style: Style,
     stop: &mut Stop,
     screen: &mut Screen<&mut impl Write>,
 ) -> anyhow::Result<()> {
-    let mut story = Story::new(fleet.cast(), style);
+    let mut progress = Progress::new(local_cluster.members(), style);
     while screen.is_read() {
-        screen.say(&story.tell(&fleet.statuses()))?;
-        screen.say(&story.tell_refused(&fleet.refusals()))?;
-        screen.say(&story.tell_silent(&fleet.silent_seeds(), clock::now()))?;
+        screen.say(&progress.tell(&local_cluster.statuses()))?;
+        screen.say(&progress.refusals(&local_cluster.refusals()))?;
+        screen.say(&progress.silent_seeds(&local_cluster.silent_seeds(), clock::now()))?;
         tokio::select! {
-            failed = fleet.failed() => return Err(failed.into()),
+            failed = local_cluster.failed() => return Err(failed.into()),
             () = stop.asked() => break,
-            () = tokio::time::sleep(story.pause()) => {}
+            () = tokio::time::sleep(progress.pause()) => {}
         }
     }
     Ok(())

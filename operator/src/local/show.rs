@@ -8,7 +8,7 @@ use grape::config::HostPort;
 use grape::lifecycle::Drained;
 use grape::services::Refusal;
 
-use super::changes::{Change, Kind};
+use super::changes::{Kind, MembershipChange};
 use super::plan::Plan;
 
 /// Most digits of an id that are shown: enough to tell Grapes apart.
@@ -187,9 +187,12 @@ fn customary_ports(apis: usize) -> String {
 }
 
 /// Lines for joins and losses. `names` has the cluster's own Grapes by their DHT address.
-pub fn changes(changes: &[Change], name_of: impl Fn(SocketAddr) -> Option<String>) -> String {
+pub fn changes(
+    changes: &[MembershipChange],
+    name_of: impl Fn(SocketAddr) -> Option<String>,
+) -> String {
     let mut text = String::new();
-    for Change { address, kind } in changes {
+    for MembershipChange { address, kind } in changes {
         let who = match name_of(*address) {
             Some(name) => format!("{name} ({address})"),
             None => address.to_string(),
@@ -360,8 +363,8 @@ mod tests {
         let name_of = |at: SocketAddr| (at.port() == 20001).then(|| "market-0".to_owned());
         let kind = Kind::Joined { seen_by: 3, of: 3 };
         let told = [
-            Change { address: address(20009), kind },
-            Change { address: address(20001), kind: Kind::Lost },
+            MembershipChange { address: address(20009), kind },
+            MembershipChange { address: address(20001), kind: Kind::Lost },
         ];
         insta::assert_snapshot!(changes(&told, name_of), @r#"
         + 127.0.0.1:20009 joined (seen by 3 of 3)

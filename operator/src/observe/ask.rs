@@ -44,7 +44,7 @@ pub struct Answer {
 
 /// An answer, and what of it the topology is made of.
 #[derive(Debug)]
-pub(super) struct Told {
+pub(super) struct GrapeReport {
     pub(super) answer: Answer,
     /// Addresses of the nodes that answered it lately.
     pub(super) live: Vec<SocketAddr>,
@@ -63,14 +63,14 @@ pub(super) struct Told {
 /// # Errors
 ///
 /// It cannot be reached, or what it answers is not a Grape's status.
-pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<Told, CallError> {
+pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<GrapeReport, CallError> {
     let reply = caller.get(admin, "/status?brief").await?;
     let page = serde_json::from_slice(&reply.body).map_err(|error| foreign(&error.to_string()))?;
     told(page)
 }
 
 /// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
-fn told(page: StatusPage) -> Result<Told, CallError> {
+fn told(page: StatusPage) -> Result<GrapeReport, CallError> {
     let StatusPage { version, node, held_back, refusals, unresolved, unanswered, .. } = page;
     if version.chars().count() > MAX_VERSION {
         return Err(foreign("its version is too long"));
@@ -108,7 +108,7 @@ fn told(page: StatusPage) -> Result<Told, CallError> {
     let is_name = |(name, _): &(String, Trouble)| name.len() <= MAX_NAME;
     let troubles = unresolved.chain(unanswered).filter(is_name).collect();
     let other_networks = node.other_networks.into_iter().take(MAX_OTHERS).collect();
-    Ok(Told { answer, live, other_networks, complaints, troubles })
+    Ok(GrapeReport { answer, live, other_networks, complaints, troubles })
 }
 
 fn foreign(why: &str) -> CallError {

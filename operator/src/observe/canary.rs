@@ -13,7 +13,7 @@ use grape::clock;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::Seat;
+use super::Target;
 use super::call::{CallError, Caller, excerpt};
 
 /// Most probes of a round.
@@ -21,7 +21,7 @@ pub const MAX_PROBES: usize = 8;
 
 /// What came of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProbeResult {
     /// The lookup found the canary, and took this long; a new connection is in it.
     Found(Duration),
     /// The lookup was answered, and the canary's address was not in the answer.
@@ -45,27 +45,27 @@ pub struct Probe {
     /// When it was begun.
     pub begun: Instant,
     /// What came of it.
-    pub outcome: Outcome,
+    pub result: ProbeResult,
 }
 
-/// Who announces and who looks in a round of `seats` Grapes, as indices: at most [`MAX_PROBES`]
+/// Who announces and who looks in a round of `targets` Grapes, as indices: at most [`MAX_PROBES`]
 /// pairs of two different Grapes; with a single Grape, that one alone.
 ///
-/// The announcers of a round are spread over the seats, so that with seats in the order of their
-/// names they are of different pools. In `⌈seats / 8⌉` rounds, a lap, each Grape announces once and
+/// The announcers of a round are spread over the targets, so that with targets in the order of their
+/// names they are of different pools. In `⌈targets / 8⌉` rounds, a lap, each Grape announces once and
 /// looks once. From lap to lap the lookers move on by one, from the far side of the ring, so that
-/// after `seats - 1` laps each Grape has looked for each other one.
-pub fn pairs(seats: usize, round: u64) -> Vec<(usize, usize)> {
-    match seats {
+/// after `targets - 1` laps each Grape has looked for each other one.
+pub fn pairs(targets: usize, round: u64) -> Vec<(usize, usize)> {
+    match targets {
         0 => return Vec::new(),
         1 => return vec![(0, 0)],
         _ => {}
     }
-    let rounds = seats.div_ceil(MAX_PROBES);
+    let rounds = targets.div_ceil(MAX_PROBES);
     let turn = remainder(round, rounds);
-    let lap = remainder(round / rounds as u64, seats - 1);
-    let step = 1 + (seats / 2 - 1 + lap) % (seats - 1);
-    (turn..seats).step_by(rounds).map(|index| (index, (index + step) % seats)).collect()
+    let lap = remainder(round / rounds as u64, targets - 1);
+    let step = 1 + (targets / 2 - 1 + lap) % (targets - 1);
+    (turn..targets).step_by(rounds).map(|index| (index, (index + step) % targets)).collect()
 }
 
 /// `number % modulus`, which fits where `modulus` does.
@@ -74,31 +74,31 @@ fn remainder(number: u64, modulus: usize) -> usize {
 }
 
 /// Announces a canary at one Grape and looks for it at the other. Takes three calls at most.
-pub(super) async fn probe(caller: &Caller, announcer: &Seat, looker: &Seat) -> Probe {
+pub(super) async fn probe(caller: &Caller, announcer: &Target, looker: &Target) -> Probe {
     let begun = clock::now();
     let name = format!("grape-canary-{:032x}", rand::random::<u128>());
-    let outcome = announced_and_found(caller, announcer, looker, &name).await;
+    let result = announced_and_found(caller, announcer, looker, &name).await;
     let service = json!([name, announcer.dht_port]);
     if let Err(error) = ask::<u64>(caller, announcer, "withdraw", &service).await {
         tracing::debug!(pod = announcer.name, %error, name, "a canary was not withdrawn");
     }
-    Probe { announcer: announcer.name.clone(), looker: looker.name.clone(), begun, outcome }
+    Probe { announcer: announcer.name.clone(), looker: looker.name.clone(), begun, result }
 }
 
 async fn announced_and_found(
     caller: &Caller,
-    announcer: &Seat,
-    looker: &Seat,
+    announcer: &Target,
+    looker: &Target,
     name: &str,
-) -> Outcome {
-    let failed = |seat: &Seat, why| Outcome::Failed { at: seat.name.clone(), why };
+) -> ProbeResult {
+    let failed = |target: &Target, why| ProbeResult::Failed { at: target.name.clone(), why };
     let service = json!([name, announcer.dht_port]);
     if let Err(why) = ask::<u64>(caller, announcer, "announce", &service).await {
         return failed(announcer, why);
     }
     match ask::<Vec<SocketAddr>>(caller, looker, "lookup", &json!(name)).await {
-        Ok((peers, took)) if peers.contains(&announcer.dht()) => Outcome::Found(took),
-        Ok(_) => Outcome::NotFound,
+        Ok((peers, took)) if peers.contains(&announcer.dht()) => ProbeResult::Found(took),
+        Ok(_) => ProbeResult::NotFound,
         Err(why) => failed(looker, why),
     }
 }
@@ -107,12 +107,12 @@ async fn announced_and_found(
 /// `T`.
 async fn ask<T: DeserializeOwned>(
     caller: &Caller,
-    seat: &Seat,
+    target: &Target,
     verb: &str,
     data: &serde_json::Value,
 ) -> Result<(T, Duration), CallError> {
     let body = json!({ "rid": "canary", "data": data }).to_string();
-    let reply = caller.post(seat.api(), &format!("/{verb}"), body).await?;
+    let reply = caller.post(target.api(), &format!("/{verb}"), body).await?;
     let result = serde_json::from_slice(&reply.body).map_err(|_| {
         let text = excerpt(&String::from_utf8_lossy(&reply.body));
         CallError::Foreign(format!("/{verb} answered {text}"))
@@ -153,12 +153,12 @@ mod tests {
     #[test]
     fn with_two_pools_each_round_asks_across_them() {
         // Seats in the order of their names: the first half is one pool.
-        for seats in [2, 4, 6, 8] {
+        for targets in [2, 4, 6, 8] {
             for round in 0..50 {
-                let pool = |index: usize| index < seats / 2;
+                let pool = |index: usize| index < targets / 2;
                 assert!(
-                    pairs(seats, round).iter().any(|(a, b)| pool(*a) != pool(*b)),
-                    "{seats} seats, round {round}"
+                    pairs(targets, round).iter().any(|(a, b)| pool(*a) != pool(*b)),
+                    "{targets} targets, round {round}"
                 );
             }
         }
@@ -166,25 +166,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_round_is_bounded_and_a_lap_covers_all(seats in 2_usize..300, lap in 0_u64..1 << 40) {
-            let rounds = seats.div_ceil(MAX_PROBES) as u64;
+        fn a_round_is_bounded_and_a_lap_covers_all(targets in 2_usize..300, lap in 0_u64..1 << 40) {
+            let rounds = targets.div_ceil(MAX_PROBES) as u64;
             let (mut announcers, mut lookers) = (BTreeSet::new(), BTreeSet::new());
             for round in lap * rounds..(lap + 1) * rounds {
-                let pairs = pairs(seats, round);
+                let pairs = pairs(targets, round);
                 prop_assert!((1..=MAX_PROBES).contains(&pairs.len()));
                 for (announcer, looker) in pairs {
-                    prop_assert!(announcer != looker && announcer < seats && looker < seats);
+                    prop_assert!(announcer != looker && announcer < targets && looker < targets);
                     prop_assert!(announcers.insert(announcer) && lookers.insert(looker));
                 }
             }
-            prop_assert_eq!((announcers.len(), lookers.len()), (seats, seats));
+            prop_assert_eq!((announcers.len(), lookers.len()), (targets, targets));
         }
 
         #[test]
-        fn in_the_end_each_has_looked_for_each_other(seats in 2_usize..40) {
-            let rounds = (seats.div_ceil(MAX_PROBES) * (seats - 1)) as u64;
-            let all: BTreeSet<_> = (0..rounds).flat_map(|round| pairs(seats, round)).collect();
-            prop_assert_eq!(all.len(), seats * (seats - 1));
+        fn in_the_end_each_has_looked_for_each_other(targets in 2_usize..40) {
+            let rounds = (targets.div_ceil(MAX_PROBES) * (targets - 1)) as u64;
+            let all: BTreeSet<_> = (0..rounds).flat_map(|round| pairs(targets, round)).collect();
+            prop_assert_eq!(all.len(), targets * (targets - 1));
         }
     }
 }

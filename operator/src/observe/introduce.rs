@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 
-use super::Seat;
-use super::sidecars::{InjectedSidecar, Place};
+use super::Target;
+use super::sidecars::{InjectedSidecar, SidecarConnection};
 use super::topology::{Topology, View};
 
 /// Most addresses that a Grape takes at a time.
@@ -71,25 +71,26 @@ pub(super) fn between_parts(
 }
 
 /// Whether a look has found parts at all.
-pub(super) fn are_parts(own: &Topology, sidecars: &BTreeMap<String, Place>) -> bool {
-    own.is_partitioned() || sidecars.values().any(|place| *place == Place::Disconnected)
+pub(super) fn are_parts(own: &Topology, sidecars: &BTreeMap<String, SidecarConnection>) -> bool {
+    own.is_partitioned()
+        || sidecars.values().any(|connection| *connection == SidecarConnection::Disconnected)
 }
 
 /// Introductions of Grapes that have just started, to those that are `ready`, to each other, and to
 /// some of services. One that is told to be the `sole` one of all learns so.
 pub(super) fn of_newcomers(
-    newcomers: &[Seat],
-    ready: &[Seat],
+    newcomers: &[Target],
+    ready: &[Target],
     sidecars: &[InjectedSidecar],
     sole: bool,
 ) -> Vec<Introduction> {
-    let introduction = |(turn, newcomer): (usize, &Seat)| {
-        let own = ready.iter().cycle().skip(turn).take(ready.len()).map(Seat::dht);
+    let introduction = |(turn, newcomer): (usize, &Target)| {
+        let own = ready.iter().cycle().skip(turn).take(ready.len()).map(Target::dht);
         let others = newcomers.iter().cycle().skip(turn + 1).take(newcomers.len() - 1);
         let sidecars: Vec<_> = sidecars.iter().take(SIDECARS).map(InjectedSidecar::dht).collect();
-        let places = MOST - sidecars.len();
+        let room = MOST - sidecars.len();
         let addresses: Vec<_> =
-            own.chain(others.map(Seat::dht)).take(places).chain(sidecars).collect();
+            own.chain(others.map(Target::dht)).take(room).chain(sidecars).collect();
         let is_told = sole || !addresses.is_empty();
         is_told.then(|| Introduction { to: newcomer.admin(), addresses })
     };
@@ -103,8 +104,8 @@ mod tests {
     use super::*;
     use crate::observe::call::CallError;
 
-    fn seat(number: u8) -> Seat {
-        Seat {
+    fn target(number: u8) -> Target {
+        Target {
             name: format!("market-{number}"),
             ip: IpAddr::from([10, 0, 0, number]),
             api_port: 30001,
@@ -115,7 +116,7 @@ mod tests {
     }
 
     fn sidecar(number: u8) -> InjectedSidecar {
-        let Seat { ip, admin_port, dht_port, .. } = seat(number);
+        let Target { ip, admin_port, dht_port, .. } = target(number);
         InjectedSidecar {
             name: format!("web/a-{number}"),
             ip,
@@ -126,8 +127,8 @@ mod tests {
     }
 
     fn view(number: u8, knows: &[u8]) -> View {
-        let live = Ok(knows.iter().map(|number| seat(*number).dht()).collect());
-        View { name: seat(number).name, address: seat(number).dht(), live }
+        let live = Ok(knows.iter().map(|number| target(*number).dht()).collect());
+        View { name: target(number).name, address: target(number).dht(), live }
     }
 
     /// Where Grapes are by their numbers: who is told of whom.
@@ -176,8 +177,8 @@ mod tests {
 
     #[test]
     fn who_has_just_started_is_told_of_the_others() {
-        let some = |from: u8, to: u8| (from..to).map(seat).collect::<Vec<_>>();
-        let new = |newcomers: &[Seat], ready: &[Seat], sidecars: &[InjectedSidecar], sole| {
+        let some = |from: u8, to: u8| (from..to).map(target).collect::<Vec<_>>();
+        let new = |newcomers: &[Target], ready: &[Target], sidecars: &[InjectedSidecar], sole| {
             told(&of_newcomers(newcomers, ready, sidecars, sole))
         };
         let first_three = [(1, vec![2, 3]), (2, vec![3, 1]), (3, vec![1, 2])];
@@ -197,7 +198,7 @@ mod tests {
     #[test]
     fn addresses_of_both_families_are_written_as_a_grape_reads_them() {
         let addresses = ["10.0.0.7:1", "[fd00::7]:2"].map(|at| at.parse().unwrap()).to_vec();
-        let introduction = Introduction { to: seat(1).admin(), addresses };
+        let introduction = Introduction { to: target(1).admin(), addresses };
         assert_eq!(introduction.body(), r#"{"addresses":["10.0.0.7:1","[fd00::7]:2"]}"#);
         let nobody = Introduction { addresses: Vec::new(), ..introduction };
         assert_eq!(nobody.body(), r#"{"addresses":[]}"#);

@@ -1,5 +1,5 @@
 //! What the Grapes of one cluster see of the DHT, and whether services find each other through
-//! them. It knows nothing of Kubernetes: seats in, an [`Observation`] out.
+//! them. It knows nothing of Kubernetes: targets in, an [`Observation`] out.
 //!
 //! [`ask`] (their status pages) → [`topology`] (pure: who sees whom), and [`canary`] (a name
 //! announced here is found there) → [`window`] (pure: the canaries of late) → [`band`] (pure: their
@@ -32,8 +32,8 @@ use call::{Caller, Limits};
 use canary::Probe;
 use complaint::Complaint;
 use introduce::Introduction;
-use outside::{Outside, Told, Trouble};
-use sidecars::{InjectedSidecar, Place};
+use outside::{BootstrapReport, Outside, Trouble};
+use sidecars::{InjectedSidecar, SidecarConnection};
 use topology::{Topology, View};
 
 /// Most Grapes of one cluster that are asked at once. Fewer than [`Limits::at_once`]: a cluster
@@ -42,7 +42,7 @@ const ASKED_AT_ONCE: usize = 32;
 
 /// Where a Grape is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seat {
+pub struct Target {
     /// Its pod's name.
     pub name: String,
     /// Its pod's address, which is also the one that it advertises.
@@ -57,7 +57,7 @@ pub struct Seat {
     pub ready: bool,
 }
 
-impl Seat {
+impl Target {
     /// Address of its API.
     pub fn api(&self) -> SocketAddr {
         SocketAddr::new(self.ip, self.api_port)
@@ -86,7 +86,7 @@ pub struct Observation {
     /// The canaries of this round.
     pub probes: Vec<Probe>,
     /// Where the Grapes of services are that were asked, by their pods' names.
-    pub sidecars: BTreeMap<String, Place>,
+    pub sidecars: BTreeMap<String, SidecarConnection>,
     /// Those of them for whom the name by which they join the cluster does not resolve.
     pub unresolved: BTreeSet<String>,
     /// What the cluster's own Grapes tell of bootstrap names.
@@ -101,7 +101,7 @@ pub struct Observation {
 
 /// What the cluster's own Grapes told.
 #[derive(Default)]
-struct Asked {
+struct ClusterAnswers {
     views: Vec<View>,
     answers: BTreeMap<String, Answer>,
     other_networks: BTreeSet<SocketAddr>,
@@ -121,8 +121,8 @@ impl Observer {
         Self { caller: Caller::new(limits) }
     }
 
-    /// Asks the Grapes at `seats` and those of services, `sidecars`, of what they see, and then sends the
-    /// canaries of this round among those at `seats` that answered and are ready: whoever cannot be
+    /// Asks the Grapes at `targets` and those of services, `sidecars`, of what they see, and then sends the
+    /// canaries of this round among those at `targets` that answered and are ready: whoever cannot be
     /// reached is told of as such, and would only hold up the look, and fill the canaries of late with
     /// failures that are none of the others' lookups. `round` counts the looks at this cluster; see
     /// [`canary::pairs`].
@@ -132,33 +132,33 @@ impl Observer {
     /// Dropped before its end, it leaves canaries to lapse.
     pub async fn observe(
         &self,
-        seats: &[Seat],
+        targets: &[Target],
         sidecars: &[InjectedSidecar],
         round: u64,
     ) -> Observation {
         let at = clock::now();
         let mut complaints = BTreeMap::new();
-        let Asked { views, answers, other_networks, outside } =
-            self.ask_all(seats, &mut complaints).await;
+        let ClusterAnswers { views, answers, other_networks, outside } =
+            self.ask_all(targets, &mut complaints).await;
         let (sidecar_views, unresolved) = self.ask_sidecars(sidecars, &mut complaints).await;
         let topology = Topology::of(&views);
-        let places = sidecars::places(&views, sidecar_views.clone());
-        if introduce::are_parts(&topology, &places) {
-            let own = seats.iter().map(|seat| (seat.name.clone(), seat.admin()));
+        let connections = sidecars::connections(&views, sidecar_views.clone());
+        if introduce::are_parts(&topology, &connections) {
+            let own = targets.iter().map(|target| (target.name.clone(), target.admin()));
             let admin =
                 sidecars.iter().map(|sidecar| (sidecar.name.clone(), sidecar.admin())).chain(own);
             let told = introduce::between_parts(&views, &sidecar_views, &admin.collect());
             self.introduce(told).await;
         }
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
-        let answering = seats.iter().filter(|seat| answers.contains_key(&seat.name));
+        let answering = targets.iter().filter(|target| answers.contains_key(&target.name));
         let probes = self.probe(answering, round).await;
         Observation {
             at,
             topology,
             answers,
             probes,
-            sidecars: places,
+            sidecars: connections,
             unresolved,
             outside,
             other_networks,
@@ -170,8 +170,8 @@ impl Observer {
     /// services. `sole` says that there is none but one newcomer, and that none is to come.
     pub async fn welcome(
         &self,
-        newcomers: &[Seat],
-        ready: &[Seat],
+        newcomers: &[Target],
+        ready: &[Target],
         sidecars: &[InjectedSidecar],
         sole: bool,
     ) {
@@ -196,28 +196,28 @@ impl Observer {
 
     async fn ask_all(
         &self,
-        seats: &[Seat],
+        targets: &[Target],
         complaints: &mut BTreeMap<String, Vec<Complaint>>,
-    ) -> Asked {
-        let asking = seats.iter().cloned().map(|seat| async move {
-            let told = ask::ask(&self.caller, seat.admin()).await;
-            (seat, told)
+    ) -> ClusterAnswers {
+        let asking = targets.iter().cloned().map(|target| async move {
+            let told = ask::ask(&self.caller, target.admin()).await;
+            (target, told)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
-        let mut asked = Asked::default();
-        while let Some((seat, told)) = answering.next().await {
-            let address = seat.dht();
+        let mut answered = ClusterAnswers::default();
+        while let Some((target, told)) = answering.next().await {
+            let address = target.dht();
             let live = told.map(|told| {
-                note(complaints, &seat.name, told.complaints);
+                note(complaints, &target.name, told.complaints);
                 let (id, troubles) = (told.answer.id.clone(), told.troubles);
-                asked.outside.insert(seat.name.clone(), Told { id, troubles });
-                asked.answers.insert(seat.name.clone(), told.answer);
-                asked.other_networks.extend(told.other_networks);
+                answered.outside.insert(target.name.clone(), BootstrapReport { id, troubles });
+                answered.answers.insert(target.name.clone(), told.answer);
+                answered.other_networks.extend(told.other_networks);
                 told.live
             });
-            asked.views.push(View { name: seat.name, address, live });
+            answered.views.push(View { name: target.name, address, live });
         }
-        asked
+        answered
     }
 
     async fn ask_sidecars(
@@ -245,9 +245,9 @@ impl Observer {
         (views, unresolved)
     }
 
-    async fn probe(&self, seats: impl Iterator<Item = &Seat>, round: u64) -> Vec<Probe> {
-        let mut ready: Vec<&Seat> = seats.filter(|seat| seat.ready).collect();
-        // The plan follows the names, however the seats came.
+    async fn probe(&self, targets: impl Iterator<Item = &Target>, round: u64) -> Vec<Probe> {
+        let mut ready: Vec<&Target> = targets.filter(|target| target.ready).collect();
+        // The plan follows the names, however the targets came.
         ready.sort_unstable_by(|a, b| a.name.cmp(&b.name));
         let probes = canary::pairs(ready.len(), round).into_iter().map(|(announcer, looker)| {
             canary::probe(&self.caller, ready[announcer], ready[looker])

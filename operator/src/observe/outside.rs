@@ -21,7 +21,7 @@ impl Trouble {
 
 /// What a Grape tells of its bootstrap names.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Told {
+pub struct BootstrapReport {
     /// Its id: it has the same names as long as it has this one.
     pub id: String,
     /// The names in trouble, as `HOST:PORT`.
@@ -29,4 +29,4 @@ pub struct Told {
 }
 
 /// What each Grape that answered tells, by its pod's name.
-pub type Outside = BTreeMap<String, Told>;
+pub type Outside = BTreeMap<String, BootstrapReport>;

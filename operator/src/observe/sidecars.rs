@@ -44,7 +44,7 @@ impl InjectedSidecar {
 
 /// Where a Grape of a service is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum SidecarConnection {
     /// Connected with Grapes of the cluster's own.
     Joined,
     /// It runs, and no way leads from it to those.
@@ -64,8 +64,8 @@ pub fn sample(
     let (again, others): (Vec<_>, Vec<_>) =
         sidecars.into_iter().partition(|sidecar| again.contains(&sidecar.name));
     let again = turn(again, SAMPLE / 2, round);
-    let places = SAMPLE - again.len();
-    again.into_iter().chain(turn(others, places, round)).collect()
+    let room = SAMPLE - again.len();
+    again.into_iter().chain(turn(others, room, round)).collect()
 }
 
 /// `most` of `sidecars`, each time those that follow.
@@ -81,7 +81,10 @@ fn turn(sidecars: Vec<InjectedSidecar>, most: usize, round: u64) -> Vec<Injected
 
 /// Where the sidecars are whose views these are, by their names. Where none of the cluster's own has
 /// answered, nothing is known.
-pub(super) fn places(own: &[View], sidecars: Vec<View>) -> BTreeMap<String, Place> {
+pub(super) fn connections(
+    own: &[View],
+    sidecars: Vec<View>,
+) -> BTreeMap<String, SidecarConnection> {
     let seen: HashSet<SocketAddr> =
         own.iter().filter_map(|view| view.live.as_ref().ok()).flatten().copied().collect();
     if own.iter().all(|view| view.live.is_err()) {
@@ -95,16 +98,16 @@ pub(super) fn places(own: &[View], sidecars: Vec<View>) -> BTreeMap<String, Plac
         .filter(|partition| !partition.iter().any(is_own))
         .flatten()
         .collect();
-    let place = |View { name, address, live }| {
-        let place = match live {
-            Err(_) if seen.contains(&address) => Place::Joined,
-            Err(why) => Place::Silent(why),
-            Ok(_) if disconnected.contains(&name) => Place::Disconnected,
-            Ok(_) => Place::Joined,
+    let connection = |View { name, address, live }| {
+        let connection = match live {
+            Err(_) if seen.contains(&address) => SidecarConnection::Joined,
+            Err(why) => SidecarConnection::Silent(why),
+            Ok(_) if disconnected.contains(&name) => SidecarConnection::Disconnected,
+            Ok(_) => SidecarConnection::Joined,
         };
-        (name, place)
+        (name, connection)
     };
-    sidecars.into_iter().map(place).collect()
+    sidecars.into_iter().map(connection).collect()
 }
 
 #[cfg(test)]
@@ -177,28 +180,28 @@ mod tests {
         let mut seen_though_silent = sidecars.clone();
         seen_though_silent[1] = silent("web/is-known", 7);
         for sidecars in [sidecars, seen_though_silent] {
-            let places = places(&own, sidecars);
-            let of = |name: &str| places[&format!("web/{name}")].clone();
+            let connections = connections(&own, sidecars);
+            let of = |name: &str| connections[&format!("web/{name}")].clone();
             for joined in ["knows-one", "is-known", "by-another"] {
-                assert_eq!(of(joined), Place::Joined, "{joined}");
+                assert_eq!(of(joined), SidecarConnection::Joined, "{joined}");
             }
             for disconnected in ["alone", "elsewhere-1", "elsewhere-2"] {
-                assert_eq!(of(disconnected), Place::Disconnected, "{disconnected}");
+                assert_eq!(of(disconnected), SidecarConnection::Disconnected, "{disconnected}");
             }
-            assert_eq!(of("gone"), Place::Silent(CallError::Refused));
+            assert_eq!(of("gone"), SidecarConnection::Silent(CallError::Refused));
         }
     }
 
     #[test]
     fn groups_of_the_clusters_own_are_none_of_theirs() {
         let own = [view("market-0", 0, &[]), view("market-1", 1, &[])];
-        let places = places(&own, vec![view("web/a", 2, &[1])]);
-        assert_eq!(places["web/a"], Place::Joined);
+        let connections = connections(&own, vec![view("web/a", 2, &[1])]);
+        assert_eq!(connections["web/a"], SidecarConnection::Joined);
     }
 
     #[test]
     fn without_any_of_the_clusters_own_nothing_is_known() {
-        let places = places(&[silent("market-0", 0)], vec![view("web/a", 2, &[])]);
-        assert_eq!(places, BTreeMap::new());
+        let connections = connections(&[silent("market-0", 0)], vec![view("web/a", 2, &[])]);
+        assert_eq!(connections, BTreeMap::new());
     }
 }

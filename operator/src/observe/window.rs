@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
-use super::canary::{Outcome, Probe};
+use super::canary::{Probe, ProbeResult};
 
 /// Most probes that are kept, the latest.
 pub const MOST: usize = 64;
@@ -44,10 +44,10 @@ impl Window {
     /// all; in order.
     pub fn lost_at(&self) -> BTreeSet<&str> {
         let probes = self.probes.iter();
-        let lost = probes.filter_map(|(_, probe)| match &probe.outcome {
-            Outcome::Found(_) => None,
-            Outcome::NotFound => Some(&*probe.looker),
-            Outcome::Failed { at, .. } => Some(&**at),
+        let lost = probes.filter_map(|(_, probe)| match &probe.result {
+            ProbeResult::Found(_) => None,
+            ProbeResult::NotFound => Some(&*probe.looker),
+            ProbeResult::Failed { at, .. } => Some(&**at),
         });
         lost.collect()
     }
@@ -103,16 +103,16 @@ impl Window {
     }
 
     fn found(&self) -> Vec<Duration> {
-        let found = |(_, probe): &(u64, Probe)| match probe.outcome {
-            Outcome::Found(took) => Some(took),
-            Outcome::NotFound | Outcome::Failed { .. } => None,
+        let found = |(_, probe): &(u64, Probe)| match probe.result {
+            ProbeResult::Found(took) => Some(took),
+            ProbeResult::NotFound | ProbeResult::Failed { .. } => None,
         };
         self.probes.iter().filter_map(found).collect()
     }
 }
 
 fn is_found(probe: &Probe) -> bool {
-    matches!(probe.outcome, Outcome::Found(_))
+    matches!(probe.result, ProbeResult::Found(_))
 }
 
 #[cfg(test)]
@@ -123,11 +123,11 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     fn found(begun: Instant, ms: u64) -> Probe {
-        probe(begun, Outcome::Found(Duration::from_millis(ms)))
+        probe(begun, ProbeResult::Found(Duration::from_millis(ms)))
     }
 
-    fn probe(begun: Instant, outcome: Outcome) -> Probe {
-        Probe { announcer: "market-0".to_owned(), looker: "market-1".to_owned(), begun, outcome }
+    fn probe(begun: Instant, result: ProbeResult) -> Probe {
+        Probe { announcer: "market-0".to_owned(), looker: "market-1".to_owned(), begun, result }
     }
 
     fn ms(ms: u64) -> Option<Duration> {
@@ -149,14 +149,14 @@ mod tests {
         let wanted = ["market-0", "market-1"].map(str::to_owned).into();
         let mut window = Window::default();
         let why = CallError::Refused;
-        let failed = Outcome::Failed { at: "market-2".to_owned(), why };
+        let failed = ProbeResult::Failed { at: "market-2".to_owned(), why };
         let away = Probe { looker: "market-2".to_owned(), ..probe(now, failed) };
         window.record(vec![found(now, 1), away], now);
         assert_eq!(window.success_ratio(), Some(0.5));
         assert_eq!(window.lost_at(), BTreeSet::from(["market-2"]));
         window.keep(&wanted);
         assert_eq!((window.success_ratio(), window.lost_at()), (Some(1.0), BTreeSet::new()));
-        window.record(vec![probe(now, Outcome::NotFound)], now);
+        window.record(vec![probe(now, ProbeResult::NotFound)], now);
         window.keep(&wanted);
         assert_eq!(window.success_ratio(), Some(0.5), "these two are to find each other");
         assert_eq!(window.lost_at(), BTreeSet::from(["market-1"]));
@@ -166,7 +166,7 @@ mod tests {
     fn quantiles_are_of_those_that_were_found() {
         let now = grape::clock::now();
         let mut window = Window::default();
-        window.record(vec![probe(now, Outcome::NotFound)], now);
+        window.record(vec![probe(now, ProbeResult::NotFound)], now);
         assert_eq!((window.success_ratio(), window.p50()), (Some(0.0), None));
         window.record((1..=19).rev().map(|took| found(now, took)).collect(), now);
         assert_eq!(window.success_ratio(), Some(0.95));
@@ -181,7 +181,7 @@ mod tests {
     fn the_number_of_probes_is_bounded() {
         let now = grape::clock::now();
         let mut window = Window::default();
-        window.record(vec![probe(now, Outcome::NotFound)], now);
+        window.record(vec![probe(now, ProbeResult::NotFound)], now);
         for _ in 0..8 {
             assert_ne!(window.success_ratio(), Some(1.0));
             window.record(vec![found(now, 1); 8], now);
@@ -195,7 +195,7 @@ mod tests {
         let now = grape::clock::now();
         let why = CallError::Refused;
         let mut window = Window::default();
-        let failed = Outcome::Failed { at: "market-1".to_owned(), why };
+        let failed = ProbeResult::Failed { at: "market-1".to_owned(), why };
         window.record(vec![probe(now, failed)], now);
         window.record(Vec::new(), now + MEMORY);
         assert_eq!(window.success_ratio(), Some(0.0));
@@ -209,7 +209,7 @@ mod tests {
         let change = before + SECOND;
         let after = change + SECOND;
         let mut window = Window::default();
-        window.record(vec![probe(before, Outcome::NotFound)], before);
+        window.record(vec![probe(before, ProbeResult::NotFound)], before);
         assert!(!window.is_well_since(change), "there was no round since");
         window.record(vec![found(before, 1), found(after, 1)], after);
         assert!(!window.is_well_since(change), "that round was begun before");
@@ -218,7 +218,7 @@ mod tests {
         assert!(!window.is_well_since(before));
         assert_eq!((window.rounds_since(before), window.rounds_since(change)), (3, 1));
 
-        window.record(vec![found(after, 1), probe(after, Outcome::NotFound)], after);
+        window.record(vec![found(after, 1), probe(after, ProbeResult::NotFound)], after);
         assert!(!window.is_well_since(change));
         assert_eq!(window.failures_since(change).count(), 1);
         assert_eq!(window.failures_since(before).count(), 2);

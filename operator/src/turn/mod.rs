@@ -9,12 +9,12 @@
 //! | module | concern | |
 //! |---|---|---|
 //! | [`claim`] | what a Lease tells | pure |
-//! | [`roster`] | who is there, and who works | pure |
+//! | [`index`] | who is there, and who works | pure |
 //! | [`belief`] | whether one may work at all | I/O |
 
 pub mod belief;
 pub mod claim;
-pub mod roster;
+pub mod index;
 
 use std::fmt;
 use std::sync::Arc;
@@ -35,17 +35,17 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::controller::apply::MANAGER;
-use crate::controller::unwatched::is_refusal;
+use crate::api_client::MANAGER;
+use crate::api_client::is_refusal;
 use belief::Belief;
 use claim::{Claim, LABEL, Scope};
-use roster::{Name, Other, Roster};
+use index::{LeaseName, OperatorIndex, Other};
 
 /// How long the API server may take for one request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause after one that failed.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether another operator works where this one would.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,14 +77,14 @@ impl fmt::Display for Standing {
 #[derive(Clone)]
 pub struct Turn {
     client: Client,
-    own: Name,
+    own: LeaseName,
     scope: Scope,
-    known: Arc<Mutex<Known>>,
+    state: Arc<Mutex<TurnState>>,
     standing: watch::Sender<Standing>,
 }
 
-struct Known {
-    roster: Roster,
+struct TurnState {
+    index: OperatorIndex,
     belief: Belief,
     /// Whether the Leases may not be read, which is told once.
     forbidden: bool,
@@ -93,14 +93,14 @@ struct Known {
 impl Turn {
     /// For the operator whose Lease has this namespace and name. Nothing is known before
     /// [`Turn::watch`] is polled.
-    pub fn new(client: Client, own: Name, scope: Scope) -> Self {
-        let known = Known {
-            roster: Roster::new(own.clone(), scope.clone()),
+    pub fn new(client: Client, own: LeaseName, scope: Scope) -> Self {
+        let state = TurnState {
+            index: OperatorIndex::new(own.clone(), scope.clone()),
             belief: Belief::new(client.clone()),
             forbidden: false,
         };
         let standing = watch::Sender::new(Standing::Unknown);
-        Self { client, own, scope, known: Arc::new(Mutex::new(known)), standing }
+        Self { client, own, scope, state: Arc::new(Mutex::new(state)), standing }
     }
 
     /// Who works, now and later.
@@ -115,7 +115,7 @@ impl Turn {
         let mut changes = watcher(leases, config).default_backoff().boxed();
         let (mut listed, mut blind) = (Vec::new(), false);
         loop {
-            let end = self.known.lock().await.roster.next_end(clock::now());
+            let end = self.state.lock().await.index.next_end(clock::now());
             let ends = async {
                 match end {
                     Some(end) if !blind => sleep_until(end.into()).await,
@@ -136,7 +136,7 @@ impl Turn {
                         self.failed(&error).await;
                     }
                 },
-                () = ends => self.publish(&*self.known.lock().await),
+                () = ends => self.publish(&*self.state.lock().await),
             }
         }
     }
@@ -150,7 +150,7 @@ impl Turn {
             let mut standing = self.standing();
             while !self.done(self.patch(&announcement).await).await {}
             loop {
-                if !self.done(self.look().await).await {
+                if !self.done(self.list().await).await {
                     continue;
                 }
                 let before = standing.borrow_and_update().clone();
@@ -160,12 +160,12 @@ impl Turn {
                     let _ = standing.wait_for(|now| *now != before).await;
                     continue;
                 }
-                let Some(turn) = self.known.lock().await.roster.turn_to_take() else { return };
+                let Some(turn) = self.state.lock().await.index.turn_to_take() else { return };
                 // And looks again: somebody else may have taken the same turn.
                 if self.done(self.patch(&claim::turn(turn)).await).await {
                     info!(turn, namespaces = %self.scope, "no other operator works here");
                 }
-                if self.known.lock().await.forbidden {
+                if self.state.lock().await.forbidden {
                     return;
                 }
             }
@@ -184,10 +184,10 @@ impl Turn {
     }
 
     /// Reads all Leases as they are now.
-    async fn look(&self) -> anyhow::Result<()> {
+    async fn list(&self) -> anyhow::Result<()> {
         let leases: Api<Lease> = Api::all(self.client.clone());
         let parameters = ListParams::default().labels(&selector());
-        match timeout(PATIENCE, leases.list(&parameters)).await.context("no answer")? {
+        match timeout(REQUEST_TIMEOUT, leases.list(&parameters)).await.context("no answer")? {
             Ok(found) => self.listed(&found.items, false).await,
             Err(Error::Api(refusal)) if refusal.code == 403 => self.forbidden(&refusal).await,
             Err(error) => return Err(error).context("cannot read the Leases of other operators"),
@@ -196,51 +196,51 @@ impl Turn {
     }
 
     async fn listed(&self, leases: &[Lease], was_blind: bool) {
-        let mut known = self.known.lock().await;
+        let mut state = self.state.lock().await;
         if was_blind {
-            known.roster.sees_again(clock::now());
+            state.index.sees_again(clock::now());
         }
         let claims: Vec<_> = leases.iter().filter_map(|it| Some((it, Claim::of(it)?))).collect();
-        known.roster.retain(|name| {
+        state.index.retain(|name| {
             claims.iter().any(|(_, claim)| (&claim.namespace, &claim.name) == (&name.0, &name.1))
         });
         for (lease, claim) in claims {
-            self.take_in(&mut known, lease, claim).await;
+            self.take_in(&mut state, lease, claim).await;
         }
-        known.forbidden = false;
-        self.publish(&known);
+        state.forbidden = false;
+        self.publish(&state);
     }
 
     async fn saw(&self, lease: &Lease) {
         let Some(claim) = Claim::of(lease) else { return self.gone(lease).await };
-        let mut known = self.known.lock().await;
-        self.take_in(&mut known, lease, claim).await;
-        self.publish(&known);
+        let mut state = self.state.lock().await;
+        self.take_in(&mut state, lease, claim).await;
+        self.publish(&state);
     }
 
-    async fn take_in(&self, known: &mut Known, lease: &Lease, claim: Claim) {
+    async fn take_in(&self, state: &mut TurnState, lease: &Lease, claim: Claim) {
         let now = clock::now();
-        if !known.roster.is_own(&claim) {
+        if !state.index.is_own(&claim) {
             let Some(shared) = self.scope.shared_with(&claim.scope) else { return };
-            let asked = timeout(PATIENCE, known.belief.holds(&claim, &shared, now)).await;
+            let asked = timeout(REQUEST_TIMEOUT, state.belief.holds(&claim, &shared, now)).await;
             let (namespace, name) = (&claim.namespace, &claim.name);
             match asked {
                 Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return known.roster.gone(&(namespace.clone(), name.clone())),
+                Ok(Ok(false)) => return state.index.gone(&(namespace.clone(), name.clone())),
                 // Better to wait for nobody than to undo somebody's writes.
                 Ok(Err(error)) => warn!(namespace, name, %error, "cannot tell what it may do"),
                 Err(_) => warn!(namespace, name, "cannot tell what it may do: no answer"),
             }
         }
-        known.roster.saw(lease, claim, now);
+        state.index.saw(lease, claim, now);
     }
 
     async fn gone(&self, lease: &Lease) {
         let name = (lease.metadata.namespace.clone(), lease.metadata.name.clone());
         let (Some(namespace), Some(name)) = name else { return };
-        let mut known = self.known.lock().await;
-        known.roster.gone(&(namespace, name));
-        self.publish(&known);
+        let mut state = self.state.lock().await;
+        state.index.gone(&(namespace, name));
+        self.publish(&state);
     }
 
     async fn failed(&self, error: &watcher::Error) {
@@ -253,20 +253,20 @@ impl Turn {
 
     /// Works as if it were alone: it always did so before it could read them.
     async fn forbidden(&self, error: &(dyn fmt::Display + Sync)) {
-        let mut known = self.known.lock().await;
-        if !std::mem::replace(&mut known.forbidden, true) {
+        let mut state = self.state.lock().await;
+        if !std::mem::replace(&mut state.forbidden, true) {
             info!(
                 %error,
                 "other operators are not noticed: this one may not read their Leases \
                  (otherOperators.notice in the values of the chart)"
             );
         }
-        known.roster.retain(|_| false);
-        self.publish(&known);
+        state.index.retain(|_| false);
+        self.publish(&state);
     }
 
-    fn publish(&self, known: &Known) {
-        let now = match known.roster.works_before(clock::now()) {
+    fn publish(&self, state: &TurnState) {
+        let now = match state.index.works_before(clock::now()) {
             Some(other) => Standing::After(other),
             None => Standing::First,
         };
@@ -286,7 +286,7 @@ impl Turn {
             PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let patch = Patch::Merge(patch);
         let written = leases.patch(name, &parameters, &patch);
-        timeout(PATIENCE, written)
+        timeout(REQUEST_TIMEOUT, written)
             .await
             .context("no answer")?
             .with_context(|| format!("cannot write the Lease {namespace}/{name}"))?;
@@ -297,7 +297,7 @@ impl Turn {
     async fn done(&self, outcome: anyhow::Result<()>) -> bool {
         if let Err(error) = &outcome {
             warn!(error = format!("{error:#}"), "cannot take a turn; trying again");
-            sleep(AGAIN).await;
+            sleep(RETRY_PAUSE).await;
         }
         outcome.is_ok()
     }
@@ -307,7 +307,7 @@ impl Turn {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
         let (parameters, review) = Default::default();
         let asked = reviews.create(&parameters, &review);
-        let review = match timeout(PATIENCE, asked).await {
+        let review = match timeout(REQUEST_TIMEOUT, asked).await {
             Ok(Ok(review)) => review,
             Ok(Err(error)) => {
                 warn!(%error, "cannot tell whose rights it has; other operators may not notice it");

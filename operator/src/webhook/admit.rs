@@ -11,22 +11,22 @@ use hyper::body::Bytes;
 use tokio::time::timeout;
 use tracing::{debug, error, warn};
 
-use super::known::{Known, Labels, Name};
+use super::recorder::AdmissionRecorder;
 use super::review::{self, Review};
-use super::server::{Reply, json, text};
-use super::told::Told;
-use crate::inject::{Asked, Reason, Verdict, inject};
+use super::store::{AdmissionStore, ClusterName, Labels};
+use crate::inject::{self, Reason, Verdict};
+use crate::server::{Reply, json, text};
 use crate::validate::ValidatedCluster;
 
 /// How long the API server may take to say what a watch has not told.
-const PATIENCE: Duration = Duration::from_secs(2);
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// What reviews are answered by.
 pub struct Admission {
     /// Which clusters and namespaces there are.
-    pub known: Known,
+    pub store: AdmissionStore,
     /// Where it is told what became of pods.
-    pub told: Told,
+    pub recorder: AdmissionRecorder,
     /// The image of a Grape where neither pod nor cluster names one.
     pub grape_image: String,
 }
@@ -34,14 +34,14 @@ pub struct Admission {
 /// A verdict, and which clusters it depends on: those that were looked for, and there or not.
 struct Judged {
     verdict: Verdict,
-    looked_for: BTreeSet<Name>,
-    found: Option<Name>,
+    looked_for: BTreeSet<ClusterName>,
+    found: Option<ClusterName>,
 }
 
 impl Admission {
     /// Answers a review.
     pub async fn answer(&self, body: Bytes) -> Reply {
-        if !self.known.is_whole().now_or_never().unwrap_or_default() {
+        if !self.store.is_whole().now_or_never().unwrap_or_default() {
             // What the configuration's failurePolicy is for: to refuse would be a guess.
             let line = "the clusters and namespaces are not known yet";
             return text(StatusCode::SERVICE_UNAVAILABLE, line);
@@ -58,10 +58,10 @@ impl Admission {
         if !review.request.dry_run {
             let about = || {
                 let found = judged.found.as_ref();
-                let found = found.and_then(|(space, name)| self.known.reference(space, Some(name)));
-                found.or_else(|| self.known.reference(&review.namespace, None))
+                let found = found.and_then(|(space, name)| self.store.reference(space, Some(name)));
+                found.or_else(|| self.store.reference(&review.namespace, None))
             };
-            self.told.tell((&review.namespace, &review.pod), about, &judged.verdict);
+            self.recorder.record((&review.namespace, &review.pod), about, &judged.verdict);
         }
         match review::answer(&review, judged.verdict) {
             Ok(answer) => json(answer),
@@ -76,8 +76,8 @@ impl Admission {
     /// the API server says itself: a pod may follow its cluster, or the label of its namespace, by
     /// milliseconds.
     async fn judge(&self, review: &Review) -> Judged {
-        let labels = self.known.labels(&review.namespace);
-        let find = |namespace: &str, name: &str| self.known.cluster(namespace, name);
+        let labels = self.store.labels(&review.namespace);
+        let find = |namespace: &str, name: &str| self.store.cluster(namespace, name);
         let judged = self.by(review, &labels, &find);
         match &judged.verdict {
             Verdict::Skip { .. }
@@ -85,9 +85,9 @@ impl Admission {
             | Verdict::Unchanged { reason: Reason::NotAsked } => {}
             Verdict::Inject { .. } | Verdict::Unchanged { .. } => return judged,
         }
-        let asked = self.known.ask(&review.namespace, judged.looked_for.clone());
-        let asked = match timeout(PATIENCE, asked).await {
-            Ok(Ok(asked)) => asked,
+        let fresh = self.store.refresh(&review.namespace, judged.looked_for.clone());
+        let fresh = match timeout(REFRESH_TIMEOUT, fresh).await {
+            Ok(Ok(fresh)) => fresh,
             Ok(Err(error)) => {
                 warn!(%error, "cannot ask the API server: what it told before counts");
                 return judged;
@@ -100,11 +100,11 @@ impl Admission {
         // By a namespace's label it may be another cluster that is looked for now.
         let find = |namespace: &str, name: &str| {
             let name = (namespace.to_owned(), name.to_owned());
-            let found = asked.clusters.get(&name).cloned();
+            let found = fresh.clusters.get(&name).cloned();
             let new = !judged.looked_for.contains(&name);
-            found.or_else(|| new.then(|| self.known.cluster(&name.0, &name.1)).flatten())
+            found.or_else(|| new.then(|| self.store.cluster(&name.0, &name.1)).flatten())
         };
-        self.by(review, &asked.labels, &find)
+        self.by(review, &fresh.labels, &find)
     }
 
     fn by(
@@ -122,14 +122,14 @@ impl Admission {
             *found.borrow_mut() = Some(key);
             Some(cluster)
         };
-        let asked = Asked {
+        let context = inject::Context {
             namespace: &review.namespace,
             namespace_labels: labels,
             clusters: &clusters,
-            all: &|| self.known.clusters(),
+            all: &|| self.store.clusters(),
             grape_image: &self.grape_image,
         };
-        let verdict = inject(&review.pod, &asked);
+        let verdict = inject::inject(&review.pod, &context);
         Judged { verdict, looked_for: looked_for.into_inner(), found: found.into_inner() }
     }
 }

@@ -23,20 +23,20 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::controller::apply::MANAGER;
+use crate::api_client::MANAGER;
 use crate::turn::Standing;
 
 /// How long the API server may take.
-const PATIENCE: Duration = Duration::from_secs(10);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The pause after a write that failed.
-const AGAIN: Duration = Duration::from_secs(5);
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
 /// The name of the condition that never holds.
 const CONDITION: &str = "another-operator-works.inject.grenache.dev";
 
 /// Keeps a MutatingWebhookConfiguration.
-pub struct Keeper {
+pub struct ConfigurationController {
     /// The way to the API server.
     pub client: Client,
     /// The configuration's name.
@@ -47,15 +47,16 @@ pub struct Keeper {
     pub standing: watch::Receiver<Standing>,
 }
 
-impl Keeper {
+impl ConfigurationController {
     /// Keeps it, for ever. Of a configuration that there is not there is nothing to keep.
-    pub async fn keep(mut self) {
+    pub async fn run(mut self) {
         let configurations: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
-        let mut seen = watch_object(configurations.clone(), &self.name).default_backoff().boxed();
+        let mut changes =
+            watch_object(configurations.clone(), &self.name).default_backoff().boxed();
         let (mut owner, mut configuration, mut again) = (None, None, false);
         loop {
             tokio::select! {
-                Some(change) = seen.next() => match change {
+                Some(change) = changes.next() => match change {
                     Ok(found) => configuration = found,
                     Err(error) => {
                         warn!(configuration = self.name, %error, "cannot watch; trying again");
@@ -63,10 +64,11 @@ impl Keeper {
                     }
                 },
                 Ok(()) = self.standing.changed() => {}
-                () = sleep(AGAIN), if again => {}
+                () = sleep(RETRY_PAUSE), if again => {}
             }
             let Some(configuration) = &configuration else { continue };
-            let kept = timeout(PATIENCE, self.look(&configurations, configuration, &mut owner));
+            let kept =
+                timeout(WRITE_TIMEOUT, self.reconcile(&configurations, configuration, &mut owner));
             let kept = kept.await.unwrap_or_else(|_| Err(anyhow::anyhow!("no answer")));
             if let Err(error) = &kept {
                 let error = format!("{error:#}");
@@ -76,7 +78,7 @@ impl Keeper {
         }
     }
 
-    async fn look(
+    async fn reconcile(
         &self,
         configurations: &Api<MutatingWebhookConfiguration>,
         configuration: &MutatingWebhookConfiguration,

@@ -94,18 +94,18 @@ struct Response<'a> {
     #[serde(flatten)]
     verdict: &'a AdmissionResponse,
     #[serde(flatten)]
-    change: Option<Change>,
+    patch_body: Option<PatchBody>,
 }
 
 /// kube would write the patch as a list of numbers, which takes three times the room.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Change {
+struct PatchBody {
     patch: ByteString,
     patch_type: &'static str,
 }
 
-impl Change {
+impl PatchBody {
     fn of(patch: &Patch) -> serde_json::Result<Self> {
         Ok(Self { patch: ByteString(serde_json::to_vec(patch)?), patch_type: "JSONPatch" })
     }
@@ -117,12 +117,12 @@ impl Change {
 /// The answer cannot be written, which is a defect.
 pub fn answer(review: &Review, verdict: Verdict) -> serde_json::Result<Vec<u8>> {
     let mut response = AdmissionResponse::from(&review.request);
-    let mut change = None;
+    let mut patch_body = None;
     match verdict {
         Verdict::Unchanged { .. } => {}
         Verdict::Inject { patch, warnings, .. } => {
             response.warnings = (!warnings.is_empty()).then_some(warnings);
-            change = Some(Change::of(&patch)?);
+            patch_body = Some(PatchBody::of(&patch)?);
         }
         Verdict::Skip { reason, message } => {
             response.warnings = Some(vec![said(reason, &message)]);
@@ -135,7 +135,7 @@ pub fn answer(review: &Review, verdict: Verdict) -> serde_json::Result<Vec<u8>> 
         }
     }
     let types = &response.types;
-    serde_json::to_vec(&Answer { types, response: Response { verdict: &response, change } })
+    serde_json::to_vec(&Answer { types, response: Response { verdict: &response, patch_body } })
 }
 
 fn said(reason: Reason, message: &str) -> String {

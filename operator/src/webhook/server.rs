@@ -7,21 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use grape::http::accept_last;
-use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
-use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http::header::{ALLOW, HeaderValue};
+use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body, Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
+
+use crate::server::{self, Limits, Reply, text};
 
 /// Where reviews are posted.
 pub const PATH: &str = "/inject";
@@ -30,43 +30,37 @@ pub const PATH: &str = "/inject";
 pub const MAX_BODY: usize = 3 << 20;
 
 /// Most connections at once. Further ones wait in the system's queue.
-const CONNECTIONS: usize = 256;
+const MAX_CONNECTIONS: usize = 256;
 
 /// Most requests at once of one connection.
-const STREAMS: u32 = 100;
+const MAX_STREAMS: u32 = 100;
 
 /// Most that all bodies take up at once, in KiB.
-const BODIES: usize = 64 << 10;
+const MAX_BODIES_KIB: usize = 64 << 10;
 
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
 /// How long a handshake, the first head of a connection, or a body may take to arrive.
-const PATIENCE: Duration = Duration::from_secs(5);
+const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long it may take from an answer by HTTP/1.1 to the end of the next head: longer than the 90 s
 /// for which API servers keep a connection, so that it is they who close it. One that waits half-way
 /// through a head takes up no more than one that is idle.
-const IDLE: Duration = Duration::from_secs(100);
+const IDLE_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// How long a request may take, as an API server waits at most.
-const LONGEST: Duration = Duration::from_secs(30);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long a connection lasts. Then its requests are finished, and others go by another one.
-const LIFE: Duration = Duration::from_secs(300);
+const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 
 /// How long connections are taken after it was told to end: until then it is known that this is no
 /// endpoint of the Service any more.
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How long what is under way may take after that.
-const FINISH: Duration = Duration::from_secs(10);
-
-/// How long no connection is accepted after accepting failed.
-const PAUSE: Duration = Duration::from_millis(100);
-
-/// An answer.
-pub type Reply = Response<Full<Bytes>>;
+const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves `answer` at [`PATH`] until `stop`, and for a few seconds after.
 pub async fn serve<A, F>(
@@ -78,51 +72,16 @@ pub async fn serve<A, F>(
     A: Fn(Bytes) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
-    let service = Arc::new(Service { answer, bodies: Semaphore::new(BODIES) });
-    let closing = CancellationToken::new();
-    let mut connections = JoinSet::new();
-    let mut failing = false;
-    let mut lingered = std::pin::pin!(async {
-        stop.cancelled().await;
-        sleep(LINGER).await;
+    let service = Arc::new(Service { answer, bodies: Semaphore::new(MAX_BODIES_KIB) });
+    let limits = Limits { connections: MAX_CONNECTIONS, linger: LINGER, finish: FINISH_TIMEOUT };
+    let finished = server::serve(listener, limits, stop, |stream, closing| {
+        connection(stream, tls.clone(), Arc::clone(&service), closing)
     });
-    loop {
-        tokio::select! {
-            biased;
-            () = &mut lingered => break,
-            Some(ended) = connections.join_next() => tell(ended),
-            accepted = listener.accept(), if connections.len() < CONNECTIONS => match accepted {
-                Ok((stream, _)) => {
-                    failing = false;
-                    let service = Arc::clone(&service);
-                    connections.spawn(connection(stream, tls.clone(), service, closing.clone()));
-                }
-                Err(error) => {
-                    if !std::mem::replace(&mut failing, true) {
-                        warn!(%error, "cannot accept connections; trying again");
-                    }
-                    sleep(PAUSE).await;
-                }
-            },
-        }
-    }
-    accept_last(listener, |stream, _| {
-        let service = Arc::clone(&service);
-        connections.spawn(connection(stream, tls.clone(), service, closing.clone()));
-    })
-    .await;
-    closing.cancel();
-    let all = async { while connections.join_next().await.map(tell).is_some() {} };
-    if timeout(FINISH, all).await.is_err() {
-        warn!(after = ?FINISH, "not all reviews were answered: they are not waited for any longer");
+    if !finished.await {
+        let after = FINISH_TIMEOUT;
+        warn!(?after, "not all reviews were answered: they are not waited for any longer");
     }
     info!("the webhook is closed");
-}
-
-fn tell(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        error!(%error, "a connection failed: this is a defect of the operator");
-    }
 }
 
 async fn connection<A, F>(
@@ -139,7 +98,7 @@ async fn connection<A, F>(
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY cannot be set");
     }
-    let stream = match timeout(PATIENCE, tls.accept(stream)).await {
+    let stream = match timeout(READ_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
             // Also of probes that only connect.
@@ -156,17 +115,21 @@ async fn connection<A, F>(
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(IDLE).max_buf_size(MAX_HEAD);
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(IDLE_TIMEOUT)
+        .max_buf_size(MAX_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS)
+        .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
-        .keep_alive_interval(Some(4 * PATIENCE))
-        .keep_alive_timeout(PATIENCE);
+        .keep_alive_interval(Some(4 * READ_TIMEOUT))
+        .keep_alive_timeout(READ_TIMEOUT);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let silent = async {
-        sleep(PATIENCE).await;
+        sleep(READ_TIMEOUT).await;
         if asked.load(Ordering::Relaxed) {
             pending::<()>().await;
         }
@@ -175,10 +138,10 @@ async fn connection<A, F>(
     tokio::select! {
         _ = connection.as_mut() => return,
         () = silent => return,
-        _ = timeout(LIFE, closing.cancelled()) => {}
+        _ = timeout(MAX_CONNECTION_AGE, closing.cancelled()) => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(LONGEST, connection).await;
+    let _ = timeout(REQUEST_TIMEOUT, connection).await;
 }
 
 struct Service<A> {
@@ -201,7 +164,7 @@ where
             reply.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
             return reply;
         }
-        timeout(LONGEST, self.review(request.into_body()))
+        timeout(REQUEST_TIMEOUT, self.review(request.into_body()))
             .await
             .unwrap_or_else(|_| text(StatusCode::GATEWAY_TIMEOUT, "it took too long"))
     }
@@ -220,7 +183,7 @@ where
         let Ok(_room) = self.bodies.acquire_many(room).await else {
             return text(StatusCode::SERVICE_UNAVAILABLE, "stopping");
         };
-        match timeout(PATIENCE, Limited::new(body, MAX_BODY).collect()).await {
+        match timeout(READ_TIMEOUT, Limited::new(body, MAX_BODY).collect()).await {
             Ok(Ok(body)) => (self.answer)(body.to_bytes()).await,
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => too_large(),
             Ok(Err(error)) => {
@@ -229,23 +192,6 @@ where
             Err(_) => text(StatusCode::REQUEST_TIMEOUT, "the body did not come in time"),
         }
     }
-}
-
-/// An answer that is a line of text.
-pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
-    reply(status, "text/plain; charset=utf-8", line.into() + "\n")
-}
-
-/// An answer that is an object.
-pub fn json(body: Vec<u8>) -> Reply {
-    reply(StatusCode::OK, "application/json", body)
-}
-
-fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Reply {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    response
 }
 
 #[cfg(test)]

@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use grape_operator::observe::call::Limits;
-use grape_operator::observe::{Observation, Observer, Seat};
+use grape_operator::observe::{Observation, Observer, Target};
 use rstest::rstest;
 
-use crate::places::{Parrot, ok, seats, silence};
+use crate::targets::{Parrot, ok, silence, targets};
 
 /// Seats where no canaries are sent.
-fn quiet_seats(count: u8) -> Vec<Seat> {
-    seats(count).into_iter().map(|seat| Seat { ready: false, ..seat }).collect()
+fn quiet_targets(count: u8) -> Vec<Target> {
+    targets(count).into_iter().map(|target| Target { ready: false, ..target }).collect()
 }
 
 /// Why each Grape that did not answer did not.
@@ -42,9 +42,9 @@ async fn what_answers_otherwise_than_a_grape_is_told(
     #[case] why: &str,
     #[case] unreachable: bool,
 ) {
-    let seats = quiet_seats(1);
-    let _parrot = Parrot::start(seats[0].admin(), answer, Duration::ZERO).await;
-    let seen = Observer::default().observe(&seats, &[], 0).await;
+    let targets = quiet_targets(1);
+    let _parrot = Parrot::start(targets[0].admin(), answer, Duration::ZERO).await;
+    let seen = Observer::default().observe(&targets, &[], 0).await;
     assert_eq!(reasons(&seen), [why]);
     assert_eq!(seen.topology.unreachable[0].why.is_unreachable(), unreachable);
     assert!(seen.answers.is_empty() && seen.probes.is_empty());
@@ -53,15 +53,16 @@ async fn what_answers_otherwise_than_a_grape_is_told(
 #[tokio::test]
 async fn those_that_hang_are_given_up_together() {
     let timeout = Duration::from_millis(300);
-    let seats = quiet_seats(20);
+    let targets = quiet_targets(20);
     // Ten say nothing at all, ten stop in the midst of an answer.
     let _silent: Vec<_> =
-        seats[..10].iter().map(|seat| silence(seat.ip, seat.admin_port)).collect();
+        targets[..10].iter().map(|target| silence(target.ip, target.admin_port)).collect();
     let begun = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
     let _halting =
-        join_all(seats[10..].iter().map(|seat| Parrot::hanging(seat.admin(), begun))).await;
+        join_all(targets[10..].iter().map(|target| Parrot::hanging(target.admin(), begun))).await;
     let started = grape::clock::now();
-    let seen = Observer::new(Limits { timeout, ..Limits::default() }).observe(&seats, &[], 0).await;
+    let seen =
+        Observer::new(Limits { timeout, ..Limits::default() }).observe(&targets, &[], 0).await;
     let took = started.elapsed();
     assert_eq!(reasons(&seen), vec!["no answer in 300ms"; 20]);
     assert!(took >= timeout && took < 10 * timeout, "{took:?}");
@@ -69,11 +70,11 @@ async fn those_that_hang_are_given_up_together() {
 
 #[tokio::test]
 async fn calls_of_all_clusters_together_are_bounded() {
-    let seats = quiet_seats(1);
+    let targets = quiet_targets(1);
     let page = ok("no page");
-    let parrot = Parrot::start(seats[0].admin(), page, Duration::from_millis(20)).await;
+    let parrot = Parrot::start(targets[0].admin(), page, Duration::from_millis(20)).await;
     let observer = Observer::new(Limits { at_once: 4, ..Limits::default() });
-    let same: Vec<Seat> = (0..8).map(|_| seats[0].clone()).collect();
+    let same: Vec<Target> = (0..8).map(|_| targets[0].clone()).collect();
     let looks = (0..3).map(|round| {
         let (observer, same) = (observer.clone(), &same);
         async move { observer.observe(same, &[], round).await }

@@ -3,48 +3,48 @@
 use std::time::Duration;
 
 use grape_operator::observe::call::{CallError, Limits};
-use grape_operator::observe::canary::{Outcome, Probe};
-use grape_operator::observe::{Observer, Seat};
+use grape_operator::observe::canary::{Probe, ProbeResult};
+use grape_operator::observe::{Observer, Target};
 use hyper::StatusCode;
 
-use crate::places::{Parrot, join, ok, seats, silence, start_in, until};
+use crate::targets::{Parrot, join, ok, silence, start_in, targets, until};
 
 #[tokio::test]
 async fn a_single_grape_finds_itself() {
-    let seats = seats(1);
-    let _grape = join(&seats).await;
-    let seen = Observer::default().observe(&seats, &[], 7).await;
-    assert_eq!(seen.topology.partitions, [[seats[0].name.clone()]]);
+    let targets = targets(1);
+    let _grape = join(&targets).await;
+    let seen = Observer::default().observe(&targets, &[], 7).await;
+    assert_eq!(seen.topology.partitions, [[targets[0].name.clone()]]);
     assert_eq!(seen.probes.len(), 1);
-    let Probe { announcer, looker, outcome, .. } = &seen.probes[0];
-    assert_eq!((announcer, looker), (&seats[0].name, &seats[0].name));
-    assert!(matches!(outcome, Outcome::Found(_)), "{outcome:?}");
+    let Probe { announcer, looker, result, .. } = &seen.probes[0];
+    assert_eq!((announcer, looker), (&targets[0].name, &targets[0].name));
+    assert!(matches!(result, ProbeResult::Found(_)), "{result:?}");
 }
 
 #[tokio::test]
 async fn what_was_announced_on_another_island_is_not_found() {
-    let seats = seats(4);
+    let targets = targets(4);
     // Of two networks: those of one would be introduced to each other, and be one partition.
     let mut grapes = Vec::new();
-    for (index, seat) in seats.iter().enumerate() {
-        grapes.push(start_in(seat, if index < 2 { "one" } else { "two" }).await);
+    for (index, target) in targets.iter().enumerate() {
+        grapes.push(start_in(target, if index < 2 { "one" } else { "two" }).await);
     }
     let observer = Observer::default();
-    for pair in [&seats[..2], &seats[2..]] {
+    for pair in [&targets[..2], &targets[2..]] {
         observer.welcome(pair, &[], &[], false).await;
     }
     for grape in &grapes {
         until("it knows its neighbour", || grape.status().neighbours.len() == 1).await;
     }
     for round in 0..3 {
-        for Probe { announcer, looker, outcome, .. } in
-            observer.observe(&seats, &[], round).await.probes
+        for Probe { announcer, looker, result, .. } in
+            observer.observe(&targets, &[], round).await.probes
         {
-            let is_first = |name: &str| seats[..2].iter().any(|seat| seat.name == *name);
-            match outcome {
-                Outcome::Found(_) => assert_eq!(is_first(&announcer), is_first(&looker)),
-                Outcome::NotFound => assert_ne!(is_first(&announcer), is_first(&looker)),
-                Outcome::Failed { .. } => panic!("{announcer} {looker} {outcome:?}"),
+            let is_first = |name: &str| targets[..2].iter().any(|target| target.name == *name);
+            match result {
+                ProbeResult::Found(_) => assert_eq!(is_first(&announcer), is_first(&looker)),
+                ProbeResult::NotFound => assert_ne!(is_first(&announcer), is_first(&looker)),
+                ProbeResult::Failed { .. } => panic!("{announcer} {looker} {result:?}"),
             }
         }
     }
@@ -52,10 +52,10 @@ async fn what_was_announced_on_another_island_is_not_found() {
 
 #[tokio::test]
 async fn nothing_of_a_canary_is_left() {
-    let seats = seats(3);
-    let grapes = join(&seats).await;
-    let seen = Observer::default().observe(&seats, &[], 0).await;
-    assert!(seen.probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_))));
+    let targets = targets(3);
+    let grapes = join(&targets).await;
+    let seen = Observer::default().observe(&targets, &[], 0).await;
+    assert!(seen.probes.iter().all(|probe| matches!(probe.result, ProbeResult::Found(_))));
     for grape in &grapes {
         let status = grape.status();
         assert!(status.announced.is_empty(), "{:?}", status.announced);
@@ -65,19 +65,19 @@ async fn nothing_of_a_canary_is_left() {
 
 #[tokio::test]
 async fn a_canary_is_withdrawn_after_a_failed_lookup_too() {
-    let mut seats = seats(2);
-    let grapes = join(&seats).await;
+    let mut targets = targets(2);
+    let grapes = join(&targets).await;
     let page = ok(r#""ERR_GRAPE_LOOKUP""#);
     // The second Grape's API is replaced by something that refuses whatever it is asked.
-    let elsewhere = Seat { api_port: seats[1].api_port + 1, ..seats[1].clone() };
+    let elsewhere = Target { api_port: targets[1].api_port + 1, ..targets[1].clone() };
     let _parrot = Parrot::start(elsewhere.api(), page, Duration::ZERO).await;
-    seats[1] = elsewhere;
-    let seen = Observer::default().observe(&seats, &[], 0).await;
+    targets[1] = elsewhere;
+    let seen = Observer::default().observe(&targets, &[], 0).await;
     assert_eq!(
         failures(&seen.probes),
         [
-            (&*seats[1].name, r#"/lookup answered "ERR_GRAPE_LOOKUP""#.to_owned()),
-            (&*seats[1].name, r#"/announce answered "ERR_GRAPE_LOOKUP""#.to_owned()),
+            (&*targets[1].name, r#"/lookup answered "ERR_GRAPE_LOOKUP""#.to_owned()),
+            (&*targets[1].name, r#"/announce answered "ERR_GRAPE_LOOKUP""#.to_owned()),
         ]
     );
     assert!(grapes[0].status().announced.is_empty());
@@ -85,50 +85,51 @@ async fn a_canary_is_withdrawn_after_a_failed_lookup_too() {
 
 #[tokio::test]
 async fn what_is_no_api_fails_the_probe() {
-    let mut seats = seats(2);
-    let _grapes = join(&seats).await;
-    seats[0].api_port = seats[0].admin_port;
-    let seen = Observer::default().observe(&seats, &[], 0).await;
+    let mut targets = targets(2);
+    let _grapes = join(&targets).await;
+    targets[0].api_port = targets[0].admin_port;
+    let seen = Observer::default().observe(&targets, &[], 0).await;
     for probe in &seen.probes {
         let why = CallError::Status(StatusCode::NOT_FOUND);
-        assert_eq!(probe.outcome, Outcome::Failed { at: seats[0].name.clone(), why });
+        assert_eq!(probe.result, ProbeResult::Failed { at: targets[0].name.clone(), why });
     }
 }
 
 #[tokio::test]
 async fn a_grape_that_hangs_fails_its_probes_within_the_time_out() {
     let timeout = Duration::from_secs(1);
-    let mut seats = seats(3);
-    let _grapes = join(&seats).await;
-    seats[2].api_port += 1;
-    let _listener = silence(seats[2].ip, seats[2].api_port);
+    let mut targets = targets(3);
+    let _grapes = join(&targets).await;
+    targets[2].api_port += 1;
+    let _listener = silence(targets[2].ip, targets[2].api_port);
     let started = grape::clock::now();
-    let seen = Observer::new(Limits { timeout, ..Limits::default() }).observe(&seats, &[], 0).await;
+    let seen =
+        Observer::new(Limits { timeout, ..Limits::default() }).observe(&targets, &[], 0).await;
     let took = started.elapsed();
     let hangs = format!("no answer in {timeout:?}");
     let failed = failures(&seen.probes);
-    assert_eq!(failed, [(&*seats[2].name, hangs.clone()), (&*seats[2].name, hangs)]);
+    assert_eq!(failed, [(&*targets[2].name, hangs.clone()), (&*targets[2].name, hangs)]);
     // An announce and a withdrawal, one after the other, and not one probe after the other.
     assert!(took >= 2 * timeout && took < 3 * timeout, "{took:?}");
 }
 
 #[tokio::test]
 async fn seats_that_are_not_ready_are_asked_and_send_no_canaries() {
-    let mut seats = seats(3);
-    let _grapes = join(&seats).await;
-    seats[0].ready = false;
-    let seen = Observer::default().observe(&seats, &[], 0).await;
+    let mut targets = targets(3);
+    let _grapes = join(&targets).await;
+    targets[0].ready = false;
+    let seen = Observer::default().observe(&targets, &[], 0).await;
     assert_eq!(seen.topology.answered, 3);
     let pairs: Vec<_> =
         seen.probes.iter().map(|probe| (&*probe.announcer, &*probe.looker)).collect();
-    let [_, b, c] = [0, 1, 2].map(|index: usize| &*seats[index].name);
+    let [_, b, c] = [0, 1, 2].map(|index: usize| &*targets[index].name);
     assert_eq!(pairs, [(b, c), (c, b)]);
 }
 
 /// Where probes failed, and why.
 fn failures(probes: &[Probe]) -> Vec<(&str, String)> {
     let failure = |probe| match probe {
-        &Probe { outcome: Outcome::Failed { ref at, ref why }, .. } => {
+        &Probe { result: ProbeResult::Failed { ref at, ref why }, .. } => {
             Some((at.as_str(), why.to_string()))
         }
         _ => None,

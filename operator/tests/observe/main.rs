@@ -8,5 +8,5 @@ mod canaries;
 mod introductions;
 mod outside;
 mod partitions;
-mod places;
 mod sidecars;
+mod targets;

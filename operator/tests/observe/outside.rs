@@ -6,21 +6,21 @@ use std::net::SocketAddr;
 use grape_operator::observe::Observer;
 use grape_operator::observe::outside::Trouble;
 
-use crate::places::{PATIENCE, join, seats, start_with, until};
+use crate::targets::{PATIENCE, join, start_with, targets, until};
 
 #[tokio::test]
 async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
-    let seats = seats(3);
-    let _other = join(&seats[..1]).await;
-    let nobody = seats[2].dht();
-    let names = [seats[0].dht().to_string(), nobody.to_string(), "no.such.invalid:1".to_owned()];
+    let targets = targets(3);
+    let _other = join(&targets[..1]).await;
+    let nobody = targets[2].dht();
+    let names = [targets[0].dht().to_string(), nobody.to_string(), "no.such.invalid:1".to_owned()];
     let names = names.iter().map(|name| name.parse().unwrap()).collect();
-    let _grape = start_with(&seats[1], names).await;
+    let _grape = start_with(&targets[1], names).await;
     let observer = Observer::default();
     let told = async || {
-        let seen = observer.observe(&seats[..2], &[], 0).await;
-        assert_eq!(seen.outside[&seats[0].name].troubles, BTreeMap::new(), "it has no names");
-        seen.outside[&seats[1].name].troubles.clone()
+        let seen = observer.observe(&targets[..2], &[], 0).await;
+        assert_eq!(seen.outside[&targets[0].name].troubles, BTreeMap::new(), "it has no names");
+        seen.outside[&targets[1].name].troubles.clone()
     };
     let begun = grape::clock::now();
     let mut last = told().await;
@@ -34,7 +34,7 @@ async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
     assert_eq!(last.len(), 2, "{last:?}");
 
     // Somebody comes to that address.
-    let late = join(&seats[2..]).await;
+    let late = join(&targets[2..]).await;
     until("the name leads to a Grape", || late[0].status().nodes > 0).await;
     let mut last = told().await;
     while last.len() > 1 && begun.elapsed() < 2 * PATIENCE {

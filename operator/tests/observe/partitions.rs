@@ -3,25 +3,25 @@
 use std::time::Duration;
 
 use grape_operator::observe::call::{CallError, Limits};
-use grape_operator::observe::canary::Outcome;
+use grape_operator::observe::canary::ProbeResult;
 use grape_operator::observe::{Observation, Observer};
 use tokio::time::timeout;
 
-use crate::places::{PATIENCE, join, kill, seats, start, until};
+use crate::targets::{PATIENCE, join, kill, start, targets, until};
 
 #[tokio::test]
 async fn three_joined_grapes_are_one_island_and_find_each_other() {
-    let seats = seats(3);
-    let grapes = join(&seats).await;
+    let targets = targets(3);
+    let grapes = join(&targets).await;
     let observer = Observer::default();
     // A controller observes in tasks of its own.
     let seen = tokio::spawn({
-        let seats = seats.clone();
-        async move { observer.observe(&seats, &[], 0).await }
+        let targets = targets.clone();
+        async move { observer.observe(&targets, &[], 0).await }
     });
     let seen = seen.await.unwrap();
 
-    let names: Vec<_> = seats.iter().map(|seat| seat.name.clone()).collect();
+    let names: Vec<_> = targets.iter().map(|target| target.name.clone()).collect();
     let topology = &seen.topology;
     assert_eq!(
         topology.partitions.iter().map(|partition| &partition[..]).collect::<Vec<_>>(),
@@ -37,17 +37,20 @@ async fn three_joined_grapes_are_one_island_and_find_each_other() {
     }
     assert_eq!(seen.probes.len(), 3);
     for probe in &seen.probes {
-        assert!(matches!(probe.outcome, Outcome::Found(_)) && probe.begun >= seen.at, "{probe:?}");
+        assert!(
+            matches!(probe.result, ProbeResult::Found(_)) && probe.begun >= seen.at,
+            "{probe:?}"
+        );
         assert_ne!(probe.announcer, probe.looker);
     }
 }
 
 #[tokio::test]
 async fn two_pairs_that_do_not_know_each_other_are_two_islands() {
-    let seats = seats(4);
-    let _grapes = (join(&seats[..2]).await, join(&seats[2..]).await);
-    let seen = Observer::default().observe(&seats, &[], 0).await;
-    let [a, b, c, d] = [0, 1, 2, 3].map(|index: usize| seats[index].name.clone());
+    let targets = targets(4);
+    let _grapes = (join(&targets[..2]).await, join(&targets[2..]).await);
+    let seen = Observer::default().observe(&targets, &[], 0).await;
+    let [a, b, c, d] = [0, 1, 2, 3].map(|index: usize| targets[index].name.clone());
     assert_eq!(seen.topology.partitions, [[a, b], [c, d]]);
     assert!(seen.topology.is_partitioned());
     assert_eq!(seen.topology.sees_too_few.len(), 4, "each sees one of three others");
@@ -55,30 +58,30 @@ async fn two_pairs_that_do_not_know_each_other_are_two_islands() {
 
 #[tokio::test]
 async fn a_grape_that_is_gone_is_unreachable_and_sends_no_canaries() {
-    let seats = seats(3);
-    let mut grapes = join(&seats).await;
+    let targets = targets(3);
+    let mut grapes = join(&targets).await;
     kill(grapes.remove(1)).await;
-    let gone = &seats[1].name;
-    let seen = Observer::default().observe(&seats, &[], 0).await;
+    let gone = &targets[1].name;
+    let seen = Observer::default().observe(&targets, &[], 0).await;
     let unreachable = &seen.topology.unreachable;
     assert_eq!(unreachable.len(), 1);
     assert_eq!((&unreachable[0].name, &unreachable[0].why), (gone, &CallError::Refused));
-    let [first, last] = [0, 2].map(|index: usize| &seats[index].name);
+    let [first, last] = [0, 2].map(|index: usize| &targets[index].name);
     assert_eq!(seen.topology.partitions, [[first.clone(), last.clone()]]);
     assert!(!seen.answers.contains_key(gone));
     let pairs: Vec<_> = seen.probes.iter().map(|it| (&it.announcer, &it.looker)).collect();
     assert_eq!(pairs, [(first, last), (last, first)]);
-    assert!(seen.probes.iter().all(|it| matches!(it.outcome, Outcome::Found(_))));
+    assert!(seen.probes.iter().all(|it| matches!(it.result, ProbeResult::Found(_))));
     assert!(grapes.iter().all(|grape| grape.status().announced.is_empty()));
 }
 
 #[tokio::test]
 async fn a_grape_that_started_again_counts_once() {
-    let seats = seats(3);
-    let mut grapes = join(&seats).await;
+    let targets = targets(3);
+    let mut grapes = join(&targets).await;
     let before = grapes[2].status().id;
     kill(grapes.remove(2)).await;
-    grapes.push(start(&seats, 2).await);
+    grapes.push(start(&targets, 2).await);
     let after = grapes[2].status().id;
     assert_ne!(before, after);
     for grape in &grapes[..2] {
@@ -86,25 +89,25 @@ async fn a_grape_that_started_again_counts_once() {
         until("the others have met it", met).await;
     }
     until("it has met the others", || grapes[2].status().neighbours.len() >= 2).await;
-    let seen = Observer::default().observe(&seats, &[], 1).await;
+    let seen = Observer::default().observe(&targets, &[], 1).await;
     assert_eq!((seen.topology.nodes, seen.topology.min_known_nodes), (2, 2));
     assert_eq!(seen.topology.partitions.len(), 1);
-    assert_eq!(seen.answers[&seats[2].name].id, after);
+    assert_eq!(seen.answers[&targets[2].name].id, after);
 }
 
 #[tokio::test]
 async fn fifty_grapes_come_to_be_one_island_that_finds_all() {
-    let seats = seats(50);
-    let _grapes = join(&seats).await;
+    let targets = targets(50);
+    let _grapes = join(&targets).await;
     // On a busy machine they are slow for a while, and suspect each other.
     let patient = Limits { timeout: Duration::from_secs(10), ..Limits::default() };
     let observer = Observer::new(patient);
     let mut round = 0;
     let well = async {
         loop {
-            let Observation { topology, probes, .. } = observer.observe(&seats, &[], round).await;
+            let Observation { topology, probes, .. } = observer.observe(&targets, &[], round).await;
             round += 1;
-            let found = probes.iter().all(|probe| matches!(probe.outcome, Outcome::Found(_)));
+            let found = probes.iter().all(|probe| matches!(probe.result, ProbeResult::Found(_)));
             let whole = (topology.answered, topology.partitions.len()) == (50, 1);
             let known = topology.sees_too_few.is_empty() && topology.min_known_nodes >= 20;
             if found && whole && known && probes.len() >= 7 {

@@ -209,6 +209,7 @@ impl<'a> GrapeCluster<'a> {
 pub fn without_lookups(status: &Value) -> Value {
     let mut status = status.clone();
     status["summary"]["lookups"].take();
+    status["lookupLatencyLimit"].take();
     for condition in status["conditions"].as_array_mut().into_iter().flatten() {
         if condition["type"] == "LookupHealthy" {
             condition["message"].take();

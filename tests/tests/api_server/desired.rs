@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use grape_operator::cluster::{GrapeCluster, GrapeClusterSpec};
-use grape_operator::desired::{Desired, Surroundings, container, desired};
+use grape_operator::desired::{BuildContext, Desired, container, desired};
 use grape_operator::{manifest, validate};
 use grape_tests::http::{self, Request};
 use grape_tests::kubernetes::ApiServer;
@@ -147,13 +147,13 @@ fn objects(namespace: &str, cluster: &GrapeCluster) -> Desired {
     // As if the API server had stored it.
     let mut stored = cluster.clone();
     stored.metadata.uid = Some("0d5a1f0e-8f5c-4d0a-9d43-2f1f2c6b7a10".to_owned());
-    let around = Surroundings {
+    let context = BuildContext {
         namespace: namespace.to_owned(),
         owner: stored.controller_owner_ref(&()).unwrap(),
         grape_image: "grenache/grape:0.1.0".to_owned(),
         operator_namespace: "grenache-system".to_owned(),
     };
-    desired(&validate::validate(cluster).unwrap(), &around)
+    desired(&validate::validate(cluster).unwrap(), &context)
 }
 
 /// A namespace whose pods are held to the `restricted` Pod Security Standard.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use grape_operator::inject::{Asked, Verdict, inject};
+use grape_operator::inject::{Context, Verdict, inject};
 use grape_operator::manifest;
 use grape_operator::validate::{From, ValidatedCluster, validate};
 use grape_tests::kubernetes::ApiServer;
@@ -128,14 +128,14 @@ fn cluster(name: &str) -> Option<Arc<ValidatedCluster>> {
 fn injected(mut pod: Value, namespace: &str) -> Value {
     let typed: Pod = serde_json::from_value(pod.clone()).unwrap();
     let labels = [("grenache.dev/cluster".to_owned(), "trading.pro".to_owned())];
-    let asked = Asked {
+    let context = Context {
         namespace,
         namespace_labels: &BTreeMap::from(labels),
         clusters: &|_, name| cluster(name),
         all: &Vec::new,
         grape_image: "grenache/grape:0.1.0",
     };
-    match inject(&typed, &asked) {
+    match inject(&typed, &context) {
         Verdict::Inject { patch, .. } => json_patch::patch(&mut pod, &patch).unwrap(),
         other => panic!("{other:?}"),
     }

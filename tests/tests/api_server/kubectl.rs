@@ -167,6 +167,10 @@ async fn explain_tells_what_each_field_is() {
         The pods that ask for a sidecar of this cluster. Absent while there are
         none.
 
+      lookupLatencyLimit  <string>
+        The time that 95 of 100 test lookups stay within: 10ms, 50ms, 200ms, 1s or
+        2s. Absent until a test lookup has succeeded.
+
       observedGeneration  <integer>
         The metadata.generation of the spec that this status describes.
 

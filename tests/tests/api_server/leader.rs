@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use grape::clock;
 use grape_operator::leader::decide::Loss;
-use grape_operator::leader::{Elector, Leadership, Settings, Timings};
+use grape_operator::leader::{ElectionConfig, Elector, Leadership, Timings};
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -62,13 +62,13 @@ impl Scene {
 
     /// Campaigns in the background, and gives the leader when it is one.
     fn campaign(&self, identity: &str) -> tokio::task::JoinHandle<Leader> {
-        let settings = Settings {
+        let config = ElectionConfig {
             namespace: "default".to_owned(),
             lease: self.name.to_owned(),
             identity: identity.to_owned(),
             timings: Timings::new(LEASE, RENEW, RETRY).unwrap(),
         };
-        let elector = Elector::new(self.client.clone(), settings);
+        let elector = Elector::new(self.client.clone(), config);
         let (identity, led) = (identity.to_owned(), Arc::clone(&self.led));
         tokio::spawn(async move {
             let leadership = elector.campaign(&CancellationToken::new()).await.unwrap();

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use grape::clock;
+use grape_operator::config::OperatorConfig;
 use grape_operator::leader::Timings;
-use grape_operator::process::{self, Context, Settings};
+use grape_operator::process::{self, Context};
 use grape_tests::http::{self, Reply, Request};
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::ports::Port;
@@ -25,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 struct Scene {
     leases: Api<Lease>,
     config: Config,
-    settings: Settings,
+    settings: OperatorConfig,
     stop: CancellationToken,
     _admin: Port,
 }
@@ -37,7 +38,7 @@ impl Scene {
         let config = Config::from_custom_kubeconfig(kubeconfig, &options).await.unwrap();
         let admin = Port::take().unwrap();
         let [duration, deadline, period] = [15, 10, 2].map(Duration::from_secs);
-        let settings = Settings {
+        let settings = OperatorConfig {
             watch_namespaces: Vec::new(),
             grape_image: "grape".to_owned(),
             namespace: Some("default".to_owned()),
@@ -47,6 +48,7 @@ impl Scene {
             admin: ([127, 0, 0, 1], admin.number()).into(),
             observe_interval: duration,
             concurrency: 1,
+            webhook: None,
         };
         let leases = Api::namespaced(server.client(), "default");
         // The server may be somebody else's, and an earlier test may have been killed.
@@ -57,8 +59,8 @@ impl Scene {
     /// Runs it, and tells how it ended.
     async fn run(&self, control: impl AsyncFnOnce(Context) -> Result<()>) -> Result<(), String> {
         let (settings, config) = (self.settings.clone(), self.config.clone());
-        let (stop, beside) = (self.stop.clone(), process::stand_by);
-        let run = process::run_until(settings, config, stop, beside, control);
+        let (stop, background) = (self.stop.clone(), process::no_background_task);
+        let run = process::run_until(settings, config, stop, background, control);
         let ended = tokio::time::timeout(wait::DEADLINE, run).await.unwrap();
         ended.map_err(|error| format!("{error:#}"))
     }

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use grape_operator::desired::labels::CLUSTER;
 use grape_operator::inject::annotations::READ;
-use grape_operator::inject::wish::INJECT;
+use grape_operator::inject::selection::INJECT;
 use grape_tests::kubernetes::{ApiServer, definition, tools};
 use grape_tests::wait;
 use serde_json::{Value, json};

@@ -11,7 +11,7 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     if facts.cluster.dht.bootstrap.is_empty() {
         return None;
     }
-    if facts.sight.dead_ends.is_none() {
+    if facts.snapshot.dead_ends.is_none() {
         return Some(unknown(types::BOOTSTRAP_REACHABLE));
     }
     let dead_ends: Vec<_> = dead_ends(facts).collect();
@@ -29,7 +29,7 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
         true => reasons::NAME_UNRESOLVED,
         false => reasons::NO_GRAPE_ANSWERS,
     };
-    let named: Vec<_> = dead_ends.iter().map(|(name, dead_end)| told(name, dead_end)).collect();
+    let named: Vec<_> = dead_ends.iter().map(|(name, dead_end)| describe(name, dead_end)).collect();
     let message = format!(
         "In spec.dht.bootstrap, {}. The Grapes ask again every 20 s. Correct spec.dht.bootstrap, or \
          check name servers, firewalls and NetworkPolicies.",
@@ -46,11 +46,11 @@ pub(super) fn is_in_trouble(facts: &Facts<'_>) -> bool {
 /// The names in the spec that lead to no Grape, in its order.
 fn dead_ends<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (String, &'a DeadEnd)> {
     let names = facts.cluster.dht.bootstrap.iter().map(ToString::to_string);
-    let known = facts.sight.dead_ends;
+    let known = facts.snapshot.dead_ends;
     names.filter_map(move |name| known?.get(&name).map(|dead_end| (name, dead_end)))
 }
 
-fn told(name: &str, dead_end: &DeadEnd) -> String {
+fn describe(name: &str, dead_end: &DeadEnd) -> String {
     let what = match &dead_end.trouble {
         Trouble::Unresolved(reason) => format!("{name} does not resolve: {reason}"),
         Trouble::Unanswered(addresses) => {

@@ -7,7 +7,7 @@ use super::types::{BOOTSTRAP_REACHABLE, INJECTED, READY};
 use super::{Facts, HEALTHY_SHARE, bootstrap, few, injected, other_networks, reasons, types};
 use crate::controller::blocked::Blocked;
 use crate::controller::error::Error;
-use crate::controller::roll::{Phase, Wait};
+use crate::controller::rollout::{Phase, Wait};
 
 /// A condition without its times.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -260,7 +260,7 @@ fn stalled(facts: &Facts<'_>) -> Finding {
 
 fn bootstrapped(facts: &Facts<'_>) -> Finding {
     let not = |reason, message| Finding::new(types::BOOTSTRAPPED, false, reason, message);
-    let Some(topology) = facts.sight.topology else {
+    let Some(topology) = facts.snapshot.topology else {
         return unknown(types::BOOTSTRAPPED);
     };
     let ready = facts.ready_pods();
@@ -292,7 +292,7 @@ fn bootstrapped(facts: &Facts<'_>) -> Finding {
 }
 
 fn lookup_healthy(facts: &Facts<'_>) -> Finding {
-    let Some(success) = facts.sight.success else {
+    let Some(success) = facts.snapshot.success else {
         return unknown(types::LOOKUP_HEALTHY);
     };
     let found = format!("{} of the test lookups succeeded", percent(success));
@@ -300,12 +300,12 @@ fn lookup_healthy(facts: &Facts<'_>) -> Finding {
         let message = format!(
             "Only {found}. They failed at {}: check the logs of these Grapes, and the network \
              between their nodes for UDP port {}.",
-            few(facts.sight.lost_at),
+            few(facts.snapshot.lost_at),
             facts.cluster.dht.port
         );
         return Finding::new(types::LOOKUP_HEALTHY, false, reasons::PROBES_FAILING, message);
     }
-    let message = match facts.sight.band {
+    let message = match facts.snapshot.band {
         Some(band) => format!("{found}, 95 % of them within {} ms.", band.limit().as_millis()),
         None => format!("{found}."),
     };
@@ -313,7 +313,7 @@ fn lookup_healthy(facts: &Facts<'_>) -> Finding {
 }
 
 fn partitioned(facts: &Facts<'_>) -> Finding {
-    match facts.sight.topology.filter(|topology| topology.answered > 0) {
+    match facts.snapshot.topology.filter(|topology| topology.answered > 0) {
         None => unknown(types::PARTITIONED),
         Some(topology) if topology.is_partitioned() => {
             let message = partitions(facts, &topology.partitions);

@@ -11,24 +11,20 @@ mod status;
 pub mod types;
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 
 use crate::cluster::GrapeClusterStatus;
 use crate::metrics::Health;
-use crate::observe::band::P95Band;
-use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 use crate::validate::{Invalid, ValidatedCluster};
 
 use super::blocked::Blocked;
-use super::bootstrap::DeadEnds;
 use super::error::Error;
-use super::roll::{Phase, Pool};
-use super::seen::Connectivity;
-use super::sidecars::repair::Course;
-use super::sidecars::tally::Tally;
+use super::observations::{Connectivity, HealthSnapshot};
+use super::rollout::{Phase, Pool};
+use super::sidecars::counts::Counts;
+use super::sidecars::repair::RepairProgress;
 
-pub use status::{band, invalid, status};
+pub use status::{band, invalid, repair_failures, status};
 
 /// All that a status is made of.
 #[derive(Debug)]
@@ -50,7 +46,7 @@ pub struct Facts<'a> {
     /// Where a change of its pods stands.
     pub phase: &'a Phase,
     /// What was seen of its Grapes.
-    pub sight: Sight<'a>,
+    pub snapshot: HealthSnapshot<'a>,
     /// Why the objects are not as they should be, if that lasts.
     pub trouble: Option<&'a Error>,
     /// Pods that StatefulSets cannot make.
@@ -63,28 +59,11 @@ pub struct Facts<'a> {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Services {
     /// How many there are.
-    pub tally: Tally,
+    pub counts: Counts,
     /// Those whose Grapes are not where they should be.
     pub connectivity: Connectivity,
     /// How their repair goes; none where it is not asked for.
-    pub repair: Option<Course>,
-}
-
-/// What was seen of a cluster's Grapes.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Sight<'a> {
-    /// Who sees whom; none before the first look.
-    pub topology: Option<&'a Topology>,
-    /// The share of canaries that were found; none without any.
-    pub success: Option<f64>,
-    /// The Grapes at which others were lost.
-    pub lost_at: &'a [String],
-    /// The band that 95 of 100 lookups are in.
-    pub band: Option<P95Band>,
-    /// Bootstrap names that lead to no Grape; none while that is not known.
-    pub dead_ends: Option<&'a DeadEnds>,
-    /// Addresses at which Grapes of other networks are heard; none before the first look.
-    pub other_networks: Option<&'a BTreeSet<SocketAddr>>,
+    pub repair: Option<RepairProgress>,
 }
 
 /// The share of canaries under which lookups are not healthy.
@@ -162,7 +141,7 @@ pub fn is_blocked(status: &GrapeClusterStatus) -> bool {
 
 /// The figures of a cluster, whose status is `status`.
 pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -> Health {
-    let topology = facts.sight.topology.filter(|topology| topology.answered > 0);
+    let topology = facts.snapshot.topology.filter(|topology| topology.answered > 0);
     let is = |kind: &str| {
         let condition = status.conditions.iter().find(|it| it.type_ == kind)?;
         match &*condition.status {
@@ -180,7 +159,7 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
         desired: facts.wanted(),
         ready: facts.ready(),
         updated: facts.updated(),
-        unreachable: facts.sight.topology.map_or(0, |topology| topology.unreachable.len()),
+        unreachable: facts.snapshot.topology.map_or(0, |topology| topology.unreachable.len()),
         conditions: conditions.collect(),
         partitions: topology.map(|topology| topology.partitions.len()),
         known_nodes_min: topology.map(|topology| topology.min_known_nodes),
@@ -196,7 +175,7 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
 }
 
 /// What is wrong with a spec, as one text.
-fn told(invalid: &[Invalid]) -> String {
+fn joined(invalid: &[Invalid]) -> String {
     invalid.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
 }
 

@@ -6,7 +6,7 @@ use super::{reasons, types};
 
 /// The condition `OtherNetworks`, while there is anything to tell.
 pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
-    let others = facts.sight.other_networks.filter(|others| !others.is_empty())?;
+    let others = facts.snapshot.other_networks.filter(|others| !others.is_empty())?;
     let named: Vec<_> = others.iter().map(ToString::to_string).collect();
     let message = format!(
         "Grapes of another network send messages from these addresses, and are refused: {}. If a \

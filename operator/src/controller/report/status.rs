@@ -1,19 +1,17 @@
 //! The whole status of a cluster.
 
 use super::{reasons, types};
-use std::time::Duration;
-
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::conditions::{Finding, findings, percent};
-use super::{Facts, injected, ready, told, updated};
+use super::{Facts, injected, joined, ready, updated};
 use crate::cluster::limits;
 use crate::cluster::status::{GrapeClusterStatus, Partition, PoolStatus, Summary, Topology};
-use crate::controller::roll::Pool;
+use crate::controller::rollout::Pool;
 use crate::desired::{labels, names};
 use crate::observe::band::P95Band;
-use crate::observe::topology::Topology as Seen;
+use crate::observe::topology::Topology as Observed;
 use crate::validate::Invalid;
 
 /// The status of a cluster, after what it was before.
@@ -31,7 +29,7 @@ pub fn status(
     let stands = |it: &&Condition| facts.services.is_none() && it.type_ == types::INJECTED;
     let standing = known.iter().filter(stands).cloned();
     let injected = match facts.services {
-        Some(_) => facts.injected().map(injected::counts),
+        Some(_) => facts.injected().map(injected::status),
         None => before.and_then(|before| before.injected.clone()),
     };
     GrapeClusterStatus {
@@ -52,7 +50,8 @@ pub fn status(
                 .map_or_else(|| "-".to_owned(), |it| format!("{}/{}", it.ready, it.pods)),
         },
         pools: pools.into_iter().chain(facts.leaving.iter().map(pool_status)).collect(),
-        topology: facts.sight.topology.map(topology),
+        topology: facts.snapshot.topology.map(topology),
+        lookup_latency_limit: facts.snapshot.band.map(|band| band.limit().into()),
         injected,
         conditions: findings(facts).into_iter().map(dated).chain(standing).collect(),
     }
@@ -66,7 +65,7 @@ pub fn invalid(
     now: Timestamp,
 ) -> GrapeClusterStatus {
     let before = before.cloned().unwrap_or_default();
-    let message = told(invalid);
+    let message = joined(invalid);
     let found = [
         (types::READY, false),
         (types::PROGRESSING, false),
@@ -93,7 +92,7 @@ fn pool_status(pool: &Pool) -> PoolStatus {
 }
 
 fn lookups(facts: &Facts<'_>) -> String {
-    match (facts.sight.success, facts.sight.band) {
+    match (facts.snapshot.success, facts.snapshot.band) {
         (Some(success), Some(band)) => {
             format!("{} <{}ms", percent(success), band.limit().as_millis())
         }
@@ -102,24 +101,30 @@ fn lookups(facts: &Facts<'_>) -> String {
     }
 }
 
-/// The band of latencies that a status shows.
-pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
-    let (_, limit) = status.summary.lookups.rsplit_once('<')?;
-    let limit = limit.strip_suffix("ms")?.parse().ok()?;
-    Some(P95Band::of(Duration::from_millis(limit)))
+/// The controllers whose repair has failed, as a status names them.
+pub fn repair_failures(status: Option<&GrapeClusterStatus>) -> &[String] {
+    let injected = status.and_then(|status| status.injected.as_ref());
+    injected.map(|injected| &injected.repair_failures[..]).unwrap_or_default()
 }
 
-fn topology(seen: &Seen) -> Topology {
-    let several = if seen.is_partitioned() { &seen.partitions[..] } else { &[] };
+/// The band of latencies that a status holds; none of a status without the field, which an earlier
+/// release has written: then the first observation sets the band.
+pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
+    let limit = status.lookup_latency_limit.as_ref()?.parse().ok()?;
+    Some(P95Band::of(limit))
+}
+
+fn topology(observed: &Observed) -> Topology {
+    let several = if observed.is_partitioned() { &observed.partitions[..] } else { &[] };
     let some = |names: &[String]| names.iter().take(limits::NAMED_LENGTH).cloned().collect();
-    let unreachable: Vec<_> = seen.unreachable.iter().map(|it| it.name.clone()).collect();
-    let mean_known_nodes = seen.mean_known_nodes.round() as i32;
+    let unreachable: Vec<_> = observed.unreachable.iter().map(|it| it.name.clone()).collect();
+    let mean_known_nodes = observed.mean_known_nodes.round() as i32;
     Topology {
-        answered: number(seen.answered),
-        max_known_nodes: number(seen.nodes),
-        min_known_nodes: number(seen.min_known_nodes),
+        answered: number(observed.answered),
+        max_known_nodes: number(observed.nodes),
+        min_known_nodes: number(observed.min_known_nodes),
         mean_known_nodes,
-        partitions: number(seen.partitions.len()),
+        partitions: number(observed.partitions.len()),
         partitions_named: several
             .iter()
             .take(limits::PARTITIONS_LENGTH)

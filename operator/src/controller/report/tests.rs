@@ -10,11 +10,12 @@ mod texts;
 
 use super::*;
 use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
-use crate::controller::bootstrap::DeadEnd;
-use crate::controller::roll::{Grape, Set, Strategy, Wait};
+use crate::controller::bootstrap::{DeadEnd, DeadEnds};
+use crate::controller::rollout::{GrapePod, Set, Strategy, Wait};
 use crate::controller::sidecars::lack::Lack;
+use crate::observe::band::P95Band;
 use crate::observe::outside::Trouble;
-use crate::observe::topology::View;
+use crate::observe::topology::{Topology, View};
 use crate::validate::validate;
 
 fn valid(change: impl FnOnce(&mut GrapeClusterSpec)) -> ValidatedCluster {
@@ -23,8 +24,8 @@ fn valid(change: impl FnOnce(&mut GrapeClusterSpec)) -> ValidatedCluster {
     validate(&GrapeCluster::new("market", spec)).unwrap()
 }
 
-fn grape(pod: &str) -> Grape {
-    Grape {
+fn grape(pod: &str) -> GrapePod {
+    GrapePod {
         pod: pod.to_owned(),
         revision: "new".to_owned(),
         ready: true,
@@ -69,8 +70,8 @@ fn seen(groups: &[&[&str]]) -> Topology {
 
 const ALL: [&str; 3] = ["market-default-0", "market-default-1", "market-default-2"];
 
-fn well(topology: &Topology) -> Sight<'_> {
-    Sight {
+fn well(topology: &Topology) -> HealthSnapshot<'_> {
+    HealthSnapshot {
         dead_ends: None,
         topology: Some(topology),
         success: Some(1.0),
@@ -84,7 +85,7 @@ fn facts<'a>(
     cluster: &'a ValidatedCluster,
     pools: &'a [Pool],
     phase: &'a Phase,
-    sight: Sight<'a>,
+    snapshot: HealthSnapshot<'a>,
 ) -> Facts<'a> {
     Facts {
         cluster,
@@ -95,7 +96,7 @@ fn facts<'a>(
         pools,
         leaving: &[],
         phase,
-        sight,
+        snapshot,
         trouble: None,
         blocked: &[],
         services: None,
@@ -116,8 +117,8 @@ fn lines(conditions: &[Condition]) -> String {
 fn grapes_of_another_network_are_told_of_with_what_to_do() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let others = BTreeSet::from(["10.0.9.1:20001".parse().unwrap()]);
-    let sight = Sight { other_networks: Some(&others), ..well(&topology) };
-    let facts = facts(&cluster, &pools, &Phase::Settled, sight);
+    let snapshot = HealthSnapshot { other_networks: Some(&others), ..well(&topology) };
+    let facts = facts(&cluster, &pools, &Phase::Settled, snapshot);
     let told = told_of(&facts);
     insta::assert_snapshot!(told.lines().last().unwrap());
     assert!(told.starts_with("Ready=True Healthy"), "they do no harm: {told}");
@@ -125,8 +126,8 @@ fn grapes_of_another_network_are_told_of_with_what_to_do() {
     let health = health(&facts, &status, &Window::default());
     assert!(health.conditions.contains(&(types::OTHER_NETWORKS, Some(true))));
     let nobody = BTreeSet::new();
-    let sight = Sight { other_networks: Some(&nobody), ..well(&topology) };
-    assert!(!told_of(&Facts { sight, ..facts }).contains(types::OTHER_NETWORKS));
+    let snapshot = HealthSnapshot { other_networks: Some(&nobody), ..well(&topology) };
+    assert!(!told_of(&Facts { snapshot, ..facts }).contains(types::OTHER_NETWORKS));
 }
 
 #[test]
@@ -135,8 +136,8 @@ fn a_bootstrap_name_that_leads_nowhere_is_told_with_what_to_do() {
     let cluster = valid(|spec| spec.dht.bootstrap = names.to_vec());
     let (pools, topology) = ([pool("default", 3)], seen(&[&ALL]));
     let told = |dead_ends: Option<&DeadEnds>| {
-        let sight = Sight { dead_ends, ..well(&topology) };
-        let facts = facts(&cluster, &pools, &Phase::Settled, sight);
+        let snapshot = HealthSnapshot { dead_ends, ..well(&topology) };
+        let facts = facts(&cluster, &pools, &Phase::Settled, snapshot);
         let status = status(&facts, None, Timestamp::UNIX_EPOCH);
         let health = health(&facts, &status, &Window::default());
         let last = status.conditions.last().unwrap();
@@ -210,8 +211,13 @@ fn a_cluster_that_is_well() {
 fn a_cluster_that_starts() {
     let cluster = valid(|_| {});
     let mut one = pool("default", 3);
-    one.grapes = BTreeMap::from([(0, Grape { ready: false, ..grape("market-default-0") })]);
-    insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &Phase::Settled, Sight::default())));
+    one.grapes = BTreeMap::from([(0, GrapePod { ready: false, ..grape("market-default-0") })]);
+    insta::assert_snapshot!(told_of(&facts(
+        &cluster,
+        &[one],
+        &Phase::Settled,
+        HealthSnapshot::default()
+    )));
 }
 
 #[test]
@@ -256,7 +262,7 @@ fn a_change_that_does_not_start() {
         one.grapes.get_mut(&at).unwrap().revision = "old".to_owned();
     }
     let why = "its image grenache/grape:9 cannot be fetched";
-    one.grapes.insert(2, Grape { ready: false, failing: Some(why.into()), ..grape(ALL[2]) });
+    one.grapes.insert(2, GrapePod { ready: false, failing: Some(why.into()), ..grape(ALL[2]) });
     let phase = Phase::Stalled { pod: ALL[2].to_owned(), why: why.to_owned() };
     insta::assert_snapshot!(told_of(&facts(&cluster, &[one], &phase, well(&topology))));
 }
@@ -266,8 +272,8 @@ fn groups_that_do_not_see_each_other() {
     let (cluster, pools) = (valid(|_| {}), [pool("default", 3)]);
     let topology = seen(&[&ALL[..2], &ALL[2..]]);
     let lost_at = names("market-default-2");
-    let sight = Sight { success: Some(0.5), lost_at: &lost_at, ..well(&topology) };
-    let facts = facts(&cluster, &pools, &Phase::Settled, sight);
+    let snapshot = HealthSnapshot { success: Some(0.5), lost_at: &lost_at, ..well(&topology) };
+    let facts = facts(&cluster, &pools, &Phase::Settled, snapshot);
     insta::assert_snapshot!(told_of(&facts));
     let status = status(&facts, None, Timestamp::UNIX_EPOCH);
     insta::assert_yaml_snapshot!(status.topology);
@@ -276,15 +282,15 @@ fn groups_that_do_not_see_each_other() {
 #[test]
 fn the_band_of_a_status_is_found_again() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let sight = well(&topology);
+    let snapshot = well(&topology);
     let shown =
-        status(&facts(&cluster, &pools, &Phase::Settled, sight), None, Timestamp::UNIX_EPOCH);
-    assert_eq!(band(&shown), sight.band);
+        status(&facts(&cluster, &pools, &Phase::Settled, snapshot), None, Timestamp::UNIX_EPOCH);
+    assert_eq!(band(&shown), snapshot.band);
     assert_eq!(band(&GrapeClusterStatus::default()), None);
 }
 
-fn services(tally: Tally) -> Services {
-    Services { tally, ..Services::default() }
+fn services(counts: Counts) -> Services {
+    Services { counts, ..Services::default() }
 }
 
 fn names(text: &str) -> Vec<String> {
@@ -294,7 +300,7 @@ fn names(text: &str) -> Vec<String> {
 #[test]
 fn pods_of_services_that_have_their_grapes() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let some = services(Tally { pods: 12, ready: 11, outdated: 3, ..Tally::default() });
+    let some = services(Counts { pods: 12, ready: 11, outdated: 3, ..Counts::default() });
     let facts = Facts {
         services: Some(&some),
         ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
@@ -315,7 +321,7 @@ fn pods_of_services_that_have_their_grapes() {
 #[test]
 fn pods_of_services_that_lack_their_grapes() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let some = services(Tally {
+    let some = services(Counts {
         pods: 12,
         ready: 6,
         missing: names("trading/a-1 trading/a-2 web/b-1 web/b-2 web/b-3 web/b-4"),
@@ -324,7 +330,7 @@ fn pods_of_services_that_lack_their_grapes() {
             (Lack::Missed, names("web/b-1 web/b-2 web/b-3 web/b-4")),
         ]),
         refused: vec!["web/b-1: a container is called \"grape\"".to_owned()],
-        ..Tally::default()
+        ..Counts::default()
     });
     let facts = Facts {
         services: Some(&some),
@@ -339,7 +345,7 @@ fn pods_that_would_not_get_their_grape_either_are_not_to_be_deleted() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let missing = names("kube-system/a-1");
     let lacks = BTreeMap::from([(Lack::NamespaceLeftOut, missing.clone())]);
-    let some = services(Tally { pods: 1, missing, lacks, ..Tally::default() });
+    let some = services(Counts { pods: 1, missing, lacks, ..Counts::default() });
     let facts = Facts {
         services: Some(&some),
         ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
@@ -352,17 +358,17 @@ fn pods_of_services_that_are_repaired() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let missing = names("web/a-1 web/b-1 web/c-1");
     let some = Services {
-        repair: Some(Course {
+        repair: Some(RepairProgress {
             under_way: Some("web/a-0".to_owned()),
             aside: vec!["web/b-1 has no controller that would make it anew".to_owned()],
-            in_vain: vec!["web/ReplicaSet c".to_owned()],
+            failed_attempts: vec!["web/ReplicaSet c".to_owned()],
         }),
-        ..services(Tally {
+        ..services(Counts {
             pods: 4,
             ready: 1,
             lacks: BTreeMap::from([(Lack::Missed, missing.clone())]),
             missing,
-            ..Tally::default()
+            ..Counts::default()
         })
     };
     let facts = Facts {
@@ -382,7 +388,7 @@ fn grapes_of_services_that_are_elsewhere() {
             silent: names("web/c-1"),
             unresolved: names("web/a-2"),
         },
-        ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
+        ..services(Counts { pods: 4, ready: 4, ..Counts::default() })
     };
     let facts = Facts {
         services: Some(&some),
@@ -397,7 +403,7 @@ fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let some = Services {
         connectivity: Connectivity { unresolved: names("web/a-2"), ..Connectivity::default() },
-        ..services(Tally { pods: 4, ready: 4, ..Tally::default() })
+        ..services(Counts { pods: 4, ready: 4, ..Counts::default() })
     };
     let facts = Facts {
         services: Some(&some),
@@ -410,8 +416,8 @@ fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
 fn lookups_that_fail() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let lost_at = names("market-default-2");
-    let sight = Sight { success: Some(0.949), lost_at: &lost_at, ..well(&topology) };
-    insta::assert_snapshot!(told_of(&facts(&cluster, &pools, &Phase::Settled, sight)));
+    let snapshot = HealthSnapshot { success: Some(0.949), lost_at: &lost_at, ..well(&topology) };
+    insta::assert_snapshot!(told_of(&facts(&cluster, &pools, &Phase::Settled, snapshot)));
 }
 
 #[test]
@@ -456,8 +462,10 @@ fn several_pools_are_told_one_by_one() {
     let mut pools = [pool("zone-1", 4), pool("zone-2", 2)];
     pools[1].grapes.get_mut(&1).unwrap().ready = false;
     let leaving = [pool("default", 1)];
-    let facts =
-        Facts { leaving: &leaving, ..facts(&cluster, &pools, &Phase::Settled, Sight::default()) };
+    let facts = Facts {
+        leaving: &leaving,
+        ..facts(&cluster, &pools, &Phase::Settled, HealthSnapshot::default())
+    };
     let status = status(&facts, None, Timestamp::UNIX_EPOCH);
     assert_eq!(status.summary.pools, "zone-1 4/4, zone-2 1/2");
     assert_eq!((&*status.summary.grapes, &*status.summary.lookups), ("5/6", "-"));
@@ -493,8 +501,8 @@ fn times_are_those_of_changes() {
     let later = status(&facts, Some(&first), Timestamp::from_second(200).unwrap());
     assert_eq!(first, later, "nothing has changed: nothing is written");
 
-    let sight = Sight { success: Some(0.5), ..facts.sight };
-    let worse = Facts { sight, ..facts };
+    let snapshot = HealthSnapshot { success: Some(0.5), ..facts.snapshot };
+    let worse = Facts { snapshot, ..facts };
     let changed = status(&worse, Some(&first), Timestamp::from_second(300).unwrap());
     let time = |kind: &str| {
         let condition = changed.conditions.iter().find(|it| it.type_ == kind).unwrap();

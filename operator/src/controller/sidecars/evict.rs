@@ -15,13 +15,13 @@ use tracing::{info, warn};
 use super::lack::Lack;
 use super::pod::ServicePod;
 use super::repair::Tried;
-use crate::controller::apply::MANAGER;
+use crate::api_client::MANAGER;
 use crate::controller::words;
 use crate::desired::labels;
 use crate::inject;
 
 /// Most characters of what the API server says.
-const MOST: usize = 200;
+const MAX_EXCERPT: usize = 200;
 
 /// Evicts a pod, if another one in its place would have its Grape. `lack` is why it has none now.
 /// `client` tries nothing again: that a PodDisruptionBudget forbids it is an answer.
@@ -52,7 +52,7 @@ async fn evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) -> kube::R
         Ok(made) if inject::is_injected(&made) => {}
         Ok(_) => {
             let why = match lack.filter(|lack| lack.is_lasting()) {
-                Some(lack) => lack.told(),
+                Some(lack) => lack.explanation(),
                 None => "the webhook does not answer for it".to_owned(),
             };
             return Ok(Tried::Aside(format!("(a new pod would get no sidecar either: {why})")));
@@ -117,5 +117,5 @@ fn excerpt(error: &kube::Error) -> String {
         kube::Error::Api(refusal) => refusal.message.clone(),
         other => other.to_string(),
     };
-    words::line(&text, MOST)
+    words::line(&text, MAX_EXCERPT)
 }

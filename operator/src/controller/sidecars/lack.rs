@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::pod::ServicePod;
-use super::reach::Asked;
+use super::reach::Coverage;
 use crate::desired::labels;
 
 /// Why a pod runs without its Grape.
@@ -28,19 +28,19 @@ pub enum Lack {
 }
 
 impl Lack {
-    /// That of a pod without its Grape, where the webhook is now `asked` about one like it, and its
+    /// That of a pod without its Grape, where the webhook is now `coverage` about one like it, and its
     /// cluster was made at `cluster`.
-    pub fn of(pod: &ServicePod, asked: Asked, cluster: Option<Timestamp>) -> Self {
+    pub fn of(pod: &ServicePod, coverage: Coverage, cluster: Option<Timestamp>) -> Self {
         let is_older =
             |than: Option<Timestamp>| pod.made.zip(than).is_some_and(|(made, than)| made < than);
-        match asked {
-            Asked::NoPod => Self::NoWebhook,
-            Asked::NoPodOfNamespace => Self::NamespaceLeftOut,
-            Asked::NoPodLikeThis => Self::PodLeftOut,
+        match coverage {
+            Coverage::NoPod => Self::NoWebhook,
+            Coverage::NoPodOfNamespace => Self::NamespaceLeftOut,
+            Coverage::NoPodLikeThis => Self::PodLeftOut,
             _ if pod.labelled_later => Self::LabelledLater,
-            Asked::Since(webhook) if is_older(webhook) => Self::OlderThanWebhook,
+            Coverage::Since(webhook) if is_older(webhook) => Self::OlderThanWebhook,
             _ if is_older(cluster) => Self::OlderThanCluster,
-            _ if pod.wished.inherited => Self::MissedOrUnlabelled,
+            _ if pod.selected.inherited => Self::MissedOrUnlabelled,
             _ => Self::Missed,
         }
     }
@@ -52,8 +52,8 @@ impl Lack {
 
     /// It as a clause, to stand after the names of pods and a colon; with what to do where it is
     /// lasting.
-    pub fn told(self) -> String {
-        let told = match self {
+    pub fn explanation(self) -> String {
+        let text = match self {
             Self::NoWebhook => {
                 "this operator has no webhook, so no pod gets a sidecar: the chart installs none with \
                  webhook.enabled=false, or with auto beside watchNamespaces; install the chart with \
@@ -86,7 +86,7 @@ impl Lack {
                 );
             }
         };
-        told.to_owned()
+        text.to_owned()
     }
 }
 
@@ -125,21 +125,27 @@ mod tests {
     }
 
     #[rstest]
-    #[case(Asked::NoPod, Lack::NoWebhook)]
-    #[case(Asked::NoPodOfNamespace, Lack::NamespaceLeftOut)]
-    #[case(Asked::NoPodLikeThis, Lack::PodLeftOut)]
-    #[case(Asked::Since(at(101)), Lack::OlderThanWebhook)]
-    #[case(Asked::Since(at(100)), Lack::Missed)]
-    #[case(Asked::Unknown, Lack::Missed)]
-    fn it_follows_from_whom_the_webhook_is_asked_about(#[case] asked: Asked, #[case] lack: Lack) {
-        assert_eq!(Lack::of(&own(), asked, at(50)), lack);
+    #[case(Coverage::NoPod, Lack::NoWebhook)]
+    #[case(Coverage::NoPodOfNamespace, Lack::NamespaceLeftOut)]
+    #[case(Coverage::NoPodLikeThis, Lack::PodLeftOut)]
+    #[case(Coverage::Since(at(101)), Lack::OlderThanWebhook)]
+    #[case(Coverage::Since(at(100)), Lack::Missed)]
+    #[case(Coverage::Unknown, Lack::Missed)]
+    fn it_follows_from_whom_the_webhook_is_asked_about(
+        #[case] coverage: Coverage,
+        #[case] lack: Lack,
+    ) {
+        assert_eq!(Lack::of(&own(), coverage, at(50)), lack);
     }
 
     #[test]
     fn it_follows_from_what_is_older() {
-        let asked = Asked::Since(at(50));
-        assert_eq!(Lack::of(&own(), asked, at(101)), Lack::OlderThanCluster);
-        assert_eq!(Lack::of(&pod(json!({}), json!(null)), asked, at(50)), Lack::MissedOrUnlabelled);
+        let coverage = Coverage::Since(at(50));
+        assert_eq!(Lack::of(&own(), coverage, at(101)), Lack::OlderThanCluster);
+        assert_eq!(
+            Lack::of(&pod(json!({}), json!(null)), coverage, at(50)),
+            Lack::MissedOrUnlabelled
+        );
     }
 
     #[test]
@@ -147,9 +153,9 @@ mod tests {
         let label = json!({"f:labels": {"f:grenache.dev/cluster": {}}});
         let made = json!({"f:spec": {"f:containers": {}}});
         let with = json!({"f:metadata": label, "f:spec": {"f:containers": {}}});
-        let asked = Asked::Since(at(50));
+        let coverage = Coverage::Since(at(50));
         let lack = |managed: Value| {
-            Lack::of(&pod(json!({"grenache.dev/cluster": "market"}), managed), asked, at(50))
+            Lack::of(&pod(json!({"grenache.dev/cluster": "market"}), managed), coverage, at(50))
         };
         let later = json!([fields("a", made), fields("b", json!({"f:metadata": label}))]);
         assert_eq!(lack(later), Lack::LabelledLater);
@@ -169,7 +175,7 @@ mod tests {
             Lack::Missed,
             Lack::MissedOrUnlabelled,
         ];
-        let mut told = all.map(Lack::told).to_vec();
+        let mut told = all.map(Lack::explanation).to_vec();
         told.sort_unstable();
         told.dedup();
         assert_eq!(told.len(), all.len());

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::index::Labels;
 use super::lack::Lack;
-use super::pod::{Grape, ServicePod};
+use super::pod::{ServicePod, SidecarState};
 use super::reach::Reach;
-use super::roster::Labels;
-use crate::inject::{self, Asked, Verdict};
+use crate::inject::{self, Verdict};
 use crate::validate::ValidatedCluster;
 
 /// A pod that is to have a Grape of a cluster.
@@ -51,23 +51,23 @@ impl Member {
             return None;
         }
         let (refused, lack) = match &pod.grape {
-            Grape::Sidecar(_) => (None, None),
-            Grape::None(bare) => {
-                let asked = Asked {
+            SidecarState::Sidecar(_) => (None, None),
+            SidecarState::None(bare) => {
+                let context = inject::Context {
                     namespace: &pod.namespace,
                     namespace_labels: labels,
                     clusters: &|_, _| Some(Arc::clone(cluster)),
                     all: &Vec::new,
                     grape_image,
                 };
-                let refused = match inject::inject(bare, &asked) {
+                let refused = match inject::inject(bare, &context) {
                     Verdict::Skip { .. } => return None,
                     Verdict::Refuse { message, .. } => Some(message),
                     Verdict::Inject { .. } | Verdict::Unchanged { .. } => None,
                 };
                 let own = bare.metadata.labels.clone().unwrap_or_default();
-                let asked = reach.about(&pod.namespace, labels, &own);
-                (refused, Some(Lack::of(&pod, asked, made)))
+                let coverage = reach.about(&pod.namespace, labels, &own);
+                (refused, Some(Lack::of(&pod, coverage, made)))
             }
         };
         let is_stuck = pod.sidecar().is_some_and(|grape| {

@@ -5,22 +5,21 @@
 //! |---|---|---|
 //! | [`watch`] | pods and namespaces, watched | I/O |
 //! | [`pod`] | what is kept of a pod | pure |
-//! | [`mirror`], [`roster`] | the pods of each cluster, and which watches that takes | pure |
+//! | [`index`] | the pods of each cluster, and which watches that takes | pure |
 //! | [`member`] | whether a pod should have a Grape | pure |
 //! | [`reach`], [`lack`] | which pods the webhook is asked about, and so why one has no Grape | pure |
-//! | [`tally`] | how many there are, and who lacks its Grape | pure |
+//! | [`counts`] | how many there are, and who lacks its Grape | pure |
 //! | [`repair`] | who is evicted next | pure |
 //! | [`evict`] | one pod tried, and evicted | I/O |
 
+pub mod counts;
 pub mod evict;
+pub mod index;
 pub mod lack;
 pub mod member;
-pub mod mirror;
 pub mod pod;
 pub mod reach;
 pub mod repair;
-pub mod roster;
-pub mod tally;
 pub mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,19 +33,19 @@ use tokio_util::sync::CancellationToken;
 
 use super::stores::Stored;
 use crate::validate::ValidatedCluster;
+use index::{Effects, PodIndex, Source, WatchEvent};
 use member::{Member, Of};
 use reach::Reach;
-use roster::{News, Roster, Source, Told};
 
 /// The pods of all clusters. Cheap to clone: all clones are one.
 #[derive(Clone)]
-pub struct Sidecars(Arc<Inside>);
+pub struct Sidecars(Arc<Inner>);
 
-struct Inside {
+struct Inner {
     namespaces: Vec<String>,
     /// The name of the webhook's configuration, if this operator serves one.
     webhook: Option<String>,
-    roster: Mutex<Roster>,
+    index: Mutex<PodIndex>,
     /// Cancelled when all are known that were there at the beginning.
     known: CancellationToken,
     listeners: Mutex<Vec<Listener>>,
@@ -68,9 +67,9 @@ impl Sidecars {
             _ => namespaces.iter().map(|it| Source::Labelled(Some(it.clone()))).collect(),
         };
         let reach = if webhook.is_some() { Reach::Unknown } else { Reach::Unserved };
-        Self(Arc::new(Inside {
+        Self(Arc::new(Inner {
             namespaces: namespaces.to_vec(),
-            roster: Mutex::new(Roster::new(sources, reach)),
+            index: Mutex::new(PodIndex::new(sources, reach)),
             webhook,
             known: CancellationToken::new(),
             listeners: Mutex::default(),
@@ -79,8 +78,8 @@ impl Sidecars {
 
     /// Watches them, until it is dropped.
     pub async fn watch(&self, client: &Client) {
-        let sources = self.roster().sources().cloned().collect();
-        let Inside { namespaces, webhook, .. } = &*self.0;
+        let sources = self.index().sources().cloned().collect();
+        let Inner { namespaces, webhook, .. } = &*self.0;
         let webhook = webhook.as_deref();
         watch::watch(client, namespaces, webhook, sources, |told| self.note(told)).await;
     }
@@ -109,37 +108,37 @@ impl Sidecars {
         grape_image: &str,
     ) -> Option<Vec<Member>> {
         let (pods, reach) = {
-            let roster = self.roster();
-            (roster.pods_of(namespace, &cluster.name)?, roster.reach())
+            let index = self.index();
+            (index.pods_of(namespace, &cluster.name)?, index.reach())
         };
         let of = Of { namespace, cluster, made, grape_image, reach: &reach };
         let member = |(pod, labels): (_, Arc<_>)| Member::of(pod, &labels, &of);
         Some(pods.into_iter().filter_map(member).collect())
     }
 
-    fn note(&self, told: Told) -> News {
-        let news = {
-            let mut roster = self.roster();
-            let news = roster.note(told);
-            if roster.is_whole() {
+    fn note(&self, told: WatchEvent) -> Effects {
+        let effects = {
+            let mut index = self.index();
+            let effects = index.note(told);
+            if index.is_whole() {
                 self.0.known.cancel();
             }
-            news
+            effects
         };
         let mut listeners = self.listeners();
-        for (namespace, name) in &news.touched {
+        for (namespace, name) in &effects.touched {
             let cluster = ObjectRef::new(name).within(namespace);
             listeners.retain(|listener| {
                 let meant = listener.namespace.as_ref().is_none_or(|own| own == namespace);
                 !meant || listener.tell.send(cluster.clone()).is_ok()
             });
         }
-        news
+        effects
     }
 
-    fn roster(&self) -> MutexGuard<'_, Roster> {
+    fn index(&self) -> MutexGuard<'_, PodIndex> {
         // No work on it leaves it half done.
-        self.0.roster.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn listeners(&self) -> MutexGuard<'_, Vec<Listener>> {

@@ -17,7 +17,7 @@ use crate::desired::container::{ADMIN, CONTAINER, DHT};
 use crate::desired::{image, labels};
 use crate::inject;
 use crate::inject::annotations::{IMAGE, INJECTED_IMAGE};
-use crate::inject::wish::{self, Wish, Wished};
+use crate::inject::selection::{self, SelectedCluster, Selection};
 
 /// A pod that is to have a Grape of a cluster. There may be tens of thousands of them, and all else
 /// would only take memory.
@@ -30,7 +30,7 @@ pub struct ServicePod {
     /// Which one of that name.
     pub uid: String,
     /// The cluster whose Grape it is to have.
-    pub wished: Wished,
+    pub selected: SelectedCluster,
     /// Whether it got the label by which it asks when it was there already.
     pub labelled_later: bool,
     /// What makes it anew when it goes; none of a pod that somebody made by hand.
@@ -44,7 +44,7 @@ pub struct ServicePod {
     /// Its address, once it has one.
     pub ip: Option<IpAddr>,
     /// What it has for it.
-    pub grape: Grape,
+    pub grape: SidecarState,
 }
 
 impl ServicePod {
@@ -63,7 +63,7 @@ impl ServicePod {
 
 /// What a pod has for a Grape.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Grape {
+pub enum SidecarState {
     /// The one that the webhook put into it.
     Sidecar(Sidecar),
     /// None, and never will have: a pod gets it when it is made. Of the pod, what the webhook would
@@ -140,7 +140,8 @@ impl ServicePod {
     pub fn of(mut pod: Pod, namespace_labels: &BTreeMap<String, String>) -> Option<Self> {
         let namespace = pod.namespace()?;
         // A label that cannot be read was refused, or names no cluster that could be told of it.
-        let Ok(Wish::Cluster(wished)) = wish::of(&pod.metadata, &namespace, namespace_labels)
+        let Ok(Selection::Cluster(selected)) =
+            selection::of(&pod.metadata, &namespace, namespace_labels)
         else {
             return None;
         };
@@ -155,17 +156,17 @@ impl ServicePod {
             maker,
             name: pod.name_any(),
             uid: pod.uid().unwrap_or_default(),
-            labelled_later: !wished.inherited && is_labelled_later(&pod),
-            wished,
+            labelled_later: !selected.inherited && is_labelled_later(&pod),
+            selected,
             made: pod.creation_timestamp().map(|time| time.0),
             leaving: pod.metadata.deletion_timestamp.is_some(),
             ready: grapes::is_ready(&pod),
             ip: status.and_then(|status| status.pod_ip.as_deref()?.parse().ok()),
             grape: match sidecar(&pod) {
-                Some(sidecar) => Grape::Sidecar(sidecar),
+                Some(sidecar) => SidecarState::Sidecar(sidecar),
                 None => {
                     trim(&mut pod);
-                    Grape::None(Box::new(pod))
+                    SidecarState::None(Box::new(pod))
                 }
             },
             namespace,
@@ -180,8 +181,8 @@ impl ServicePod {
     /// The Grape in it.
     pub fn sidecar(&self) -> Option<&Sidecar> {
         match &self.grape {
-            Grape::Sidecar(sidecar) => Some(sidecar),
-            Grape::None(_) => None,
+            SidecarState::Sidecar(sidecar) => Some(sidecar),
+            SidecarState::None(_) => None,
         }
     }
 }

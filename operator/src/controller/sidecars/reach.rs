@@ -36,7 +36,7 @@ pub struct Rules {
 
 /// Whether the webhook is asked about a pod.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Asked {
+pub enum Coverage {
     /// It is, since then.
     Since(Option<Timestamp>),
     /// It is asked about no pod of its namespace.
@@ -71,11 +71,11 @@ impl Reach {
         namespace: &str,
         of_namespace: &BTreeMap<String, String>,
         of_pod: &BTreeMap<String, String>,
-    ) -> Asked {
+    ) -> Coverage {
         let Rules { since, webhooks } = match self {
             Self::Selected(rules) => rules,
-            Self::Unknown => return Asked::Unknown,
-            Self::Unserved | Self::Absent => return Asked::NoPod,
+            Self::Unknown => return Coverage::Unknown,
+            Self::Unserved | Self::Absent => return Coverage::NoPod,
         };
         let mut of_namespace = of_namespace.clone();
         of_namespace.insert(NAMESPACE_NAME.to_owned(), namespace.to_owned());
@@ -85,11 +85,11 @@ impl Reach {
             .map(|(_, pods)| pods)
             .peekable();
         if of_pods.peek().is_none() {
-            Asked::NoPodOfNamespace
+            Coverage::NoPodOfNamespace
         } else if of_pods.any(|pods| pods.matches(of_pod)) {
-            Asked::Since(*since)
+            Coverage::Since(*since)
         } else {
-            Asked::NoPodLikeThis
+            Coverage::NoPodLikeThis
         }
     }
 }
@@ -143,29 +143,29 @@ mod tests {
         #[case] of_namespace: &[(&str, &str)],
         #[case] pod: &[(&str, &str)],
     ) {
-        let asked = reach().about(namespace, &labels(of_namespace), &labels(pod));
-        assert!(matches!(asked, Asked::Since(Some(_))), "{asked:?}");
+        let coverage = reach().about(namespace, &labels(of_namespace), &labels(pod));
+        assert!(matches!(coverage, Coverage::Since(Some(_))), "{coverage:?}");
     }
 
     #[rstest]
-    #[case("kube-system", &[], &[ASKS], Asked::NoPodOfNamespace)]
-    #[case("kube-system", &[ASKS], &[], Asked::NoPodOfNamespace)]
-    #[case("ops", &[], &[ASKS, ("app.kubernetes.io/name", "grape-operator")], Asked::NoPodLikeThis)]
+    #[case("kube-system", &[], &[ASKS], Coverage::NoPodOfNamespace)]
+    #[case("kube-system", &[ASKS], &[], Coverage::NoPodOfNamespace)]
+    #[case("ops", &[], &[ASKS, ("app.kubernetes.io/name", "grape-operator")], Coverage::NoPodLikeThis)]
     fn it_is_not_asked(
         #[case] namespace: &str,
         #[case] of_namespace: &[(&str, &str)],
         #[case] pod: &[(&str, &str)],
-        #[case] expected: Asked,
+        #[case] expected: Coverage,
     ) {
-        let asked = reach().about(namespace, &labels(of_namespace), &labels(pod));
-        assert_eq!(asked, expected);
+        let coverage = reach().about(namespace, &labels(of_namespace), &labels(pod));
+        assert_eq!(coverage, expected);
     }
 
     #[test]
     fn without_a_configuration_it_is_asked_about_none() {
-        let asked = |reach: Reach| reach.about("shop", &labels(&[]), &labels(&[ASKS]));
-        assert_eq!(asked(Reach::of(None)), Asked::NoPod);
-        assert_eq!(asked(Reach::Unserved), Asked::NoPod);
-        assert_eq!(asked(Reach::Unknown), Asked::Unknown);
+        let coverage = |reach: Reach| reach.about("shop", &labels(&[]), &labels(&[ASKS]));
+        assert_eq!(coverage(Reach::of(None)), Coverage::NoPod);
+        assert_eq!(coverage(Reach::Unserved), Coverage::NoPod);
+        assert_eq!(coverage(Reach::Unknown), Coverage::Unknown);
     }
 }

@@ -23,17 +23,17 @@ use crate::cluster::limits;
 
 /// How old a pod has to be: one that comes while the webhook restarts may have company, and a
 /// controller that makes pods one after the other is let finish.
-const AGE: SignedDuration = SignedDuration::from_secs(30);
+const MIN_AGE: SignedDuration = SignedDuration::from_secs(30);
 /// How long the pod that came for an evicted one may take to be ready.
-const PATIENCE: SignedDuration = SignedDuration::from_mins(10);
+const REPLACEMENT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
 /// How soon an eviction that a PodDisruptionBudget forbids is tried again: somebody else's budget is
 /// not watched.
-const FORBIDDEN: SignedDuration = SignedDuration::from_secs(10);
+const FORBIDDEN_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// How soon another pod is tried after one that would not come back with its Grape.
-const ASIDE: SignedDuration = SignedDuration::from_secs(60);
+const ASIDE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
 /// How soon another pod is tried after one that was gone: its watch will have told.
-const UNTOLD: SignedDuration = SignedDuration::from_secs(1);
+const GONE_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
 /// What was repaired of one cluster, and what came of it.
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub struct Repair {
     resumed: bool,
     under_way: Option<UnderWay>,
     /// Controllers that were repaired in vain, as they are told.
-    in_vain: BTreeSet<String>,
+    failed_attempts: BTreeSet<String>,
     /// Pods that were tried, by uid, and are still without their Grape.
     tried: BTreeMap<String, Trial>,
     /// When anything may be tried again.
@@ -93,54 +93,54 @@ pub enum Step {
 
 /// What is told of it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Course {
+pub struct RepairProgress {
     /// The pod that has gone, or is going, and whose successor is waited for.
     pub under_way: Option<String>,
     /// Pods that are left alone, and why.
     pub aside: Vec<String>,
     /// Controllers that were repaired in vain.
-    pub in_vain: Vec<String>,
+    pub failed_attempts: Vec<String>,
 }
 
 impl Repair {
     /// Goes on from what an operator before this one has found to be in vain.
-    pub fn resume(&mut self, in_vain: &[String]) {
+    pub fn resume(&mut self, failed_attempts: &[String]) {
         if !self.resumed {
             self.resumed = true;
-            self.in_vain.extend(in_vain.iter().cloned());
+            self.failed_attempts.extend(failed_attempts.iter().cloned());
         }
     }
 
     /// What to do next for the `pods` of the cluster, those on their way out among them. Also the
     /// controllers that have newly proved to be repaired in vain.
     pub fn next(&mut self, pods: &[Member], now: Timestamp) -> (Step, Vec<Maker>) {
-        let mut news = Vec::new();
+        let mut failed = Vec::new();
         if let Some(under_way) = self.under_way.take() {
             match under_way.stands(pods, now) {
                 Stands::Waits(time) => {
                     self.under_way = Some(under_way);
-                    return (time.map_or(Step::Rest, Step::Wait), news);
+                    return (time.map_or(Step::Rest, Step::Wait), failed);
                 }
                 Stands::Well => {}
-                Stands::InVain => news.push(under_way.maker),
+                Stands::Failed => failed.push(under_way.maker),
             }
         }
-        self.in_vain.extend(news.iter().map(Maker::to_string));
+        self.failed_attempts.extend(failed.iter().map(Maker::to_string));
         let bare = || pods.iter().filter(|it| it.is_to_be_made_anew()).map(|it| &it.pod);
         let makers: BTreeSet<_> =
             bare().filter_map(|pod| Some(pod.maker.as_ref()?.to_string())).collect();
-        self.in_vain.retain(|maker| makers.contains(maker));
+        self.failed_attempts.retain(|maker| makers.contains(maker));
         let uids: BTreeSet<_> = bare().map(|pod| &*pod.uid).collect();
         self.tried.retain(|uid, _| uids.contains(&**uid));
-        (self.choose(pods, now), news)
+        (self.choose(pods, now), failed)
     }
 
     /// Takes note of what came of trying to evict a pod, one of `pods`.
     pub fn tried(&mut self, pod: &ServicePod, result: Tried, pods: &[Member], now: Timestamp) {
         let pause = match &result {
-            Tried::Forbidden => FORBIDDEN,
-            Tried::Aside(_) => ASIDE,
-            Tried::Gone => UNTOLD,
+            Tried::Forbidden => FORBIDDEN_PAUSE,
+            Tried::Aside(_) => ASIDE_PAUSE,
+            Tried::Gone => GONE_PAUSE,
             Tried::Evicted => SignedDuration::ZERO,
         };
         self.not_before = now.checked_add(pause).ok();
@@ -163,7 +163,7 @@ impl Repair {
     }
 
     /// What is told of it, of `pods`.
-    pub fn course(&self, pods: &[Member]) -> Course {
+    pub fn progress(&self, pods: &[Member]) -> RepairProgress {
         let tried = self.tried.values().filter_map(|trial| {
             let why = match &trial.result {
                 Tried::Evicted | Tried::Gone => return None,
@@ -184,25 +184,25 @@ impl Repair {
         });
         let mut aside: Vec<_> = tried.chain(alone).collect();
         aside.sort_unstable();
-        Course {
+        RepairProgress {
             under_way: self.under_way.as_ref().map(|it| it.title.clone()),
             aside,
-            in_vain: self.in_vain.iter().cloned().collect(),
+            failed_attempts: self.failed_attempts.iter().cloned().collect(),
         }
     }
 
     fn choose(&self, pods: &[Member], now: Timestamp) -> Step {
-        if self.in_vain.len() >= limits::NAMED_LENGTH {
+        if self.failed_attempts.len() >= limits::NAMED_LENGTH {
             return Step::Rest;
         }
         let mut soonest: Option<SignedDuration> = None;
         let mut candidates = Vec::new();
         for Member { pod, .. } in pods.iter().filter(|it| self.is_open(it, pods)) {
-            let age = pod.made.map_or(AGE, |made| now.duration_since(made));
-            if age >= AGE {
+            let age = pod.made.map_or(MIN_AGE, |made| now.duration_since(made));
+            if age >= MIN_AGE {
                 candidates.push(pod);
             } else {
-                let wait = AGE.saturating_sub(age);
+                let wait = MIN_AGE.saturating_sub(age);
                 soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait)));
             }
         }
@@ -225,7 +225,7 @@ impl Repair {
             return false;
         };
         let well = |of: &Member| of.is_to_be_made_anew() || (of.pod.ready && !of.pod.leaving);
-        !self.in_vain.contains(&maker.to_string()) && members_of(pods, maker).all(well)
+        !self.failed_attempts.contains(&maker.to_string()) && members_of(pods, maker).all(well)
     }
 }
 
@@ -244,12 +244,12 @@ enum Stands {
     Waits(Option<Duration>),
     /// The pod that came has its Grape, and is ready.
     Well,
-    InVain,
+    Failed,
 }
 
 impl UnderWay {
     fn stands(&self, pods: &[Member], now: Timestamp) -> Stands {
-        let left = PATIENCE.saturating_sub(now.duration_since(self.since));
+        let left = REPLACEMENT_TIMEOUT.saturating_sub(now.duration_since(self.since));
         let is_late = left <= SignedDuration::ZERO;
         let waits = Stands::Waits(Some(positive(left)));
         let mut own = made_by(pods, &self.maker).peekable();
@@ -268,11 +268,11 @@ impl UnderWay {
         }
         let has_come = !new.is_empty() && new.iter().all(|pod| pod.ready);
         if new.iter().any(|pod| pod.sidecar().is_none() && !pod.leaving) {
-            Stands::InVain
+            Stands::Failed
         } else if has_come {
             Stands::Well
         } else if is_late {
-            Stands::InVain
+            Stands::Failed
         } else {
             waits
         }

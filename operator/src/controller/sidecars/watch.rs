@@ -16,13 +16,14 @@ use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
+use super::index::{Effects, Labels, Source, WatchEvent};
 use super::pod::ServicePod;
 use super::reach::Reach;
-use super::roster::{Labels, News, Source, Told};
+use crate::api_client::is_refusal;
+use crate::controller::diff_store::map;
 use crate::controller::stores;
-use crate::controller::unwatched::is_refusal;
 use crate::desired::labels;
-use crate::inject::wish;
+use crate::inject::selection;
 
 /// How often the labels of a namespace are read that may not be watched: of one namespace alone no
 /// right to do so can be given.
@@ -35,7 +36,7 @@ pub(super) async fn watch(
     namespaces: &[String],
     webhook: Option<&str>,
     sources: Vec<Source>,
-    mut note: impl FnMut(Told) -> News,
+    mut note: impl FnMut(WatchEvent) -> Effects,
 ) {
     let mut all = SelectAll::new();
     // What tells one to end, when it is dropped.
@@ -47,7 +48,7 @@ pub(super) async fn watch(
     all.extend(webhook.map(|name| configuration(client, name)));
     all.extend(sources.into_iter().map(|source| pods(client, source)));
     while let Some(told) = all.next().await {
-        let News { begin, end, .. } = note(told);
+        let Effects { begin, end, .. } = note(told);
         for source in end {
             debug!(?source, "no more watched");
             ends.remove(&source);
@@ -65,10 +66,10 @@ pub(super) async fn watch(
 
 /// Of all namespaces, for a cluster may take pods by any label of theirs. Their metadata alone is
 /// sent, and is little.
-fn watched(client: &Client) -> BoxStream<'static, Told> {
+fn watched(client: &Client) -> BoxStream<'static, WatchEvent> {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
     let events = watcher(api, watcher::Config::default()).default_backoff();
-    let told = |event| Told::Namespaces(each(event, labelled));
+    let told = |event| WatchEvent::Namespaces(map(event, labelled));
     events.filter_map(move |event| std::future::ready(well(event, "namespaces").map(told))).boxed()
 }
 
@@ -78,7 +79,7 @@ fn labelled(namespace: PartialObjectMeta<Namespace>) -> (String, Option<Arc<Labe
     (namespace.metadata.name.unwrap_or_default(), Some(Arc::new(labels)))
 }
 
-fn read(client: Client, names: Vec<String>) -> BoxStream<'static, Told> {
+fn read(client: Client, names: Vec<String>) -> BoxStream<'static, WatchEvent> {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
     let lists = stream::unfold(Duration::ZERO, move |pause| {
         let (api, names) = (api.clone(), names.clone());
@@ -93,14 +94,14 @@ fn read(client: Client, names: Vec<String>) -> BoxStream<'static, Told> {
             });
             let known = found.map(|it| Event::InitApply(labelled(it)));
             let list = [Event::Init].into_iter().chain(known).chain([Event::InitDone]);
-            let list: Vec<_> = list.map(Told::Namespaces).collect();
+            let list: Vec<_> = list.map(WatchEvent::Namespaces).collect();
             Some((stream::iter(list), READ))
         }
     });
     lists.flatten().boxed()
 }
 
-fn configuration(client: &Client, name: &str) -> BoxStream<'static, Told> {
+fn configuration(client: &Client, name: &str) -> BoxStream<'static, WatchEvent> {
     let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     let found = watch_object(api, name).default_backoff();
     let told = found.map(|found| match found {
@@ -110,11 +111,11 @@ fn configuration(client: &Client, name: &str) -> BoxStream<'static, Told> {
             Reach::Unknown
         }
     });
-    told.map(Told::Webhook).boxed()
+    told.map(WatchEvent::Webhook).boxed()
 }
 
-fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
-    let [cluster, inject] = [labels::CLUSTER, wish::INJECT];
+fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
+    let [cluster, inject] = [labels::CLUSTER, selection::INJECT];
     let (namespace, of_namespace, selector) = match &source {
         Source::Labelled(namespace) => (namespace.as_deref(), Labels::new(), cluster.to_owned()),
         Source::Inherited { namespace, value } => {
@@ -124,7 +125,7 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
         }
     };
     let config = watcher::Config::default()
-        .labels(&format!("{selector},{inject}!={}", wish::DISABLED))
+        .labels(&format!("{selector},{inject}!={}", selection::DISABLED))
         // Those that have ended need none.
         .fields("status.phase!=Succeeded,status.phase!=Failed");
     let events = watcher(stores::api::<Pod>(client, namespace), config).default_backoff();
@@ -134,10 +135,10 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
             let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
             (key, ServicePod::of(pod, &of_namespace).map(Arc::new))
         };
-        Told::Pods(source.clone(), each(event, kept))
+        WatchEvent::Pods(source.clone(), map(event, kept))
     };
     let told = move |event: watcher::Result<_>| match event {
-        Err(error) if is_refusal(&error) => Some(Told::Refused(refused.clone())),
+        Err(error) if is_refusal(&error) => Some(WatchEvent::Refused(refused.clone())),
         event => well(event, "pods").map(&told),
     };
     events.filter_map(move |event| std::future::ready(told(event))).boxed()
@@ -145,14 +146,4 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, Told> {
 
 fn well<T>(event: watcher::Result<Event<T>>, what: &str) -> Option<Event<T>> {
     event.inspect_err(|error| warn!(%error, "cannot watch {what} of services; trying again")).ok()
-}
-
-fn each<T, U>(event: Event<T>, change: impl FnOnce(T) -> U) -> Event<U> {
-    match event {
-        Event::Apply(object) => Event::Apply(change(object)),
-        Event::Delete(object) => Event::Delete(change(object)),
-        Event::InitApply(object) => Event::InitApply(change(object)),
-        Event::Init => Event::Init,
-        Event::InitDone => Event::InitDone,
-    }
 }

@@ -118,7 +118,7 @@ fn verdict(pod: &Value) -> Verdict {
     };
     inject(
         &pod,
-        &Asked {
+        &Context {
             namespace: &namespace,
             namespace_labels: &serde_json::from_value(labels).unwrap(),
             clusters: &clusters,

@@ -1,5 +1,6 @@
-//! What is made anew, and when.
+//! What is issued, and when. Pure.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -18,14 +19,14 @@ const AUTHORITY: u32 = 5;
 
 /// What certificates are made for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Terms {
+pub struct CertSpec {
     /// What they are served as; the first is the one that API servers ask for.
     pub names: Vec<String>,
     /// How long one is valid that is served, in whole seconds.
     pub life: Duration,
 }
 
-impl Terms {
+impl CertSpec {
     fn settles(&self) -> Duration {
         SETTLES.min(self.life * AUTHORITY / 20)
     }
@@ -45,15 +46,53 @@ pub enum Next {
     Serving,
     /// A new authority is told of; the old one's certificate is served on.
     Authority,
-    /// All is made anew: what there is can serve nobody.
-    Anew,
+    /// A new authority and a new certificate are issued: what there is can serve nobody.
+    All,
+}
+
+/// Why something is issued.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reason {
+    /// There is no certificate.
+    Missing,
+    /// There is one that cannot be used.
+    Unusable(Unusable),
+    /// The certificate, or its authority, is no longer valid.
+    Expired,
+    /// Two thirds of the life of the certificate, or of its authority, are over.
+    Expiring,
+}
+
+impl Reason {
+    /// Why the certificates of `chain` are replaced at `now`; `problem` is why there is no chain.
+    pub fn of(chain: Option<&Chain>, problem: Option<Unusable>, now: Timestamp) -> Self {
+        match (chain, problem) {
+            (_, Some(problem)) => Self::Unusable(problem),
+            (None, None) => Self::Missing,
+            (Some(chain), None) if chain.authority.until.min(chain.serving.until) <= now => {
+                Self::Expired
+            }
+            (Some(_), None) => Self::Expiring,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => to.write_str("missing"),
+            Self::Unusable(problem) => write!(to, "unusable: {problem}"),
+            Self::Expired => to.write_str("expired"),
+            Self::Expiring => to.write_str("expiring"),
+        }
+    }
 }
 
 /// Decides by what there is. `trusted` tells whether the API server believes the authority.
-pub fn decide(chain: Option<&Chain>, trusted: bool, terms: &Terms, now: Timestamp) -> Next {
-    let Some(Chain { authority, serving }) = chain else { return Next::Anew };
+pub fn decide(chain: Option<&Chain>, trusted: bool, spec: &CertSpec, now: Timestamp) -> Next {
+    let Some(Chain { authority, serving }) = chain else { return Next::All };
     if authority.until <= now {
-        return Next::Anew;
+        return Next::All;
     }
     if serving.until <= now {
         // Nobody believes that one any more: it can only become better.
@@ -63,7 +102,7 @@ pub fn decide(chain: Option<&Chain>, trusted: bool, terms: &Terms, now: Timestam
         return Next::Authority;
     }
     // An authority of which not everybody has heard signs nothing yet.
-    let settled = authority.made() + terms.settles();
+    let settled = authority.made() + spec.settles();
     if serving.due().max(settled) <= now {
         if trusted {
             return Next::Serving;
@@ -80,12 +119,12 @@ pub fn decide(chain: Option<&Chain>, trusted: bool, terms: &Terms, now: Timestam
 pub fn renew(
     found: Option<&Bundle>,
     next: Next,
-    terms: &Terms,
+    spec: &CertSpec,
     now: Timestamp,
 ) -> Result<Bundle, rcgen::Error> {
     // What a certificate holds of a time.
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let authority = || issue::authority(terms.name(), now, terms.life * AUTHORITY);
+    let authority = || issue::authority(spec.name(), now, spec.life * AUTHORITY);
     match (next, found) {
         (Next::Keep(_), Some(found)) => Ok(found.clone()),
         (Next::Authority, Some(found)) => {
@@ -100,12 +139,12 @@ pub fn renew(
         (Next::Serving, Some(found)) => serving(
             chain::valid(&found.authorities, now).concat(),
             found.authority_key.clone(),
-            terms,
+            spec,
             now,
         ),
-        (Next::Anew, _) | (_, None) => {
+        (Next::All, _) | (_, None) => {
             let made = authority()?;
-            serving(made.certificate, made.key, terms, now)
+            serving(made.certificate, made.key, spec, now)
         }
     }
 }
@@ -113,11 +152,11 @@ pub fn renew(
 fn serving(
     authorities: String,
     authority_key: String,
-    terms: &Terms,
+    spec: &CertSpec,
     now: Timestamp,
 ) -> Result<Bundle, rcgen::Error> {
-    let until = chain::until(&authorities).unwrap_or(now).min(now + terms.life);
-    let made = issue::serving((&authorities, &authority_key), &terms.names, now, until)?;
+    let until = chain::until(&authorities).unwrap_or(now).min(now + spec.life);
+    let made = issue::serving((&authorities, &authority_key), &spec.names, now, until)?;
     Ok(Bundle { authorities, authority_key, certificate: made.certificate, key: made.key })
 }
 
@@ -125,6 +164,6 @@ fn serving(
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn read(found: Option<&Bundle>, terms: &Terms) -> Result<Option<Chain>, Unusable> {
-    found.map(|found| chain::read(found, terms.name())).transpose()
+pub fn read(found: Option<&Bundle>, spec: &CertSpec) -> Result<Option<Chain>, Unusable> {
+    found.map(|found| chain::read(found, spec.name())).transpose()
 }

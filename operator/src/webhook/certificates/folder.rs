@@ -9,16 +9,16 @@ use anyhow::Context as _;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use super::served::Served;
+use super::cert_resolver::CertResolver;
 
 /// How often it is read. Kubelet writes a changed Secret within a minute or two.
-const PAUSE: Duration = Duration::from_secs(5);
+const READ_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Serves what `tls.crt` and `tls.key` in a folder are, for ever.
-pub async fn keep(folder: PathBuf, served: Served) {
+pub async fn follow(folder: PathBuf, resolver: CertResolver) {
     let mut failing = false;
     loop {
-        let read = read(&folder, &served);
+        let read = read(&folder, &resolver);
         match &read {
             Ok(true) => info!(folder = %folder.display(), "serving another certificate"),
             Ok(false) => {}
@@ -29,14 +29,14 @@ pub async fn keep(folder: PathBuf, served: Served) {
             Err(_) => {}
         }
         failing = read.is_err();
-        sleep(PAUSE).await;
+        sleep(READ_INTERVAL).await;
     }
 }
 
-fn read(folder: &Path, served: &Served) -> anyhow::Result<bool> {
+fn read(folder: &Path, resolver: &CertResolver) -> anyhow::Result<bool> {
     let file = |name: &str| {
         let path = folder.join(name);
         std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
     };
-    Ok(served.serve(&file("tls.crt")?, &file("tls.key")?)?)
+    Ok(resolver.serve(&file("tls.crt")?, &file("tls.key")?)?)
 }

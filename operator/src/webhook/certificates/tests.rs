@@ -13,16 +13,16 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 
 use super::bundle::Bundle;
+use super::cert_resolver::CertResolver;
 use super::chain::{self, Unusable};
-use super::decide::{Next, Terms, decide, read, renew};
+use super::decide::{CertSpec, Next, decide, read, renew};
 use super::issue;
-use super::served::Served;
 use crate::metrics::Metrics;
 
 const NAME: &str = "grape-operator-webhook.ops.svc";
 
-fn terms(life: u64) -> Terms {
-    Terms { names: vec![NAME.to_owned()], life: Duration::from_secs(life) }
+fn spec(life: u64) -> CertSpec {
+    CertSpec { names: vec![NAME.to_owned()], life: Duration::from_secs(life) }
 }
 
 fn begin() -> Timestamp {
@@ -33,8 +33,8 @@ fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }
 
-fn anew(terms: &Terms) -> Bundle {
-    renew(None, Next::Anew, terms, begin()).unwrap()
+fn issued(spec: &CertSpec) -> Bundle {
+    renew(None, Next::All, spec, begin()).unwrap()
 }
 
 /// What an API server does with the `caBundle` and what is shown to it.
@@ -59,8 +59,8 @@ fn verify(authorities: &str, certificate: &str, now: Timestamp) -> Result<(), ru
 #[case::short(5, 1, 1)]
 #[case::slow(600, 30, 30)]
 fn whoever_asks_believes_what_is_served(#[case] life: u64, #[case] step: u64, #[case] late: u64) {
-    let terms = terms(life);
-    let mut written = anew(&terms);
+    let spec = spec(life);
+    let mut written = issued(&spec);
     // What API servers believe, what a replica serves, and who reads the Secret that late.
     let mut believed = vec![(0, written.authorities.clone())];
     let mut served = vec![(0, written.certificate.clone())];
@@ -76,16 +76,16 @@ fn whoever_asks_believes_what_is_served(#[case] life: u64, #[case] step: u64, #[
                 panic!("after {second} s, read {read} s late, served {shown} s late: {error}")
             });
         }
-        let chain = read(Some(&written), &terms).unwrap();
+        let chain = read(Some(&written), &spec).unwrap();
         let trusted = chain::trusts(believed.last().unwrap().1.as_bytes(), &written.authorities);
-        let next = decide(chain.as_ref(), trusted, &terms, now);
+        let next = decide(chain.as_ref(), trusted, &spec, now);
         match next {
             Next::Keep(until) => assert!(until > now, "after {second} s"),
             Next::Serving => made[0] += 1,
             Next::Authority => made[1] += 1,
-            Next::Anew => panic!("after {second} s all is made anew"),
+            Next::All => panic!("after {second} s all is made anew"),
         }
-        written = renew(Some(&written), next, &terms, now).unwrap();
+        written = renew(Some(&written), next, &spec, now).unwrap();
         believed.push((second, written.authorities.clone()));
         served.push((second, written.certificate.clone()));
         let bundle = pem::parse_many(&written.authorities).unwrap();
@@ -98,13 +98,13 @@ fn whoever_asks_believes_what_is_served(#[case] life: u64, #[case] step: u64, #[
 
 #[test]
 fn nothing_is_done_before_two_thirds_of_a_life() {
-    let terms = terms(3000);
-    let bundle = anew(&terms);
-    let chain = read(Some(&bundle), &terms).unwrap().unwrap();
+    let spec = spec(3000);
+    let bundle = issued(&spec);
+    let chain = read(Some(&bundle), &spec).unwrap().unwrap();
     assert_eq!(chain.serving.made(), begin());
     let due = begin() + seconds(2000);
     assert_eq!(chain.serving.due(), due);
-    let decide = |now| decide(Some(&chain), true, &terms, now);
+    let decide = |now| decide(Some(&chain), true, &spec, now);
     assert_eq!(decide(begin()), Next::Keep(due));
     assert_eq!(decide(due - seconds(1)), Next::Keep(due));
     assert_eq!(decide(due), Next::Serving);
@@ -112,57 +112,57 @@ fn nothing_is_done_before_two_thirds_of_a_life() {
 
 #[test]
 fn an_authority_signs_when_it_is_believed_and_not_before() {
-    let terms = terms(3000);
-    let old = anew(&terms);
+    let spec = spec(3000);
+    let old = issued(&spec);
     // Two thirds of five lives.
     let now = begin() + seconds(10_000);
-    let fresh = renew(Some(&old), Next::Serving, &terms, now - seconds(2000)).unwrap();
-    let chain = read(Some(&fresh), &terms).unwrap();
-    assert_eq!(decide(chain.as_ref(), true, &terms, now), Next::Authority);
-    let told = renew(Some(&fresh), Next::Authority, &terms, now).unwrap();
+    let fresh = renew(Some(&old), Next::Serving, &spec, now - seconds(2000)).unwrap();
+    let chain = read(Some(&fresh), &spec).unwrap();
+    assert_eq!(decide(chain.as_ref(), true, &spec, now), Next::Authority);
+    let told = renew(Some(&fresh), Next::Authority, &spec, now).unwrap();
     assert_eq!((&told.certificate, &told.key), (&fresh.certificate, &fresh.key));
     assert!(told.authorities.ends_with(&old.authorities));
     assert!(!chain::trusts(old.authorities.as_bytes(), &told.authorities));
     assert!(chain::trusts(told.authorities.as_bytes(), &told.authorities));
 
-    let chain = read(Some(&told), &terms).unwrap();
-    let decide = |trusted, at| decide(chain.as_ref(), trusted, &terms, now + seconds(at));
+    let chain = read(Some(&told), &spec).unwrap();
+    let decide = |trusted, at| decide(chain.as_ref(), trusted, &spec, now + seconds(at));
     assert_eq!(decide(true, 59), Next::Keep(now + seconds(60)));
     assert_eq!(decide(true, 60), Next::Serving);
     // Nobody would believe it: what is served is good for a while yet.
     let end = now + seconds(1000);
     assert_eq!(decide(false, 60), Next::Keep(end));
     assert_eq!(decide(false, 1000), Next::Serving);
-    let signed = renew(Some(&told), Next::Serving, &terms, now + seconds(60)).unwrap();
+    let signed = renew(Some(&told), Next::Serving, &spec, now + seconds(60)).unwrap();
     verify(&told.authorities, &signed.certificate, now + seconds(60)).unwrap();
     assert!(verify(&old.authorities, &signed.certificate, now + seconds(60)).is_err());
     // The old one is in the bundle until it expires.
     assert_eq!(signed.authorities, told.authorities);
-    let later = renew(Some(&signed), Next::Serving, &terms, begin() + seconds(15_001)).unwrap();
+    let later = renew(Some(&signed), Next::Serving, &spec, begin() + seconds(15_001)).unwrap();
     assert_eq!(pem::parse_many(&later.authorities).unwrap().len(), 1);
 }
 
 #[test]
 fn what_has_expired_is_made_anew() {
-    let terms = terms(3000);
-    let bundle = anew(&terms);
-    let chain = read(Some(&bundle), &terms).unwrap();
-    let at = |second| decide(chain.as_ref(), true, &terms, begin() + seconds(second));
+    let spec = spec(3000);
+    let bundle = issued(&spec);
+    let chain = read(Some(&bundle), &spec).unwrap();
+    let at = |second| decide(chain.as_ref(), true, &spec, begin() + seconds(second));
     assert_eq!(at(14_999), Next::Serving);
-    assert_eq!(at(15_000), Next::Anew);
-    assert_eq!(decide(None, true, &terms, begin()), Next::Anew);
+    assert_eq!(at(15_000), Next::All);
+    assert_eq!(decide(None, true, &spec, begin()), Next::All);
 }
 
 #[test]
 fn a_bundle_whose_parts_do_not_belong_together_is_not_used() {
-    let terms = terms(3000);
-    let (one, two) = (anew(&terms), anew(&terms));
-    assert!(read(Some(&one), &terms).unwrap().is_some());
-    assert_eq!(read(None, &terms).unwrap(), None);
+    let spec = spec(3000);
+    let (one, two) = (issued(&spec), issued(&spec));
+    assert!(read(Some(&one), &spec).unwrap().is_some());
+    assert_eq!(read(None, &spec).unwrap(), None);
     let other = |change: &dyn Fn(&mut Bundle)| {
         let mut bundle = one.clone();
         change(&mut bundle);
-        read(Some(&bundle), &terms).unwrap_err()
+        read(Some(&bundle), &spec).unwrap_err()
     };
     let key = other(&|it| it.key = two.key.clone());
     assert_eq!(key, Unusable::OtherKey("tls.key", "tls.crt"));
@@ -182,14 +182,14 @@ fn a_bundle_whose_parts_do_not_belong_together_is_not_used() {
     ] {
         assert!(matches!(other(&change), Unusable::Unreadable(..)));
     }
-    let elsewhere = Terms { names: vec!["other.ops.svc".to_owned()], ..terms.clone() };
+    let elsewhere = CertSpec { names: vec!["other.ops.svc".to_owned()], ..spec.clone() };
     let name = read(Some(&one), &elsewhere).unwrap_err();
     assert_eq!(name.to_string(), "tls.crt is not for other.ops.svc");
 }
 
 #[test]
 fn a_secret_holds_all_of_it() {
-    let bundle = anew(&terms(3000));
+    let bundle = issued(&spec(3000));
     let mut secret = k8s_openapi::api::core::v1::Secret::default();
     assert_eq!(Bundle::of(&secret), None);
     secret.data = Some(bundle.data());
@@ -222,9 +222,9 @@ fn a_certificate_is_for_addresses_too_and_its_subject_is_short_enough() {
 #[tokio::test]
 async fn what_is_served_changes_and_stays_when_another_cannot_be_used() {
     let metrics = Arc::new(Metrics::new().unwrap());
-    let served = Served::new(Arc::clone(&metrics));
-    let terms = terms(3000);
-    let (one, two) = (anew(&terms), anew(&terms));
+    let served = CertResolver::new(Arc::clone(&metrics));
+    let spec = spec(3000);
+    let (one, two) = (issued(&spec), issued(&spec));
     let serve = |certificate: &str, key: &str| served.serve(certificate.as_bytes(), key.as_bytes());
     assert!(serve(&one.certificate, &one.key).unwrap());
     let page = String::from_utf8(metrics.exposition().unwrap()).unwrap();

@@ -2,6 +2,8 @@
 
 use std::net::{Ipv4Addr, SocketAddr};
 
+use http::Response;
+use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use jiff::Timestamp;
 use rstest::rstest;
@@ -18,8 +20,8 @@ use tokio_rustls::client::TlsStream;
 use super::*;
 use crate::metrics::Metrics;
 use crate::webhook::certificates::bundle::Bundle;
-use crate::webhook::certificates::decide::{Next, Terms, renew};
-use crate::webhook::certificates::served::Served;
+use crate::webhook::certificates::cert_resolver::CertResolver;
+use crate::webhook::certificates::decide::{CertSpec, Next, renew};
 
 struct Server {
     address: SocketAddr,
@@ -33,11 +35,11 @@ struct Server {
 /// One that answers with how many bytes it was sent.
 async fn server() -> Server {
     let names = vec!["localhost".to_owned()];
-    let terms = Terms { names, life: Duration::from_secs(3600) };
-    let bundle = renew(None, Next::Anew, &terms, Timestamp::now()).unwrap();
-    let served = Served::new(Arc::new(Metrics::new().unwrap()));
-    served.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
-    let tls = TlsAcceptor::from(Arc::new(served.config().unwrap()));
+    let spec = CertSpec { names, life: Duration::from_secs(3600) };
+    let bundle = renew(None, Next::All, &spec, Timestamp::now()).unwrap();
+    let resolver = CertResolver::new(Arc::new(Metrics::new().unwrap()));
+    resolver.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
+    let tls = TlsAcceptor::from(Arc::new(resolver.config().unwrap()));
     let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, open) = (CancellationToken::new(), watch::Sender::new(true));
@@ -120,7 +122,7 @@ async fn whoever_knows_no_http_2_is_answered_and_again_after_a_pause() {
     for size in [3, 5] {
         let answer = client.send_request(request(Method::POST, PATH, vec![0; size])).await.unwrap();
         assert_eq!(read(answer).await, (200, format!("{size}\n")));
-        sleep(PATIENCE + Duration::from_secs(1)).await;
+        sleep(READ_TIMEOUT + Duration::from_secs(1)).await;
     }
 }
 
@@ -162,7 +164,7 @@ async fn those_who_say_nothing_are_hung_up_on() {
     // It is told the settings first.
     while !matches!(new.read(&mut some).await, Ok(0) | Err(_)) {}
     let took = began.elapsed();
-    assert!(took >= PATIENCE && took < 4 * PATIENCE, "{took:?}");
+    assert!(took >= READ_TIMEOUT && took < 4 * READ_TIMEOUT, "{took:?}");
 }
 
 /// Told to end, it is there until nobody is sent to it any more, and finishes what it began.

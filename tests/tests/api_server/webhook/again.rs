@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grape_operator::metrics::Metrics;
-use grape_operator::webhook::certificates::decide::{Next, Terms, renew};
-use grape_operator::webhook::certificates::served::Served;
+use grape_operator::server::json;
+use grape_operator::webhook::certificates::cert_resolver::CertResolver;
+use grape_operator::webhook::certificates::decide::{CertSpec, Next, renew};
 use grape_operator::webhook::server;
 use grape_tests::ports::Port;
 use hyper::body::Bytes;
@@ -54,14 +55,14 @@ struct Injector {
 impl Injector {
     fn start() -> Self {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
-        let terms = Terms { names, life: Duration::from_secs(3600) };
-        let bundle = renew(None, Next::Anew, &terms, Timestamp::now()).unwrap();
-        let served = Served::new(Arc::new(Metrics::new().unwrap()));
-        served.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
+        let spec = CertSpec { names, life: Duration::from_secs(3600) };
+        let bundle = renew(None, Next::All, &spec, Timestamp::now()).unwrap();
+        let resolver = CertResolver::new(Arc::new(Metrics::new().unwrap()));
+        resolver.serve(bundle.certificate.as_bytes(), bundle.key.as_bytes()).unwrap();
         let port = Port::take().unwrap();
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
-        let tls = TlsAcceptor::from(Arc::new(served.config().unwrap()));
-        let answer = |body: Bytes| async move { server::json(add(&body)) };
+        let tls = TlsAcceptor::from(Arc::new(resolver.config().unwrap()));
+        let answer = |body: Bytes| async move { json(add(&body)) };
         let serving = server::serve(listener, tls, answer, CancellationToken::new());
         Self {
             url: format!("https://127.0.0.1:{}/inject", port.number()),

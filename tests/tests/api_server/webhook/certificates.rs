@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use grape::clock;
-use grape_operator::webhook::certificates::decide::{Next, Terms, renew};
+use grape_operator::webhook::certificates::decide::{CertSpec, Next, renew};
 use grape_tests::{figure, wait};
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Secret;
@@ -35,7 +35,7 @@ async fn rotation_leaves_nobody_unanswered() {
     scene.label(SHOP, "market").await;
     scene.until_asked().await;
 
-    let (mut served, mut authorities) = (BTreeSet::new(), BTreeSet::new());
+    let (mut resolver, mut authorities) = (BTreeSet::new(), BTreeSet::new());
     let began = clock::now();
     let mut made = 0;
     // Two thirds of an authority's life, and until the next one has signed.
@@ -44,11 +44,11 @@ async fn rotation_leaves_nobody_unanswered() {
         let after = began.elapsed();
         assert!(is_injected(&pod.unwrap_or_else(|error| panic!("after {after:?}: {error:#}"))));
         made += 1;
-        served.insert(scene.secret("tls.crt").await);
+        resolver.insert(scene.secret("tls.crt").await);
         authorities.insert(scene.secret("ca.key").await);
         sleep(Duration::from_millis(100)).await;
     }
-    let (certificates, signed_by) = (served.len(), authorities.len());
+    let (certificates, signed_by) = (resolver.len(), authorities.len());
     figure::tell(&format!("{made} pods, {certificates} certificates, {signed_by} authorities"));
     assert!(certificates >= 6 && (2..=3).contains(&signed_by), "{certificates}, {signed_by}");
     for replica in [&one, &two] {
@@ -115,8 +115,8 @@ async fn somebody_else_may_keep_the_certificate() {
     let scene = Scene::new().await;
     let folder = tempfile::tempdir().unwrap();
     let names = vec!["x.ops.svc".to_owned(), "127.0.0.1".to_owned()];
-    let terms = Terms { names, life: Duration::from_secs(3600) };
-    let made = [(); 2].map(|()| renew(None, Next::Anew, &terms, Timestamp::now()).unwrap());
+    let spec = CertSpec { names, life: Duration::from_secs(3600) };
+    let made = [(); 2].map(|()| renew(None, Next::All, &spec, Timestamp::now()).unwrap());
     let write = |number: usize| {
         std::fs::write(folder.path().join("tls.crt"), &made[number].certificate).unwrap();
         std::fs::write(folder.path().join("tls.key"), &made[number].key).unwrap();

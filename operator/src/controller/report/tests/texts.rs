@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::controller::blocked::Blocked;
-use crate::controller::seen::Connectivity;
-use crate::controller::sidecars::repair::Course;
+use crate::controller::observations::Connectivity;
+use crate::controller::sidecars::repair::RepairProgress;
 
 const COUNTS: [usize; 4] = [0, 1, 2, 9];
 
@@ -95,7 +95,11 @@ fn of_grapes() {
                         let facts = facts(cluster, &pools, phase, well(&together));
                         let what = format!("{lack} of {wanted} {kind}, {phase:?}");
                         check(&facts, &what);
-                        let unseen = Facts { sight: Sight::default(), blocked: &blocked, ..facts };
+                        let unseen = Facts {
+                            snapshot: HealthSnapshot::default(),
+                            blocked: &blocked,
+                            ..facts
+                        };
                         check(&unseen, &what);
                     }
                 }
@@ -115,11 +119,15 @@ fn of_what_was_seen() {
         groups.extend((!others.is_empty()).then_some(others));
         let (topology, lost_at) = (seen(&groups), pods(count));
         let success = if count == 0 { 1.0 } else { 0.5 };
-        let sight = Sight { success: Some(success), lost_at: &lost_at, ..well(&topology) };
-        check(&facts(&cluster, &pools, &Phase::Settled, sight), &format!("{count} disconnected"));
+        let snapshot =
+            HealthSnapshot { success: Some(success), lost_at: &lost_at, ..well(&topology) };
+        check(
+            &facts(&cluster, &pools, &Phase::Settled, snapshot),
+            &format!("{count} disconnected"),
+        );
         let together = seen(&[&names]);
-        let sight = Sight { topology: Some(&together), ..sight };
-        check(&facts(&cluster, &pools, &Phase::Settled, sight), &format!("{count} lost"));
+        let snapshot = HealthSnapshot { topology: Some(&together), ..snapshot };
+        check(&facts(&cluster, &pools, &Phase::Settled, snapshot), &format!("{count} lost"));
     }
 }
 
@@ -128,32 +136,33 @@ fn of_services() {
     let topology = seen(&[&ALL]);
     let (cluster, pools) = (valid(|_| {}), [pool("default", 3)]);
     for count in COUNTS.into_iter().filter(|count| *count > 0) {
-        let tally = Tally { pods: count, ready: count, ..Tally::default() };
-        let bare = |lack: Lack| Tally {
+        let counts = Counts { pods: count, ready: count, ..Counts::default() };
+        let bare = |lack: Lack| Counts {
             missing: pods(count),
             lacks: BTreeMap::from([(lack, pods(count))]),
             refused: why(count),
-            ..tally.clone()
+            ..counts.clone()
         };
-        let course = Course { under_way: None, aside: why(count), in_vain: pods(count) };
-        let begun = Course { under_way: Some("web/a-0".to_owned()), ..course.clone() };
+        let progress =
+            RepairProgress { under_way: None, aside: why(count), failed_attempts: pods(count) };
+        let begun = RepairProgress { under_way: Some("web/a-0".to_owned()), ..progress.clone() };
         let disconnected = Connectivity { disconnected: pods(count), ..Connectivity::default() };
         let silent = Connectivity { silent: pods(count), ..Connectivity::default() };
         let unresolved = Connectivity { unresolved: pods(count), ..Connectivity::default() };
         let all = [
-            services(tally.clone()),
-            services(Tally { outdated: count, ..tally.clone() }),
-            services(Tally { failing: why(count), ..tally.clone() }),
-            services(Tally { failing: why(count), stuck: count, ..tally.clone() }),
-            services(Tally { left_out: pods(count), ..tally.clone() }),
-            services(Tally { left_out: pods(count), ..Tally::default() }),
+            services(counts.clone()),
+            services(Counts { outdated: count, ..counts.clone() }),
+            services(Counts { failing: why(count), ..counts.clone() }),
+            services(Counts { failing: why(count), stuck: count, ..counts.clone() }),
+            services(Counts { left_out: pods(count), ..counts.clone() }),
+            services(Counts { left_out: pods(count), ..Counts::default() }),
             services(bare(Lack::Missed)),
             services(bare(Lack::NoWebhook)),
-            Services { repair: Some(course), ..services(bare(Lack::Missed)) },
+            Services { repair: Some(progress), ..services(bare(Lack::Missed)) },
             Services { repair: Some(begun), ..services(bare(Lack::Missed)) },
-            Services { connectivity: disconnected, ..services(tally.clone()) },
-            Services { connectivity: silent, ..services(tally.clone()) },
-            Services { connectivity: unresolved, ..services(tally.clone()) },
+            Services { connectivity: disconnected, ..services(counts.clone()) },
+            Services { connectivity: silent, ..services(counts.clone()) },
+            Services { connectivity: unresolved, ..services(counts.clone()) },
         ];
         for services in &all {
             let facts = facts(&cluster, &pools, &Phase::Settled, well(&topology));

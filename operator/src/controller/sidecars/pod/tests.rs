@@ -49,7 +49,7 @@ fn injected(annotations: Value, image: &str, ready: bool) -> ServicePod {
 fn of_an_injected_pod_its_grape_is_kept() {
     let pod = injected(json!({}), "grape:1", true);
     assert_eq!((&*pod.title(), pod.ready, pod.leaving), ("web/a-1", true, false));
-    assert_eq!((&*pod.wished.namespace, &*pod.wished.name), ("trading", "market"));
+    assert_eq!((&*pod.selected.namespace, &*pod.selected.name), ("trading", "market"));
     assert_eq!(pod.ip, Some("10.1.2.3".parse().unwrap()));
     let grape = |is_own_image, ready| Sidecar {
         image: "grape:1".to_owned(),
@@ -162,7 +162,7 @@ fn of_one_without_its_grape_what_the_webhook_looks_at_is_kept() {
     );
     assert_eq!(pod.maker.as_ref().unwrap().to_string(), "web/ReplicaSet a");
     assert_eq!((&*pod.uid, pod.made.unwrap().as_second()), ("u", 1_767_225_600));
-    let Grape::None(bare) = &pod.grape else { panic!("{pod:?}") };
+    let SidecarState::None(bare) = &pod.grape else { panic!("{pod:?}") };
     let expected = json!({
         "apiVersion": "v1",
         "kind": "Pod",
@@ -187,16 +187,16 @@ fn of_one_without_its_grape_what_the_webhook_looks_at_is_kept() {
 #[test]
 fn the_label_of_a_namespace_goes_for_pods_without_one() {
     let of_namespace = BTreeMap::from([("grenache.dev/cluster".to_owned(), "market".to_owned())]);
-    let wished = |labels: Value| {
+    let selected = |labels: Value| {
         let pod = pod(json!({"labels": labels}), json!({"containers": []}), json!({}));
         let kept = ServicePod::of(pod, &of_namespace)?;
-        Some(format!("{}/{}", kept.wished.namespace, kept.wished.name))
+        Some(format!("{}/{}", kept.selected.namespace, kept.selected.name))
     };
-    assert_eq!(wished(json!({})).as_deref(), Some("web/market"));
-    assert_eq!(wished(json!({"grenache.dev/cluster": "b.c"})).as_deref(), Some("b/c"));
-    assert_eq!(wished(json!({"grenache.dev/inject": "disabled"})), None);
-    assert_eq!(wished(json!({"grenache.dev/cluster": "a.b.c"})), None);
-    assert_eq!(wished(json!({"app.kubernetes.io/managed-by": "grape-operator"})), None);
+    assert_eq!(selected(json!({})).as_deref(), Some("web/market"));
+    assert_eq!(selected(json!({"grenache.dev/cluster": "b.c"})).as_deref(), Some("b/c"));
+    assert_eq!(selected(json!({"grenache.dev/inject": "disabled"})), None);
+    assert_eq!(selected(json!({"grenache.dev/cluster": "a.b.c"})), None);
+    assert_eq!(selected(json!({"app.kubernetes.io/managed-by": "grape-operator"})), None);
 }
 
 #[test]

@@ -49,13 +49,13 @@ fn pods(texts: &[&str]) -> Vec<Member> {
 
 /// What is done next, in words.
 fn next(repair: &mut Repair, texts: &[&str], seconds: i64) -> String {
-    let (step, news) = repair.next(&pods(texts), at(seconds));
+    let (step, failed) = repair.next(&pods(texts), at(seconds));
     let step = match step {
         Step::Rest => "rest".to_owned(),
         Step::Wait(time) => format!("wait {}", time.as_secs()),
         Step::Evict(pod) => format!("evict {}", pod.name),
     };
-    news.into_iter().fold(step, |step, maker| format!("{step}, in vain {maker}"))
+    failed.into_iter().fold(step, |step, maker| format!("{step}, in vain {maker}"))
 }
 
 fn tried(repair: &mut Repair, uid: &str, result: Tried, texts: &[&str], seconds: i64) {
@@ -113,7 +113,7 @@ fn what_helped_nothing_is_not_done_again(#[case] after: &[&str], #[case] seconds
     for later in [1, 1000, 1_000_000] {
         assert_eq!(next(&mut repair, after, now + later), "rest", "and told once");
     }
-    assert_eq!(repair.course(&pods(after)).in_vain, ["web/ReplicaSet a"]);
+    assert_eq!(repair.progress(&pods(after)).failed_attempts, ["web/ReplicaSet a"]);
     // Another one goes on.
     assert_eq!(next(&mut repair, &[after, &["ReplicaSet/b 9"]].concat(), now), "evict 9");
 
@@ -140,8 +140,8 @@ fn with_as_many_in_vain_as_can_be_told_nothing_is_evicted() {
     let mut repair = Repair::default();
     let names: Vec<_> =
         (0..limits::NAMED_LENGTH).map(|it| format!("ReplicaSet/a{it} {it}")).collect();
-    let in_vain = (0..limits::NAMED_LENGTH).map(|it| format!("web/ReplicaSet a{it}"));
-    repair.resume(&in_vain.collect::<Vec<_>>());
+    let failed_attempts = (0..limits::NAMED_LENGTH).map(|it| format!("web/ReplicaSet a{it}"));
+    repair.resume(&failed_attempts.collect::<Vec<_>>());
     let mut texts: Vec<_> = names.iter().map(|name| &**name).collect();
     texts.push("ReplicaSet/b 99");
     assert_eq!(next(&mut repair, &texts, 0), "rest");
@@ -158,9 +158,9 @@ fn those_that_cannot_go_now_have_their_turn_and_are_told_of() {
     tried(&mut repair, "2", Tried::Aside("would come back alike".to_owned()), &texts, 10);
     assert_eq!(next(&mut repair, &texts, 20), "wait 50");
     assert_eq!(next(&mut repair, &texts, 70), "evict 1");
-    let course = repair.course(&pods(&texts));
+    let progress = repair.progress(&pods(&texts));
     assert_eq!(
-        course.aside,
+        progress.aside,
         [
             "web/1 waits for its PodDisruptionBudget to allow its eviction",
             "web/2 would come back alike",
@@ -168,7 +168,7 @@ fn those_that_cannot_go_now_have_their_turn_and_are_told_of() {
             "web/4 has no controller that would create it again",
         ]
     );
-    assert_eq!((course.under_way, course.in_vain), (None, Vec::new()));
+    assert_eq!((progress.under_way, progress.failed_attempts), (None, Vec::new()));
     assert_eq!(repair.tried.len(), 2);
     next(&mut repair, &texts[1..], 70);
     assert_eq!(repair.tried.len(), 1, "one that is gone is forgotten");

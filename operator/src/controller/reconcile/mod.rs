@@ -1,0 +1,205 @@
+//! One reconciliation of one cluster, in stages. Each takes what the stages before it gave, and
+//! nothing else; each locks the state of the cluster when it begins, or ends, and not between.
+//!
+//! | stage | takes | gives | |
+//! |---|---|---|---|
+//! | [`validate`] | a stored GrapeCluster | [`Subject`](validate::Subject) | pure |
+//! | [`observe`] | `Subject` | [`Observed`](observe::Observed) | reads |
+//! | [`plan`] | `Subject`, `Observed` | [`Plan`](plan::Plan) | pure |
+//! | [`apply`] | `Subject`, `Plan` | [`Applied`] | writes objects |
+//! | [`status`] | `Subject`, `Observed`, `Applied` | [`Report`](status::Report) | pure |
+//! | [`record`] | `Report` | | writes the status, events and figures |
+//!
+//! [`probe`] starts what goes on beside it. A reconciliation starts from what is there, and remembers
+//! nothing that it could not find out again, so that it may end at any point.
+
+mod apply;
+mod observe;
+mod plan;
+mod probe;
+mod record;
+mod status;
+mod validate;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::{BoxFuture, Shared};
+use grape::clock;
+use jiff::Timestamp;
+use kube::runtime::controller::Action;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::Event;
+use kube::{Client, Resource};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::cluster_state::ClusterStates;
+use super::cluster_store::{ClusterId, ClusterStore};
+use super::error::Error;
+use super::events::Events;
+use super::queue::Queue;
+use super::report;
+use super::rollout::Phase;
+use super::sidecars::Sidecars;
+use super::stores::{Stored, Stores};
+use crate::config::OperatorConfig;
+use crate::metrics::{Metrics, ReconcileResult};
+use crate::observe::Observer;
+use apply::Applied;
+use validate::Validated;
+
+/// How soon a cluster whose objects are refused is tried again: what refuses them, such as a quota,
+/// may change without a sign.
+pub(super) const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
+/// How often a cluster is probed while its Grapes are replaced.
+const ROLLOUT_INTERVAL: Duration = Duration::from_secs(1);
+/// How soon a cluster is reconciled again whose StatefulSet was changed, if its watch does not tell
+/// of it before.
+const STATUS_WAIT: Duration = Duration::from_secs(1);
+/// How often it is probed while it is not well, at most.
+const UNWELL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// What all reconciliations in one namespace, or in all, share.
+pub struct Reconciler {
+    /// The way to the API server.
+    pub client: Client,
+    /// The same, but that nothing is tried again.
+    pub once: Client,
+    /// What is watched.
+    pub stores: Stores,
+    /// The pods of services, of all namespaces that are watched.
+    pub sidecars: Sidecars,
+    /// Completes when the copies of that are whole. It is one future for all reconciliations: of
+    /// several that wait for a copy by themselves only the last is woken.
+    pub whole: Shared<BoxFuture<'static, bool>>,
+    /// What is remembered of clusters.
+    pub states: ClusterStates,
+    /// Which clusters there are.
+    pub cluster_store: Mutex<ClusterStore>,
+    /// Who waits.
+    pub queue: Queue,
+    /// Probes Grapes.
+    pub observer: Observer,
+    /// Where events go.
+    pub events: Arc<Events>,
+    /// Where figures go.
+    pub metrics: Arc<Metrics>,
+    /// Starts a reconciliation of a cluster of which something else is known now.
+    pub changed: mpsc::UnboundedSender<ObjectRef<Stored>>,
+    /// Starts a repair of the pods of a cluster.
+    pub repair_due: mpsc::UnboundedSender<ObjectRef<Stored>>,
+    /// What the operator was started with.
+    pub config: Arc<OperatorConfig>,
+    /// The namespace of the operator's own pods.
+    pub namespace: String,
+    /// Ends reconciliations that have not begun.
+    pub stop: CancellationToken,
+}
+
+/// Reconciles a cluster. It is named by what is watched; see [`Stored`].
+///
+/// # Errors
+/// What keeps it from its end for now: it is tried again.
+pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
+    // Until the first full list, an absent object may only be one that was not listed yet.
+    tokio::select! {
+        _ = reconciler.whole.clone() => {}
+        () = reconciler.stop.cancelled() => return Ok(Action::await_change()),
+    }
+    let at_work = reconciler.queue.begin(&ObjectRef::from_obj(&*stored));
+    let begun = clock::now();
+    let result = reconciler.reconcile(&stored).await;
+    let outcome = match &result {
+        Ok((_, outcome)) => *outcome,
+        Err(_) => ReconcileResult::Error,
+    };
+    reconciler.metrics.reconciled(outcome, clock::now().duration_since(begun));
+    drop(at_work);
+    let uid = stored.meta().uid.as_deref().unwrap_or_default();
+    if result.is_ok() {
+        reconciler.states.known(uid, |state| state.failures = 0);
+    }
+    if !reconciler.cluster_store().knows(uid) {
+        // It was deleted meanwhile, and was forgotten before.
+        reconciler.states.forget(uid);
+        return Ok(Action::await_change());
+    }
+    result.map(|(action, _)| action)
+}
+
+impl Reconciler {
+    /// Takes note of an event of the watch of clusters: one waits, or is gone, and all that is known
+    /// of it with it.
+    pub fn noted(&self, event: &Event<Stored>) {
+        if let Event::Apply(cluster) | Event::InitApply(cluster) = event {
+            self.queue.join(ObjectRef::from_obj(cluster));
+        }
+        for ClusterId { uid, namespace, name } in self.cluster_store().note(event) {
+            self.queue.leave(&ObjectRef::new(&name).within(&namespace));
+            self.metrics.forget(&namespace, &name);
+            self.states.forget(&uid);
+            self.events.forget(&uid);
+        }
+    }
+
+    /// Whether any reconciliation can have begun: all clusters were listed once.
+    pub fn has_begun(&self) -> bool {
+        self.cluster_store().is_whole()
+    }
+
+    fn cluster_store(&self) -> MutexGuard<'_, ClusterStore> {
+        self.cluster_store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn reconcile(&self, stored: &Stored) -> Result<(Action, ReconcileResult), Error> {
+        let now = Timestamp::now();
+        let subject = match self.validate(stored) {
+            Validated::Runnable(subject) => *subject,
+            Validated::Leaving => return Ok((Action::await_change(), ReconcileResult::Ok)),
+            Validated::Unreadable(why) => {
+                self.events.unreadable(stored, why).await;
+                return Ok((Action::await_change(), ReconcileResult::Invalid));
+            }
+            Validated::Invalid { cluster, problems } => {
+                let generation = cluster.metadata.generation;
+                let status = report::invalid(&problems, cluster.status.as_ref(), generation, now);
+                self.write_status(&cluster, status).await?;
+                return Ok((Action::await_change(), ReconcileResult::Invalid));
+            }
+        };
+        let observed = self.observe(&subject, now).await;
+        // Nobody listens when the operator ends.
+        let _ = self.repair_due.send(ObjectRef::from_obj(stored));
+        let plan = plan::plan(&subject, &observed);
+        let applied = self.apply(&subject, plan).await?;
+        let introduce_in = self.introduce(&subject, &observed, now);
+        let report = status::report(&subject, &observed, &applied, now);
+        let is_well = report.as_ref().is_some_and(|report| report::is_ready(&report.status));
+        self.record(&subject, &observed, report, applied.status_waits).await?;
+
+        let missing_in = observed.missing_in;
+        let probe_in = self.start_probe(&subject, observed, self.interval(&applied, is_well));
+        let status_in = applied.status_waits.then_some(STATUS_WAIT);
+        let next = [probe_in, introduce_in, missing_in, status_in].into_iter().flatten().min();
+        match applied.trouble {
+            Some(_) => {
+                let soon = next.map_or(REFUSED_INTERVAL, |next| next.min(REFUSED_INTERVAL));
+                Ok((Action::requeue(soon), ReconcileResult::Invalid))
+            }
+            None => {
+                let action = next.map_or_else(Action::await_change, Action::requeue);
+                Ok((action, ReconcileResult::Ok))
+            }
+        }
+    }
+
+    /// How often a cluster is probed now.
+    fn interval(&self, applied: &Applied, is_well: bool) -> Duration {
+        match applied.phase {
+            Phase::Rolling(_) => ROLLOUT_INTERVAL,
+            _ if is_well => self.config.observe_interval,
+            _ => UNWELL_INTERVAL.min(self.config.observe_interval),
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! What goes on beside reconciliations: probes of Grapes, and introductions of those that start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use grape::clock;
+use jiff::{SignedDuration, Timestamp};
+use kube::runtime::reflector::ObjectRef;
+
+use super::Reconciler;
+use super::observe::Observed;
+use super::validate::Subject;
+use crate::controller::observations::Due;
+use crate::controller::sidecars::member::Member;
+use crate::observe::sidecars;
+
+/// How often Grapes that have started lately are introduced to others, until they are ready …
+const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
+/// … and such as started longer ago than [`YOUNG`].
+const LATER_INTERVAL: Duration = Duration::from_secs(15);
+const YOUNG: SignedDuration = SignedDuration::from_secs(60);
+
+/// How often a cluster is reconciled that has no Grape to probe: that one does not start shows by
+/// the time that it takes.
+const STARTING_INTERVAL: Duration = Duration::from_secs(30);
+
+impl Reconciler {
+    /// Introduces Grapes that run and are not ready to others, so that they need not wait for what
+    /// their name server has cached. In how long to do so again, while there are any.
+    pub(super) fn introduce(
+        &self,
+        subject: &Subject<'_>,
+        observed: &Observed,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let valid = &subject.valid;
+        let newcomers = observed.actual.newcomers(valid, now);
+        let youngest = newcomers.iter().map(|(_, since)| *since).min()?;
+        let pace = if youngest < YOUNG { INTRODUCE_INTERVAL } else { LATER_INTERVAL };
+        let at = clock::now();
+        let wait = self.states.of(&subject.owner.uid, |state| {
+            let last = state.introduced.map(|last| at.saturating_duration_since(last));
+            let wait = last.and_then(|ago| pace.checked_sub(ago)).filter(|wait| !wait.is_zero());
+            state.introduced = if wait.is_none() { Some(at) } else { state.introduced };
+            wait
+        });
+        if wait.is_some() {
+            return wait;
+        }
+        let lacks_sidecars = |members: &[Member]| {
+            members.iter().all(|it| it.is_left_out || it.pod.sidecar().is_none())
+        };
+        let sole = valid.replicas == 1
+            && observed.actual.pods.len() == 1
+            && valid.dht.bootstrap.is_empty()
+            && observed.members.as_deref().is_some_and(lacks_sidecars);
+        let newcomers: Vec<_> = newcomers.into_iter().map(|(target, _)| target).collect();
+        let (observer, ready, sidecars) =
+            (self.observer.clone(), observed.targets.clone(), observed.sidecars.clone());
+        tokio::spawn(async move { observer.welcome(&newcomers, &ready, &sidecars, sole).await });
+        Some(pace)
+    }
+
+    /// Starts a probe of the Grapes when it is time for one; in how long it will be, else. None
+    /// while one goes on: its end starts a reconciliation.
+    pub(super) fn start_probe(
+        &self,
+        subject: &Subject<'_>,
+        observed: Observed,
+        interval: Duration,
+    ) -> Option<Duration> {
+        let Observed { targets, sidecars, odd_sidecars, observations, .. } = observed;
+        // What is shared would be copied to be changed.
+        drop(observations);
+        if targets.is_empty() {
+            return Some(STARTING_INTERVAL);
+        }
+        let uid = subject.owner.uid.clone();
+        let (rounds, due) = self.states.of(&uid, |state| {
+            let observations = Arc::make_mut(&mut state.observations);
+            (observations.rounds(), observations.due(interval, clock::now()))
+        });
+        let round = match due {
+            Due::Now(round) => round,
+            Due::In(wait) => return Some(wait),
+            Due::Probing => return None,
+        };
+        let sidecars = sidecars::sample(sidecars, &odd_sidecars, rounds);
+        let changed = self.changed.clone();
+        let observer = self.observer.clone();
+        let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
+        let states = self.states.clone();
+        tokio::spawn(async move {
+            let mut observation = observer.observe(&targets, &sidecars, round).await;
+            states.known(&uid, |state| {
+                let now = clock::now();
+                let complaints = std::mem::take(&mut observation.complaints);
+                state.complaints.note(complaints, now);
+                Arc::make_mut(&mut state.observations).take(observation, now);
+            });
+            // Nobody listens when the operator ends.
+            let _ = changed.send(cluster);
+        });
+        None
+    }
+}

@@ -1,0 +1,58 @@
+//! Stage 5: the status of a cluster, and its figures. Pure.
+
+use jiff::Timestamp;
+
+use super::apply::Applied;
+use super::observe::Observed;
+use super::validate::Subject;
+use crate::cluster::GrapeClusterStatus;
+use crate::controller::report::{self, Facts, Services};
+use crate::controller::sidecars::counts::Counts;
+use crate::metrics::Health;
+
+/// What is reported of a cluster.
+pub(super) struct Report {
+    /// The status.
+    pub(super) status: GrapeClusterStatus,
+    /// The figures.
+    pub(super) health: Health,
+    /// The pods that ask for a sidecar; none while they are not known.
+    pub(super) counts: Option<Counts>,
+}
+
+/// The report on a cluster. None before the first probe of this process has ended, unless there is
+/// something else to tell: until then the status of the process before stands.
+pub(super) fn report(
+    subject: &Subject<'_>,
+    observed: &Observed,
+    applied: &Applied,
+    now: Timestamp,
+) -> Option<Report> {
+    let Observed { actual, blocked, targets, observations, members, repair, .. } = observed;
+    let Applied { trouble, phase, rolled_out, .. } = applied;
+    if !targets.is_empty() && observations.is_new() && trouble.is_none() {
+        return None;
+    }
+    let services = members.as_deref().map(|members| Services {
+        counts: Counts::of(members, rolled_out),
+        connectivity: observations.connectivity(),
+        repair: repair.clone(),
+    });
+    let facts = Facts {
+        cluster: &subject.valid,
+        namespace: &subject.namespace,
+        generation: subject.cluster.metadata.generation,
+        image: &subject.image,
+        rolled_out,
+        pools: &actual.pools,
+        leaving: &actual.leaving,
+        phase,
+        snapshot: observations.snapshot(),
+        trouble: trouble.as_ref(),
+        blocked,
+        services: services.as_ref(),
+    };
+    let status = report::status(&facts, subject.cluster.status.as_ref(), now);
+    let health = report::health(&facts, &status, &observations.window);
+    Some(Report { status, health, counts: services.map(|services| services.counts) })
+}

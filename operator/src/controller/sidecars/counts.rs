@@ -1,0 +1,145 @@
+//! How many pods of services a cluster has, and how the Grapes in them are. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::lack::Lack;
+use super::member::Member;
+use crate::cluster::status::InjectedStatus;
+
+/// The pods of services of one cluster. Those on their way out do not count.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// How many there are.
+    pub pods: usize,
+    /// In how many the Grape runs.
+    pub ready: usize,
+    /// In how many it has another image than one that is made now would get.
+    pub outdated: usize,
+    /// Those whose Grape does not start, as `NAMESPACE/NAME` with why, in order.
+    pub failing: Vec<String>,
+    /// How many of these would have another image if they were made now.
+    pub stuck: usize,
+    /// Those that have a Grape, and whose namespace is not let in any more, as `NAMESPACE/NAME`, in
+    /// order. They count for nothing else: anybody may write such a pod.
+    pub left_out: Vec<String>,
+    /// Those without their Grape, as `NAMESPACE/NAME`, in order.
+    pub missing: Vec<String>,
+    /// The same, by why they have none.
+    pub lacks: BTreeMap<Lack, Vec<String>>,
+    /// Those of them that would not be made now, each with why.
+    pub refused: Vec<String>,
+}
+
+impl Counts {
+    /// Counts pods, where the Grape of one that is made now would run `image`.
+    pub fn of(members: &[Member], image: &str) -> Self {
+        let mut counts = Self::default();
+        for member in members.iter().filter(|member| !member.pod.leaving) {
+            let Member { pod, refused, lack, is_stuck, is_left_out } = member;
+            if *is_left_out {
+                counts.left_out.push(pod.title());
+                continue;
+            }
+            counts.pods += 1;
+            match pod.sidecar() {
+                Some(grape) => {
+                    counts.ready += usize::from(grape.ready);
+                    let why = grape.failing.as_ref();
+                    counts.failing.extend(why.map(|why| format!("{}: {why}", pod.title())));
+                    counts.stuck += usize::from(*is_stuck);
+                    counts.outdated += usize::from(grape.is_outdated(image));
+                }
+                None => {
+                    let title = pod.title();
+                    counts.refused.extend(refused.as_ref().map(|why| format!("{title}: {why}")));
+                    if let Some(lack) = lack {
+                        counts.lacks.entry(*lack).or_default().push(title.clone());
+                    }
+                    counts.missing.push(title);
+                }
+            }
+        }
+        counts.failing.sort_unstable();
+        counts.left_out.sort_unstable();
+        counts.missing.sort_unstable();
+        counts.lacks.values_mut().for_each(|pods| pods.sort_unstable());
+        counts.refused.sort_unstable();
+        counts
+    }
+
+    /// Those of `pods` that are without their Grape, by why.
+    pub fn by_lack(&self, pods: &[String]) -> BTreeMap<Lack, Vec<String>> {
+        let pods: BTreeSet<&String> = pods.iter().collect();
+        let among =
+            |all: &Vec<String>| all.iter().filter(|it| pods.contains(it)).cloned().collect();
+        let of = self.lacks.iter().map(|(lack, all)| (*lack, among(all)));
+        of.filter(|(_, some): &(_, Vec<_>)| !some.is_empty()).collect()
+    }
+}
+
+/// Which pods without their Grape were told of.
+#[derive(Debug, Default)]
+pub struct ReportedPods(Option<BTreeSet<String>>);
+
+impl ReportedPods {
+    /// Takes note of those that are `missing`; which of them to tell of. An operator that starts takes
+    /// those as told that the status before it names; and where that cannot name all, any as long as
+    /// they are no more than there were.
+    pub fn unreported(
+        &mut self,
+        missing: &[String],
+        before: Option<&InjectedStatus>,
+    ) -> Vec<String> {
+        let reported = self.0.take().unwrap_or_else(|| {
+            let Some(before) = before else { return BTreeSet::new() };
+            let count = usize::try_from(before.missing).unwrap_or_default();
+            let is_cut = before.missing_named.len() < count && missing.len() <= count;
+            let reported = if is_cut { missing } else { &before.missing_named };
+            reported.iter().cloned().collect()
+        });
+        let unreported = missing.iter().filter(|name| !reported.contains(*name)).cloned().collect();
+        // One of the same name that comes later without its Grape is another pod.
+        self.0 = Some(missing.iter().cloned().collect());
+        unreported
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    fn names(text: &str) -> Vec<String> {
+        text.split_whitespace().map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn each_pod_is_told_of_once() {
+        let mut reported = ReportedPods::default();
+        for (missing, unreported) in
+            [("a b", "a b"), ("a b", ""), ("b c", "c"), ("", ""), ("b", "b"), ("b", "")]
+        {
+            assert_eq!(reported.unreported(&names(missing), None), names(unreported), "{missing}");
+        }
+    }
+
+    #[rstest]
+    #[case::nobody_was_told_of(0, "", "a b", "a b")]
+    #[case::all_were_named(2, "a b", "a b c", "c")]
+    #[case::more_than_were_named(3, "a b", "a b c", "")]
+    #[case::and_still_more(3, "a b", "a b c d", "c d")]
+    fn an_operator_that_starts_goes_on(
+        #[case] missing: i32,
+        #[case] named: &str,
+        #[case] now: &str,
+        #[case] unreported: &str,
+    ) {
+        let before =
+            InjectedStatus { missing, missing_named: names(named), ..InjectedStatus::default() };
+        assert_eq!(
+            ReportedPods::default().unreported(&names(now), Some(&before)),
+            names(unreported)
+        );
+    }
+}

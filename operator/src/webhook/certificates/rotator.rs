@@ -1,0 +1,225 @@
+//! Rotates the certificate in the Secret, and keeps the `caBundle` of the webhook's configuration
+//! current. Every replica does both: a write names the version that it changes, so that the first
+//! writer wins, and the others read what it wrote.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use futures_util::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use k8s_openapi::api::core::v1::Secret;
+use kube::api::{Api, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::watch_object;
+use kube::{Client, ResourceExt};
+use serde_json::json;
+use tokio::time::{sleep, timeout};
+use tracing::{info, warn};
+
+use super::bundle::Bundle;
+use super::cert_resolver::CertResolver;
+use super::chain;
+use super::decide::{CertSpec, Next, Reason, decide, read, renew};
+use crate::api_client::MANAGER;
+
+/// How long the API server may take for a write.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// When it is looked again after a write, at the latest: the watch should have told of it long before.
+const RETRY_PAUSE: Duration = Duration::from_secs(5);
+
+/// Longest time that nothing is looked at.
+const MAX_PAUSE: Duration = Duration::from_secs(3600);
+
+/// What is kept, and where.
+pub struct Rotator {
+    /// Secrets of the operator's namespace.
+    pub secrets: Api<Secret>,
+    /// The Secret's name.
+    pub secret: String,
+    /// Configurations of webhooks.
+    pub configurations: Api<MutatingWebhookConfiguration>,
+    /// The name of the webhook's.
+    pub configuration: String,
+    /// What certificates are made for.
+    pub spec: CertSpec,
+    /// Where they are served.
+    pub resolver: CertResolver,
+}
+
+impl Rotator {
+    /// For a Secret and a configuration of these names.
+    pub fn new(
+        client: &Client,
+        (namespace, secret): (&str, String),
+        configuration: String,
+        spec: CertSpec,
+        resolver: CertResolver,
+    ) -> Self {
+        let secrets = Api::namespaced(client.clone(), namespace);
+        let configurations = Api::all(client.clone());
+        Self { secrets, secret, configurations, configuration, spec, resolver }
+    }
+
+    /// Keeps both, for ever.
+    pub async fn run(self) {
+        let mut secrets =
+            watch_object(self.secrets.clone(), &self.secret).default_backoff().boxed();
+        let mut configurations = watch_object(self.configurations.clone(), &self.configuration)
+            .default_backoff()
+            .boxed();
+        // Outer: whether it is known what there is.
+        let (mut secret, mut configuration) = (None, None);
+        let mut pause = MAX_PAUSE;
+        loop {
+            tokio::select! {
+                Some(seen) = secrets.next() => match seen {
+                    Ok(seen) => secret = Some(seen),
+                    Err(error) => warn!(secret = self.secret, %error, "cannot watch; trying again"),
+                },
+                Some(seen) = configurations.next() => match seen {
+                    Ok(seen) => configuration = Some(seen),
+                    Err(error) => {
+                        warn!(configuration = self.configuration, %error, "cannot watch; trying again");
+                    }
+                },
+                () = sleep(pause) => {}
+            }
+            let Some(secret) = &secret else { continue };
+            let configuration = configuration.as_ref().map(Option::as_ref);
+            pause = match timeout(WRITE_TIMEOUT, self.rotate(secret.as_ref(), configuration)).await
+            {
+                Ok(Ok(pause)) => pause,
+                Ok(Err(error)) => {
+                    let error = format!("{error:#}");
+                    warn!(error, "cannot keep the webhook's certificate; trying again");
+                    RETRY_PAUSE
+                }
+                Err(_) => RETRY_PAUSE,
+            };
+        }
+    }
+
+    /// Serves what there is, and changes what is to be changed. Tells when to look again.
+    async fn rotate(
+        &self,
+        secret: Option<&Secret>,
+        configuration: Option<Option<&MutatingWebhookConfiguration>>,
+    ) -> anyhow::Result<Duration> {
+        let now = Timestamp::now();
+        let found = secret.and_then(Bundle::of);
+        let (chain, problem) = match read(found.as_ref(), &self.spec) {
+            Ok(chain) => (chain, None),
+            Err(problem) => (None, Some(problem)),
+        };
+        let (mut trusted, mut told) = (false, Ok(()));
+        if let (Some(found), Some(_)) = (&found, &chain) {
+            if self.resolver.serve(found.certificate.as_bytes(), found.key.as_bytes())? {
+                info!(secret = self.secret, "serving another certificate");
+            }
+            match configuration {
+                // Nobody asks, then.
+                Some(None) => trusted = true,
+                Some(Some(configuration)) => {
+                    told = self.publish(configuration, &found.authorities).await;
+                    trusted = is_trusted(configuration, &found.authorities);
+                }
+                None => {}
+            }
+        }
+        let next = decide(chain.as_ref(), trusted, &self.spec, now);
+        let reason = Reason::of(chain.as_ref(), problem, now);
+        if let Next::Keep(until) = next {
+            let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
+            // Whole seconds are what certificates know of.
+            return told.map(|()| (pause + Duration::from_millis(100)).min(MAX_PAUSE));
+        }
+        let made = renew(found.as_ref(), next, &self.spec, now);
+        self.write(secret, made.context("cannot make a certificate")?, &reason).await?;
+        told.map(|()| RETRY_PAUSE)
+    }
+
+    /// Writes the Secret, unless somebody else did meanwhile: the watch tells what it is then.
+    async fn write(
+        &self,
+        secret: Option<&Secret>,
+        made: Bundle,
+        reason: &Reason,
+    ) -> anyhow::Result<()> {
+        let params =
+            PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let written = match secret {
+            Some(secret) => {
+                // Its version is in it.
+                let object = Secret { data: Some(made.data()), ..secret.clone() };
+                self.secrets.replace(&self.secret, &params, &object).await
+            }
+            None => {
+                let metadata =
+                    ObjectMeta { name: Some(self.secret.clone()), ..ObjectMeta::default() };
+                let object = Secret { metadata, data: Some(made.data()), ..Secret::default() };
+                self.secrets.create(&params, &object).await
+            }
+        };
+        match written {
+            Ok(_) => {
+                info!(secret = self.secret, %reason, "issued certificate");
+                Ok(())
+            }
+            Err(kube::Error::Api(refusal)) if refusal.code == 409 => Ok(()),
+            Err(kube::Error::Api(refusal)) if refusal.code == 403 && secret.is_none() => {
+                anyhow::bail!(
+                    "there is no Secret {}, and the operator may not make one: `helm upgrade` does \
+                     ({refusal})",
+                    self.secret
+                )
+            }
+            Err(error) => {
+                Err(error).with_context(|| format!("cannot write the Secret {}", self.secret))
+            }
+        }
+    }
+
+    /// Writes the authorities into the `caBundle` of each webhook that has others.
+    async fn publish(
+        &self,
+        configuration: &MutatingWebhookConfiguration,
+        authorities: &str,
+    ) -> anyhow::Result<()> {
+        let bundle = ByteString(authorities.as_bytes().to_vec());
+        let webhooks = configuration.webhooks.iter().flatten();
+        let stale = webhooks.filter(|it| it.client_config.ca_bundle.as_ref() != Some(&bundle));
+        // By its name each of them is merged with the one that is there.
+        let stale: Vec<_> = stale
+            .map(|it| json!({"name": it.name, "clientConfig": {"caBundle": bundle}}))
+            .collect();
+        if stale.is_empty() {
+            return Ok(());
+        }
+        let version = configuration.resource_version();
+        let patch = json!({"metadata": {"resourceVersion": version}, "webhooks": stale});
+        let params = PatchParams { field_manager: Some(MANAGER.to_owned()), ..<_>::default() };
+        let patch = Patch::Strategic(&patch);
+        match self.configurations.patch(&self.configuration, &params, &patch).await {
+            Ok(_) => {
+                info!(configuration = self.configuration, "updated the webhook's CA bundle");
+                Ok(())
+            }
+            // Somebody else changed it meanwhile, or it is gone: the watch tells.
+            Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
+            Err(error) => Err(error).with_context(|| {
+                format!("cannot write the MutatingWebhookConfiguration {}", self.configuration)
+            }),
+        }
+    }
+}
+
+/// Whether all API servers that read this believe what these authorities sign.
+fn is_trusted(configuration: &MutatingWebhookConfiguration, authorities: &str) -> bool {
+    configuration.webhooks.iter().flatten().all(|webhook| {
+        let bundle = webhook.client_config.ca_bundle.as_ref();
+        bundle.is_some_and(|bundle| chain::trusts(&bundle.0, authorities))
+    })
+}
