@@ -2,7 +2,7 @@
 //!
 //! | file | what is tested |
 //! |---|---|
-//! | `links.rs` | no link leads nowhere |
+//! | `links.rs` | every link has a target, and every page is in an index |
 //! | `commands.rs`, `fields.rs` | the references are what the code has |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
