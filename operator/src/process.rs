@@ -265,7 +265,7 @@ async fn reach(client: &Client, url: &Uri) -> anyhow::Result<()> {
         .sleep(sleep)
         .notify(|error, pause| {
             let error = format!("{error:#}");
-            warn!(%url, error, retry_in = ?pause, "the API server cannot be reached: trying on");
+            warn!(%url, error, retry_in = ?pause, "the API server cannot be reached; trying again");
         })
         .await?;
     info!(%url, version = version.git_version, "the API server is reached");

@@ -162,7 +162,7 @@ impl Contender {
         if std::mem::replace(&mut self.failing, true) {
             debug!(error, namespace, lease, "the lease is still not reached");
         } else {
-            warn!(error, namespace, lease, "the lease cannot be read or written: trying on");
+            warn!(error, namespace, lease, "the lease cannot be read or written; trying again");
         }
     }
 }

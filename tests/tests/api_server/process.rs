@@ -235,7 +235,7 @@ async fn an_api_server_that_comes_later_is_waited_for(server: &ApiServer) {
     let port = Port::take().unwrap();
     let (kubeconfig, to) = through(server, port.number(), folder.path()).await;
     let mut one = scene.start_with(&kubeconfig, "one", &[]).await;
-    let message = "the API server cannot be reached: trying on";
+    let message = "the API server cannot be reached; trying again";
     let warning = one.until_logs(message).await.unwrap();
     assert_eq!(warning["level"], "WARN");
     assert_eq!(warning["url"], format!("https://127.0.0.1:{}/", port.number()));

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Once;
 
 use grape_tests::kubernetes::script;
+use rstest::rstest;
 use serde_yaml::Value;
 
 use crate::helm::{self, Rendered};
@@ -44,6 +45,57 @@ fn every_alert_says_how_bad_it_is_and_what_to_do() {
         let description = alert["annotations"]["description"].as_str().unwrap();
         assert!(description.contains("What to do: "), "{name:?}");
         assert!(!alert["for"].is_null(), "{name:?} fires at the first sign");
+    }
+}
+
+#[test]
+fn every_alert_has_a_runbook() {
+    const HEADINGS: [&str; 5] = [
+        "## What it means",
+        "## What users notice",
+        "## How to find the cause",
+        "## How to fix it",
+        "## When it ends",
+    ];
+    let names: BTreeSet<_> = alerts(&deployed()).map(name).collect();
+    for name in &names {
+        let page = fs::read_to_string(runbook(name))
+            .unwrap_or_else(|error| panic!("docs/runbooks/{name}.md: {error}"));
+        assert!(page.starts_with(&format!("# {name}\n")), "{name}");
+        let headings: Vec<_> = page.lines().filter(|line| line.starts_with("## ")).collect();
+        assert_eq!(headings, HEADINGS, "{name}");
+    }
+    let pages: BTreeSet<_> = fs::read_dir(runbook("README").parent().unwrap())
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
+        .filter(|page| page != "README")
+        .collect();
+    assert_eq!(pages, names, "a runbook without an alert");
+}
+
+#[rstest]
+#[case("https://example.org/docs")]
+#[case("https://example.org/docs/")]
+fn with_docs_url_every_alert_links_its_runbook(#[case] url: &str) {
+    let set = format!("--set=prometheusRule.enabled=true,docsUrl={url}");
+    let mut rules = Rendered::of(&[&set]).one_of_kind("PrometheusRule")["spec"].clone();
+    for group in rules["groups"].as_sequence_mut().unwrap() {
+        for alert in group["rules"].as_sequence_mut().unwrap() {
+            let name = name(alert);
+            let link = alert["annotations"].as_mapping_mut().unwrap().remove("runbook_url");
+            let link = link.unwrap_or_else(|| panic!("{name} has no runbook_url"));
+            let page = link.as_str().unwrap().strip_prefix("https://example.org/docs/runbooks/");
+            assert_eq!(page, Some(&*format!("{name}.md")));
+            assert!(runbook(&name).exists(), "{name}");
+        }
+    }
+    assert_eq!(rules, deployed(), "docsUrl changes nothing else");
+}
+
+#[test]
+fn without_docs_url_no_alert_links_a_runbook() {
+    for alert in alerts(&deployed()) {
+        assert!(alert["annotations"].get("runbook_url").is_none(), "{alert:?}");
     }
 }
 
@@ -86,6 +138,17 @@ fn deployed() -> Value {
 fn alerts(rules: &Value) -> impl Iterator<Item = &Value> {
     let groups = rules["groups"].as_sequence().unwrap().iter();
     groups.flat_map(|group| group["rules"].as_sequence().unwrap())
+}
+
+/// An alert's name.
+fn name(alert: &Value) -> String {
+    alert["alert"].as_str().unwrap().to_owned()
+}
+
+/// The page of an alert.
+fn runbook(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbooks");
+    folder.join(format!("{name}.md"))
 }
 
 fn write(folder: &Path, rules: &Value) {

@@ -12,7 +12,7 @@ fn notes(arguments: &[&str]) -> String {
 
 /// The namespaces of what the steps make: what they name but for the operator's Deployment and test.
 fn namespaces(notes: &str) -> Vec<&str> {
-    let steps = &notes[notes.find("2. Make").unwrap()..];
+    let steps = &notes[notes.find("2. Create").unwrap()..];
     let named = steps.lines().filter_map(|line| {
         let (_, named) = line.split_once(" -n ").or_else(|| line.split_once("namespace: "))?;
         named.split_whitespace().next()
@@ -35,5 +35,5 @@ fn with_namespaces_to_watch_it_is_one_of_those() {
     assert_eq!(namespaces(&trade), ["trade"; 4], "{trade}");
     let own = notes(&["--set=watchNamespaces={ops}"]);
     assert_eq!(namespaces(&own), ["ops"; 3], "there is no other: {own}");
-    assert!(own.contains("Pods get no Grape by a label: webhook.enabled is auto"), "{own}");
+    assert!(own.contains("Pods get no sidecar by a label: webhook.enabled is auto"), "{own}");
 }

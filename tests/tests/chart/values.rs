@@ -62,6 +62,7 @@ use crate::helm::{self, Rendered};
 #[case("podAnnotations.a=1", "at '/podAnnotations/a': got number, want string")]
 #[case("serviceMonitor.enable=true", "additional properties 'enable' not allowed")]
 #[case("prometheusRule.interval=1m", "additional properties 'interval' not allowed")]
+#[case("docsUrl=example.org/docs", "at '/docsUrl': 'example.org/docs' does not match pattern")]
 #[case("fullnameOverride=Grapes", "'Grapes' does not match pattern")]
 fn a_value_that_is_wrong_is_refused_and_named(#[case] set: &str, #[case] message: &str) {
     let refusal = helm::refusal(helm::template(&[&format!("--set={set}")]));

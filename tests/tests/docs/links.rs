@@ -8,7 +8,9 @@ use std::path::{Component, Path, PathBuf};
 fn pages() -> BTreeMap<PathBuf, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut pages = BTreeMap::new();
-    for folder in ["", "docs", "docs/decisions", "charts/grape-operator", "examples"] {
+    for folder in
+        ["", "docs", "docs/decisions", "docs/runbooks", "charts/grape-operator", "examples"]
+    {
         for entry in fs::read_dir(root.join(folder)).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_some_and(|it| it == "md") {
@@ -86,4 +88,21 @@ fn every_page_of_the_docs_is_linked_from_the_readme() {
     };
     let missing: Vec<_> = pages.keys().filter(is_missing).collect();
     assert!(missing.is_empty(), "README.md does not link {missing:?}");
+}
+
+/// Whoever opens a folder of pages finds each of them from its index.
+#[test]
+fn every_index_links_all_pages_of_its_folder() {
+    let pages = pages();
+    for folder in ["docs", "docs/decisions", "docs/runbooks"] {
+        let index = Path::new(folder).join("README.md");
+        let linked: BTreeSet<_> =
+            links(&pages[&index]).into_iter().map(|link| link.split('#').next().unwrap()).collect();
+        let missing: Vec<_> = pages
+            .keys()
+            .filter(|page| page.parent() == Some(Path::new(folder)) && **page != index)
+            .filter(|page| !linked.contains(page.file_name().unwrap().to_str().unwrap()))
+            .collect();
+        assert!(missing.is_empty(), "{} does not link {missing:?}", index.display());
+    }
 }

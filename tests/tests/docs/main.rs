@@ -2,7 +2,7 @@
 //!
 //! | file | what is tested |
 //! |---|---|
-//! | `links.rs` | no link leads nowhere |
+//! | `links.rs` | every link has a target, and every page is in an index |
 //! | `commands.rs`, `fields.rs` | the references are what the code has |
 //! | `openapi.rs` | the OpenAPI file is what the code has, and what a Grape answers |
 

@@ -24,7 +24,7 @@ pub async fn follow(folder: PathBuf, resolver: CertResolver) {
             Ok(false) => {}
             Err(error) if !failing => {
                 let error = format!("{error:#}");
-                warn!(folder = %folder.display(), error, "cannot read a certificate; trying on");
+                warn!(folder = %folder.display(), error, "cannot read a certificate; trying again");
             }
             Err(_) => {}
         }
