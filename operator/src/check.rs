@@ -20,7 +20,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::{Api, Client, Resource};
 use tokio::time::{sleep, timeout};
 
-use crate::cluster::{GrapeCluster, duration};
+use grape_cluster::{GrapeCluster, duration};
 
 /// Between two looks at the same thing.
 const PAUSE: Duration = Duration::from_millis(500);

@@ -23,9 +23,9 @@ use crate::config::OperatorConfig;
 use crate::leader::decide::Loss;
 use crate::leader::{self, Elector, Leadership};
 use crate::metrics::Metrics;
-use crate::stop::Stop;
 use crate::turn::claim::Scope;
 use crate::turn::{Standing, Turn};
+use grape_local::stop::Stop;
 
 /// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
 const STOP_GRACE: Duration = Duration::from_secs(20);

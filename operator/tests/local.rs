@@ -9,7 +9,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::process::Stdio;
 
-use grape_operator::local::EXAMPLE;
+use grape_local::EXAMPLE;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::pty::{OpenptyResult, openpty};
 

@@ -1,18 +1,16 @@
 //! The command `grape-operator`: flags, logs, exit codes.
 
-mod local;
-mod log;
 mod run;
 
 use std::io;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use grape_cluster::crd;
+use grape_local::cli as local;
+use grape_local::screen::Screen;
 
 use crate::check;
-use crate::cluster::crd;
-use crate::manifest;
-use crate::screen::Screen;
 
 /// Runs GrapeClusters: the Grapes through which Grenache services find each other.
 #[derive(Debug, Parser)]
@@ -44,7 +42,7 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(*args).await,
         Command::Local(args) => local::run(*args).await,
         Command::Crd => {
-            Screen::new(io::stdout()).say(&crd()?)?;
+            Screen::new(io::stdout()).say(&crd::to_yaml()?)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Check(options) => {
@@ -54,20 +52,8 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// The CRD as it is kept in `crds/`.
-///
-/// # Errors
-///
-/// It cannot be written as YAML.
-pub fn crd() -> anyhow::Result<String> {
-    let yaml = manifest::write(&crd::crd())?;
-    Ok(format!("# Generated from the types by `grape-operator crd`: change those instead.\n{yaml}"))
-}
-
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use clap::CommandFactory;
     use grape::variables::is_named_as_part_of_a_service;
 
@@ -86,17 +72,5 @@ mod tests {
             let of_a_service = is_named_as_part_of_a_service(variable);
             assert!(!of_a_service && !variable.ends_with("_PORT"), "{variable}");
         }
-    }
-
-    #[test]
-    fn the_crd_in_the_repository_is_the_one_of_the_types() {
-        let path =
-            Path::new(env!("CARGO_MANIFEST_DIR")).join("../crds/grapeclusters.grenache.dev.yaml");
-        let kept = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(
-            kept == crd().unwrap(),
-            "crds/ is stale; run: cargo run -p grape-operator -- crd > \
-             crds/grapeclusters.grenache.dev.yaml"
-        );
     }
 }

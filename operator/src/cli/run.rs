@@ -13,14 +13,14 @@ use grape::log::Format;
 use tracing::error;
 use tracing_subscriber::filter::Targets;
 
-use super::log;
 use crate::admin::Readiness;
-use crate::cluster::duration;
 use crate::config::{OperatorConfig, WebhookConfig};
 use crate::controller;
 use crate::leader::Timings;
 use crate::process::{self, Context};
 use crate::webhook;
+use grape_cluster::duration;
+use grape_local::log;
 
 /// Shortest `--observe-interval`: each Grape is asked this often.
 const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);

@@ -16,7 +16,7 @@ use super::stores::{Stores, controlled_by};
 use crate::desired::statefulset::{ON_DELETE, TEMPLATE_HASH};
 use crate::desired::{Desired, PoolSet, labels};
 use crate::observe::Target;
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// What there is of a cluster's Grapes.
 pub struct ActualState {

@@ -18,7 +18,7 @@ use super::observations::Observations;
 use super::previous_failures::PreviousFailures;
 use super::sidecars::counts::ReportedPods;
 use super::sidecars::repair::Repair;
-use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The memory of all clusters, by the uid of each.
 #[derive(Clone, Default)]

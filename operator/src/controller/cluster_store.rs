@@ -69,7 +69,7 @@ mod tests {
     use kube::core::DeserializeGuard;
 
     use super::*;
-    use crate::cluster::{GrapeCluster, GrapeClusterSpec};
+    use grape_cluster::{GrapeCluster, GrapeClusterSpec};
 
     fn cluster(name: &str) -> Stored {
         let mut cluster = GrapeCluster::new(name, GrapeClusterSpec::default());

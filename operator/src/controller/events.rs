@@ -18,7 +18,7 @@ use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
 use crate::api_client::MANAGER;
-use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;

@@ -8,10 +8,10 @@ use kube::ResourceExt;
 
 use super::failing::{self, Failing};
 use super::rollout::GrapePod;
-use crate::cluster::limits;
 use crate::desired::container::{ADMIN, API, CONTAINER, DHT};
 use crate::observe::Target;
-use crate::validate::ValidatedCluster;
+use grape_cluster::limits;
+use grape_cluster::validate::ValidatedCluster;
 
 /// How long a Grape may take from its pod's start to being ready before it counts as failing. It
 /// takes seconds; the image has to be fetched, too.
@@ -148,8 +148,8 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster::GrapeCluster;
-    use crate::validate::validate;
+    use grape_cluster::GrapeCluster;
+    use grape_cluster::validate::validate;
 
     fn pod(status: Value) -> Pod {
         serde_json::from_value(json!({

@@ -21,8 +21,8 @@ use super::sidecars::Sidecars;
 use super::sidecars::evict::try_evict;
 use super::sidecars::repair::{Repair, Step, Tried};
 use super::stores::Stored;
-use crate::cluster::GrapeCluster;
-use crate::validate::validate;
+use grape_cluster::GrapeCluster;
+use grape_cluster::validate::validate;
 
 /// What all repairs share.
 pub struct Repairer {

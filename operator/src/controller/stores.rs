@@ -20,8 +20,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
-use crate::cluster::GrapeCluster;
 use crate::desired::labels;
+use grape_cluster::GrapeCluster;
 
 /// A GrapeCluster as it is stored: one that an older schema let pass may not be readable, and must
 /// not hide the others.

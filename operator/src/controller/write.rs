@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::error::Error;
 use crate::api_client::MANAGER;
-use crate::cluster::{GrapeCluster, GrapeClusterStatus};
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Replaces the status of a cluster.
 ///

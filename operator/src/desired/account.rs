@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::ServiceAccount;
 
 use super::{BuildContext, labels, metadata};
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// An account that may do nothing and has no token: Grapes do not call the API server.
 pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> ServiceAccount {

@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 
-use super::{BuildContext, grape, image};
-use crate::validate::{Pool, ValidatedCluster};
+use grape_cluster::image;
+
+use super::{BuildContext, grape};
+use grape_cluster::validate::{Pool, ValidatedCluster};
 
 /// The name of the container.
 pub const CONTAINER: &str = "grape";

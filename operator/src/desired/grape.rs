@@ -13,9 +13,9 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::container::{ADMIN, API, DHT, DRAIN_TIMEOUT};
 use super::names;
-use crate::cluster::limits;
-use crate::cluster::quantity::QuantityText;
-use crate::validate::ValidatedCluster;
+use grape_cluster::limits;
+use grape_cluster::quantity::QuantityText;
+use grape_cluster::validate::ValidatedCluster;
 
 /// A port of a Grape.
 pub(crate) struct Port {

@@ -11,7 +11,7 @@
 //! | [`disruption`] | the PodDisruptionBudget |
 //! | [`network`] | the NetworkPolicy |
 //! | [`monitoring`] | the ServiceMonitor |
-//! | [`labels`], [`names`], [`image`] | what several of them share |
+//! | [`labels`], [`names`] | what several of them share |
 //!
 //! The objects are made for server-side apply, which owns what it is sent and leaves the rest to
 //! others. So they hold no status and nothing empty, and they do hold what the API server would
@@ -21,7 +21,6 @@ pub mod account;
 pub mod container;
 pub mod disruption;
 pub(crate) mod grape;
-pub mod image;
 pub mod labels;
 pub mod monitoring;
 pub mod names;
@@ -39,7 +38,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::api::DynamicObject;
 
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// What the builders know beside the cluster itself.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,7 +4,7 @@ use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::json;
 
 use super::{BuildContext, container, labels, metadata};
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// The kind ServiceMonitor, which a cluster without the Prometheus operator does not have.
 pub fn resource() -> ApiResource {

@@ -8,8 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{BuildContext, labels, metadata};
-use crate::cluster::limits;
-use crate::validate::{self, ValidatedCluster};
+use grape_cluster::limits;
+use grape_cluster::validate::{self, ValidatedCluster};
 
 /// The label that Kubernetes gives each namespace, with its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";

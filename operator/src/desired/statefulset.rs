@@ -8,7 +8,7 @@ use serde_json::json;
 use sha1_smol::Sha1;
 
 use super::{BuildContext, PoolSet, labels, metadata, names, pod};
-use crate::validate::{Pool, ValidatedCluster};
+use grape_cluster::validate::{Pool, ValidatedCluster};
 
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
 /// whether the live set has that template already.

@@ -8,12 +8,12 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use crate::cluster::pods::{PullPolicy, Resources};
-use crate::cluster::{
+use grape_cluster::manifest;
+use grape_cluster::pods::{PullPolicy, Resources};
+use grape_cluster::validate::validate;
+use grape_cluster::{
     GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
 };
-use crate::manifest;
-use crate::validate::validate;
 
 const BARE: &str = include_str!("tests/bare.yaml");
 const EVERYTHING: &str = include_str!("tests/everything.yaml");
@@ -305,7 +305,7 @@ prop_compose! {
         ) -> GrapeCluster
     {
         let pools = pools.into_iter().map(|name| PoolSpec { name, ..PoolSpec::default() });
-        let monitoring = crate::cluster::MonitoringSpec { service_monitor: true, ..Default::default() };
+        let monitoring = grape_cluster::MonitoringSpec { service_monitor: true, ..Default::default() };
         let spec = GrapeClusterSpec {
             replicas, pools: pools.collect(), monitoring, ..GrapeClusterSpec::default()
         };

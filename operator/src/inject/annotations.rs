@@ -7,10 +7,11 @@ use grape::log;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Objection, Reason, selection};
-use crate::cluster::quantity::{self, QuantityText};
-use crate::cluster::{DurationText, limits, pattern};
-use crate::desired::{image, labels};
-use crate::nearest::nearest;
+use crate::desired::labels;
+use grape_cluster::image;
+use grape_cluster::nearest::nearest;
+use grape_cluster::quantity::{self, QuantityText};
+use grape_cluster::{DurationText, limits, pattern};
 
 /// What begins the operator's annotations.
 const PREFIX: &str = "grenache.dev/";

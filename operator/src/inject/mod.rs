@@ -33,7 +33,7 @@ use json_patch::Patch;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::desired::names;
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 use patch::Edit;
 use selection::{SelectedCluster, Selection};
 

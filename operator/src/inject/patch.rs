@@ -12,7 +12,7 @@ use super::selection::SelectedCluster;
 use super::sidecar;
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// The environment variable that tells a service where its Grape is.
 pub const GRAPE_URL: &str = "GRAPE_URL";

@@ -3,7 +3,7 @@
 use super::Objection;
 use super::annotations::{ADMIN_PORT, Annotations, DHT_PORT, invalid};
 use crate::desired::grape::Ports;
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// The ports of the Grape of a pod with these annotations.
 pub(super) fn of(cluster: &ValidatedCluster, own: &Annotations) -> Result<Ports, Objection> {

@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::Objection;
 use super::annotations::{self, Annotations};
-use crate::cluster::quantity::{QuantityText, amount};
 use crate::desired::grape;
-use crate::validate::Injection;
+use grape_cluster::quantity::{QuantityText, amount};
+use grape_cluster::validate::Injection;
 
 /// The resources that decide about a pod's class.
 const CLASSIFIED: [&str; 2] = ["cpu", "memory"];
@@ -108,9 +108,9 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::cluster::pods::Resources;
     use crate::inject::annotations::Asking;
-    use crate::validate::From;
+    use grape_cluster::pods::Resources;
+    use grape_cluster::validate::From;
 
     const BEST_EFFORT: &str = "{containers: [{name: a}]}";
     const GUARANTEED: &str = "{containers: [{name: a, resources: {limits: {cpu: 1000m, memory: 1Gi}, requests: {cpu: 1}}}]}";

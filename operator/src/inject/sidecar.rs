@@ -11,8 +11,9 @@ use super::readiness;
 use super::selection::SelectedCluster;
 use crate::desired::container::{API, CONTAINER};
 use crate::desired::grape::{self, Ports};
-use crate::desired::{image, labels};
-use crate::validate::ValidatedCluster;
+use crate::desired::labels;
+use grape_cluster::image;
+use grape_cluster::validate::ValidatedCluster;
 
 /// What makes an init container a sidecar, and what keeps a pod's containers running.
 const ALWAYS: &str = "Always";

@@ -2,7 +2,7 @@
 
 use super::selection::SelectedCluster;
 use super::{Context, Named};
-use crate::nearest::nearest;
+use grape_cluster::nearest::nearest;
 
 /// The question that helps, if a cluster is called almost so. Only those that the pod could have a Grape
 /// of are told of: the names of others are not for its author to know.

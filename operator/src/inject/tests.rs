@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::desired::labels;
-use crate::manifest;
-use crate::validate::validate;
+use grape_cluster::manifest;
+use grape_cluster::validate::validate;
 
 const MARKET: &str = include_str!("tests/market.yaml");
 const PRO: &str = include_str!("tests/pro.yaml");

@@ -12,7 +12,7 @@ use kube::{Client, Resource};
 use lru::LruCache;
 
 use super::claim::{Claim, Shared};
-use crate::cluster::GrapeCluster;
+use grape_cluster::GrapeCluster;
 
 /// How long an answer is believed.
 const BELIEVED: Duration = Duration::from_secs(300);

@@ -16,7 +16,7 @@ use super::review::{self, Review};
 use super::store::{AdmissionStore, ClusterName, Labels};
 use crate::inject::{self, Reason, Verdict};
 use crate::server::{Reply, json, text};
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// How long the API server may take to say what a watch has not told.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -7,9 +7,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
-use crate::cluster::GrapeCluster;
 use crate::controller::stores::Stored;
-use crate::validate::{ValidatedCluster, validate};
+use grape_cluster::GrapeCluster;
+use grape_cluster::validate::{ValidatedCluster, validate};
 
 /// A cluster without what no pod asks for.
 #[derive(Debug, Clone)]

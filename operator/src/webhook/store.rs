@@ -20,7 +20,7 @@ use crate::controller::stores;
 use crate::controller::unwatched::Unwatched;
 use crate::inject::Named;
 use crate::metrics::Metrics;
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// A cluster's namespace and name.
 pub type ClusterName = (String, String);

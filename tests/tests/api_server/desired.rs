@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 use std::path::Path;
 
-use grape_operator::cluster::{GrapeCluster, GrapeClusterSpec};
+use grape_cluster::{GrapeCluster, GrapeClusterSpec};
 use grape_operator::desired::{BuildContext, Desired, container, desired};
 use grape_operator::{manifest, validate};
 use grape_tests::http::{self, Request};

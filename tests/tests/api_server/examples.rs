@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use grape_operator::cluster::GrapeCluster;
-use grape_operator::validate::validate;
+use grape_cluster::GrapeCluster;
+use grape_cluster::validate::validate;
 use grape_tests::kubernetes::{ApiServer, definition};
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use grape_cluster::manifest;
+use grape_cluster::validate::{From, ValidatedCluster, validate};
 use grape_operator::inject::{Context, Verdict, inject};
-use grape_operator::manifest;
-use grape_operator::validate::{From, ValidatedCluster, validate};
 use grape_tests::kubernetes::ApiServer;
 use k8s_openapi::api::core::v1::{Namespace, Pod, ServiceAccount};
 use kube::api::{Api, DeleteParams, PostParams};

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use grape_operator::cluster::GrapeCluster;
+use grape_cluster::GrapeCluster;
 use grape_tests::kubernetes::{ApiServer, Kubectl, definition};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! Kubernetes' own controllers, beside the API server.
 
-use grape_operator::cluster::{GrapeCluster, GrapeClusterSpec};
+use grape_cluster::{GrapeCluster, GrapeClusterSpec};
 use grape_tests::kubernetes::{ApiServer, definition};
 use grape_tests::wait;
 use k8s_openapi::api::apps::v1::StatefulSet;

@@ -96,7 +96,7 @@ async fn one_that_is_asked_is_waited_for(server: &ApiServer) {
     let ended = scene
         .run(async |context| {
             assert_eq!(context.namespace, "default");
-            assert_eq!(context.settings.lease, "control-asked");
+            assert_eq!(context.config.lease, "control-asked");
             context.client.apiserver_version().await?;
             assert!(scene.page("/metrics").await.body.contains("\ngrape_operator_leader 1\n"));
             assert_eq!(scene.page("/readyz").await.status, 200);

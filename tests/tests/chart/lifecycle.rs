@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use grape_operator::cluster::GrapeCluster;
+use grape_cluster::GrapeCluster;
 use grape_tests::kubernetes::{ApiServer, access};
 use grape_tests::wait;
 use k8s_openapi::api::apps::v1::Deployment;

@@ -12,7 +12,6 @@ use kube::runtime::reflector::ObjectRef;
 
 use super::Reconciler;
 use super::validate::Subject;
-use crate::cluster::limits;
 use crate::controller::actual_state::ActualState;
 use crate::controller::blocked::{self, Blocked};
 use crate::controller::cluster_state::ClusterState;
@@ -25,6 +24,7 @@ use crate::controller::{grapes, report, stuck};
 use crate::desired::names;
 use crate::observe::Target;
 use crate::observe::sidecars::InjectedSidecar;
+use grape_cluster::limits;
 
 /// What there is of a cluster, as of one moment.
 pub(super) struct Observed {

@@ -6,13 +6,13 @@ use super::Reconciler;
 use super::observe::Observed;
 use super::status::Report;
 use super::validate::Subject;
-use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 use crate::controller::cluster_state::Written;
 use crate::controller::complaints::NewComplaint;
 use crate::controller::error::Error;
 use crate::controller::write;
 use crate::metrics::Health;
 use crate::observe::complaint::Complaint;
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 impl Reconciler {
     /// Writes a report. `status_waits`: the status is written by the next reconciliation.

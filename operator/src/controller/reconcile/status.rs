@@ -5,10 +5,10 @@ use jiff::Timestamp;
 use super::apply::Applied;
 use super::observe::Observed;
 use super::validate::Subject;
-use crate::cluster::GrapeClusterStatus;
 use crate::controller::report::{self, Facts, Services};
 use crate::controller::sidecars::counts::Counts;
 use crate::metrics::Health;
+use grape_cluster::GrapeClusterStatus;
 
 /// What is reported of a cluster.
 pub(super) struct Report {

@@ -7,10 +7,11 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::Reconciler;
-use crate::cluster::GrapeCluster;
 use crate::controller::stores::Stored;
-use crate::desired::{BuildContext, Desired, desired, image};
-use crate::validate::{Invalid, ValidatedCluster, validate};
+use crate::desired::{BuildContext, Desired, desired};
+use grape_cluster::GrapeCluster;
+use grape_cluster::image;
+use grape_cluster::validate::{Invalid, ValidatedCluster, validate};
 
 /// A cluster that can run.
 pub(super) struct Subject<'a> {

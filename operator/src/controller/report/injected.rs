@@ -7,12 +7,12 @@ use std::collections::BTreeMap;
 use super::conditions::Finding;
 use super::status::number;
 use super::{Facts, Services, few};
-use crate::cluster::limits;
-use crate::cluster::status::InjectedStatus;
 use crate::controller::sidecars::lack::Lack;
 use crate::controller::sidecars::repair::RepairProgress;
 use crate::desired::names;
 use crate::inject::annotations::ADMIN_PORT;
+use grape_cluster::limits;
+use grape_cluster::status::InjectedStatus;
 
 impl Facts<'_> {
     /// Pods of services, where there are any.

@@ -12,10 +12,10 @@ pub mod types;
 
 use std::collections::BTreeSet;
 
-use crate::cluster::GrapeClusterStatus;
 use crate::metrics::Health;
 use crate::observe::window::Window;
-use crate::validate::{Invalid, ValidatedCluster};
+use grape_cluster::GrapeClusterStatus;
+use grape_cluster::validate::{Invalid, ValidatedCluster};
 
 use super::blocked::Blocked;
 use super::error::Error;

@@ -9,14 +9,14 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 mod texts;
 
 use super::*;
-use crate::cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 use crate::controller::bootstrap::{DeadEnd, DeadEnds};
 use crate::controller::rollout::{GrapePod, Set, Strategy, Wait};
 use crate::controller::sidecars::lack::Lack;
 use crate::observe::band::P95Band;
 use crate::observe::outside::Trouble;
 use crate::observe::topology::{Topology, View};
-use crate::validate::validate;
+use grape_cluster::validate::validate;
+use grape_cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 
 fn valid(change: impl FnOnce(&mut GrapeClusterSpec)) -> ValidatedCluster {
     let mut spec = GrapeClusterSpec::default();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lack::Lack;
 use super::member::Member;
-use crate::cluster::status::InjectedStatus;
+use grape_cluster::status::InjectedStatus;
 
 /// The pods of services of one cluster. Those on their way out do not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use super::lack::Lack;
 use super::pod::{ServicePod, SidecarState};
 use super::reach::Reach;
 use crate::inject::{self, Verdict};
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 
 /// A pod that is to have a Grape of a cluster.
 #[derive(Debug, Clone, PartialEq)]

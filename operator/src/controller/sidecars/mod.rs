@@ -32,7 +32,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::stores::Stored;
-use crate::validate::ValidatedCluster;
+use grape_cluster::validate::ValidatedCluster;
 use index::{Effects, PodIndex, Source, WatchEvent};
 use member::{Member, Of};
 use reach::Reach;

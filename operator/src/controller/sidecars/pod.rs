@@ -14,10 +14,11 @@ use serde_json::Value;
 
 use crate::controller::{failing, grapes};
 use crate::desired::container::{ADMIN, CONTAINER, DHT};
-use crate::desired::{image, labels};
+use crate::desired::labels;
 use crate::inject;
 use crate::inject::annotations::{IMAGE, INJECTED_IMAGE};
 use crate::inject::selection::{self, SelectedCluster, Selection};
+use grape_cluster::image;
 
 /// A pod that is to have a Grape of a cluster. There may be tens of thousands of them, and all else
 /// would only take memory.

@@ -19,7 +19,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::member::Member;
 use super::pod::{Maker, ServicePod};
-use crate::cluster::limits;
+use grape_cluster::limits;
 
 /// How old a pod has to be: one that comes while the webhook restarts may have company, and a
 /// controller that makes pods one after the other is let finish.

@@ -113,7 +113,7 @@ fn verdict(pod: &Value) -> Verdict {
     };
     let clusters = |namespace: &str, name: &str| {
         let mut cluster = (*clusters(namespace, name)?).clone();
-        cluster.injection.namespaces = crate::validate::From::All;
+        cluster.injection.namespaces = grape_cluster::validate::From::All;
         Some(Arc::new(cluster))
     };
     inject(

@@ -3,8 +3,8 @@
 use std::ffi::OsStr;
 use std::fs;
 
-use grape_operator::cluster::GrapeCluster;
-use grape_operator::manifest::parse;
+use grape_cluster::GrapeCluster;
+use grape_cluster::manifest::parse;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 

@@ -1,7 +1,7 @@
 //! What may become of a cluster that is there: changes, `kubectl scale`, and what a
 //! HorizontalPodAutoscaler asks.
 
-use grape_operator::cluster::GrapeCluster;
+use grape_cluster::GrapeCluster;
 use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use rstest::rstest;

@@ -1,7 +1,7 @@
 //! The definition in `crds/`, as a real API server takes it: what it refuses and with which words,
 //! what it accepts, and what becomes of that.
 //!
-//! [`grape_operator::validate`] is held to the same tables: a cluster runs on a laptop if and only
+//! [`grape_cluster::validate`] is held to the same tables: a cluster runs on a laptop if and only
 //! if it runs on Kubernetes.
 
 mod accepted;
@@ -9,7 +9,7 @@ mod bounds;
 mod changed;
 mod refused;
 
-use grape_operator::cluster::GrapeCluster;
+use grape_cluster::GrapeCluster;
 use grape_operator::{manifest, validate};
 use grape_tests::kubernetes::{ApiServer, definition};
 use kube::Client;

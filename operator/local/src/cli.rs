@@ -1,0 +1,193 @@
+//! The command `local`, of `grape-local` and of `grape-operator`.
+
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{ArgAction, Args as _, Command};
+use grape::cli::boolean;
+use grape::log::Format;
+use grape::nonblocking::NonBlocking;
+use grape::variables::is_named_as_part_of_a_service;
+use tracing_subscriber::filter::Targets;
+
+use crate::plan::{Choices, Ports};
+use crate::show::Style;
+use crate::{EXAMPLE, Ended, Options, log};
+use grape_cluster::limits;
+
+/// How long the end waits for who reads its last words.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// What a shell reports of a command that SIGINT ended.
+const EXIT_INTERRUPTED: u8 = 130;
+
+/// The variable of the commands that ask a Grape, as `grape lookup`. It is well set beside a local
+/// cluster.
+const OF_COMMANDS: &str = "GRAPE_URL";
+
+/// The flags of the command.
+#[derive(Debug, clap::Args)]
+#[command(after_long_help = after_help())]
+pub struct Args {
+    /// The GrapeCluster to run, as YAML; - reads standard input. Three Grapes without it.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    file: Option<PathBuf>,
+
+    /// How many Grapes run, whatever the file says.
+    #[arg(long, value_name = "N", value_parser = replicas)]
+    replicas: Option<usize>,
+
+    /// TCP ports of the APIs, one for each Grape, or the first of them; from spec.api.port up
+    /// without it.
+    #[arg(long, value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
+    api_ports: Vec<u16>,
+
+    /// UDP ports of the DHT, one for each Grape, or the first of them; from spec.dht.port up
+    /// without it.
+    #[arg(long, value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
+    dht_ports: Vec<u16>,
+
+    /// Try the ports of services that announced themselves: keep those announced that answer, and
+    /// withdraw those that no longer do; --check-announced=false tries none.
+    #[arg(
+        long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
+        default_missing_value = "true", num_args = 0..=1, require_equals = true,
+        action = ArgAction::Set, value_parser = boolean
+    )]
+    check_announced: bool,
+
+    /// Which logs go to standard error, such as info, or warn,grape=debug.
+    #[arg(
+        long,
+        value_name = "FILTER",
+        env = "GRAPE_LOG",
+        default_value = "warn",
+        value_parser = grape::log::filter
+    )]
+    log: Targets,
+}
+
+fn after_help() -> String {
+    let example = EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    format!(
+        "Without a file three Grapes run, with the values below and neither bootstrap nor network. A \
+         file with every field that counts here; each has a default:\n\n{example}\n\
+         Fields about pods, as spec.image and spec.pools, are checked and not used.\n\
+         Grapes that run alone have no file: see grape --help."
+    )
+}
+
+fn replicas(text: &str) -> Result<usize, String> {
+    let number = text.trim().parse().ok().filter(|number| limits::REPLICAS.contains(number));
+    let number = number.and_then(|number| usize::try_from(number).ok());
+    number.ok_or_else(|| format!("expected {}", limits::expected_number(&limits::REPLICAS)))
+}
+
+fn port(text: &str) -> Result<u16, &'static str> {
+    let port = text.trim().parse().ok().filter(|port| *port > 0);
+    port.ok_or("expected ports from 1 to 65535, separated by commas, as in 30001,40001,50001")
+}
+
+/// Runs a cluster here until it is stopped.
+///
+/// # Errors
+///
+/// What keeps the cluster from running, for people to read.
+pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let _log = log::to_stderr(&args.log, log::SILENCE, Format::Text)?;
+    // The Grapes run on this thread: they must not wait for who reads what is shown.
+    let mut out = NonBlocking::new("output", io::stdout())?;
+    let style = if io::stdout().is_terminal() { Style::Boxed } else { Style::Plain };
+    let choices = Choices {
+        replicas: args.replicas,
+        ports: Ports { api: args.api_ports, dht: args.dht_ports },
+        check_announced: args.check_announced,
+    };
+    let ignored = ignored(env::vars_os());
+    let options = Options { file: args.file, choices, ignored, style };
+    let ended = crate::run(&options, &mut out).await;
+    out.drain(LAST_WORDS);
+    Ok(match ended? {
+        Ended::Drained => ExitCode::SUCCESS,
+        Ended::AtOnce => ExitCode::from(EXIT_INTERRUPTED),
+    })
+}
+
+/// Which variables are set that look as if they were for a Grape here, and that nothing reads.
+fn ignored(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let command = Args::augment_args(Command::new("local"));
+    let read = |name: &str| command.get_arguments().any(|arg| arg.get_env() == Some(name.as_ref()));
+    let names = variables.into_iter().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.to_string_lossy().into_owned());
+        // Those that Kubernetes sets for a Service named grape-… are nobody's wish.
+        let is_wish = !value.trim().is_empty()
+            && !value.contains("://")
+            && !is_named_as_part_of_a_service(&name);
+        let ours = name.starts_with("GRAPE_") && name != OF_COMMANDS && !read(&name);
+        (ours && is_wish).then_some(name)
+    });
+    let mut names: Vec<_> = names.collect();
+    names.sort();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use rstest::rstest;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Local {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn parse(flag: &str) -> Result<Args, String> {
+        let parsed = Local::try_parse_from(["local", flag]);
+        parsed.map(|local| local.args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn variables_that_nothing_reads_are_told() {
+        let set = [
+            ("GRAPE_DHT_PORT", "20005"),
+            ("GRAPE_BOOTSTRAP", "127.0.0.1:20001"),
+            ("GRAPE_CHECK_ANNOUNCED", "false"),
+            ("GRAPE_LOG", "info"),
+            ("GRAPE_URL", "http://127.0.0.1:30001"),
+            ("GRAPE_NETWORK", " "),
+            ("GRAPE_API_PORT", "tcp://10.96.0.7:30001"),
+            ("GRAPE_API_SERVICE_HOST", "10.96.0.7"),
+            ("PATH", "/bin"),
+        ];
+        let set = set.map(|(name, value)| (name.into(), value.into()));
+        assert_eq!(ignored(set), ["GRAPE_BOOTSTRAP", "GRAPE_DHT_PORT"]);
+    }
+
+    #[rstest]
+    #[case("--replicas=0", "expected a whole number from 1 to 1000")]
+    #[case("--replicas=1001", "expected a whole number from 1 to 1000")]
+    #[case("--replicas=three", "expected a whole number from 1 to 1000")]
+    #[case("--check-announced=maybe", "expected true or false")]
+    #[case("--log=verbose", "\"verbose\" is no level: off, error, warn, info, debug or trace")]
+    #[case("--api-ports=0", "expected ports from 1 to 65535")]
+    fn bad_flags_are_told_with_what_would_be_right(#[case] flag: &str, #[case] part: &str) {
+        let error = parse(flag).unwrap_err();
+        assert!(error.contains(part), "{error}");
+    }
+
+    #[rstest]
+    #[case("--check-announced", true)]
+    #[case("--check-announced=false", false)]
+    #[case("--check-announced=off", false)]
+    #[case("--replicas=1", true)]
+    fn services_are_tried_unless_a_flag_says_otherwise(#[case] flag: &str, #[case] tried: bool) {
+        assert_eq!(parse(flag).unwrap().check_announced, tried);
+    }
+}

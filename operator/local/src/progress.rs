@@ -1,0 +1,305 @@
+//! What a local cluster tells from its start on: that it waits, its table, then each change. Pure:
+//! statuses in, text out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use grape::services::Refusal;
+use grape_engine::Status;
+
+use super::changes::{MembershipChange, Watcher};
+use super::show::{self, Row, Style};
+
+/// How often a cluster is looked at while its Grapes join.
+const WHILE_JOINING: Duration = Duration::from_millis(50);
+/// How often it is looked at from then on.
+const ONCE_JOINED: Duration = Duration::from_secs(1);
+/// How many looks pass between two words on what is waited for: 5 s.
+const LOOKS_UNTIL_REMINDER: u32 = 100;
+
+/// How many neighbours are enough, however many Grapes there are: a routing table keeps no more of
+/// the far ones.
+const ENOUGH: usize = 20;
+
+/// Most causes of refusals that are told.
+const MAX_REFUSED: usize = 100;
+
+/// Most bootstrap addresses that are told to be silent.
+const MAX_SILENT: usize = 100;
+
+/// How often it is told that a bootstrap address is still silent.
+const SILENT_AGAIN: Duration = Duration::from_secs(60);
+
+/// What is said at last, before the changes.
+const UNTIL_STOPPED: &str =
+    "Ctrl-C stops the cluster. Until then, Grapes that join or are lost show here.";
+
+/// A running Grape: its name and addresses.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// Its name, such as `market-0`.
+    pub name: String,
+    /// Where its API listens.
+    pub api: SocketAddr,
+    /// Where its DHT listens.
+    pub dht: SocketAddr,
+}
+
+/// What has been told so far.
+#[derive(Debug, Clone)]
+pub struct Progress {
+    members: Vec<Member>,
+    own: Vec<SocketAddr>,
+    style: Style,
+    phase: Phase,
+    /// The Grapes, by their places, and the causes for which they refused something, that were told.
+    refused: Vec<(usize, Refusal)>,
+    /// The bootstrap addresses that were told to be silent, and when.
+    silent: BTreeMap<SocketAddr, Instant>,
+}
+
+#[derive(Debug, Clone)]
+enum Phase {
+    Joining { looks: u32 },
+    Running(Watcher),
+}
+
+impl Progress {
+    /// The progress of these Grapes.
+    pub fn new(members: Vec<Member>, style: Style) -> Self {
+        let own = members.iter().map(|grape| grape.dht).collect();
+        let phase = Phase::Joining { looks: 0 };
+        Self { members, own, style, phase, refused: Vec::new(), silent: BTreeMap::new() }
+    }
+
+    /// How long to wait before the next look.
+    pub fn pause(&self) -> Duration {
+        match self.phase {
+            Phase::Joining { .. } => WHILE_JOINING,
+            Phase::Running(_) => ONCE_JOINED,
+        }
+    }
+
+    /// What is to be told now, given the status of each Grape in the order of the members: whole
+    /// lines, or nothing.
+    pub fn tell(&mut self, statuses: &[Status]) -> String {
+        match &mut self.phase {
+            Phase::Running(watcher) => {
+                let changes = watcher.observe(&self.own, statuses);
+                self.told(&changes)
+            }
+            Phase::Joining { looks } => {
+                let missing = missing(&self.members, &self.own, statuses);
+                if missing.is_empty() {
+                    return self.all_joined(statuses);
+                }
+                *looks += 1;
+                if *looks % LOOKS_UNTIL_REMINDER == 0 { missing.concat() } else { String::new() }
+            }
+        }
+    }
+
+    /// What is to be told now of requests that the Grapes refused, in the order of the members: a line
+    /// for each cause, once.
+    pub fn refusals(&mut self, refusals: &[Vec<Refusal>]) -> String {
+        let mut text = String::new();
+        for (place, refusals) in refusals.iter().enumerate() {
+            for refusal in refusals {
+                let known = |(at, told): &&(usize, Refusal)| {
+                    let told_as = (&told.verb, &told.name, &told.reason);
+                    *at == place && told_as == (&refusal.verb, &refusal.name, &refusal.reason)
+                };
+                if self.refused.iter().any(|told| known(&told)) || self.refused.len() >= MAX_REFUSED
+                {
+                    continue;
+                }
+                self.refused.push((place, refusal.clone()));
+                let name = self.members.get(place).map_or("a Grape", |grape| &grape.name);
+                text += &show::refused(name, refusal);
+            }
+        }
+        text
+    }
+
+    /// What is to be told now of bootstrap addresses outside the cluster from which the Grapes have
+    /// no answer: a line for each, and again after a minute.
+    pub fn silent_seeds(&mut self, silent: &[Vec<SocketAddr>], now: Instant) -> String {
+        let mut text = String::new();
+        for address in silent.iter().flatten().filter(|address| !self.own.contains(address)) {
+            let due = match self.silent.get(address) {
+                Some(told) => now.saturating_duration_since(*told) >= SILENT_AGAIN,
+                None => self.silent.len() < MAX_SILENT,
+            };
+            if due {
+                self.silent.insert(*address, now);
+                text += &show::silent(*address);
+            }
+        }
+        text
+    }
+
+    fn all_joined(&mut self, statuses: &[Status]) -> String {
+        let mut watcher = Watcher::new(self.own.iter().copied());
+        let already_here = watcher.observe(&self.own, statuses);
+        self.phase = Phase::Running(watcher);
+        let rows = rows(&self.members, statuses);
+        let (table, next_steps) = (show::table(&rows, self.style), show::next_steps(&rows));
+        let changes = self.told(&already_here);
+        format!("{table}\n{next_steps}\n{UNTIL_STOPPED}\n{changes}")
+    }
+
+    fn told(&self, changes: &[MembershipChange]) -> String {
+        show::changes(changes, |address| {
+            self.members.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
+        })
+    }
+}
+
+/// A line for each Grape that has not joined all the others.
+fn missing(members: &[Member], own: &[SocketAddr], statuses: &[Status]) -> Vec<String> {
+    let others = members.len().saturating_sub(1);
+    let lines = members.iter().zip(statuses).filter_map(|(grape, status)| {
+        let seen = status.neighbours.iter().filter(|other| own.contains(&other.address)).count();
+        let joined = seen >= others || status.neighbours.len() >= ENOUGH;
+        if joined && status.ready {
+            return None;
+        }
+        let name = &grape.name;
+        let what = if joined { "is not ready" } else { "has not joined" };
+        let error = status.errors.last().map(|error| format!("; its last error: {error}"));
+        let error = error.unwrap_or_default();
+        Some(format!("still waiting: {name} {what}, sees {seen} of {others} others{error}\n"))
+    });
+    lines.collect()
+}
+
+fn rows(members: &[Member], statuses: &[Status]) -> Vec<Row> {
+    let row = |(grape, status): (&Member, &Status)| Row {
+        name: grape.name.clone(),
+        api: grape.api,
+        dht: grape.dht,
+        neighbours: status.nodes,
+        id: status.id.clone(),
+    };
+    members.iter().zip(statuses).map(row).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use grape::clock;
+
+    use super::*;
+    use crate::samples::{address, status};
+
+    fn progress() -> Progress {
+        let grape = |index: u16| Member {
+            name: format!("market-{index}"),
+            api: address(30001 + index),
+            dht: address(20001 + index),
+        };
+        Progress::new(vec![grape(0), grape(1)], Style::Plain)
+    }
+
+    #[test]
+    fn nothing_is_told_while_the_grapes_join_then_all_of_it() {
+        let mut progress = progress();
+        assert_eq!(progress.tell(&[status(&[]), status(&[])]), "");
+        assert_eq!(progress.tell(&[status(&[20002]), status(&[])]), "");
+        assert_eq!(progress.pause(), WHILE_JOINING);
+        let told = progress.tell(&[status(&[20002]), status(&[20001])]);
+        assert!(told.starts_with("GRAPE") || told.starts_with(" GRAPE"), "{told}");
+        assert!(told.contains("curl"), "{told}");
+        assert_eq!(progress.pause(), ONCE_JOINED);
+        assert_eq!(progress.tell(&[status(&[20002]), status(&[20001])]), "");
+    }
+
+    #[test]
+    fn a_grape_that_is_not_ready_is_waited_for() {
+        let mut progress = progress();
+        let mut starting = status(&[20002]);
+        starting.ready = false;
+        assert_eq!(progress.tell(&[starting, status(&[20001])]), "");
+    }
+
+    #[test]
+    fn a_long_wait_names_who_is_waited_for() {
+        let mut progress = progress();
+        let mut lost = status(&[]);
+        lost.errors.push("no answer from 127.0.0.1:20001".to_owned());
+        let mut told = String::new();
+        for _ in 0..LOOKS_UNTIL_REMINDER {
+            told += &progress.tell(&[status(&[20002]), lost.clone()]);
+        }
+        assert_eq!(
+            told,
+            "still waiting: market-1 has not joined, sees 0 of 1 others; its last error: no answer \
+             from 127.0.0.1:20001\n"
+        );
+    }
+
+    #[test]
+    fn a_cluster_of_one_is_not_told_to_be_lost() {
+        let one = Member { name: "a".to_owned(), api: address(30001), dht: address(20001) };
+        let mut progress = Progress::new(vec![one], Style::Plain);
+        progress.tell(&[status(&[])]);
+        assert_eq!((0..5).map(|_| progress.tell(&[status(&[])])).collect::<String>(), "");
+    }
+
+    #[test]
+    fn changes_are_told_after_the_table() {
+        let mut progress = progress();
+        progress.tell(&[status(&[20002]), status(&[20001])]);
+        let told = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        assert_eq!(told, "+ 127.0.0.1:20009 joined (seen by 2 of 2)\n");
+    }
+
+    #[test]
+    fn what_a_grape_refuses_is_told_once_a_cause() {
+        let refusal = |count| Refusal {
+            verb: "announce".to_owned(),
+            name: "svc".to_owned(),
+            reason: "the port is a text".to_owned(),
+            hint: "send the port as a number: [\"svc\", 1337]".to_owned(),
+            count,
+        };
+        let mut progress = progress();
+        assert_eq!(progress.refusals(&[vec![], vec![]]), "");
+        assert_eq!(
+            progress.refusals(&[vec![], vec![refusal(1)]]),
+            "! market-1 refused to announce svc: the port is a text; send the port as a number: \
+             [\"svc\", 1337]\n"
+        );
+        assert_eq!(progress.refusals(&[vec![], vec![refusal(2)]]), "");
+        assert!(progress.refusals(&[vec![refusal(1)], vec![]]).starts_with("! market-0 refused"));
+    }
+
+    #[test]
+    fn a_silent_bootstrap_address_is_told_once_a_minute() {
+        let (mut progress, start) = (progress(), clock::now());
+        let mut told = |ports: &[&[u16]], second| {
+            let of = |ports: &&[u16]| ports.iter().map(|port| address(*port)).collect();
+            let silent: Vec<_> = ports.iter().map(of).collect();
+            progress.silent_seeds(&silent, start + Duration::from_secs(second))
+        };
+        assert_eq!(told(&[&[], &[]], 0), "");
+        // One of the cluster's own is told of where it has not joined.
+        assert_eq!(told(&[&[20002], &[]], 1), "");
+        assert_eq!(
+            told(&[&[20009], &[20009]], 3),
+            "! no Grape answers at 127.0.0.1:20009 of spec.dht.bootstrap: is that the UDP port of \
+             its DHT? It is asked again and again\n"
+        );
+        assert_eq!(told(&[&[20009], &[20009]], 62), "");
+        assert_eq!(told(&[&[], &[20009]], 63).lines().count(), 1);
+        let many: Vec<u16> = (1..=200).collect();
+        assert_eq!(told(&[&many], 64).lines().count(), MAX_SILENT - 1);
+    }
+
+    #[test]
+    fn an_outside_grape_that_was_there_first_is_told_with_the_table() {
+        let mut progress = progress();
+        let told = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        assert!(told.ends_with("+ 127.0.0.1:20009 joined (seen by 2 of 2)\n"), "{told}");
+    }
+}
