@@ -15,6 +15,7 @@
 //! | [`leader`] | one leader among several replicas | Grapes |
 //! | `api_client` | the way to the API server | what is asked |
 //! | [`turn`] | which of several operators works | what they do |
+//! | [`config`] | what the operator was started with | who reads it |
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
 //! | [`webhook`] | pods that ask for a Grape, changed as they are made | the election |
 //! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
@@ -29,6 +30,7 @@ mod api_client;
 pub mod check;
 pub mod cli;
 pub mod cluster;
+pub mod config;
 pub mod controller;
 pub mod desired;
 pub mod inject;

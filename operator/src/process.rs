@@ -4,7 +4,6 @@
 //! What the leader does, and the background task of every replica, are parameters, so that this
 //! module knows nothing of clusters.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,8 +19,9 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Pages, Readiness};
 use crate::api_client;
+use crate::config::OperatorConfig;
 use crate::leader::decide::Loss;
-use crate::leader::{self, Elector, Leadership, Timings};
+use crate::leader::{self, Elector, Leadership};
 use crate::metrics::Metrics;
 use crate::stop::Stop;
 use crate::turn::claim::Scope;
@@ -35,29 +35,6 @@ const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// First pause after the API server could not be reached, and the longest.
 const CONNECT_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(10)];
-
-/// What the process is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OperatorConfig {
-    /// Namespaces whose clusters are run; empty: all.
-    pub watch_namespaces: Vec<String>,
-    /// Image of Grapes where a cluster names none.
-    pub grape_image: String,
-    /// Where the Lease and the operator's pods are; `None`: the kubeconfig's, or the pod's.
-    pub namespace: Option<String>,
-    /// Who holds the Lease. No two processes that run may have the same.
-    pub identity: String,
-    /// Name of the Lease.
-    pub lease: String,
-    /// The times of the election.
-    pub timings: Timings,
-    /// Where the admin pages are.
-    pub admin: SocketAddr,
-    /// How often the Grapes of a cluster are asked how they are.
-    pub observe_interval: Duration,
-    /// Most clusters reconciled at once, at least 1.
-    pub concurrency: usize,
-}
 
 /// What the controller and the background task work with.
 #[derive(Clone)]
@@ -76,8 +53,8 @@ pub struct Context {
     pub turn: Turn,
     /// Cancelled when the controller is to end what it has begun, and return.
     pub stop: CancellationToken,
-    /// What the process was told.
-    pub settings: Arc<OperatorConfig>,
+    /// What the operator was started with.
+    pub config: Arc<OperatorConfig>,
 }
 
 /// Runs until a signal asks it to end, on the Kubernetes of `KUBECONFIG`, of the user's kubeconfig,
@@ -87,7 +64,7 @@ pub struct Context {
 ///
 /// Those of [`run_until`]; that no Kubernetes is configured, or that signals cannot be heard.
 pub async fn run(
-    settings: OperatorConfig,
+    config: OperatorConfig,
     background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
@@ -98,8 +75,8 @@ pub async fn run(
         signals.asked().await;
         heard.cancel();
     }));
-    let config = Config::infer().await.context("no Kubernetes is configured")?;
-    run_until(settings, config, stop, background, control).await
+    let kubeconfig = Config::infer().await.context("no Kubernetes is configured")?;
+    run_until(config, kubeconfig, stop, background, control).await
 }
 
 /// The background task of a replica without a webhook: the replica is ready at once.
@@ -125,41 +102,42 @@ pub async fn no_background_task(context: Context, readiness: Readiness) -> anyho
 ///
 /// # Errors
 ///
-/// What cannot be used of the settings, the configuration or the system; the leadership was lost;
+/// What cannot be used of `config`, the kubeconfig or the system; the leadership was lost;
 /// the controller failed, or ended without having been asked.
 pub async fn run_until(
-    settings: OperatorConfig,
-    config: Config,
+    config: OperatorConfig,
+    kubeconfig: Config,
     stop: CancellationToken,
     background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let url = config.cluster_url.clone();
-    let namespace = settings.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    let url = kubeconfig.cluster_url.clone();
+    let namespace =
+        config.namespace.clone().unwrap_or_else(|| kubeconfig.default_namespace.clone());
     info!(
         version = env!("CARGO_PKG_VERSION"),
         api_server = %url,
         namespace,
-        identity = settings.identity,
-        lease = settings.lease,
-        watch_namespaces = settings.watch_namespaces.join(","),
-        grape_image = settings.grape_image,
-        observe_interval = ?settings.observe_interval,
-        concurrency = settings.concurrency,
+        identity = config.identity,
+        lease = config.lease,
+        watch_namespaces = config.watch_namespaces.join(","),
+        grape_image = config.grape_image,
+        observe_interval = ?config.observe_interval,
+        concurrency = config.concurrency,
         "starting"
     );
     let client = |retries| {
-        let mut config = config.clone();
-        config.default_retry = retries;
-        api_client::connect(config)
+        let mut kubeconfig = kubeconfig.clone();
+        kubeconfig.default_retry = retries;
+        api_client::connect(kubeconfig)
     };
     let clients = client(true).and_then(|again| {
-        Ok((again, client(false)?, api_client::connect_for_one(config.clone())?))
+        Ok((again, client(false)?, api_client::connect_for_one(kubeconfig.clone())?))
     });
     let (client, once, for_lease) =
         clients.context("the Kubernetes configuration cannot be used")?;
 
-    let address = settings.admin;
+    let address = config.admin;
     let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--admin-bind)"))?;
     info!(address = %listener.local_addr()?, "serving /healthz, /readyz and /metrics");
@@ -168,10 +146,10 @@ pub async fn run_until(
     let pages = Pages { readiness: readiness.clone(), metrics: Arc::clone(&metrics) };
     let pages = tokio::spawn(admin::serve(listener, pages, CancellationToken::new()));
 
-    let own = (namespace.clone(), settings.lease.clone());
-    let turn = Turn::new(client.clone(), own, Scope::of(&settings.watch_namespaces));
-    let settings = Arc::new(settings);
-    let context = Context { client, once, for_lease, namespace, metrics, turn, stop, settings };
+    let own = (namespace.clone(), config.lease.clone());
+    let turn = Turn::new(client.clone(), own, Scope::of(&config.watch_namespaces));
+    let config = Arc::new(config);
+    let context = Context { client, once, for_lease, namespace, metrics, turn, stop, config };
     tokio::select! {
         biased;
         // Without its pages nobody would know how it is.
@@ -233,17 +211,17 @@ async fn elect(
     readiness: &Readiness,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let Context { for_lease, namespace, metrics, turn, stop, settings, .. } = context.clone();
+    let Context { for_lease, namespace, metrics, turn, stop, config, .. } = context.clone();
     let election = leader::ElectionConfig {
         namespace,
-        lease: settings.lease.clone(),
-        identity: settings.identity.clone(),
-        timings: settings.timings,
+        lease: config.lease.clone(),
+        identity: config.identity.clone(),
+        timings: config.timings,
     };
     let Some(leadership) = Elector::new(for_lease, election).campaign(&stop).await else {
         return Ok(());
     };
-    info!(lease = settings.lease, identity = settings.identity, "leading");
+    info!(lease = config.lease, identity = config.identity, "leading");
     let control = async {
         if !turn.take(&stop).await {
             return Ok(());

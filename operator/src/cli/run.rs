@@ -16,9 +16,10 @@ use tracing_subscriber::filter::Targets;
 use super::log;
 use crate::admin::Readiness;
 use crate::cluster::duration;
+use crate::config::{OperatorConfig, WebhookConfig};
 use crate::controller;
 use crate::leader::Timings;
-use crate::process::{self, Context, OperatorConfig};
+use crate::process::{self, Context};
 use crate::webhook;
 
 /// Shortest `--observe-interval`: each Grape is asked this often.
@@ -241,7 +242,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 impl Args {
     /// What these flags ask for of the webhook; `None`: there is none.
-    fn webhook(&self) -> anyhow::Result<Option<webhook::WebhookConfig>> {
+    fn webhook(&self) -> anyhow::Result<Option<WebhookConfig>> {
         let Some(bind) = self.webhook_bind.0 else { return Ok(None) };
         let lifetime = self.webhook_certificate_lifetime;
         anyhow::ensure!(
@@ -250,7 +251,7 @@ impl Args {
             LIFETIMES.start().as_secs(),
             LIFETIMES.end().as_secs() / 3600,
         );
-        Ok(Some(webhook::WebhookConfig {
+        Ok(Some(WebhookConfig {
             bind,
             name: self.webhook_name.clone(),
             certificates: self.webhook_certificates.clone(),
@@ -259,7 +260,8 @@ impl Args {
     }
 
     /// What these flags ask for.
-    fn settings(self) -> anyhow::Result<OperatorConfig> {
+    fn config(self) -> anyhow::Result<OperatorConfig> {
+        let webhook = self.webhook()?;
         let timings = Timings::new(self.lease_duration, self.renew_deadline, self.retry_period)?;
         anyhow::ensure!(
             self.observe_interval >= SHORTEST_OBSERVE,
@@ -279,7 +281,8 @@ impl Args {
             timings,
             admin: self.admin_bind,
             observe_interval: self.observe_interval,
-            concurrency: self.concurrency.into(),
+            concurrency: self.concurrency,
+            webhook,
         })
     }
 }
@@ -297,64 +300,24 @@ fn identity_of_host() -> anyhow::Result<String> {
 /// A flag that cannot be used. All that comes later is logged, as a line like any other.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (log, format) = (args.log.clone(), args.log_format);
-    let webhook = args.webhook()?;
-    let settings = args.settings()?;
+    let config = args.config()?;
     let _log = log::to_stderr(&log, log::WATCHES, format)?;
-    let served = webhook.clone();
-    let control = async move |context: Context| control(served.as_ref(), context).await;
-    let background = async move |context: Context, readiness: Readiness| match webhook {
-        Some(webhook) => serve(&webhook, context, &readiness).await,
-        None => process::no_background_task(context, readiness).await,
+    let background =
+        async |context: Context, readiness: Readiness| match context.config.webhook.clone() {
+            Some(webhook) => webhook::run(&webhook, context, &readiness).await,
+            None => process::no_background_task(context, readiness).await,
+        };
+    let control = async |context: Context| {
+        controller::run(context).await;
+        Ok(())
     };
-    match process::run(settings, background, control).await {
+    match process::run(config, background, control).await {
         Ok(()) => Ok(ExitCode::SUCCESS),
         Err(error) => {
             error!(error = format!("{error:#}"), "ended");
             Ok(ExitCode::FAILURE)
         }
     }
-}
-
-/// What every replica does.
-async fn serve(
-    webhook: &webhook::WebhookConfig,
-    context: Context,
-    readiness: &Readiness,
-) -> anyhow::Result<()> {
-    let Context { client, namespace, metrics, turn, stop, settings, .. } = context;
-    let setup = webhook::Setup {
-        client,
-        namespace,
-        standing: turn.standing(),
-        metrics,
-        namespaces: settings.watch_namespaces.clone(),
-        grape_image: settings.grape_image.clone(),
-        identity: settings.identity.clone(),
-        stop,
-    };
-    webhook::run(webhook, setup, readiness).await
-}
-
-/// What the leader does.
-async fn control(webhook: Option<&webhook::WebhookConfig>, context: Context) -> anyhow::Result<()> {
-    let Context { client, once, namespace, metrics, stop, settings, .. } = context;
-    controller::run(controller::Setup {
-        client,
-        once,
-        metrics,
-        namespaces: settings.watch_namespaces.clone(),
-        webhook: webhook.map(|webhook| webhook.configuration(&namespace)),
-        concurrency: settings.concurrency.try_into().unwrap_or(u16::MAX),
-        identity: settings.identity.clone(),
-        settings: controller::reconcile::Settings {
-            grape_image: settings.grape_image.clone(),
-            namespace,
-            observe_interval: settings.observe_interval,
-        },
-        stop,
-    })
-    .await;
-    Ok(())
 }
 
 #[cfg(test)]
@@ -372,45 +335,39 @@ mod tests {
         args: Args,
     }
 
-    fn parse(flags: &[&str]) -> Result<(Option<webhook::WebhookConfig>, OperatorConfig), String> {
+    fn parse(flags: &[&str]) -> Result<OperatorConfig, String> {
         let words = ["run"].into_iter().chain(flags.iter().copied()).map(OsString::from);
         let command = Command::try_parse_from(words).map_err(|error| error.to_string())?;
-        let all =
-            command.args.webhook().and_then(|webhook| Ok((webhook, command.args.settings()?)));
-        all.map_err(|error| format!("{error:#}"))
-    }
-
-    fn settings(flags: &[&str]) -> Result<OperatorConfig, String> {
-        Ok(parse(flags)?.1)
+        command.args.config().map_err(|error| format!("{error:#}"))
     }
 
     #[test]
     fn defaults_are_those_of_kubernetes() {
-        let settings = settings(&[]).unwrap();
+        let config = parse(&[]).unwrap();
         let seconds = Duration::from_secs;
-        assert_eq!(settings.watch_namespaces, [""; 0]);
-        assert!(settings.grape_image.starts_with("grenache/grape:"));
-        assert_eq!(settings.namespace, None);
-        assert_eq!(settings.lease, "grape-operator");
-        assert_eq!(settings.timings, Timings::new(seconds(15), seconds(10), seconds(2)).unwrap());
-        assert_eq!(settings.admin, "[::]:9090".parse().unwrap());
-        assert_eq!((settings.observe_interval, settings.concurrency), (seconds(15), 8));
+        assert_eq!(config.watch_namespaces, [""; 0]);
+        assert!(config.grape_image.starts_with("grenache/grape:"));
+        assert_eq!(config.namespace, None);
+        assert_eq!(config.lease, "grape-operator");
+        assert_eq!(config.timings, Timings::new(seconds(15), seconds(10), seconds(2)).unwrap());
+        assert_eq!(config.admin, "[::]:9090".parse().unwrap());
+        assert_eq!((config.observe_interval, config.concurrency), (seconds(15), 8));
     }
 
     #[test]
     fn the_webhook_is_served_unless_told_otherwise() {
-        let webhook = parse(&[]).unwrap().0.unwrap();
+        let webhook = parse(&[]).unwrap().webhook.unwrap();
         assert_eq!(webhook.bind, "[::]:9443".parse().unwrap());
         assert_eq!(webhook.name, "grape-operator-webhook");
         assert_eq!(webhook.certificates, None);
         assert_eq!(webhook.lifetime, Duration::from_secs(90 * 24 * 3600));
-        assert_eq!(parse(&["--webhook-bind="]).unwrap().0, None);
-        assert_eq!(parse(&["--webhook-bind=none"]).unwrap().0, None);
+        assert_eq!(parse(&["--webhook-bind="]).unwrap().webhook, None);
+        assert_eq!(parse(&["--webhook-bind=none"]).unwrap().webhook, None);
     }
 
     #[test]
     fn two_processes_of_a_host_have_two_identities() {
-        assert_ne!(settings(&[]).unwrap().identity, settings(&[]).unwrap().identity);
+        assert_ne!(parse(&[]).unwrap().identity, parse(&[]).unwrap().identity);
     }
 
     #[rstest]
@@ -419,7 +376,7 @@ mod tests {
     #[case("prod", &["prod"])]
     #[case("prod, test,", &["prod", "test"])]
     fn namespaces_are_parted_by_commas(#[case] text: &str, #[case] expected: &[&str]) {
-        assert_eq!(settings(&["--watch-namespaces", text]).unwrap().watch_namespaces, expected);
+        assert_eq!(parse(&["--watch-namespaces", text]).unwrap().watch_namespaces, expected);
     }
 
     #[rstest]

@@ -60,23 +60,23 @@ use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use futures_util::stream::{self, select};
 use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
+use kube::ResourceExt;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::{self, ObjectRef};
 use kube::runtime::watcher::{self, watcher};
-use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
-use crate::metrics::Metrics;
 use crate::observe::Observer;
+use crate::process::Context;
 use cluster_state::ClusterStates;
 use error::Error;
 use events::Events;
 use queue::Queue;
-use reconcile::{REFUSED_INTERVAL, Reconciler, Settings, reconcile};
+use reconcile::{REFUSED_INTERVAL, Reconciler, reconcile};
 use repairer::{Repairer, repair};
 use sidecars::Sidecars;
 use stores::{Stored, Stores};
@@ -92,52 +92,35 @@ const SERVICES: Duration = Duration::from_secs(10);
 /// Longest pause between two tries of a cluster that cannot be reconciled.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
-/// What a controller needs.
-#[derive(Clone)]
-pub struct Setup {
-    /// The way to the API server.
-    pub client: Client,
-    /// The same, but that nothing is tried again: a refusal may be an answer.
-    pub once: Client,
-    /// Where figures go.
-    pub metrics: Arc<Metrics>,
-    /// The namespaces to watch; none for all.
-    pub namespaces: Vec<String>,
-    /// The name of the MutatingWebhookConfiguration of the webhook that this operator serves, if it
-    /// serves one.
-    pub webhook: Option<String>,
-    /// Most clusters reconciled at once, at least 1.
-    pub concurrency: u16,
-    /// The name under which events are told.
-    pub identity: String,
-    /// What reconciliations go by.
-    pub settings: Settings,
-    /// Ends it: what is under way is finished.
-    pub stop: CancellationToken,
-}
-
 /// Reconciles clusters until it is told to stop.
-pub async fn run(setup: Setup) {
+pub async fn run(context: Context) {
     let observer = Observer::default();
     // Of all namespaces together: a pod may wish a cluster of another one.
-    let sidecars = Sidecars::new(&setup.namespaces, setup.webhook.clone());
-    let control = |namespace| control(&setup, namespace, observer.clone(), sidecars.clone());
-    let controls: Vec<_> = match &setup.namespaces[..] {
+    let config = &context.config;
+    let webhook = config.webhook.as_ref().map(|webhook| webhook.configuration(&context.namespace));
+    let sidecars = Sidecars::new(&config.watch_namespaces, webhook);
+    let control = |namespace| control(&context, namespace, observer.clone(), sidecars.clone());
+    let controls: Vec<_> = match &config.watch_namespaces[..] {
         [] => vec![control(None)],
         some => some.iter().map(|it| control(Some(it))).collect(),
     };
     tokio::select! {
         _ = join_all(controls) => {}
-        () = sidecars.watch(&setup.client) => {}
+        () = sidecars.watch(&context.client) => {}
     }
 }
 
-async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sidecars: Sidecars) {
-    let Setup { client, once, metrics, concurrency, identity, settings, stop, .. } = setup;
+async fn control(
+    context: &Context,
+    namespace: Option<&str>,
+    observer: Observer,
+    sidecars: Sidecars,
+) {
+    let Context { client, once, metrics, config, stop, .. } = context;
     let (stores, mut signals) = Stores::watch(client, namespace);
     let whole = whole(stores.clone(), sidecars.clone()).boxed().shared();
     let states = ClusterStates::default();
-    let events = Arc::new(Events::new(client.clone(), identity));
+    let events = Arc::new(Events::new(client.clone(), &config.identity));
     let (changed, changes) = mpsc::unbounded_channel();
     let (repair_due, repairs_due) = mpsc::unbounded_channel();
     let repairer = Arc::new(Repairer {
@@ -147,7 +130,7 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
         states: states.clone(),
         events: Arc::clone(&events),
         changed: changed.clone(),
-        grape_image: settings.grape_image.clone(),
+        grape_image: config.grape_image.clone(),
         stop: stop.clone(),
     });
     let reconciler = Arc::new(Reconciler {
@@ -164,7 +147,8 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
         metrics: Arc::clone(metrics),
         changed,
         repair_due,
-        settings: settings.clone(),
+        namespace: context.namespace.clone(),
+        config: Arc::clone(config),
         stop: stop.clone(),
     });
     signals.push(received(changes).boxed());
@@ -184,15 +168,15 @@ async fn control(setup: &Setup, namespace: Option<&str>, observer: Observer, sid
         .reflect(writer)
         .inspect_ok(move |event| watched.noted(event))
         .touched_objects();
-    let config = controller::Config::default().concurrency(*concurrency);
+    let options = controller::Config::default().concurrency(config.concurrency);
     let [stopped, stopped_too] = [stop.clone(), stop.clone()];
     let repairs = Controller::for_stream(stream::pending(), store.clone())
-        .with_config(config.clone())
+        .with_config(options.clone())
         .reconcile_on(select(received(repairs_due), sidecars.changes(namespace)))
         .graceful_shutdown_on(async move { stopped.cancelled().await })
         .run(repair, |_, never, _| match *never {}, repairer);
     let results = Controller::for_stream(clusters, store)
-        .with_config(config.debounce(GATHER))
+        .with_config(options.debounce(GATHER))
         .reconcile_on(signals)
         .graceful_shutdown_on(async move { stopped_too.cancelled().await })
         .run(reconcile, retry, Arc::clone(&reconciler));

@@ -21,22 +21,18 @@ pub mod review;
 pub mod server;
 pub mod store;
 
-use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use kube::Client;
-use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::info;
 
 use crate::admin::Readiness;
-use crate::metrics::Metrics;
-use crate::turn::Standing;
+use crate::config::WebhookConfig;
+use crate::process::Context;
 use admit::Admission;
 use certificates::cert_resolver::CertResolver;
 use certificates::decide::CertSpec;
@@ -45,67 +41,25 @@ use certificates::rotator::Rotator;
 use recorder::AdmissionRecorder;
 use store::AdmissionStore;
 
-/// What the webhook is told.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WebhookConfig {
-    /// Where it is served.
-    pub bind: SocketAddr,
-    /// The name of its Service. The Secret is called NAME-tls, the MutatingWebhookConfiguration
-    /// NAME.NAMESPACE.
-    pub name: String,
-    /// The folder of a certificate that somebody else keeps; `None`: the operator keeps one.
-    pub certificates: Option<PathBuf>,
-    /// How long a certificate is valid that the operator makes, in whole seconds.
-    pub lifetime: Duration,
-}
-
-impl WebhookConfig {
-    /// The name of its MutatingWebhookConfiguration, where the operator is in this namespace.
-    pub fn configuration(&self, namespace: &str) -> String {
-        format!("{}.{namespace}", self.name)
-    }
-}
-
-/// What the webhook works with.
-#[derive(Clone)]
-pub struct Setup {
-    /// The way to the API server.
-    pub client: Client,
-    /// The operator's own namespace.
-    pub namespace: String,
-    /// Whether another operator works where this one would.
-    pub standing: watch::Receiver<Standing>,
-    /// Where figures go.
-    pub metrics: Arc<Metrics>,
-    /// The namespaces whose clusters pods may join; none for all.
-    pub namespaces: Vec<String>,
-    /// The image of a Grape where neither pod nor cluster names one.
-    pub grape_image: String,
-    /// The name under which events are told.
-    pub identity: String,
-    /// Ends it: connections are taken for a while yet, and what is under way is finished.
-    pub stop: CancellationToken,
-}
-
 /// Serves the webhook until it is told to stop. `readiness` says yes once it can answer.
 ///
 /// # Errors
 /// It cannot listen, or one of its tasks ended.
 pub async fn run(
-    config: &WebhookConfig,
-    setup: Setup,
+    webhook: &WebhookConfig,
+    context: Context,
     readiness: &Readiness,
 ) -> anyhow::Result<()> {
-    let Setup { client, namespace, standing, metrics, namespaces, grape_image, identity, stop } =
-        setup;
-    let address = config.bind;
+    let Context { client, namespace, turn, metrics, config, stop, .. } = context;
+    let address = webhook.bind;
     let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--webhook-bind)"))?;
-    info!(address = %listener.local_addr()?, name = config.name, "serving the webhook");
+    info!(address = %listener.local_addr()?, name = webhook.name, "serving the webhook");
 
     let resolver = CertResolver::new(Arc::clone(&metrics));
-    let rotating = certificates_task(config, &client, &namespace, resolver.clone());
-    let name = format!("{}.{namespace}", config.name);
+    let rotating = certificates_task(webhook, &client, &namespace, resolver.clone());
+    let name = webhook.configuration(&namespace);
+    let standing = turn.standing();
     let configuration = configuration::ConfigurationController {
         client: client.clone(),
         name,
@@ -113,20 +67,20 @@ pub async fn run(
         standing,
     };
     let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.run()));
-    let (store, watching) = AdmissionStore::watch(&client, &namespaces, &metrics);
-    let (recorder, recording) = AdmissionRecorder::new(client, &identity, metrics);
+    let (store, watching) = AdmissionStore::watch(&client, &config.watch_namespaces, &metrics);
+    let (recorder, recording) = AdmissionRecorder::new(client, &config.identity, metrics);
     let ready = ready(store.clone(), resolver.clone(), readiness.clone(), stop.clone());
     let tasks = [rotating, AbortOnDropHandle::new(tokio::spawn(watching)), recording];
     let ready = AbortOnDropHandle::new(tokio::spawn(ready));
 
-    let config = resolver.config().context("TLS cannot be used")?;
-    let admission = Arc::new(Admission { store, recorder, grape_image });
+    let tls = resolver.config().context("TLS cannot be used")?;
+    let admission =
+        Arc::new(Admission { store, recorder, grape_image: config.grape_image.clone() });
     let answer = move |body| {
         let admission = Arc::clone(&admission);
         async move { admission.answer(body).await }
     };
-    let serving =
-        server::serve(listener, TlsAcceptor::from(Arc::new(config)), answer, stop.clone());
+    let serving = server::serve(listener, TlsAcceptor::from(Arc::new(tls)), answer, stop.clone());
     let [rotating, watching, recording] = tasks;
     tokio::select! {
         () = serving => {}

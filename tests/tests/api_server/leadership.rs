@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use grape::clock;
+use grape_operator::config::OperatorConfig;
 use grape_operator::leader::Timings;
-use grape_operator::process::{self, Context, OperatorConfig};
+use grape_operator::process::{self, Context};
 use grape_tests::http::{self, Reply, Request};
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::ports::Port;
@@ -47,6 +48,7 @@ impl Scene {
             admin: ([127, 0, 0, 1], admin.number()).into(),
             observe_interval: duration,
             concurrency: 1,
+            webhook: None,
         };
         let leases = Api::namespaced(server.client(), "default");
         // The server may be somebody else's, and an earlier test may have been killed.
@@ -94,7 +96,7 @@ async fn one_that_is_asked_is_waited_for(server: &ApiServer) {
     let ended = scene
         .run(async |context| {
             assert_eq!(context.namespace, "default");
-            assert_eq!(context.settings.lease, "control-asked");
+            assert_eq!(context.config.lease, "control-asked");
             context.client.apiserver_version().await?;
             assert!(scene.page("/metrics").await.body.contains("\ngrape_operator_leader 1\n"));
             assert_eq!(scene.page("/readyz").await.status, 200);

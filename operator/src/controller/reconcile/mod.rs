@@ -43,6 +43,7 @@ use super::report;
 use super::rollout::Phase;
 use super::sidecars::Sidecars;
 use super::stores::{Stored, Stores};
+use crate::config::OperatorConfig;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::observe::Observer;
 use apply::Applied;
@@ -89,20 +90,11 @@ pub struct Reconciler {
     /// Starts a repair of the pods of a cluster.
     pub repair_due: mpsc::UnboundedSender<ObjectRef<Stored>>,
     /// What the operator was started with.
-    pub settings: Settings,
+    pub config: Arc<OperatorConfig>,
+    /// The namespace of the operator's own pods.
+    pub namespace: String,
     /// Ends reconciliations that have not begun.
     pub stop: CancellationToken,
-}
-
-/// What the operator was started with.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Settings {
-    /// The image of Grapes where a cluster names none.
-    pub grape_image: String,
-    /// The operator's own namespace.
-    pub namespace: String,
-    /// How often a cluster at rest is probed.
-    pub observe_interval: Duration,
 }
 
 /// Reconciles a cluster. It is named by what is watched; see [`Stored`].
@@ -206,8 +198,8 @@ impl Reconciler {
     fn interval(&self, applied: &Applied, is_well: bool) -> Duration {
         match applied.phase {
             Phase::Rolling(_) => ROLLOUT_INTERVAL,
-            _ if is_well => self.settings.observe_interval,
-            _ => UNWELL_INTERVAL.min(self.settings.observe_interval),
+            _ if is_well => self.config.observe_interval,
+            _ => UNWELL_INTERVAL.min(self.config.observe_interval),
         }
     }
 }

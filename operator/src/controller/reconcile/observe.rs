@@ -83,7 +83,7 @@ impl Reconciler {
 
         let targets = actual.targets(valid);
         let made = cluster.creation_timestamp().map(|time| time.0);
-        let members = self.sidecars.of(namespace, (valid, made), &self.settings.grape_image);
+        let members = self.sidecars.of(namespace, (valid, made), &self.config.grape_image);
         let sidecars = running_sidecars(subject, members.as_deref().unwrap_or_default());
         let before = cluster.status.as_ref();
         self.states.of(&owner.uid, |state| {

@@ -68,12 +68,12 @@ impl Reconciler {
         };
         // A deletion in the foreground waits for the objects.
         let owner = OwnerReference { block_owner_deletion: Some(true), ..owner };
-        let grape_image = &self.settings.grape_image;
+        let grape_image = &self.config.grape_image;
         let context = BuildContext {
             namespace: namespace.clone(),
             owner: owner.clone(),
             grape_image: grape_image.clone(),
-            operator_namespace: self.settings.namespace.clone(),
+            operator_namespace: self.namespace.clone(),
         };
         Validated::Runnable(Box::new(Subject {
             image: image::resolve(&valid.image, grape_image),
