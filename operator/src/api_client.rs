@@ -13,9 +13,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ClientBuilder, ConfigExt};
+use kube::runtime::watcher;
 use kube::{Client, Config, Error};
 use tower::ServiceBuilder;
 use tower::retry::RetryLayer;
+
+/// The field manager of all that the operator writes.
+pub(crate) const MANAGER: &str = "grape-operator";
 
 /// After how long a silence TCP asks whether the other side is there, and asks again.
 const ASKED_AFTER: Duration = Duration::from_secs(10);
@@ -84,4 +88,15 @@ fn tcp() -> HttpConnector {
     #[cfg(target_os = "linux")]
     tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
     tcp
+}
+
+/// Whether the API server said that this may not be watched.
+pub(crate) fn is_refusal(error: &watcher::Error) -> bool {
+    match error {
+        watcher::Error::InitialListFailed(Error::Api(status))
+        | watcher::Error::WatchStartFailed(Error::Api(status))
+        | watcher::Error::WatchError(status)
+        | watcher::Error::WatchFailed(Error::Api(status)) => status.code == 403,
+        _ => false,
+    }
 }

@@ -17,10 +17,8 @@ use serde::de::DeserializeOwned;
 use tracing::info;
 
 use super::error::{Error, is_lasting};
+use crate::api_client::MANAGER;
 use crate::desired::labels;
-
-/// The field manager of all that the operator writes.
-pub const MANAGER: &str = "grape-operator";
 
 /// Whose objects are applied.
 pub struct Applier<'a> {

@@ -11,11 +11,11 @@ use kube::api::PostParams;
 use kube::core::ObjectMeta;
 use kube::{Api, Client};
 
-use super::apply::MANAGER;
 use super::error::is_lasting;
 use super::kubernetes_events::{self, time};
 use super::rollout::Pool;
 use super::words;
+use crate::api_client::MANAGER;
 
 /// Most characters of what the API server says.
 const MAX_WHY: usize = 400;

@@ -12,9 +12,10 @@ use super::apply::AppliedObjects;
 use super::blocked::Blocked;
 use super::complaints::Complaints;
 use super::diagnoses::Diagnoses;
-use super::failing::{self, Failing};
+use super::failing::Failing;
 use super::missing::Missing;
 use super::observations::Observations;
+use super::previous_failures::PreviousFailures;
 use super::sidecars::counts::ReportedPods;
 use super::sidecars::repair::Repair;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
@@ -41,7 +42,7 @@ pub struct ClusterState {
     /// Why nodes do not start its Grapes.
     pub stuck: Diagnoses<Failing>,
     /// How its Grapes fail.
-    pub failing: failing::PreviousFailures,
+    pub failing: PreviousFailures,
     /// What was seen of its Grapes.
     pub observations: Arc<Observations>,
     /// Which pods of services were told of.

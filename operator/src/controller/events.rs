@@ -11,13 +11,13 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource, ResourceExt};
 use tracing::{info, warn};
 
-use super::apply::MANAGER;
 use super::error::Error;
 use super::objects::ObjectChanges;
 use super::report::{self, reasons, types};
 use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
+use crate::api_client::MANAGER;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Longest note that Kubernetes takes, in bytes.

@@ -1,6 +1,5 @@
 //! Why a Grape does not start, with the words of whoever knows: its own last ones, or the node's. Pure.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use k8s_openapi::api::core::v1::{
@@ -8,7 +7,6 @@ use k8s_openapi::api::core::v1::{
 };
 use serde_json::Value;
 
-use super::rollout::Pool;
 use super::words;
 
 /// Most characters of what a Grape or a node says.
@@ -39,7 +37,7 @@ impl From<&str> for Failing {
 }
 
 impl Failing {
-    fn new(why: impl Into<String>, words: Option<&str>) -> Self {
+    pub(super) fn new(why: impl Into<String>, words: Option<&str>) -> Self {
         let words =
             words.map(|words| words::line(words, MAX_WORDS)).filter(|words| !words.is_empty());
         Self { why: why.into(), words }
@@ -58,7 +56,7 @@ impl Failing {
     }
 
     /// Whether it is the same in other words: those of two tries differ by times, ports and ids.
-    fn is_like(&self, other: &Self) -> bool {
+    pub(super) fn is_like(&self, other: &Self) -> bool {
         let shape = |words: &str| words.replace(|c: char| c.is_ascii_hexdigit(), "");
         self.why == other.why
             && match (&self.words, &other.words) {
@@ -67,34 +65,6 @@ impl Failing {
                 (_, None) => true,
                 (None, Some(_)) => false,
             }
-    }
-}
-
-/// How the Grapes of a cluster were failing when they were last seen to, so that a status stays as it
-/// is while nothing but words changes.
-#[derive(Debug, Default)]
-pub struct PreviousFailures(BTreeMap<String, Failing>);
-
-impl PreviousFailures {
-    /// Lets Grapes that fail as before say what they said before; those that are ready or gone are
-    /// forgotten.
-    pub fn settle(&mut self, pools: &mut [Pool]) {
-        let mut before = std::mem::take(&mut self.0);
-        for grape in pools.iter_mut().flat_map(|pool| pool.grapes.values_mut()) {
-            let known = before.remove(&grape.pod);
-            let known = match (&grape.failing, known) {
-                (Some(failing), Some(known)) if known.is_like(failing) => known,
-                (Some(failing), _) => failing.clone(),
-                // It may be about to fail again.
-                (None, Some(known)) if !grape.ready => {
-                    self.0.insert(grape.pod.clone(), known);
-                    continue;
-                }
-                (None, _) => continue,
-            };
-            grape.failing = Some(known.clone());
-            self.0.insert(grape.pod.clone(), known);
-        }
     }
 }
 
@@ -198,7 +168,6 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
-    use crate::controller::rollout::GrapePod;
 
     #[rstest]
     #[case::of_its_own(
@@ -232,35 +201,5 @@ mod tests {
     #[case("Back-off pulling image \"a\"", None)]
     fn a_node_tells_why_it_cannot_fetch(#[case] message: &str, #[case] words: Option<&str>) {
         assert_eq!(pull(message), words);
-    }
-
-    #[test]
-    fn a_grape_that_fails_as_before_says_what_it_said() {
-        let mut known = PreviousFailures::default();
-        let mut told = |failing: Option<(&str, Option<&str>)>, ready: bool| {
-            let failing = failing.map(|(why, words)| Failing::new(why, words));
-            let pod = "market-0".to_owned();
-            let grape = GrapePod { pod, revision: String::new(), ready, leaving: false, failing };
-            let mut pools = [Pool {
-                name: String::new(),
-                set_name: "market".to_owned(),
-                desired: 1,
-                set: None,
-                grapes: BTreeMap::from([(0, grape)]),
-                absent: BTreeMap::new(),
-            }];
-            known.settle(&mut pools);
-            pools[0].grapes[&0].failing.as_ref().map(ToString::to_string).unwrap_or_default()
-        };
-        assert_eq!(told(Some(("it ends", Some("at 12:01"))), false), "it ends: at 12:01");
-        assert_eq!(told(Some(("it ends", Some("at 13:59"))), false), "it ends: at 12:01");
-        assert_eq!(told(Some(("it ends", None)), false), "it ends: at 12:01");
-        assert_eq!(told(None, false), "", "it runs for a moment");
-        assert_eq!(told(Some(("it ends", Some("at 14:00"))), false), "it ends: at 12:01");
-        assert_eq!(told(Some(("it ends", Some("no port 80"))), false), "it ends: no port 80");
-        assert_eq!(told(Some(("no image", None)), false), "no image");
-        assert_eq!(told(Some(("no image", Some("not found"))), false), "no image: not found");
-        assert_eq!(told(None, true), "");
-        assert_eq!(told(Some(("no image", None)), false), "no image", "it was ready");
     }
 }

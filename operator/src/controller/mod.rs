@@ -1,28 +1,28 @@
-//! Makes what is there as GrapeClusters want it, and keeps it so.
+//! Makes what there is as GrapeClusters want it, and keeps it so.
 //!
-//! [`mod@reconcile`] is the pipeline: validate → build → apply → observe → report.
+//! [`mod@reconcile`] is the pipeline, in stages; [`repairer`] is a controller of its own beside it.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`stores`] | what there is, watched | I/O |
-//! | [`actual_state`], [`grapes`] | what of it is a cluster's, and how its Grapes are | pure |
-//! | [`failing`] | why a Grape does not start | pure |
-//! | [`stuck`], [`kubernetes_events`] | why its node does not start it, told in events alone | I/O |
+//! | [`stores`] | copies of what there is, watched | I/O |
+//! | [`diff_store`], [`cluster_store`] | a copy that tells what an event changed, and that of clusters | pure |
+//! | [`cluster_state`] | what is remembered of a cluster between two reconciliations | |
+//! | [`actual_state`], [`grapes`] | the pools and pods of a cluster | pure |
+//! | [`failing`], [`previous_failures`] | why a Grape does not start, and what was said of it before | pure |
+//! | [`stuck`], [`kubernetes_events`] | why its node does not start it, read from events | I/O |
+//! | [`missing`] | which pods are missing, and since when | pure |
+//! | [`blocked`] | why they are not created | I/O |
+//! | [`diagnoses`] | what was found out of either, and when | pure |
+//! | [`observations`], [`mod@bootstrap`] | what probes of Grapes have shown, and when the next is due | pure |
 //! | [`rollout`] | which Grape is replaced next | pure |
-//! | [`missing`] | which pods are not there, and since when | pure |
-//! | [`blocked`] | why they are not made | I/O |
-//! | [`diagnoses`] | what was found of either, and when | pure |
-//! | [`objects`], [`apply`] | objects applied, made anew, removed | I/O |
+//! | [`objects`], [`apply`] | objects applied, recreated, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
-//! | [`mod@write`], [`events`] | status and events written | I/O |
-//! | [`sidecars`] | the Grapes in pods of services: who lacks one, and its repair | |
-//! | [`cluster_state`] | what is known from one reconciliation to the next | |
+//! | [`mod@write`], [`events`] | the status and events, written | I/O |
+//! | [`complaints`] | which complaints of Grapes become events of their pods | pure |
+//! | [`sidecars`] | the Grapes in pods of services | |
 //! | [`unwatched`] | namespaces that cannot be watched | |
-//! | [`observations`] | what was seen of Grapes, and when to look again | pure |
-//! | [`complaints`] | which complaints of Grapes are told at the pods | pure |
 //! | [`words`] | what others say, in one line | pure |
-//! | [`queue`] | who waits | |
-//! | [`cluster_store`] | which clusters there are | pure |
+//! | [`queue`] | which clusters wait to be reconciled | |
 
 pub mod actual_state;
 pub mod apply;
@@ -41,6 +41,7 @@ pub mod kubernetes_events;
 pub mod missing;
 pub mod objects;
 pub mod observations;
+pub mod previous_failures;
 pub mod queue;
 pub mod reconcile;
 pub mod repairer;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use kube::runtime::watcher::{Error, Event};
 use tracing::{info, warn};
 
+use crate::api_client::is_refusal;
 use crate::metrics::Metrics;
 
 /// What came of the watch of one namespace, or of all.
@@ -46,16 +47,5 @@ impl Unwatched {
             }
             _ => {}
         }
-    }
-}
-
-/// Whether the API server said that this may not be watched.
-pub fn is_refusal(error: &Error) -> bool {
-    match error {
-        Error::InitialListFailed(kube::Error::Api(status))
-        | Error::WatchStartFailed(kube::Error::Api(status))
-        | Error::WatchError(status)
-        | Error::WatchFailed(kube::Error::Api(status)) => status.code == 403,
-        _ => false,
     }
 }

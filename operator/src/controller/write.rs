@@ -4,8 +4,8 @@ use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
-use super::apply::MANAGER;
 use super::error::Error;
+use crate::api_client::MANAGER;
 use crate::cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Replaces the status of a cluster.

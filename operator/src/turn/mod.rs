@@ -35,8 +35,8 @@ use tokio::time::{sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::controller::apply::MANAGER;
-use crate::controller::unwatched::is_refusal;
+use crate::api_client::MANAGER;
+use crate::api_client::is_refusal;
 use belief::Belief;
 use claim::{Claim, LABEL, Scope};
 use index::{LeaseName, OperatorIndex, Other};

@@ -23,7 +23,7 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tracing::{info, warn};
 
-use crate::controller::apply::MANAGER;
+use crate::api_client::MANAGER;
 use crate::turn::Standing;
 
 /// How long the API server may take.

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, warn};
 
-use crate::controller::apply::MANAGER;
+use crate::api_client::MANAGER;
 use crate::inject::Verdict;
 use crate::metrics::Metrics;
 

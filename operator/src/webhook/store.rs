@@ -15,8 +15,9 @@ use tokio::sync::watch;
 use tracing::warn;
 
 use super::joinable::Joinable;
+use crate::api_client::is_refusal;
 use crate::controller::stores;
-use crate::controller::unwatched::{Unwatched, is_refusal};
+use crate::controller::unwatched::Unwatched;
 use crate::inject::Named;
 use crate::metrics::Metrics;
 use crate::validate::ValidatedCluster;

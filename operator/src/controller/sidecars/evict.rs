@@ -15,7 +15,7 @@ use tracing::{info, warn};
 use super::lack::Lack;
 use super::pod::ServicePod;
 use super::repair::Tried;
-use crate::controller::apply::MANAGER;
+use crate::api_client::MANAGER;
 use crate::controller::words;
 use crate::desired::labels;
 use crate::inject;

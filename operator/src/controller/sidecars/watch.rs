@@ -19,9 +19,9 @@ use tracing::{debug, warn};
 use super::index::{Effects, Labels, Source, WatchEvent};
 use super::pod::ServicePod;
 use super::reach::Reach;
+use crate::api_client::is_refusal;
 use crate::controller::diff_store::map;
 use crate::controller::stores;
-use crate::controller::unwatched::is_refusal;
 use crate::desired::labels;
 use crate::inject::selection;
 

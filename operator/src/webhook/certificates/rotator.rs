@@ -22,7 +22,7 @@ use super::bundle::Bundle;
 use super::cert_resolver::CertResolver;
 use super::chain;
 use super::decide::{CertSpec, Next, Reason, decide, read, renew};
-use crate::controller::apply::MANAGER;
+use crate::api_client::MANAGER;
 
 /// How long the API server may take for a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
