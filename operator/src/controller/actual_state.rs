@@ -1,4 +1,4 @@
-//! The pools of a cluster as they are, from what is watched. Pure but for the copies it reads.
+//! The pools and pods of a cluster as they are, from the watched copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};

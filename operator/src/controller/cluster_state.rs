@@ -1,5 +1,5 @@
-//! What the operator remembers of each GrapeCluster between two reconciliations. Nothing of it has
-//! to outlive the process: a new one finds out again.
+//! What the operator remembers of each GrapeCluster between two reconciliations. A new process finds
+//! all of it out again.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -20,7 +20,7 @@ use super::sidecars::counts::ReportedPods;
 use super::sidecars::repair::Repair;
 use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
-/// The memory of all clusters, by the uid of each.
+/// The states of all clusters, by uid. Clones share them.
 #[derive(Clone, Default)]
 pub struct ClusterStates(Arc<Mutex<HashMap<String, ClusterState>>>);
 
@@ -43,11 +43,11 @@ pub struct ClusterState {
     pub stuck: Diagnoses<Failing>,
     /// How its Grapes fail.
     pub failing: PreviousFailures,
-    /// What was seen of its Grapes.
+    /// What probes of its Grapes have shown.
     pub observations: Arc<Observations>,
-    /// Which pods of services were told of.
+    /// Which pods without their sidecar have an event.
     pub reported: ReportedPods,
-    /// Which complaints of Grapes were told of.
+    /// Which complaints of Grapes have an event.
     pub complaints: Complaints,
     /// How pods of services are repaired.
     pub repair: Repair,

@@ -96,7 +96,7 @@ const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 /// Reconciles clusters until it is told to stop.
 pub async fn run(context: Context) {
     let observer = Observer::default();
-    // Of all namespaces together: a pod may wish a cluster of another one.
+    // One for all namespaces: a pod may select a cluster of another one.
     let config = &context.config;
     let webhook = config.webhook.as_ref().map(|webhook| webhook.configuration(&context.namespace));
     let sidecars = Sidecars::new(&config.watch_namespaces, webhook);
@@ -200,6 +200,7 @@ async fn control(
         controller::Error::ObjectNotFound(_) => {}
         error => warn!(%error, "the controller of repairs goes on"),
     });
+    // By one task: of several tasks that wait for one store, only the last is woken.
     tokio::join!(reconciling, repairing);
 }
 

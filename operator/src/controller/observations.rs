@@ -1,4 +1,4 @@
-//! What was seen of a cluster's Grapes, and when to look again. Pure.
+//! What probes of a cluster's Grapes have shown, and when the next one is due. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -32,7 +32,7 @@ pub enum Due {
     Probing,
 }
 
-/// What was seen of a cluster's Grapes, look by look.
+/// What probes of a cluster's Grapes have shown.
 #[derive(Clone, Default)]
 pub struct Observations {
     /// How many looks were begun.

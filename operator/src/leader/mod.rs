@@ -79,7 +79,7 @@ impl Elector {
             if stop.is_cancelled() {
                 return None;
             }
-            // Who does not lead loses nothing.
+            // Followers hold no state that a hand-over could lose.
             let _ = contender.step(stop).await;
         }
     }

@@ -1,5 +1,5 @@
-//! Which clusters and namespaces there are: watched, and asked for anew where somebody would be
-//! refused for what a watch has not heard of yet.
+//! A copy of the clusters and namespaces. A pod that would be refused for what the watch has not
+//! delivered yet is judged by a fresh read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ struct Watched {
     refused: watch::Receiver<bool>,
 }
 
-/// What the API server itself said of a namespace and some clusters.
+/// A fresh read of a namespace and some clusters.
 pub struct FreshState {
     /// Labels of the namespace; none where it is no more.
     pub labels: Labels,

@@ -77,7 +77,7 @@ impl Counts {
     }
 }
 
-/// Which pods without their Grape were told of.
+/// The pods without their sidecar that have an event.
 #[derive(Debug, Default)]
 pub struct ReportedPods(Option<BTreeSet<String>>);
 

@@ -1,5 +1,5 @@
-//! The pods that are to have a Grape, by the clusters that they wish it of; and which watches that
-//! takes. Pure.
+//! An index of the pods that are to have a sidecar, by the clusters that they select; and which
+//! watches that takes. Pure.
 //!
 //! Pods with a label of their own are told by one watch, those that the webhook injected among them:
 //! it labels them. In a namespace whose label asks for a Grape, pods without one may have been missed,
