@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use grape_cluster::{GrapeCluster, GrapeClusterSpec};
+use grape_cluster::{manifest, validate};
 use grape_operator::desired::{BuildContext, Desired, container, desired};
-use grape_operator::{manifest, validate};
 use grape_tests::http::{self, Request};
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::ports::Port;

@@ -128,7 +128,7 @@ async fn two_operators_share_a_cluster_by_namespaces() {
     let watched = |namespace: &str| format!("--set=watchNamespaces={{{namespace}}}");
     let first = ["install", "grape-operator", "--namespace=market", chart, &watched("market")];
     let notes = helm(&server, &first);
-    assert!(notes.contains("runs those of the namespace market"), "{notes}");
+    assert!(notes.contains("serves the GrapeClusters of the namespace market"), "{notes}");
     let (watched, more) = (watched("trade"), "--set=crds.install=false,userRoles.enabled=false");
     let second = ["install", "grape-operator", "--namespace=trade", chart, &watched, more];
     let notes = helm(&server, &second);

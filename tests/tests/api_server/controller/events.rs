@@ -151,7 +151,7 @@ async fn what_a_grape_refuses_is_told_at_its_pod_once_a_cause() {
         announce(json!(["svc", "1337"])).await;
     }
     scene.until_event("live-default-1", "RequestRefused").await;
-    let text = "The Grape refused to announce \"svc\": the port is a text. What is right: send the \
+    let text = "The Grape refused to announce \"svc\": the port is a text. Fix: send the \
                 port as a number: [\"svc\", 1337]";
     assert_eq!(refused().await, [text]);
     announce(json!(["svc"])).await;

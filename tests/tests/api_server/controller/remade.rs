@@ -69,7 +69,7 @@ async fn with(server: &ApiServer, prefix: &str, different: Value, pods: usize) {
     let remade: Vec<_> = events.values().filter(|event| event["reason"] == "Recreated").collect();
     assert_eq!(remade.len(), 1, "{:?}", operator.log());
     let note = remade[0]["note"].as_str().unwrap();
-    assert!(note.starts_with("The StatefulSet market-default "), "{note}");
+    assert!(note.starts_with("Recreated the StatefulSet market-default "), "{note}");
 }
 
 async fn until_pods(scene: &Scene, count: usize) -> BTreeMap<String, Value> {

@@ -10,7 +10,7 @@ mod changed;
 mod refused;
 
 use grape_cluster::GrapeCluster;
-use grape_operator::{manifest, validate};
+use grape_cluster::{manifest, validate};
 use grape_tests::kubernetes::{ApiServer, definition};
 use kube::Client;
 use kube::core::Status;

@@ -51,7 +51,7 @@ async fn a_pod_that_the_webhook_is_not_asked_about_is_told_so() {
     assert!(!is_injected(&made));
 
     let told = until_told(&scene, "kube-system", "kube-system/asks").await;
-    assert!(told.contains("asked about no pod of that namespace"), "{told}");
+    assert!(told.contains("asks the webhook about no pod of this namespace"), "{told}");
     assert!(!told.contains("delete those"), "that does not help: {told}");
     let told = until_told(&scene, SHOP, "shop/older").await;
     assert!(told.contains("made before the operator's webhook was installed"), "{told}");
