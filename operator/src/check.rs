@@ -28,24 +28,24 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Most bytes of an answer that are read to tell why it is no good one.
 const MAX_REASON: usize = 1024;
 
-/// What is checked, and for how long.
+/// What to check, and for how long.
 #[derive(Debug, Args)]
 pub struct Options {
-    /// Namespace of the Lease; that of the kubeconfig without it.
+    /// The namespace of the Lease [default: the one of the kubeconfig].
     #[arg(long, value_name = "NS", env = "POD_NAMESPACE",
         value_parser = NonEmptyStringValueParser::new())]
     pub namespace: Option<String>,
 
-    /// Name of the Lease.
+    /// The name of the Lease.
     #[arg(long, value_name = "NAME", env = "LEASE_NAME", default_value = "grape-operator",
         value_parser = NonEmptyStringValueParser::new())]
     pub lease_name: String,
 
-    /// Where the operator's Service answers, such as `http://grape-operator.ops.svc:9090`.
+    /// The URL of the operator's Service, such as `http://grape-operator.ops.svc:9090`.
     #[arg(long, value_name = "URL", value_parser = url)]
     pub operator: Uri,
 
-    /// How long to wait for what is not well yet.
+    /// How long to wait until every check passes.
     #[arg(long, value_name = "DURATION", default_value = "30s", value_parser = duration::parse)]
     pub timeout: Duration,
 }

@@ -33,26 +33,25 @@ const OF_COMMANDS: &str = "GRAPE_URL";
 #[derive(Debug, clap::Args)]
 #[command(after_long_help = after_help())]
 pub struct Args {
-    /// The GrapeCluster to run, as YAML; - reads standard input. Three Grapes without it.
+    /// A file with the GrapeCluster to run; - reads standard input [default: three Grapes].
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: Option<PathBuf>,
 
-    /// How many Grapes run, whatever the file says.
+    /// How many Grapes to run, whatever the file says.
     #[arg(long, value_name = "N", value_parser = replicas)]
     replicas: Option<usize>,
 
-    /// TCP ports of the APIs, one for each Grape, or the first of them; from spec.api.port up
-    /// without it.
+    /// TCP ports of the APIs: one for each Grape, or only the first [default: from spec.api.port up].
     #[arg(long, value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
     api_ports: Vec<u16>,
 
-    /// UDP ports of the DHT, one for each Grape, or the first of them; from spec.dht.port up
-    /// without it.
+    /// UDP ports of the DHT: one for each Grape, or only the first [default: from spec.dht.port up].
     #[arg(long, value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
     dht_ports: Vec<u16>,
 
-    /// Try the ports of services that announced themselves: keep those announced that answer, and
-    /// withdraw those that no longer do; --check-announced=false tries none.
+    /// Once a second, connect to the port of each service that announced itself. Keep it announced
+    /// while its port answers, and withdraw it when the port no longer does.
+    /// --check-announced=false connects to none.
     #[arg(
         long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
         default_missing_value = "true", num_args = 0..=1, require_equals = true,
@@ -60,7 +59,7 @@ pub struct Args {
     )]
     check_announced: bool,
 
-    /// Which logs go to standard error, such as info, or warn,grape=debug.
+    /// What to log: a level, or levels of modules, such as info or warn,grape=debug.
     #[arg(
         long,
         value_name = "FILTER",
@@ -74,10 +73,10 @@ pub struct Args {
 fn after_help() -> String {
     let example = EXAMPLE.lines().map(|line| format!("  {line}\n")).collect::<String>();
     format!(
-        "Without a file three Grapes run, with the values below and neither bootstrap nor network. A \
-         file with every field that counts here; each has a default:\n\n{example}\n\
-         Fields about pods, as spec.image and spec.pools, are checked and not used.\n\
-         Grapes that run alone have no file: see grape --help."
+        "Without a file, three Grapes run with the values below, but without bootstrap and network. \
+         This file has every field that local mode uses; each has a default:\n\n{example}\n\
+         Fields about pods, such as spec.image and spec.pools, are checked but not used.\n\
+         The command grape runs a single Grape, without a file: see grape --help."
     )
 }
 

@@ -12,7 +12,7 @@ use grape_local::screen::Screen;
 
 use crate::check;
 
-/// Runs GrapeClusters: the Grapes through which Grenache services find each other.
+/// Run GrapeClusters: the Grapes through which Grenache services find each other.
 #[derive(Debug, Parser)]
 #[command(name = "grape-operator", version, arg_required_else_help = true)]
 pub struct Cli {
@@ -22,13 +22,13 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs the controller of GrapeClusters, in a pod or with a kubeconfig.
+    /// Run the operator, in a pod or with a kubeconfig.
     Run(Box<run::Args>),
-    /// Runs the Grapes of a GrapeCluster on this machine, without Kubernetes.
+    /// Run the Grapes of a GrapeCluster on this machine, without Kubernetes.
     Local(Box<local::Args>),
-    /// Prints the CustomResourceDefinition of GrapeCluster.
+    /// Print the CustomResourceDefinition of GrapeCluster.
     Crd,
-    /// Tells whether an installed operator works; exits with 1 if not.
+    /// Check whether an installed operator works; the exit code is 1 if not.
     Check(check::Options),
 }
 

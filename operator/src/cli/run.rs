@@ -32,11 +32,11 @@ const LIFETIMES: RangeInclusive<Duration> =
 
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Namespaces whose GrapeClusters are run; all of them without it.
+    /// Namespaces whose GrapeClusters to run, separated by commas [default: all].
     #[arg(long, value_name = "NAMESPACE,…", env = "WATCH_NAMESPACES", default_value = "")]
     watch_namespaces: Namespaces,
 
-    /// The image of Grapes where a cluster names none.
+    /// The image of Grapes of a GrapeCluster without spec.image.
     #[arg(
         long,
         value_name = "IMAGE",
@@ -46,13 +46,13 @@ pub struct Args {
     )]
     grape_image: String,
 
-    /// The namespace of the Lease and of the operator's own pods; the kubeconfig's, or the pod's,
-    /// without it.
+    /// The namespace of the Lease and of the operator's own pods [default: the pod's, or the
+    /// kubeconfig's].
     #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", value_parser = namespace)]
     namespace: Option<String>,
 
-    /// Who holds the Lease, another name for each replica; the host's name with a random suffix
-    /// without it.
+    /// This replica's name in the Lease; each replica needs another one [default: the host's name with
+    /// a random suffix].
     #[arg(
         long,
         value_name = "NAME",
@@ -61,7 +61,7 @@ pub struct Args {
     )]
     identity: Option<String>,
 
-    /// The Lease by which the replicas agree on one that leads.
+    /// The Lease by which the replicas elect a leader.
     #[arg(
         long,
         value_name = "NAME",
@@ -71,7 +71,7 @@ pub struct Args {
     )]
     lease_name: String,
 
-    /// How long others wait for a leader that is not heard of.
+    /// How long the other replicas wait for a leader that does not renew the Lease.
     #[arg(
         long,
         value_name = "DURATION",
@@ -81,7 +81,7 @@ pub struct Args {
     )]
     lease_duration: Duration,
 
-    /// How long after its last renewal a leader still leads; shorter than the lease duration.
+    /// How long a leader may lead after it last renewed the Lease; shorter than --lease-duration.
     #[arg(
         long,
         value_name = "DURATION",
@@ -91,7 +91,7 @@ pub struct Args {
     )]
     renew_deadline: Duration,
 
-    /// How often a leader renews; shorter than the renew deadline.
+    /// How often the leader renews the Lease; shorter than --renew-deadline.
     #[arg(
         long,
         value_name = "DURATION",
@@ -101,17 +101,17 @@ pub struct Args {
     )]
     retry_period: Duration,
 
-    /// Where /healthz, /readyz and /metrics are served; [::] is all addresses, IPv4 too.
+    /// Address and port of /healthz, /readyz and /metrics; [::] is every address, IPv4 too.
     #[arg(long, value_name = "IP:PORT", env = "ADMIN_BIND", default_value = "[::]:9090")]
     admin_bind: SocketAddr,
 
-    /// Where pods are changed that ask for a Grape as they are made; [::] is all addresses, IPv4
-    /// too. Nowhere if `none`, or if the flag is empty.
+    /// Address and port of the webhook, which injects sidecars; [::] is every address, IPv4 too. With
+    /// `none`, or an empty value, there is no webhook.
     #[arg(long, value_name = "IP:PORT", env = "WEBHOOK_BIND", default_value = "[::]:9443")]
     webhook_bind: Bind,
 
-    /// The Service by which API servers call the webhook. Its MutatingWebhookConfiguration is
-    /// called NAME.NAMESPACE, and the Secret of its certificate NAME-tls.
+    /// The name of the Service through which API servers call the webhook. The
+    /// MutatingWebhookConfiguration is NAME.NAMESPACE, and the Secret with the certificate NAME-tls.
     #[arg(
         long,
         value_name = "NAME",
@@ -121,13 +121,13 @@ pub struct Args {
     )]
     webhook_name: String,
 
-    /// A folder with tls.crt and tls.key, which are read again when they change; without it the
-    /// operator makes the webhook's certificate, and tells API servers to believe it.
+    /// A folder with tls.crt and tls.key, which are read again when they change. Without it the
+    /// operator issues the webhook's certificate, and updates the webhook's CA bundle.
     #[arg(long, value_name = "DIR", env = "WEBHOOK_CERTIFICATES")]
     webhook_certificates: Option<PathBuf>,
 
-    /// How long a certificate of the webhook is valid that the operator makes, in whole seconds. A
-    /// new one is made after two thirds of that.
+    /// How long a certificate is valid that the operator issues, in whole seconds. The operator issues
+    /// the next one after two thirds of that time.
     #[arg(
         long,
         value_name = "DURATION",
@@ -137,7 +137,7 @@ pub struct Args {
     )]
     webhook_certificate_lifetime: Duration,
 
-    /// How often the Grapes of a cluster are asked how they are.
+    /// How often to ask the Grapes of a cluster for their status.
     #[arg(
         long,
         value_name = "DURATION",
@@ -147,7 +147,7 @@ pub struct Args {
     )]
     observe_interval: Duration,
 
-    /// Most clusters that are reconciled at once.
+    /// How many GrapeClusters may be reconciled at once.
     #[arg(
         long,
         value_name = "N",
@@ -157,7 +157,7 @@ pub struct Args {
     )]
     concurrency: u16,
 
-    /// Which logs go to standard error, such as info, or warn,grape_operator=debug.
+    /// What to log: a level, or levels of modules, such as info or warn,grape_operator=debug.
     #[arg(
         long,
         value_name = "FILTER",
@@ -167,7 +167,7 @@ pub struct Args {
     )]
     log: Targets,
 
-    /// How a log line looks.
+    /// Format of the log.
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "json")]
     log_format: Format,
 }

@@ -52,10 +52,10 @@ async fn a_pod_that_the_webhook_is_not_asked_about_is_told_so() {
 
     let told = until_told(&scene, "kube-system", "kube-system/asks").await;
     assert!(told.contains("asks the webhook about no pod of this namespace"), "{told}");
-    assert!(!told.contains("delete those"), "that does not help: {told}");
+    assert!(!told.contains("delete these pods"), "that does not help: {told}");
     let told = until_told(&scene, SHOP, "shop/older").await;
-    assert!(told.contains("made before the operator's webhook was installed"), "{told}");
-    assert!(told.contains("delete those"), "{told}");
+    assert!(told.contains("created before the operator's webhook was installed"), "{told}");
+    assert!(told.contains("delete these pods"), "{told}");
 
     // Without the label nothing is asked, and it does not come by putting the label on a pod.
     scene.make_pod(SHOP, &pod("later", &[])).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_pod_that_the_webhook_is_not_asked_about_is_told_so() {
         .run(["label", "pod", "later", "grenache.dev/cluster=market", "--namespace", SHOP])
         .unwrap();
     let told = until_told(&scene, SHOP, "shop/later").await;
-    assert!(told.contains("labelled grenache.dev/cluster after they were made"), "{told}");
+    assert!(told.contains("labelled grenache.dev/cluster after they were created"), "{told}");
 }
 
 /// What the status of a namespace's cluster says of pods without their Grape, once it names this one.

@@ -53,6 +53,13 @@ async fn an_upgrade_replaces_each_grape_once_and_fails_no_lookup() {
     let told = [&injected["pods"], &injected["ready"], &injected["missing"]];
     assert_eq!(told, [&json!(1), &json!(1), &json!(0)], "{status}");
     assert!(!status.to_string().contains("older"), "nothing is wrong with it: {status}");
+
+    // The status has the fields of this release, and none of the release before.
+    let topology = status["topology"].as_object().unwrap();
+    assert_eq!(topology["partitions"], 1, "{status}");
+    for former in ["islands", "mostKnown", "leastKnown", "meanKnown"] {
+        assert!(!topology.contains_key(former), "{former}: {status}");
+    }
     let lookup = ["exec", "market-default-0", "--", "grape", "lookup", "rpc_test"];
     let found = cluster.kubectl(&lookup).unwrap();
     assert!(found.ends_with(":1337"), "{found}");
