@@ -14,9 +14,9 @@ use super::iterative_lookup::{IterativeLookup, Standing};
 use super::lookup_cache::{self, FoundPeers};
 use super::peer_record::{Left, PeerRecord};
 use super::routing::K;
+use super::rpc::{Pending, Purpose};
 use super::serve::signed_item;
 use super::timers::Timer;
-use super::transactions::{Pending, Purpose};
 use super::{Found, MAX_PEERS, Name, Operation, Outcome};
 use crate::krpc::{Contact, Method, Response};
 
@@ -198,16 +198,10 @@ impl Engine {
         }
         let id = target.id();
         let mut lookup = IterativeLookup::new(self.settings.id, id, self.settings.concurrency);
-        for table in [&self.v4, &self.v6] {
-            let mut closest = table.closest(&id, K, |_| false);
-            if closest.iter().any(|node| self.suspects.contains(&node.addr)) {
-                closest.extend(table.closest(&id, K, |addr| self.suspects.contains(addr)));
-            }
-            for node in closest {
-                lookup.add(node);
-            }
+        for node in self.routing.first_to_ask(&id) {
+            lookup.add(node);
         }
-        let has_more = [&self.v4, &self.v6].map(|table| table.len() > K);
+        let has_more = [false, true].map(|ipv6| self.routing.len_of(ipv6) > K);
         let number = self.number();
         self.targets.insert(target.clone(), number);
         let active = ActiveLookup {
@@ -229,7 +223,7 @@ impl Engine {
     /// Whether a node that others tell of is worth asking.
     fn may_ask(&self, addr: &SocketAddr) -> bool {
         !self.is_itself(addr)
-            && !self.dead_nodes.contains(addr)
+            && !self.failure_detector.is_dead(addr)
             && !self.other_networks.answered(addr)
     }
 
@@ -288,11 +282,11 @@ impl Engine {
         let Some(mut active) = self.lookups.remove(&number) else { return };
         // A settled lookup takes late answers, but asks nobody more.
         while !active.settled && !active.out_of_time {
-            let suspects = &self.suspects;
+            let routing = &self.routing;
             let ask = active.lookup.next(|addr| {
-                if !suspects.contains(addr) {
+                if !routing.is_suspect(addr) {
                     Standing::Good
-                } else if suspects.may_ask(addr, now) {
+                } else if routing.may_ask(addr, now) {
                     Standing::Doubtful
                 } else {
                     Standing::Silent
@@ -326,15 +320,15 @@ impl Engine {
     fn widen(&self, active: &mut ActiveLookup) -> bool {
         let id = active.target.id();
         let mut widened = false;
-        for (table, ipv6) in [(&self.v4, false), (&self.v6, true)] {
+        for ipv6 in [false, true] {
             let (lookup, has_more) = (&mut active.lookup, &mut active.has_more[usize::from(ipv6)]);
             let lacks = if *has_more { lookup.lacks(ipv6) } else { 0 };
             if lacks == 0 {
                 continue;
             }
-            let known = |addr: &SocketAddr| self.suspects.contains(addr) || lookup.has(addr);
+            let known = |addr: &SocketAddr| self.routing.is_suspect(addr) || lookup.has(addr);
             *has_more = false;
-            for node in table.closest(&id, lacks, known) {
+            for node in self.routing.closest(ipv6, &id, lacks, known) {
                 *has_more |= lookup.add(node);
             }
             widened |= *has_more;
@@ -367,12 +361,17 @@ impl Engine {
                     let until = self.lookup_cache.expiry(peer.ttl, now);
                     let Some(peer) = &self.told_peer(peer, &from.addr) else { continue };
                     let mut record = PeerRecord::told(peer, from.addr, until);
-                    let announcer = self.dead_announcer(&peer.addr, &record, now);
+                    let announcer = self.failure_detector.dead_announcer(
+                        &peer.addr,
+                        &record,
+                        &self.routing,
+                        now,
+                    );
                     if announcer.is_some() {
                         dead = announcer.filter(|_| record.is_told()).or(dead);
                         continue;
                     }
-                    dead = self.strike_dead(&peer.addr, &mut record, now).or(dead);
+                    dead = self.failure_detector.strike_dead(&peer.addr, &mut record, now).or(dead);
                     self.ask_after_announcer(&peer.addr, &record, now);
                     told.push(peer.addr);
                     if active.settled && active.peers.len() <= MAX_PEERS {
@@ -424,7 +423,7 @@ impl Engine {
     /// The closest live nodes have answered.
     fn settle(&mut self, active: &mut ActiveLookup, now: Instant) {
         if let Target::Peers(name) = &active.target
-            && (active.lookup.answers() > 0 || self.nodes() == 0)
+            && (active.lookup.answers() > 0 || self.routing.is_empty())
         {
             // Who follows a name wants to know of all its peers.
             let most = if self.subscriptions.has(name) { usize::MAX } else { lookup_cache::CHOICE };
@@ -434,7 +433,7 @@ impl Engine {
         if let Some(found) = &active.item {
             // Closer to those who ask here next; an older copy gives way to a newer one. A
             // conflict means that ours is the newer.
-            let _ = self.items.put(found.item.clone(), None);
+            let _ = self.storage.put_item(found.item.clone(), None);
         }
         for then in std::mem::take(&mut active.then) {
             self.follow(active, then, now);

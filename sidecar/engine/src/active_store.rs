@@ -7,15 +7,15 @@ use mainline::Id;
 
 use super::active_lookup::{OnComplete, Target};
 use super::announces::{SETTLE, Service};
+use super::closest::Closest;
 use super::engine::Engine;
 use super::errors::Errand;
+use super::failure_detector::NOBODY_ELSE;
 use super::family::unspecified;
-use super::gossip::NOBODY_ELSE;
 use super::holders;
 use super::item::Item;
-use super::iterative_lookup::Closest;
+use super::rpc::{Pending, Purpose};
 use super::timers::Timer;
-use super::transactions::{Pending, Purpose};
 use super::{Operation, Outcome, PutError, Withdrawn};
 use crate::krpc::{self, Contact, Method, Put, SignedFields};
 
@@ -186,7 +186,7 @@ impl Engine {
         if nodes.is_empty() {
             // Alone, this node is the closest one, and decides.
             let id = item.id();
-            let stored = self.items.put(*item, cas).map(|()| id).map_err(|conflict| {
+            let stored = self.storage.put_item(*item, cas).map(|()| id).map_err(|conflict| {
                 PutError::Refused { code: conflict.code(), message: conflict.message().to_owned() }
             });
             return self.done(operation, Outcome::Put(stored));
@@ -213,8 +213,8 @@ impl Engine {
             // Who takes leave has no later time to tell those that are silent just now.
             let good = match &payload {
                 Payload::Leave { .. } => true,
-                Payload::Withdrawal { .. } => !self.suspects.is_repeated(&addr),
-                Payload::Announce { .. } | Payload::Item { .. } => !self.suspects.contains(&addr),
+                Payload::Withdrawal { .. } => !self.routing.is_repeated_suspect(&addr),
+                Payload::Announce { .. } | Payload::Item { .. } => !self.routing.is_suspect(&addr),
             };
             let method = payload.method(&addr, &node.token, |port| self.reach(port, &addr));
             let monitored = good || payload.is_extension();
@@ -298,7 +298,8 @@ impl Engine {
             }
         };
         // The Node.js Grape knows no withdrawal.
-        let deaf = withdraws && self.table(&addr).get(&id).is_some_and(|node| !node.ours);
+        let deaf =
+            withdraws && self.routing.get(&id, addr.is_ipv6()).is_some_and(|node| !node.ours);
         if deaf || store.tries[at] >= TRIES || store.confirmed.contains(&addr) {
             return;
         }
@@ -327,7 +328,7 @@ impl Engine {
 
     fn advance_store(&mut self, number: u64, now: Instant) {
         let Some(mut store) = self.stores.remove(&number) else { return };
-        store.waited_for.retain(|transaction| self.transactions.get(*transaction).is_some());
+        store.waited_for.retain(|transaction| self.rpc.pending(*transaction).is_some());
         // The Node.js Grape never confirms a withdrawal, and never will.
         let enough = !store.confirmed.is_empty() || store.payload.is_extension();
         let settles = store.waited_for.is_empty() && (enough || store.out == 0);
@@ -360,7 +361,7 @@ impl Engine {
                 };
                 if stored.is_ok() || item.signed().is_none() {
                     // The closest nodes decided; ours follows unless it is newer.
-                    let _ = self.items.put(item.as_ref().clone(), None);
+                    let _ = self.storage.put_item(item.as_ref().clone(), None);
                 }
                 Outcome::Put(stored)
             }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use ahash::RandomState;
 use lru::LruCache;
 
+use super::Name;
+use super::closest::Closest;
 use super::holders::{Believers, Holders};
-use super::iterative_lookup::Closest;
-use super::peers::Name;
 use crate::krpc::Contact;
 
 /// A service: its name and its port.

@@ -14,31 +14,19 @@ use super::active_store::Store;
 use super::addresses::canonical;
 use super::announces::Announces;
 use super::capacity::capacity;
-use super::claims::Claims;
-use super::dead_nodes::DeadNodes;
 use super::errors::Errors;
-use super::expiring_set::ExpiringSet;
+use super::failure_detector::FailureDetector;
 use super::family::External;
-use super::gossip::Gossip;
-use super::items::ItemStore;
-use super::leave::Leavers;
 use super::lookup_cache::LookupCache;
-use super::monitored::Monitored;
-use super::monitors::Monitors;
-use super::newcomers::Newcomers;
 use super::other_networks::OtherNetworks;
-use super::peers::PeerStore;
-use super::probes::Probes;
-use super::routing::Table;
-use super::rtt::RoundTrip;
+use super::routing::Routing;
+use super::rpc::Rpc;
 use super::seeds::Seeds;
 use super::status::{Stats, method_index};
+use super::storage::Storage;
 use super::subscriptions::Subscriptions;
-use super::suspects::Suspects;
 use super::timers::{Timer, Timers};
-use super::tokens::Tokens;
-use super::transactions::Transactions;
-use super::upkeep::{self, Upkeep};
+use super::upkeep;
 use super::withdrawals::Withdrawals;
 use super::{Effect, Operation, Outcome, Settings};
 use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
@@ -48,33 +36,18 @@ use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
 pub struct Engine {
     pub(super) settings: Settings,
     pub(super) rng: StdRng,
-    pub(super) v4: Table,
-    pub(super) v6: Table,
-    pub(super) suspects: Suspects,
-    pub(super) transactions: Transactions,
-    /// Of all nodes together: what is expected of one that was never asked.
-    pub(super) round_trip: Option<RoundTrip>,
+    pub(super) routing: Routing,
+    pub(super) rpc: Rpc,
     pub(super) lookups: HashMap<u64, ActiveLookup, RandomState>,
     pub(super) targets: HashMap<Target, u64, RandomState>,
     pub(super) stores: HashMap<u64, Store, RandomState>,
-    pub(super) peers: PeerStore,
-    pub(super) claims: Claims,
-    pub(super) items: ItemStore,
-    pub(super) tokens: Tokens,
+    pub(super) storage: Storage,
     pub(super) lookup_cache: LookupCache,
     pub(super) announces: Announces,
     pub(super) subscriptions: Subscriptions,
-    pub(super) upkeep: Upkeep,
-    pub(super) monitors: Monitors,
-    pub(super) monitored: Monitored,
-    pub(super) probes: Probes,
-    pub(super) gossip: Gossip,
-    pub(super) dead_nodes: DeadNodes,
-    pub(super) unconfirmed_deaths: ExpiringSet,
+    pub(super) failure_detector: FailureDetector,
     pub(super) withdrawals: Withdrawals,
-    pub(super) leavers: Leavers,
     pub(super) seeds: Seeds,
-    pub(super) newcomers: Newcomers,
     pub(super) other_networks: OtherNetworks,
     pub(super) external: External,
     /// Ports of this host at which services are reached over IPv6 alone.
@@ -106,32 +79,18 @@ impl Engine {
         timers.set(now + first, Timer::Upkeep);
         let joining = settings.awaits_seeds;
         Self {
-            v4: Table::new(settings.id),
-            v6: Table::new(settings.id),
-            suspects: Suspects::new(),
-            transactions: Transactions::default(),
-            round_trip: None,
+            routing: Routing::new(settings.id, settings.node_liveness, now),
+            rpc: Rpc::new(),
             lookups: HashMap::default(),
             targets: HashMap::default(),
             stores: HashMap::default(),
-            peers: PeerStore::new(settings.max_names),
-            claims: Claims::new(now),
-            items: ItemStore::new(settings.max_items),
-            tokens: Tokens::new(&mut rng, now),
+            storage: Storage::new(&settings, &mut rng, now),
             lookup_cache: LookupCache::new(settings.max_names, settings.peer_max_age),
             announces: Announces::new(settings.max_names, settings.peer_max_age),
             subscriptions: Subscriptions::default(),
-            upkeep: Upkeep::new(now),
-            monitors: Monitors::default(),
-            monitored: Monitored::default(),
-            probes: Probes::default(),
-            gossip: Gossip::new(now),
-            dead_nodes: DeadNodes::new(settings.peer_max_age),
-            unconfirmed_deaths: ExpiringSet::default(),
+            failure_detector: FailureDetector::new(settings.peer_max_age, now),
             withdrawals: Withdrawals::default(),
-            leavers: Leavers::default(),
             seeds: Seeds::new(!joining),
-            newcomers: Newcomers::new(),
             other_networks: OtherNetworks::new(),
             external: External::default(),
             ipv6_ports: BTreeSet::new(),
@@ -229,9 +188,9 @@ impl Engine {
 
     /// Queries that were answered, and lookups that ended, are not waited for.
     fn shed_timers(&mut self) {
-        let (transactions, lookups) = (&self.transactions, &self.lookups);
+        let (rpc, lookups) = (&self.rpc, &self.lookups);
         self.timers.shed(|timer| match timer {
-            Timer::Timeout(id) | Timer::TimedOut(id) => transactions.get(*id).is_none(),
+            Timer::Timeout(id) | Timer::TimedOut(id) => rpc.pending(*id).is_none(),
             Timer::LookupEnds(lookup) => !lookups.contains_key(lookup),
             _ => false,
         });
@@ -239,7 +198,7 @@ impl Engine {
 
     /// Gives back room that a burst took, as joining is one.
     pub(super) fn shrink(&mut self) {
-        self.transactions.shrink();
+        self.rpc.shrink();
         self.timers.shrink();
         self.lookups.shrink_to(capacity(self.lookups.len()));
         self.targets.shrink_to(capacity(self.targets.len()));
@@ -271,15 +230,6 @@ impl Engine {
 
     pub(super) fn set_timer(&mut self, at: Instant, timer: Timer) {
         self.timers.set(at, timer);
-    }
-
-    pub(super) fn table(&mut self, addr: &SocketAddr) -> &mut Table {
-        if addr.is_ipv6() { &mut self.v6 } else { &mut self.v4 }
-    }
-
-    /// How many nodes are in the tables.
-    pub(super) fn nodes(&self) -> usize {
-        self.v4.len() + self.v6.len()
     }
 
     fn on_query(

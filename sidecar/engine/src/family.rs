@@ -57,14 +57,17 @@ impl Engine {
 
     /// Whether there are other nodes on both address families.
     pub fn has_both_families(&self) -> bool {
-        self.v4.len() > 0 && self.v6.len() > 0
+        self.routing.has_both_families()
     }
 
     /// Whether a service at this port is rather to be reached over IPv6.
     fn prefers_ipv6(&self, port: u16) -> bool {
         match self.settings.advertise {
             Some(ip) => ip.is_ipv6(),
-            None => self.v6.len() > 0 && (self.v4.len() == 0 || self.ipv6_ports.contains(&port)),
+            None => {
+                let (v4, v6) = (self.routing.len_of(false), self.routing.len_of(true));
+                v6 > 0 && (v4 == 0 || self.ipv6_ports.contains(&port))
+            }
         }
     }
 
@@ -72,9 +75,8 @@ impl Engine {
     /// name, if it is of that family; and whether it is rather to be reached over the other.
     pub(super) fn reach(&self, port: u16, to: &SocketAddr) -> (Option<IpAddr>, bool) {
         let preferred = self.prefers_ipv6(port);
-        let other = if preferred { &self.v6 } else { &self.v4 };
         let ip = self.settings.advertise.filter(|ip| ip.is_ipv6() == to.is_ipv6());
-        (ip, to.is_ipv6() != preferred && other.len() > 0)
+        (ip, to.is_ipv6() != preferred && self.routing.len_of(preferred) > 0)
     }
 
     /// The address under which the announces of this node are seen; none while it is not known.
@@ -124,10 +126,10 @@ impl Engine {
         let (name, port) = service;
         let addr = self.own_addr(*port);
         if let Some(before) = self.announces.show_at(service, addr).filter(|at| *at != addr) {
-            self.peers.withdrawn(name, &before, &self.own_node(&before));
+            self.storage.withdraw_peer(name, &before, &self.own_node(&before));
         }
         let by = Announcer { addr: self.own_node(&addr), until, alt: false };
-        self.peers.announced(name, addr, by, &mut self.rng);
+        self.storage.add_peer(name, addr, by, &mut self.rng);
         self.subscriptions.touch(name);
     }
 

@@ -1,17 +1,15 @@
 //! The nodes that were told of an announce: which hold it, and which may.
 
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mainline::Id;
 
+use super::closest::Closest;
 use super::distance::target_of;
-use super::iterative_lookup::Closest;
 use super::routing::K;
 use crate::krpc::Contact;
 
-/// Nodes believe their tokens for five minutes at least. None is used for longer than this.
-pub(super) const TOKENS_LAST: Duration = Duration::from_secs(280);
 /// Most nodes that are remembered: the closest of now, and those that were before.
 const CAPACITY: usize = 4 * K;
 
@@ -94,7 +92,7 @@ impl Holders {
     /// The closest nodes with their tokens, where all of them confirmed the last store, so that
     /// the next needs no lookup. Their tokens are still good when this one is believed no more.
     pub(super) fn to_store(&self, until: Instant) -> Option<Vec<Closest>> {
-        let good = |told: &Told| told.confirmed && has_token(told, until);
+        let good = |told: &Told| told.confirmed && told.node.has_good_token(until);
         let known = self.closest().next().is_some() && self.closest().all(good);
         known.then(|| self.closest().map(|told| told.node.clone()).collect())
     }
@@ -102,8 +100,11 @@ impl Holders {
     /// All nodes that may believe it, whether they confirmed or not: it may have been their word that
     /// was lost.
     pub(super) fn to_withdraw(&self, now: Instant) -> Believers {
-        let (good, old): (Vec<_>, Vec<_>) =
-            self.told.iter().filter(|told| told.until > now).partition(|told| has_token(told, now));
+        let (good, old): (Vec<_>, Vec<_>) = self
+            .told
+            .iter()
+            .filter(|told| told.until > now)
+            .partition(|told| told.node.has_good_token(now));
         let known: Vec<_> = good.into_iter().map(|told| told.node.clone()).collect();
         Believers { more: known.is_empty() || !old.is_empty(), known }
     }
@@ -137,10 +138,6 @@ impl Holders {
     }
 }
 
-fn has_token(told: &Told, now: Instant) -> bool {
-    now.duration_since(told.node.token_since) < TOKENS_LAST
-}
-
 /// How many different nodes these are.
 pub(super) fn count(ids: impl Iterator<Item = Id>) -> usize {
     let mut ids: Vec<Id> = ids.collect();
@@ -151,7 +148,10 @@ pub(super) fn count(ids: impl Iterator<Item = Id>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::closest::TOKENS_LAST;
 
     const AGE: Duration = Duration::from_secs(120);
 

@@ -34,7 +34,7 @@ impl Engine {
             self.told(*addr, &by).map_err(refused)
         };
         let addrs: Vec<_> = addrs.iter().map(told).collect::<Result<_, _>>()?;
-        if addrs.is_empty() && self.nodes() == 0 {
+        if addrs.is_empty() && self.routing.is_empty() {
             self.ready = true;
             self.joined(now);
         }

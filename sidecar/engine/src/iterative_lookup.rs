@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use mainline::Id;
 
+use super::closest::Closest;
 use super::distance::Distance;
 use super::routing::K;
 use crate::krpc::Contact;
@@ -57,15 +58,6 @@ struct Seed {
     addr: SocketAddr,
     state: State,
     asked: u32,
-}
-
-/// A node that answered, with the token that it gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Closest {
-    pub(super) contact: Contact,
-    pub(super) token: Box<[u8]>,
-    /// When it gave the token, or a few seconds later.
-    pub(super) token_since: Instant,
 }
 
 /// Who to ask next.

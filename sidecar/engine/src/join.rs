@@ -34,7 +34,7 @@ impl Engine {
                 told.push(Contact { addr, ..*node });
             }
         }
-        if self.nodes() < K {
+        if self.routing.len() < K {
             return self.join_through(&told, now);
         }
         // Whoever knows many asks one that it does not know: a lookup would ask all of them.
@@ -46,8 +46,7 @@ impl Engine {
     /// Whether a bootstrap address is a node that we know, or this node itself.
     pub fn knows(&self, addr: &SocketAddr) -> bool {
         let addr = &canonical(*addr);
-        let table = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
-        self.is_itself(addr) || table.node_at(addr).is_some()
+        self.is_itself(addr) || self.routing.node_at(addr).is_some()
     }
 
     /// Joins through these nodes, beside the seeds.
@@ -63,8 +62,8 @@ impl Engine {
             self.start_lookup(target, then, now);
         }
         // Where all nodes answered, all are known; a larger network's other regions are not.
-        if self.nodes() >= K {
-            for bucket in 0..self.v4.depth().max(self.v6.depth()).min(BUCKETS_FILLED) {
+        if self.routing.len() >= K {
+            for bucket in 0..self.routing.depth().min(BUCKETS_FILLED) {
                 let target = self.id_in_bucket(bucket);
                 self.start_lookup(Target::Node(target), OnComplete::Refresh, now);
             }

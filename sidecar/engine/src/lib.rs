@@ -49,54 +49,48 @@ mod active_store;
 mod addresses;
 mod announces;
 mod capacity;
-mod claims;
 #[cfg(test)]
 mod clock;
-mod dead_nodes;
+mod closest;
+mod deaths;
 mod distance;
 mod engine;
 mod errors;
-mod expiring_set;
+mod failure_detector;
 mod family;
-mod gossip;
+mod followed;
+mod heartbeats;
 mod holders;
 mod introductions;
 mod item;
-mod items;
 mod iterative_lookup;
 mod join;
 pub mod krpc;
 mod leave;
 mod liveness;
 mod lookup_cache;
-mod monitored;
-mod monitors;
 mod moves;
 mod network;
 mod newcomers;
 mod operations;
 mod other_networks;
 mod peer_record;
-mod peers;
-mod probes;
 mod queries;
 mod rate_limiter;
 mod report;
 mod routing;
-mod rtt;
+mod rpc;
 mod seeds;
 mod serve;
-mod small_network;
 mod status;
+mod storage;
 mod subscriptions;
-mod suspects;
 mod timers;
-mod tokens;
-mod transactions;
 mod upkeep;
 mod withdrawals;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainline::Id;
@@ -107,8 +101,10 @@ pub use introductions::ImpossibleIntroduction;
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use network::{InvalidNetworkName, NetworkName};
 pub use other_networks::OTHER_NETWORK_MESSAGES;
-pub use peers::Name;
 pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
+
+/// A service's name, as it is on the wire.
+pub type Name = Arc<[u8]>;
 
 /// Most peers that a lookup returns, as in the Node.js Grape.
 pub const MAX_PEERS: usize = 100;

@@ -10,8 +10,8 @@ use indexmap::map::Entry;
 use lru::LruCache;
 
 use super::MAX_PEERS;
+use super::Name;
 use super::peer_record::{Left, PeerRecord};
-use super::peers::Name;
 
 /// A lookup is answered from memory for this long after its lookup, or for [`SHARE`] of what a peer
 /// can live, if that is less. Half of it later, a name in use is looked up again, in the

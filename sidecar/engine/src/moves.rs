@@ -30,15 +30,14 @@ impl Engine {
         self.external.set(ip);
         self.show_own(now);
         // What others tell of the old address is what we announced from there …
-        self.dead_nodes.forget(&SocketAddr::new(ip, self.settings.port));
+        self.failure_detector.is_back(&SocketAddr::new(ip, self.settings.port));
         let old = SocketAddr::new(given_up, self.settings.port);
         self.died(old, now);
         // … and who asks there finds that nobody answers.
         self.tell_all_of_death(old, now);
         // Write tokens are good for the address that they were given to.
-        self.v4.forget_tokens();
-        self.v6.forget_tokens();
-        self.monitors.moved(now);
+        self.routing.forget_tokens();
+        self.failure_detector.moved(now);
         if self.announces.moved_house(now) {
             self.store_again_soon(now);
         }
@@ -74,8 +73,7 @@ impl Engine {
     /// A node, or else a bootstrap address, of an address family, to which a route is looked for.
     fn any_node_beyond_this_host(&mut self, ipv6: bool) -> Option<SocketAddr> {
         let seeds = self.seeds_to_ask();
-        let table = if ipv6 { &self.v6 } else { &self.v4 };
-        let nodes = table.nodes().map(|node| node.contact.addr);
+        let nodes = self.routing.nodes_of(ipv6).map(|node| node.contact.addr);
         let seeds = seeds.into_iter().filter(|addr| addr.is_ipv6() == ipv6);
         let beyond = nodes.chain(seeds).filter(|addr| !addr.ip().is_loopback());
         beyond.choose(&mut self.rng)

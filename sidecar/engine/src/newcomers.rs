@@ -5,52 +5,28 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use lru::LruCache;
 use mainline::Id;
 
 use super::Effect;
 use super::engine::Engine;
 use super::routing::Heard;
-use super::transactions::Purpose;
+use super::rpc::Purpose;
 use crate::krpc::{Contact, Method};
-
-/// Most pings that wait for an answer. Beyond it the oldest is given up, so that strangers that
-/// never answer keep nobody out.
-const MOST: usize = 1024;
-
-/// The newcomers that were pinged and have not answered yet.
-#[derive(Debug)]
-pub(super) struct Newcomers {
-    /// By their addresses, each with the ping's transaction.
-    pinged: LruCache<SocketAddr, u32>,
-}
-
-impl Newcomers {
-    pub(super) fn new() -> Self {
-        // Unbounded with a bound of our own, so that an empty one takes no memory.
-        Self { pinged: LruCache::unbounded() }
-    }
-
-    /// The ping to this address was answered, or is lost.
-    pub(super) fn closed(&mut self, addr: &SocketAddr) {
-        self.pinged.pop(addr);
-    }
-}
 
 impl Engine {
     /// A newcomer has answered, and is known by now, if there was a place for it. `told` says that
     /// we asked it at an address that we were told; else it had asked us.
     pub(super) fn proved(&mut self, contact: Contact, is_new: bool, told: bool, now: Instant) {
-        self.newcomers.closed(&contact.addr);
-        if is_new && !told && self.nodes() == 1 {
+        if is_new && !told && self.routing.len() == 1 {
             self.effect(Effect::FoundBy(contact.addr));
         }
         if self.joining {
             // It found us before our bootstrap nodes answered: they may never do.
             self.join_through(&[contact], now);
-        } else if is_new && told && self.table(&contact.addr).get(&contact.id).is_some() {
+        } else if is_new && told && self.routing.get(&contact.id, contact.addr.is_ipv6()).is_some()
+        {
             // It may be of a part of the network that we know nothing of.
-            self.upkeep.joined(now);
+            self.routing.look_again_soon(now);
         }
     }
 
@@ -58,11 +34,11 @@ impl Engine {
     /// the table, and would be there if it answered.
     pub(super) fn asked_by(&mut self, contact: Contact, ours: bool, now: Instant) -> bool {
         self.lives(&contact.addr, now);
-        match self.table(&contact.addr).asked_by(contact, ours, now) {
+        match self.routing.asked_by(contact, ours, now) {
             Heard::New => true,
             // One that was taken for dead is to be told so, as soon as it has answered.
             Heard::Known | Heard::Full => {
-                self.dead_nodes.contains(&contact.addr) || self.outdated(&contact).is_some()
+                self.failure_detector.is_dead(&contact.addr) || self.outdated(&contact).is_some()
             }
         }
     }
@@ -74,16 +50,8 @@ impl Engine {
 
     /// The same at an address: `id` is whom we expect there, if anybody.
     pub(super) fn ask_stranger(&mut self, to: SocketAddr, id: Option<Id>, now: Instant) {
-        if self.newcomers.pinged.contains(&to) {
-            return;
-        }
-        let ping = Method::Ping { watch: None };
-        let transaction = self.query(to, id, ping, Purpose::Newcomer, false, now);
-        self.newcomers.pinged.put(to, transaction);
-        if self.newcomers.pinged.len() > MOST
-            && let Some((_, oldest)) = self.newcomers.pinged.pop_lru()
-        {
-            self.transactions.expire(oldest);
+        if !self.rpc.asks_stranger(&to) {
+            self.query(to, id, Method::Ping { watch: None }, Purpose::Newcomer, false, now);
         }
     }
 }

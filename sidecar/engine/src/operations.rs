@@ -7,11 +7,12 @@ use mainline::Id;
 
 use super::active_lookup::{OnComplete, Target};
 use super::announces::Service;
+use super::closest::Closest;
 use super::engine::Engine;
 use super::family::shown;
 use super::item::Item;
 use super::lookup_cache::Age;
-use super::peers::Peers;
+use super::storage::Peers;
 use super::{Answer, Found, MAX_PEERS, PutError};
 
 impl Engine {
@@ -59,7 +60,7 @@ impl Engine {
         let service = self.service(name, port);
         let (due, dropped) = self.announces.announced(&service, until, now);
         if let Some((name, addr)) = dropped {
-            self.peers.withdrawn(&name, &addr, &self.own_node(&addr));
+            self.storage.withdraw_peer(&name, &addr, &self.own_node(&addr));
             self.subscriptions.touch(&name);
         }
         self.show(&service, until);
@@ -127,7 +128,7 @@ impl Engine {
     ) -> Answer<Option<Box<Found>>> {
         // The hash alone is no question: whoever asks others has to know the salt.
         let is_asked = |item: &&Item| item.signed().is_none_or(|signed| signed.salt == salt);
-        let held = self.items.get(&target).filter(|_| cached).filter(is_asked).cloned();
+        let held = self.storage.item(&target).filter(|_| cached).filter(is_asked).cloned();
         let held = held.map(|item| Found { from: self.settings.id, token: None, item });
         match held {
             // What is named by its hash cannot be out of date.
@@ -141,6 +142,11 @@ impl Engine {
         }
     }
 
+    /// All nodes there are, where no lookup is needed to know the closest to a target.
+    fn small_network(&self, now: Instant) -> Option<Vec<Closest>> {
+        self.routing.small_network(now).filter(|_| !self.joining)
+    }
+
     pub(super) fn service(&self, name: &[u8], port: u16) -> Service {
         (name.into(), if port == 0 { self.settings.port } else { port })
     }
@@ -149,7 +155,7 @@ impl Engine {
     pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
         self.forget_found(name, addr);
         self.subscriptions.touch(name);
-        self.peers.remove(name, addr);
+        self.storage.remove_peer(name, addr);
     }
 
     /// What lookups found of a peer is of no account.
@@ -162,7 +168,7 @@ impl Engine {
     /// most [`MAX_PEERS`], evenly chosen, in random order.
     pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
         let both = self.has_both_families();
-        let stored = self.peers.get(name, now);
+        let stored = self.storage.peers(name, now);
         let found = self.lookup_cache.peers(name, now);
         let many = found.clone().count();
         // Beyond a lookup's limit, what was found is an even choice of all peers, and what is stored

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use lru::LruCache;
 
 use super::engine::Engine;
-use super::probes::Tell;
-use super::transactions::Purpose;
+use super::failure_detector::Tell;
+use super::rpc::Purpose;
 use crate::krpc::{Body, Message, NetworkTag, code};
 
 /// Most addresses that are remembered; the one that was not heard for longest goes first.
@@ -104,7 +104,7 @@ impl Engine {
             Body::Response(_) => "",
             Body::Error { message, .. } => message,
         };
-        let Some(pending) = self.transactions.answered(id, from) else { return };
+        let Some(pending) = self.rpc.answered(id, from) else { return };
         self.stats.other_network[1] += 1;
         self.other_networks.note(from, true, now);
         self.errors.note(format_args!("{from} is a Grape of another network {why}"), now);
@@ -122,16 +122,16 @@ impl Engine {
         let own = self.settings.network.as_ref().map_or("", |network| network.as_str());
         let message = format!("this Grape is of the network {own}").into();
         self.send(from, id, Body::Error { code: code::PROTOCOL, message }, now);
-        if self.table(&from).node_at(&from).is_some() {
+        if self.routing.node_at(&from).is_some() {
             self.probe(from, TRIES, Tell::IfItAnnounced, now);
         }
     }
 
     /// A Grape of another network is at this address: the one that we knew there is gone.
     fn displaced(&mut self, addr: SocketAddr, now: Instant) {
-        let asked = self.probes.settle(&addr);
-        let is_known = self.table(&addr).node_at(&addr).is_some()
-            || !self.dead_nodes.contains(&addr) && self.knows_of(&addr);
+        let asked = self.failure_detector.settle_probe(&addr);
+        let is_known = self.routing.node_at(&addr).is_some()
+            || !self.failure_detector.is_dead(&addr) && self.knows_of(&addr);
         if is_known {
             let announced = self.died(addr, now);
             if announced && asked != Some(Tell::Never) || asked == Some(Tell::Always) {
@@ -139,7 +139,7 @@ impl Engine {
             }
         }
         // The dead are asked for whether they are back. This one is not.
-        self.dead_nodes.do_not_ask_for(&addr);
+        self.failure_detector.do_not_ask_for(&addr);
         self.lose_monitor(&addr, now);
     }
 }

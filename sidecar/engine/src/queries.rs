@@ -8,10 +8,9 @@ use mainline::Id;
 use super::active_lookup::ActiveLookup;
 use super::active_store::Store;
 use super::engine::Engine;
-use super::rtt;
+use super::rpc::{Pending, Purpose};
 use super::status::method_index;
 use super::timers::Timer;
-use super::transactions::{Pending, Purpose};
 use crate::krpc::{self, Body, Contact, Method, Query, Response, Want};
 
 /// A query that has no answer after this has timed out.
@@ -36,14 +35,14 @@ impl Engine {
         now: Instant,
     ) -> u32 {
         self.stats.queries_sent[method_index(&method)] += 1;
-        let transaction =
-            self.transactions.open(Pending { to, id, sent: now, purpose }, &mut self.rng);
+        let transaction = self.rpc.open(Pending { to, id, sent: now, purpose }, &mut self.rng);
         if waited_for {
-            let node = id.and_then(|id| self.table(&to).get(&id));
-            let timeout = rtt::timeout(node.and_then(|node| node.round_trip).or(self.round_trip));
+            let node = id.and_then(|id| self.routing.get(&id, to.is_ipv6()));
+            let round_trip = node.and_then(|node| node.round_trip);
+            let timeout = self.rpc.timeout(round_trip);
             self.set_timer(now + timeout, Timer::Timeout(transaction));
         } else {
-            self.suspects.asked(&to, now);
+            self.routing.asked(&to, now);
         }
         self.set_timer(now + TIMED_OUT_AFTER, Timer::TimedOut(transaction));
         let query =
@@ -54,7 +53,7 @@ impl Engine {
 
     /// A node that knows nodes of both address families asks for both (BEP 32).
     fn want(&self) -> Want {
-        let both = self.v4.len() > 0 && self.v6.len() > 0;
+        let both = self.routing.has_both_families();
         Want { n4: both, n6: both }
     }
 
@@ -66,13 +65,13 @@ impl Engine {
         ours: bool,
         now: Instant,
     ) {
-        let Some(pending) = self.transactions.answered(id, from) else { return };
+        let Some(pending) = self.rpc.answered(id, from) else { return };
         let contact = Contact { id: response.id, addr: from };
         if contact.id == self.settings.id {
             self.heard_ourselves(&pending, now);
             return self.failed(&pending, None, now);
         }
-        let is_new = self.table(&from).get(&contact.id).is_none();
+        let is_new = self.routing.get(&contact.id, from.is_ipv6()).is_none();
         if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
         {
             self.seeds.led_elsewhere(&from, true);
@@ -82,11 +81,11 @@ impl Engine {
         }
         self.heard(contact, ours, now);
         let round_trip = now.duration_since(pending.sent);
-        self.table(&from).measured(&contact.id, round_trip);
+        self.routing.measured(&contact, round_trip);
         if let Some(token) = &response.token {
-            self.table(&from).gave_token(&contact, Some(token), now);
+            self.routing.gave_token(&contact, Some(token), now);
         }
-        self.round_trip = Some(rtt::measure(self.round_trip, round_trip));
+        self.rpc.measured(round_trip);
         match pending.purpose {
             Purpose::Ping | Purpose::Rumor { .. } => {}
             Purpose::Newcomer => self.proved(contact, is_new, pending.id.is_none(), now),
@@ -108,7 +107,7 @@ impl Engine {
         text: &str,
         now: Instant,
     ) {
-        let Some(pending) = self.transactions.answered(id, from) else { return };
+        let Some(pending) = self.rpc.answered(id, from) else { return };
         self.stats.errors_received += 1;
         let errand = match pending.purpose {
             Purpose::Lookup(lookup) => self.lookups.get(&lookup).map(ActiveLookup::errand),
@@ -124,13 +123,13 @@ impl Engine {
             && code == krpc::code::PROTOCOL
         {
             // It may be for the token that was sent.
-            self.table(&from).gave_token(&Contact { id, addr: from }, None, now);
+            self.routing.gave_token(&Contact { id, addr: from }, None, now);
         }
         self.failed(&pending, Some((code, text)), now);
     }
 
     pub(super) fn on_timeout(&mut self, id: u32, now: Instant) {
-        let Some(pending) = self.transactions.get(id).cloned() else { return };
+        let Some(pending) = self.rpc.pending(id).cloned() else { return };
         let careful = match pending.purpose {
             Purpose::Ping | Purpose::Heartbeat | Purpose::Store(_) => true,
             Purpose::Extension(_) | Purpose::Rumor { .. } | Purpose::Newcomer => false,
@@ -157,7 +156,7 @@ impl Engine {
     }
 
     pub(super) fn on_timed_out(&mut self, id: u32, now: Instant) {
-        let Some(pending) = self.transactions.expire(id) else { return };
+        let Some(pending) = self.rpc.timed_out(id) else { return };
         self.stats.timeouts += 1;
         self.missed(&pending, now);
         if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
@@ -169,8 +168,7 @@ impl Engine {
 
     pub(super) fn failed(&mut self, pending: &Pending, refusal: Option<(i64, &str)>, now: Instant) {
         match pending.purpose {
-            Purpose::Ping | Purpose::Heartbeat | Purpose::Rumor { .. } => {}
-            Purpose::Newcomer => self.newcomers.closed(&pending.to),
+            Purpose::Ping | Purpose::Heartbeat | Purpose::Rumor { .. } | Purpose::Newcomer => {}
             Purpose::Lookup(lookup) => self.lookup_failed(lookup, pending, now),
             Purpose::Store(store) | Purpose::Extension(store) => {
                 self.store_failed(store, refusal, now);

@@ -14,9 +14,9 @@ impl Engine {
         // First of all: it drops the names that are of no account any more.
         let brief = self.brief_status(now);
         let names: BTreeSet<_> = self
-            .peers
+            .storage
             .names()
-            .map(|(name, _)| name.clone())
+            .cloned()
             .chain(self.lookup_cache.names().cloned())
             .take(MAX_LISTED)
             .collect();
@@ -40,11 +40,11 @@ impl Engine {
     /// A picture without what services and strangers fill: `announced`, `peers` and `errors` are
     /// empty.
     pub fn brief_status(&mut self, now: Instant) -> Status {
-        self.peers.expire(now);
+        self.storage.expire_peers(now);
+        let held = self.storage.held();
         let mut neighbours: Vec<Neighbour> = self
-            .v4
+            .routing
             .nodes()
-            .chain(self.v6.nodes())
             .map(|node| {
                 let Contact { id, addr } = node.contact;
                 let round_trip_us = node
@@ -54,7 +54,7 @@ impl Engine {
                     id: hex::encode(id.as_bytes()),
                     address: addr,
                     round_trip_us,
-                    suspect: self.suspects.contains(&addr),
+                    suspect: self.routing.is_suspect(&addr),
                 }
             })
             .collect();
@@ -67,10 +67,10 @@ impl Engine {
             advertised: self.advertised(),
             network: self.settings.network.as_ref().map(ToString::to_string),
             other_networks: self.other_networks.some(),
-            nodes: self.nodes(),
+            nodes: self.routing.len(),
             neighbours,
-            names_held: self.peers.len(),
-            items_held: self.items.len(),
+            names_held: held.names,
+            items_held: held.items,
             lookups_kept: self.lookup_cache.len(),
             announced: Vec::new(),
             peers: BTreeMap::new(),
@@ -80,12 +80,13 @@ impl Engine {
 
     /// Counters since the start, and gauges of now.
     pub fn stats(&self) -> Stats {
+        let held = self.storage.held();
         Stats {
-            nodes: self.nodes(),
-            names_held: self.peers.len(),
-            peers_held: self.peers.peers(),
-            names_dropped: self.peers.dropped(),
-            items_held: self.items.len(),
+            nodes: self.routing.len(),
+            names_held: held.names,
+            peers_held: held.peers,
+            names_dropped: held.names_dropped,
+            items_held: held.items,
             announced: self.announces.len(),
             ..self.stats
         }

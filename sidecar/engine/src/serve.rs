@@ -9,8 +9,8 @@ use super::distance::target_of;
 use super::engine::Engine;
 use super::item::{Item, Signed};
 use super::peer_record::Announcer;
-use super::peers::time_left;
 use super::routing::K;
+use super::storage::TooManyClaims;
 use super::timers::Timer;
 use crate::krpc::{
     Body, Contact, Method, NETWORK_TAG_FIELD, NODE_V4, NODE_V6, PEER_V4, PEER_V6, Peer, Put, Query,
@@ -113,12 +113,12 @@ impl Engine {
                     engine.told(addr, &from).map_err(refused)?;
                     let age = engine.settings.peer_max_age;
                     let until = now + ttl.unwrap_or(age).min(age);
-                    engine.claims(from, addr.ip(), until, now)?;
+                    engine.claim(from, addr.ip(), until, now)?;
                     let by = Announcer { addr: from, until, alt: *alt };
-                    engine.peers.announced(info_hash, addr, by, &mut engine.rng);
+                    engine.storage.add_peer(info_hash, addr, by, &mut engine.rng);
                     if addr != unclaimed {
                         // It may have announced the same before it claimed another IP.
-                        engine.peers.withdrawn(info_hash, &unclaimed, &from);
+                        engine.storage.withdraw_peer(info_hash, &unclaimed, &from);
                     }
                     engine.subscriptions.touch(info_hash);
                     Ok(())
@@ -157,11 +157,29 @@ impl Engine {
         refusal: &'static str,
         act: impl FnOnce(&mut Self) -> Result<(), Refusal>,
     ) -> Result<Response<'static>, Refusal> {
-        if !self.tokens.accepts(from.ip(), token) {
+        if !self.storage.accepts_token(from.ip(), token) {
             return Err((code::PROTOCOL, refusal));
         }
         act(self)?;
         Ok(Response::new(self.settings.id))
+    }
+
+    /// A node announces something until then, which is reached at this IP: its own, or one that it
+    /// claims.
+    fn claim(
+        &mut self,
+        from: SocketAddr,
+        ip: IpAddr,
+        until: Instant,
+        now: Instant,
+    ) -> Result<(), Refusal> {
+        let claimed = self.storage.claim(from, ip, until, now);
+        let claimed_another =
+            claimed.map_err(|TooManyClaims| (code::PROTOCOL, "too many different `ip`"))?;
+        if claimed_another {
+            self.forget_announces(&from, false, now);
+        }
+        Ok(())
     }
 
     fn on_find_node(
@@ -201,12 +219,14 @@ impl Engine {
         now: Instant,
     ) -> Response<'static> {
         let each = if from.is_ipv6() { EACH_V6 } else { EACH_V4 };
-        let held = self.peers.get(name, now);
+        let held = self.storage.peers(name, now);
         let chosen = held.map(|held| held.sample(room / each, &from, &mut self.rng));
         let chosen: Vec<_> = chosen
             .into_iter()
             .flatten()
-            .map(|(addr, record)| (record.tell(addr), time_left(record.until(), now)))
+            .map(|(addr, record)| {
+                (record.tell(addr), record.until().saturating_duration_since(now))
+            })
             .collect();
         let mut peers: Vec<_> = chosen
             .into_iter()
@@ -241,7 +261,7 @@ impl Engine {
         room: usize,
     ) -> Response<'static> {
         let token = self.token(from);
-        let held = (target.len() == 20).then(|| self.items.get(&target_of(target))).flatten();
+        let held = (target.len() == 20).then(|| self.storage.item(&target_of(target))).flatten();
         let held =
             held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
         if let Some(item) = held {
@@ -255,11 +275,13 @@ impl Engine {
 
     fn on_put(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
         let item = checked(put)?;
-        self.items.put(item, put.cas).map_err(|conflict| (conflict.code(), conflict.message()))
+        self.storage
+            .put_item(item, put.cas)
+            .map_err(|conflict| (conflict.code(), conflict.message()))
     }
 
     fn token(&self, from: SocketAddr) -> Option<std::borrow::Cow<'static, [u8]>> {
-        Some(self.tokens.give(from.ip()).to_vec().into())
+        Some(self.storage.token(from.ip()).to_vec().into())
     }
 
     /// The closest nodes that were not silent repeatedly, as many as fit.
@@ -271,17 +293,19 @@ impl Engine {
         room: usize,
     ) -> Vec<Contact> {
         let leave_out = |addr: &SocketAddr| {
-            *addr == from || self.suspects.is_repeated(addr) || !means_the_same_to(&from, addr)
+            *addr == from
+                || self.routing.is_repeated_suspect(addr)
+                || !means_the_same_to(&from, addr)
         };
         let target = target_of(target);
         let room = room.saturating_sub(NODES_FRAME);
         let room = if want.n4 && want.n6 { room / 2 } else { room };
         let mut nodes = Vec::new();
         if want.n4 {
-            nodes = self.v4.closest(&target, K.min(room / NODE_V4), leave_out);
+            nodes = self.routing.closest(false, &target, K.min(room / NODE_V4), leave_out);
         }
         if want.n6 {
-            nodes.extend(self.v6.closest(&target, K.min(room / NODE_V6), leave_out));
+            nodes.extend(self.routing.closest(true, &target, K.min(room / NODE_V6), leave_out));
         }
         nodes
     }

@@ -12,13 +12,13 @@ use std::time::{Duration, Instant};
 
 use super::active_lookup::{OnComplete, Target};
 use super::announces::Service;
+use super::closest::Closest;
 use super::distance::target_of;
 use super::engine::Engine;
-use super::gossip::Topic;
-use super::iterative_lookup::Closest;
+use super::failure_detector::Topic;
 use super::lookup_cache::FoundPeers;
 use super::peer_record::{Left, PeerRecord};
-use super::peers::Peers;
+use super::storage::Peers;
 use super::timers::Timer;
 use super::{Answer, MAX_PEERS, Name, Operation, Outcome, Withdrawn};
 use crate::krpc::MAX_ANNOUNCERS;
@@ -58,7 +58,7 @@ impl Engine {
         if self.announces.len() == 0 {
             self.release_monitors(now);
         }
-        if self.nodes() == 0 {
+        if self.routing.is_empty() {
             return Answer::Now(Withdrawn::Here(0));
         }
         let operation = self.operation();
@@ -77,7 +77,7 @@ impl Engine {
     /// This node does not announce the service. It may have done so before it was started again, and
     /// others believe it still: a lookup finds out.
     fn withdraw_unknown(&mut self, service: Service, now: Instant) -> Answer<Withdrawn> {
-        if self.nodes() == 0 {
+        if self.routing.is_empty() {
             return Answer::Now(self.announced_elsewhere(&service, &FoundPeers::default(), now));
         }
         let operation = self.operation();
@@ -118,7 +118,7 @@ impl Engine {
         now: Instant,
     ) -> Withdrawn {
         let own = |by: &SocketAddr| by.ip().is_unspecified();
-        let stored = self.peers.get(name, now).into_iter().flat_map(Peers::iter);
+        let stored = self.storage.peers(name, now).into_iter().flat_map(Peers::iter);
         let found = found.iter().map(|(addr, record)| (*addr, record));
         let (mut any, mut nodes) = (false, BTreeSet::new());
         for (addr, record) in stored.chain(found).filter(|(addr, _)| addr.port() == *port) {
@@ -134,8 +134,8 @@ impl Engine {
 
     /// This node announces a service no more: what is known of it here follows.
     fn take_back(&mut self, (name, _): &Service, addr: SocketAddr, now: Instant) {
-        self.peers.withdrawn(name, &addr, &self.own_node(&addr));
-        let others = self.peers.has(name, &addr);
+        self.storage.withdraw_peer(name, &addr, &self.own_node(&addr));
+        let others = self.storage.has_peer(name, &addr);
         match self.own_node_seen(&addr) {
             Some(node) => self.strike_found(name, &addr, &node, !others),
             None if others => {}
@@ -154,8 +154,8 @@ impl Engine {
         peer: SocketAddr,
         now: Instant,
     ) {
-        let left = self.peers.withdrawn(name, &peer, &from);
-        let untold = left == Left::Nobody || !self.peers.has(name, &peer);
+        let left = self.storage.withdraw_peer(name, &peer, &from);
+        let untold = left == Left::Nobody || !self.storage.has_peer(name, &peer);
         self.strike_found(name, &peer, &from, untold);
         self.subscriptions.touch(name);
         // Where others announced it too, it is still there.
@@ -165,7 +165,7 @@ impl Engine {
         self.doubt(name.into(), peer, now);
         let target = target_of(name);
         let own = self.settings.id.xor(&target);
-        let nodes = self.table(&peer).nodes().map(|node| (node.contact, node.ours));
+        let nodes = self.routing.nodes_of(peer.is_ipv6()).map(|node| (node.contact, node.ours));
         let others = nodes.filter(|(contact, ours)| *ours && contact.addr != from);
         let closer = others.filter(|(contact, _)| contact.id.xor(&target) < own).count();
         let rank = u32::try_from(closer).unwrap_or(u32::MAX);
@@ -182,8 +182,8 @@ impl Engine {
         let (due, later): (VecDeque<_>, _) = self.withdrawals.to_tell.drain(..).partition(due);
         self.withdrawals.to_tell = later;
         for (_, name, peer) in due {
-            if !self.peers.has(&name, &peer) {
-                self.tell_of_withdrawal(Topic::Withdrawn { name, peer }, now);
+            if !self.storage.has_peer(&name, &peer) {
+                self.tell_of_withdrawal(&Topic::Withdrawn { name, peer }, now);
             }
         }
     }
@@ -194,7 +194,7 @@ impl Engine {
             return;
         }
         let topic = Topic::Withdrawn { name: name.into(), peer };
-        if self.take_notice(topic, depth, now) {
+        if self.pass_on(&topic, depth, now) {
             self.doubt(name.into(), peer, now);
         }
     }
@@ -224,7 +224,7 @@ impl Engine {
         let ours = self.is_own_peer(&service, &peer, now);
         let (name, _) = service;
         let under_way = self.is_looked_up(&name);
-        let shown = self.lookup_cache.has(&name, &peer) || self.peers.has(&name, &peer);
+        let shown = self.lookup_cache.has(&name, &peer) || self.storage.has_peer(&name, &peer);
         if !ours && (shown || under_way) {
             // What is under way may have asked before the withdrawal.
             let then = OnComplete::Doubt { peer, again: under_way };

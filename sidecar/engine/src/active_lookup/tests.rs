@@ -119,7 +119,7 @@ fn who_holds_all_of_a_name_shows_all_of_them() {
     let closest = &nodes[&contact(0, true).addr];
     for peer in &closest.peers {
         let by = Announcer { addr: contact(0, true).addr, until, alt: false };
-        engine.peers.announced(NAME, *peer, by, rng);
+        engine.storage.add_peer(NAME, *peer, by, rng);
     }
     engine.join((0..K as u8).map(|n| contact(n, false).addr).collect(), true, now);
     settle(&mut engine, &nodes, rng, now);

@@ -11,33 +11,33 @@ const UNKNOWN: Duration = Duration::from_millis(500);
 
 /// The measured round trip to a node.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct RoundTrip {
+pub(crate) struct RoundTrip {
     smoothed: Duration,
     variation: Duration,
 }
 
 impl RoundTrip {
-    pub(super) fn smoothed(&self) -> Duration {
+    pub(crate) fn smoothed(&self) -> Duration {
         self.smoothed
     }
-}
 
-/// Takes a further measurement in.
-pub(super) fn measure(known: Option<RoundTrip>, sample: Duration) -> RoundTrip {
-    match known {
-        None => RoundTrip { smoothed: sample, variation: sample / 2 },
-        Some(RoundTrip { smoothed, variation }) => RoundTrip {
-            variation: (variation * 3 + smoothed.abs_diff(sample)) / 4,
-            smoothed: (smoothed * 7 + sample) / 8,
-        },
+    /// Takes a further measurement in.
+    pub(crate) fn measure(known: Option<Self>, sample: Duration) -> Self {
+        match known {
+            None => Self { smoothed: sample, variation: sample / 2 },
+            Some(Self { smoothed, variation }) => Self {
+                variation: (variation * 3 + smoothed.abs_diff(sample)) / 4,
+                smoothed: (smoothed * 7 + sample) / 8,
+            },
+        }
     }
-}
 
-/// How long an answer may take before others need not wait for it.
-pub(super) fn timeout(known: Option<RoundTrip>) -> Duration {
-    match known {
-        None => UNKNOWN,
-        Some(RoundTrip { smoothed, variation }) => (smoothed + variation * 4).clamp(LEAST, MOST),
+    /// How long an answer may take before others need not wait for it.
+    pub(super) fn timeout(known: Option<Self>) -> Duration {
+        match known {
+            None => UNKNOWN,
+            Some(Self { smoothed, variation }) => (smoothed + variation * 4).clamp(LEAST, MOST),
+        }
     }
 }
 
@@ -48,10 +48,10 @@ mod tests {
     #[test]
     fn timeouts_follow_the_round_trips() {
         let of = |samples: &[u64]| {
-            let measured = samples
-                .iter()
-                .fold(None, |known, ms| Some(measure(known, Duration::from_millis(*ms))));
-            timeout(measured)
+            let measured = samples.iter().fold(None, |known, ms| {
+                Some(RoundTrip::measure(known, Duration::from_millis(*ms)))
+            });
+            RoundTrip::timeout(measured)
         };
         assert_eq!(of(&[]), UNKNOWN);
         assert_eq!(of(&[1, 1, 1]), LEAST);

@@ -9,9 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
-use super::engine::Engine;
-use super::rate_limiter::RateLimiter;
-use crate::krpc::code;
+use crate::rate_limiter::RateLimiter;
 
 /// Most source addresses whose claims are kept.
 const CAPACITY: usize = 4096;
@@ -38,7 +36,7 @@ pub(super) struct Claims {
 
 /// There are too many claims, or they change too often.
 #[derive(Debug, PartialEq, Eq)]
-struct TooMany;
+pub(crate) struct TooManyClaims;
 
 impl Claims {
     pub(super) fn new(now: Instant) -> Self {
@@ -55,13 +53,13 @@ impl Claims {
 
     /// A source announces something until then, under this claim or none. Returns its former
     /// claim, if that was another.
-    fn announced(
+    pub(super) fn announced(
         &mut self,
         source: SocketAddr,
         ip: Option<IpAddr>,
         until: Instant,
         now: Instant,
-    ) -> Result<Option<IpAddr>, TooMany> {
+    ) -> Result<Option<IpAddr>, TooManyClaims> {
         let former = self.claims.get_mut(&source);
         if former.is_none() && ip.is_none() {
             return Ok(None);
@@ -72,11 +70,11 @@ impl Claims {
                 return Ok(None);
             }
             if !self.changes.take(now) {
-                return Err(TooMany);
+                return Err(TooManyClaims);
             }
         }
         if ip.is_some_and(|ip| !self.has_room(&source, ip)) {
-            return Err(TooMany);
+            return Err(TooManyClaims);
         }
         let former = match ip {
             Some(ip) => self.claims.insert(source, Claim { ip, until }),
@@ -94,29 +92,6 @@ impl Claims {
         let different: BTreeSet<_> = ips.iter().chain([&ip]).collect();
         let others = self.claims.len() - usize::from(self.claims.contains_key(source));
         others < CAPACITY && ips.len() < PER_HOST && different.len() <= IPS_PER_HOST
-    }
-}
-
-impl Engine {
-    /// A node announces something until then, which is reached at this IP: its own, or one that it
-    /// claims.
-    ///
-    /// # Errors
-    /// When there are too many claims: the code and message of a KRPC error.
-    pub(super) fn claims(
-        &mut self,
-        from: SocketAddr,
-        ip: IpAddr,
-        until: Instant,
-        now: Instant,
-    ) -> Result<(), (i64, &'static str)> {
-        let claimed = Some(ip).filter(|ip| *ip != from.ip());
-        match self.claims.announced(from, claimed, until, now) {
-            Ok(Some(_)) => drop(self.forget_announces(&from, false, now)),
-            Ok(None) => {}
-            Err(TooMany) => return Err((code::PROTOCOL, "too many different `ip`")),
-        }
-        Ok(())
     }
 }
 

@@ -25,7 +25,7 @@ struct Suspect {
 
 /// What a missed answer says of its node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Suspect,
     Dead,
 }

@@ -9,12 +9,12 @@ use ahash::RandomState;
 use mainline::Id;
 use rand::{Rng, RngExt};
 
-use super::capacity::capacity;
-use super::gossip::Rumor;
+use crate::capacity::capacity;
+use crate::failure_detector::Rumor;
 
 /// Why a query was sent: what its answer is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Purpose {
+pub(crate) enum Purpose {
     /// To know whether the node is there.
     Ping,
     /// To know whether a node that asked us is there at all: its silence says nothing.
@@ -33,12 +33,12 @@ pub(super) enum Purpose {
 
 /// A query that is out.
 #[derive(Debug, Clone)]
-pub(super) struct Pending {
-    pub(super) to: SocketAddr,
+pub(crate) struct Pending {
+    pub(crate) to: SocketAddr,
     /// Whom we expect there; none for a bootstrap address.
-    pub(super) id: Option<Id>,
-    pub(super) sent: Instant,
-    pub(super) purpose: Purpose,
+    pub(crate) id: Option<Id>,
+    pub(crate) sent: Instant,
+    pub(crate) purpose: Purpose,
 }
 
 /// The queries that are out.
@@ -78,8 +78,8 @@ impl Transactions {
         self.pending.shrink_to(capacity(self.pending.len()));
     }
 
-    /// The query's time is over.
-    pub(super) fn expire(&mut self, id: u32) -> Option<Pending> {
+    /// Closes a query.
+    pub(super) fn close(&mut self, id: u32) -> Option<Pending> {
         self.pending.remove(&id)
     }
 }

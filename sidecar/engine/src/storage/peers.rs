@@ -1,19 +1,16 @@
 //! Announced peers, each with the nodes that announced it, and the time until which it is believed.
 
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use ahash::RandomState;
 use indexmap::IndexMap;
 use lru::LruCache;
 use rand::{Rng, RngExt};
 
-use super::addresses::means_the_same_to;
-use super::peer_record::{Announcer, Left, PeerRecord};
-
-/// A service's name, as it is on the wire.
-pub type Name = Arc<[u8]>;
+use crate::Name;
+use crate::addresses::means_the_same_to;
+use crate::peer_record::{Announcer, Left, PeerRecord};
 
 /// Most peers of one name and family; beyond it a new peer takes the place of a random one.
 const MAX_PEERS: usize = 20_000;
@@ -22,7 +19,7 @@ const PEERS_PER_NAME: usize = 20;
 
 /// The peers of one name.
 #[derive(Debug, Default)]
-pub(super) struct Peers {
+pub(crate) struct Peers {
     v4: IndexMap<SocketAddrV4, PeerRecord, RandomState>,
     v6: IndexMap<SocketAddrV6, PeerRecord, RandomState>,
     /// No announce expires before this.
@@ -30,33 +27,33 @@ pub(super) struct Peers {
 }
 
 impl Peers {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
     }
 
     /// The peer at a place from 0 to [`Peers::len`].
-    pub(super) fn at(&self, index: usize) -> Option<SocketAddr> {
+    pub(crate) fn at(&self, index: usize) -> Option<SocketAddr> {
         match self.v4.get_index(index) {
             Some((addr, _)) => Some((*addr).into()),
             None => self.v6.get_index(index - self.v4.len()).map(|(addr, _)| (*addr).into()),
         }
     }
 
-    pub(super) fn contains(&self, addr: &SocketAddr) -> bool {
+    pub(crate) fn contains(&self, addr: &SocketAddr) -> bool {
         match addr {
             SocketAddr::V4(addr) => self.v4.contains_key(addr),
             SocketAddr::V6(addr) => self.v6.contains_key(addr),
         }
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketAddr, &PeerRecord)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (SocketAddr, &PeerRecord)> {
         let v4 = self.v4.iter().map(|(addr, record)| ((*addr).into(), record));
         v4.chain(self.v6.iter().map(|(addr, record)| ((*addr).into(), record)))
     }
 
     /// A random choice of at most `count` peers of the asker's address family, of those that it can
     /// reach: loopback peers are for askers on loopback, link-local ones for those of the same link.
-    pub(super) fn sample(
+    pub(crate) fn sample(
         &self,
         count: usize,
         asker: &SocketAddr,
@@ -287,14 +284,9 @@ impl PeerStore {
         self.held
     }
 
-    pub(super) fn names(&self) -> impl Iterator<Item = (&Name, &Peers)> {
-        self.names.iter()
+    pub(super) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.names.iter().map(|(name, _)| name)
     }
-}
-
-/// How long a peer is still to be believed.
-pub(super) fn time_left(expires: Instant, now: Instant) -> Duration {
-    expires.saturating_duration_since(now)
 }
 
 #[cfg(test)]

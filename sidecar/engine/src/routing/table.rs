@@ -5,25 +5,25 @@ use std::time::{Duration, Instant};
 
 use mainline::Id;
 
-use super::distance::Distance;
-use super::rtt::{self, RoundTrip};
+use crate::distance::Distance;
 use crate::krpc::Contact;
+use crate::rpc::RoundTrip;
 
 /// Nodes in a bucket, and in an answer (k of Kademlia, as in the Node.js Grape).
-pub(super) const K: usize = 20;
+pub(crate) const K: usize = 20;
 /// Nodes that wait for a place in a full bucket: Kademlia's replacement cache.
 const REPLACEMENTS: usize = 4;
 
 /// A node that has answered.
 #[derive(Debug, Clone)]
-pub(super) struct Node {
-    pub(super) contact: Contact,
-    pub(super) heard: Instant,
-    pub(super) round_trip: Option<RoundTrip>,
+pub(crate) struct Node {
+    pub(crate) contact: Contact,
+    pub(crate) heard: Instant,
+    pub(crate) round_trip: Option<RoundTrip>,
     /// It is a Grape of our kind, and knows our extensions.
-    pub(super) ours: bool,
+    pub(crate) ours: bool,
     /// The write token that it gave last, and when.
-    pub(super) token: Option<(Box<[u8]>, Instant)>,
+    pub(crate) token: Option<(Box<[u8]>, Instant)>,
 }
 
 #[derive(Debug, Default)]
@@ -35,7 +35,7 @@ struct Bucket {
 
 /// What came of hearing a node.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Heard {
+pub(crate) enum Heard {
     /// It was not in the table, and there is a place for it.
     New,
     /// It was there.
@@ -56,6 +56,10 @@ pub(super) struct Table {
 impl Table {
     pub(super) fn new(own: Id) -> Self {
         Self { own, buckets: Vec::new(), len: 0 }
+    }
+
+    pub(super) fn own(&self) -> &Id {
+        &self.own
     }
 
     pub(super) fn len(&self) -> usize {
@@ -120,7 +124,7 @@ impl Table {
         let index = self.index(id);
         let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
         if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|node| node.contact.id == *id)) {
-            node.round_trip = Some(rtt::measure(node.round_trip, round_trip));
+            node.round_trip = Some(RoundTrip::measure(node.round_trip, round_trip));
         }
     }
 
@@ -216,11 +220,11 @@ impl Table {
 
 /// What came of taking a node out.
 #[derive(Debug, Default)]
-pub(super) struct Removed {
+pub(crate) struct Removed {
     /// Whether it was there.
-    pub(super) removed: bool,
+    pub(crate) removed: bool,
     /// A newcomer that waited for the place.
-    pub(super) replacement: Option<Contact>,
+    pub(crate) replacement: Option<Contact>,
 }
 
 #[cfg(test)]

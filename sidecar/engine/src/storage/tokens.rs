@@ -6,12 +6,13 @@ use std::time::{Duration, Instant};
 use rand::{Rng, RngExt};
 
 /// Bytes of a token. Short, so that a full answer to `get_peers` fits its datagram.
-pub(super) const LENGTH: usize = 6;
+const LENGTH: usize = 6;
 
 /// A secret is used this long, and believed as long again (BEP 5).
 const ROTATION: Duration = Duration::from_secs(300);
 
 type Secret = [u8; 20];
+pub(crate) type Token = [u8; LENGTH];
 
 /// Gives tokens, and knows them again for five to ten minutes.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Tokens {
         self.rotated = now;
     }
 
-    pub(super) fn give(&self, ip: IpAddr) -> [u8; LENGTH] {
+    pub(super) fn give(&self, ip: IpAddr) -> Token {
         token(&self.current, ip)
     }
 
@@ -47,7 +48,7 @@ impl Tokens {
     }
 }
 
-fn token(secret: &Secret, ip: IpAddr) -> [u8; LENGTH] {
+fn token(secret: &Secret, ip: IpAddr) -> Token {
     let mut sha1 = sha1_smol::Sha1::new();
     match ip {
         IpAddr::V4(ip) => sha1.update(&ip.octets()),

@@ -3,18 +3,18 @@
 use lru::LruCache;
 use mainline::Id;
 
-use super::item::Item;
+use crate::item::Item;
 use crate::krpc::code;
 
 /// Why a stored item stays as it is (BEP 44's codes).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Conflict {
+pub(crate) enum Conflict {
     CasMismatch,
     SeqTooLow,
 }
 
 impl Conflict {
-    pub(super) fn code(self) -> i64 {
+    pub(crate) fn code(self) -> i64 {
         match self {
             Self::CasMismatch => code::CAS_MISMATCH,
             Self::SeqTooLow => code::SEQ_TOO_LOW,
@@ -22,7 +22,7 @@ impl Conflict {
     }
 
     /// The words of the Node.js Grape, which its clients may look for.
-    pub(super) fn message(self) -> &'static str {
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::CasMismatch => "CAS mismatch, re-read and try again",
             Self::SeqTooLow => "sequence number less than current",
@@ -77,8 +77,8 @@ impl ItemStore {
 mod tests {
     use ed25519_dalek::{Signer, SigningKey};
 
-    use super::super::item::{Signed, Value, encode, signable};
     use super::*;
+    use crate::item::{Signed, Value, encode, signable};
 
     fn text(text: &str) -> Vec<u8> {
         encode(&Value::Bytes(text.as_bytes().to_vec().into())).unwrap()
