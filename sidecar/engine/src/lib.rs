@@ -44,50 +44,27 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod active_lookup;
-mod active_store;
 mod addresses;
-mod announces;
 mod capacity;
 #[cfg(test)]
 mod clock;
 mod closest;
-mod deaths;
 mod distance;
 mod engine;
 mod errors;
 mod failure_detector;
-mod family;
-mod followed;
-mod heartbeats;
-mod holders;
-mod introductions;
 mod item;
-mod iterative_lookup;
-mod join;
 pub mod krpc;
-mod leave;
-mod liveness;
-mod lookup_cache;
-mod moves;
+mod lookup;
 mod network;
-mod newcomers;
-mod operations;
-mod other_networks;
 mod peer_record;
-mod queries;
+mod publish;
 mod rate_limiter;
-mod report;
 mod routing;
 mod rpc;
-mod seeds;
-mod serve;
 mod status;
 mod storage;
 mod subscriptions;
-mod timers;
-mod upkeep;
-mod withdrawals;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -96,11 +73,9 @@ use std::time::Duration;
 use mainline::Id;
 
 pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
-pub use engine::Engine;
-pub use introductions::ImpossibleIntroduction;
+pub use engine::{Engine, ImpossibleIntroduction, OTHER_NETWORK_MESSAGES};
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use network::{InvalidNetworkName, NetworkName};
-pub use other_networks::OTHER_NETWORK_MESSAGES;
 pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
 
 /// A service's name, as it is on the wire.
