@@ -9,38 +9,25 @@
 #![doc = include_str!("../examples/three_nodes.rs")]
 //! ```
 //!
-//! | file | concern |
+//! # How it is made
+//!
+//! Machines own their state. They take input and the time, and return what is to be done; none
+//! knows another but for [`Engine`], which passes on what one says to those that it concerns. All
+//! that know who else there is ask `routing`.
+//!
+//! | machine | owns |
 //! |---|---|
-//! | `engine.rs` | the engine's parts, and how datagrams and time go through them |
-//! | `queries.rs` | what we ask, and what becomes of it |
-//! | `liveness.rs` | who was heard, and who is silent |
-//! | `newcomers.rs` | nodes that have to answer before they are believed |
-//! | `introductions.rs` | addresses that somebody outside of the network names |
-//! | `other_networks.rs` | Grapes of other networks: refused, and whoever had their address before is gone |
-//! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
-//! | `operations.rs` | what services ask for |
-//! | `join.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
-//! | `serve.rs` | answers to other nodes |
-//! | `active_lookup.rs` | lookups under way, and what follows them |
-//! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
-//! | `timers.rs` | what is due when |
-//! | `family.rs`, `claims.rs` | at which address a service is shown: its address family, and an IP that its Grape claims |
-//! | `small_network.rs` | networks so small that no lookup is needed to know who is in them |
-//! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
-//! | `monitors.rs` | nodes that we ask to monitor us while we have announces |
-//! | `monitored.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
-//! | `gossip.rs`, `rate_limiter.rs` | notices of deaths and withdrawals, to every node, and how many |
-//! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
-//! | `dead_nodes.rs`, `expiring_set.rs` | the dead: what they announced goes; and what happens when they come back |
-//! | `moves.rs` | what is done when this host gets another address |
-//! | `report.rs`, `status.rs`, `errors.rs` | what the node tells of itself |
-//! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
-//! | `capacity.rs` | how much memory is kept for what may come |
-//! | `subscriptions.rs` | names that somebody follows |
-//! | [`krpc`] | messages, as bencode |
-//! | `network.rs` | the name of the network that a node belongs to |
-//! | `iterative_lookup.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
-//! | `peers.rs`, `peer_record.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookup_cache.rs`, `announces.rs`, `holders.rs` | what is held |
+//! | `routing` | the routing tables with their replacement caches, suspects, refresh |
+//! | `rpc` | queries that are out, their timeouts, round trips, how many strangers are asked |
+//! | `lookup` | iterative lookups, and the cache of their results |
+//! | `storage` | what is held for others: peers, items, tokens, claims of other IPs |
+//! | `publish` | announces of ours and who holds them, stores under way, withdrawals |
+//! | `failure_detector` | monitors, monitored nodes, probes, gossip of deaths, dead nodes |
+//! | `subscriptions` | names that somebody follows |
+//!
+//! What they share: `addresses` (the one form of an address, and those at which nobody can be),
+//! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
+//! messages.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 

@@ -13,8 +13,7 @@ use crate::failure_detector::{
     Topic, Try, VERIFIED,
 };
 use crate::krpc::{Contact, Method};
-use crate::lookup::Age;
-use crate::lookup::{OnComplete, Target};
+use crate::lookup::{Age, OnComplete, Target};
 use crate::peer_record::PeerRecord;
 use crate::rpc::{Pending, Purpose};
 

@@ -5,8 +5,7 @@ use std::time::Instant;
 use super::Engine;
 use super::family::shown;
 use crate::Effect;
-use crate::lookup::Age;
-use crate::lookup::{OnComplete, Target};
+use crate::lookup::{Age, OnComplete, Target};
 use crate::storage::Peers;
 
 impl Engine {

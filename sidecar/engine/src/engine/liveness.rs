@@ -7,8 +7,7 @@ use super::Engine;
 use crate::Effect;
 use crate::failure_detector::Tell;
 use crate::krpc::Contact;
-use crate::routing::Heard;
-use crate::routing::Verdict;
+use crate::routing::{Heard, Verdict};
 use crate::rpc::{Pending, Purpose};
 
 /// How often a node that answers no query is asked in the end before what it announced goes: it is

@@ -175,7 +175,7 @@ impl Engine {
         self.shed_timers();
     }
 
-    /// Lets time pass: to be called at [`Engine::next_tick`], or later.
+    /// Lets time pass: to be called at [`Engine::poll_timeout`], or later.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(timer) = self.timers.due(now) {
             match timer {

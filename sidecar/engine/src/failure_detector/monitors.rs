@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_with_two_addresses_is_one_watcher() {
+    fn a_node_with_two_addresses_is_one_monitor() {
         let v6 = SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, 1], 1));
         let both = vec![contact(1, 0), Contact { addr: v6, ..contact(1, 0) }, contact(2, 0)];
         let chosen: Vec<_> = choose(&Id::from([0; 20]), both).iter().map(|c| c.id).collect();

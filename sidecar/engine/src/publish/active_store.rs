@@ -338,3 +338,75 @@ impl ActiveStore {
 fn ids(nodes: &[Closest]) -> impl Iterator<Item = Id> {
     nodes.iter().map(|node| node.contact.id)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(n: u8, now: Instant) -> Closest {
+        let addr = SocketAddr::from(([10, 0, 0, n], 1));
+        let contact = krpc::Contact { id: Id::from([n; 20]), addr };
+        Closest { contact, token: Box::from(b"t".as_slice()), token_since: now }
+    }
+
+    fn service() -> Service {
+        (b"rpc_test".as_slice().into(), 1337)
+    }
+
+    /// An announce at nodes 1 and 2, which were told by queries 1 and 2.
+    fn announce(looked_up: bool, now: Instant) -> (ActiveStore, Routing) {
+        let routing = Routing::new(Id::from([0xff; 20]), Duration::from_secs(300), now);
+        let ttl = Duration::from_secs(120);
+        let payload = Payload::Announce { service: service(), until: now + ttl, ttl };
+        let nodes = vec![node(1, now), node(2, now)];
+        let mut store = ActiveStore::new(payload, looked_up, nodes, None);
+        for (recipient, transaction) in store.recipients(&routing).into_iter().zip(1..) {
+            assert!(recipient.waited_for && recipient.has_timeout);
+            store.told(recipient, transaction);
+        }
+        (store, routing)
+    }
+
+    #[test]
+    fn an_announce_settles_when_nobody_is_waited_for() {
+        let now = crate::clock::now();
+        let (mut store, _) = announce(true, now);
+        assert_eq!(store.progress(|_| true), Progress::Waits);
+        assert_eq!(store.answered(node(1, now).contact.addr), Some((service(), node(1, now))));
+        assert_eq!(store.progress(|transaction| transaction == 2), Progress::Waits);
+        store.failed(None);
+        assert_eq!(store.progress(|_| false), Progress::Settles);
+        assert_eq!(store.progress(|_| false), Progress::Settled);
+        assert_eq!(store.outcome(), Outcome::Confirmed(1));
+        assert!(store.is_over());
+    }
+
+    #[test]
+    fn a_silent_node_is_told_again_and_not_waited_for() {
+        let now = crate::clock::now();
+        let (mut store, routing) = announce(true, now);
+        let silent = node(1, now).contact.addr;
+        for _ in 1..TRIES {
+            let again = store.slow(1, &silent, |_| true, &routing);
+            let expected = Recipient { at: 0, has_timeout: true, waited_for: false };
+            assert_eq!(again, Some(expected));
+        }
+        assert_eq!(store.slow(1, &silent, |_| true, &routing), None, "often enough");
+        let withdrawn = store.slow(2, &node(2, now).contact.addr, |_| false, &routing);
+        assert_eq!(withdrawn, None, "it is announced no more");
+    }
+
+    #[test]
+    fn old_tokens_that_all_refuse_are_no_last_word() {
+        let now = crate::clock::now();
+        let refusal = Some((krpc::code::PROTOCOL, "bad token"));
+        let (mut looked_up, _) = announce(true, now);
+        looked_up.failed(refusal);
+        assert!(!looked_up.has_old_tokens());
+        let (mut known, _) = announce(false, now);
+        known.failed(refusal);
+        assert!(known.has_old_tokens());
+        known.answered(node(2, now).contact.addr);
+        assert!(!known.has_old_tokens() && known.lacks_holders());
+    }
+}

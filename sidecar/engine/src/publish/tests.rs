@@ -39,8 +39,8 @@ fn only_the_first_announce_waits_and_few_of_the_others_store() {
             stores += 1;
             lookups += u32::from(due.at.is_none());
             publish.storing(&service());
-            let walked = || [1, 2].map(|n| Closest { token_since: now, ..holder(n) }).to_vec();
-            stored(&mut publish, &due.at.unwrap_or_else(walked), now);
+            let looked_up = || [1, 2].map(|n| Closest { token_since: now, ..holder(n) }).to_vec();
+            stored(&mut publish, &due.at.unwrap_or_else(looked_up), now);
         }
     }
     assert_eq!((stores, lookups), (600 / 41, 3));

@@ -1,6 +1,7 @@
-//! Datagrams, several at a time. Where the kernel can (Linux: `UDP_SEGMENT` since 4.18, `UDP_GRO`
-//! since 5.0), those to one address go through its layers as one *burst*, which is parted again for
-//! whoever does not take bursts, and on the wire. Elsewhere each goes by itself.
+//! Segmentation offload: several datagrams at a time. Where the kernel can (Linux: `UDP_SEGMENT`, or
+//! GSO, since 4.18, `UDP_GRO` since 5.0), those to one address go through its layers as one *batch*,
+//! which is parted again for whoever does not take batches, and on the wire. Elsewhere each goes by
+//! itself.
 //!
 //! Linux also tells to which address of this host a datagram came, and takes the one to send from
 //! (`IP_PKTINFO`, `IPV6_PKTINFO`).
@@ -23,17 +24,17 @@ mod kernel;
 /// A datagram, and to whom it goes.
 pub(super) type Outgoing = (SocketAddr, Vec<u8>);
 
-/// Largest UDP datagram, and largest burst.
+/// Largest UDP datagram, and largest batch.
 const DATAGRAM: usize = 65_536;
-/// Most datagrams in a burst: what every kernel that takes bursts takes.
+/// Most datagrams in a batch: what every kernel that takes batches takes.
 const MOST: usize = 64;
-/// Most bytes in a burst: what an IPv4 packet holds beside the headers.
+/// Most bytes in a batch: what an IPv4 packet holds beside the headers.
 const MOST_BYTES: usize = 65_507;
 
 /// How a socket sends.
 #[derive(Debug, Default)]
 pub(super) struct Sender {
-    /// The way out does not take bursts (a device without checksums, say).
+    /// The way out does not take batches (a device without checksums, say).
     one_by_one: AtomicBool,
 }
 
@@ -49,16 +50,16 @@ impl Sender {
         mut datagrams: &[Outgoing],
     ) -> Option<IpAddr> {
         while !datagrams.is_empty() {
-            let (burst, later) = datagrams.split_at(burst(datagrams));
+            let (batch, later) = datagrams.split_at(batch_len(datagrams));
             datagrams = later;
             let mut refused = false;
-            if burst.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
-                match kernel::send(socket, to, source, burst) {
+            if batch.len() > 1 && !self.one_by_one.load(Ordering::Relaxed) {
+                match kernel::send(socket, to, source, batch) {
                     Ok(()) => continue,
-                    Err(error) => refused = kernel::refuses_bursts(&error),
+                    Err(error) => refused = kernel::refuses_offload(&error),
                 }
             }
-            for one in burst {
+            for one in batch {
                 if source.is_some() {
                     match kernel::send(socket, to, source, std::slice::from_ref(one)) {
                         Err(error) if kernel::refuses_source(&error) => {
@@ -86,9 +87,9 @@ impl Sender {
     }
 }
 
-/// How many of these may go as one burst, from the first on: all of one length, but for the last,
+/// How many of these may go as one batch, from the first on: all of one length, but for the last,
 /// which may be shorter.
-fn burst(datagrams: &[Outgoing]) -> usize {
+fn batch_len(datagrams: &[Outgoing]) -> usize {
     let Some(length) = datagrams.first().map(|(_, first)| first.len()) else { return 0 };
     let most = MOST.min(MOST_BYTES / length.max(1)).max(1);
     let alike = datagrams.iter().take(most).take_while(|(_, one)| one.len() == length).count();
@@ -150,9 +151,9 @@ struct Read {
     each: usize,
 }
 
-/// Asks the kernel for bursts. Without them all works as well.
-pub(super) fn take_bursts(socket: &socket2::Socket) {
-    if let Err(error) = kernel::take_bursts(socket) {
+/// Asks the kernel for segmentation offload. Without them all works as well.
+pub(super) fn enable_offload(socket: &socket2::Socket) {
+    if let Err(error) = kernel::enable_offload(socket) {
         tracing::debug!(%error, "this kernel gives no bursts of datagrams");
     }
 }
@@ -196,9 +197,9 @@ mod tests {
     #[case::as_many_as_the_kernel_takes(&[5; 100], MOST)]
     #[case::as_long_as_a_packet(&[1200; 100], 54)]
     #[case::longer_than_one(&[70_000, 70_000], 1)]
-    fn bursts(#[case] lengths: &[usize], #[case] expected: usize) {
+    fn batches(#[case] lengths: &[usize], #[case] expected: usize) {
         let to = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
-        assert_eq!(burst(&datagrams(to, lengths)), expected);
+        assert_eq!(batch_len(&datagrams(to, lengths)), expected);
     }
 
     #[tokio::test]
@@ -210,7 +211,7 @@ mod tests {
         assert!(!sender.one_by_one.into_inner());
     }
 
-    /// Datagrams leave from the address that is given, in bursts and one by one, and from another
+    /// Datagrams leave from the address that is given, in batches and one by one, and from another
     /// once the host does not have it; the receiver learns which of its addresses they came to.
     #[cfg(target_os = "linux")]
     #[rstest]
@@ -220,7 +221,7 @@ mod tests {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
             let socket = socket.unwrap();
             socket.set_nonblocking(true).unwrap();
-            take_bursts(&socket);
+            enable_offload(&socket);
             take_destinations(&socket, false);
             socket.bind(&SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)).into()).unwrap();
             UdpSocket::from_std(socket.into()).unwrap()
@@ -247,13 +248,13 @@ mod tests {
         assert_eq!(sender.one_by_one.into_inner(), one_by_one, "it was the source alone");
     }
 
-    /// Those sent in bursts come as they were, in their order, to one that takes bursts and to one
+    /// Those sent in batches come as they were, in their order, to one that takes batches and to one
     /// that does not; and so do those sent one by one.
     #[rstest]
     #[tokio::test]
     async fn what_is_sent_comes(
         #[values("127.0.0.1:0", "[::1]:0")] host: SocketAddr,
-        #[values(true, false)] receives_bursts: bool,
+        #[values(true, false)] receives_batches: bool,
         #[values(true, false)] one_by_one: bool,
         #[values(true, false)] chosen: bool,
     ) {
@@ -265,8 +266,8 @@ mod tests {
             socket
         };
         let receives = open();
-        if receives_bursts {
-            take_bursts(&receives);
+        if receives_batches {
+            enable_offload(&receives);
         }
         let [sends, receives] =
             [open(), receives].map(|it| UdpSocket::from_std(it.into()).unwrap());
@@ -288,6 +289,6 @@ mod tests {
             receiver.receive(&receives, each).unwrap();
         }
         assert_eq!(came, sent);
-        assert_eq!(sender.one_by_one.into_inner(), one_by_one, "loopback takes bursts");
+        assert_eq!(sender.one_by_one.into_inner(), one_by_one, "loopback takes batches");
     }
 }

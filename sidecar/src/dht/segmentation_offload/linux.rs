@@ -16,7 +16,7 @@ use tokio::net::UdpSocket;
 
 use super::{Outgoing, Read};
 
-pub(super) fn take_bursts(socket: &socket2::Socket) -> io::Result<()> {
+pub(super) fn enable_offload(socket: &socket2::Socket) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::UdpGroSegment, &true)?)
 }
 
@@ -28,17 +28,17 @@ pub(super) fn take_destinations(socket: &socket2::Socket, ipv6: bool) -> io::Res
     Ok(told?)
 }
 
-/// Sends datagrams as one burst, from an address of this host where one is given.
+/// Sends datagrams as one batch, from an address of this host where one is given.
 pub(super) fn send(
     socket: &UdpSocket,
     to: SocketAddr,
     source: Option<IpAddr>,
-    burst: &[Outgoing],
+    batch: &[Outgoing],
 ) -> io::Result<()> {
-    let slices: Vec<_> = burst.iter().map(|(_, datagram)| IoSlice::new(datagram)).collect();
-    let length = burst.first().map_or(0, |(_, first)| first.len());
+    let slices: Vec<_> = batch.iter().map(|(_, datagram)| IoSlice::new(datagram)).collect();
+    let length = batch.first().map_or(0, |(_, first)| first.len());
     let length = u16::try_from(length).map_err(|_| Errno::EMSGSIZE)?;
-    let segments = (burst.len() > 1).then_some(ControlMessage::UdpGsoSegments(&length));
+    let segments = (batch.len() > 1).then_some(ControlMessage::UdpGsoSegments(&length));
     let (v4, v6);
     let source = match source {
         None => None,
@@ -62,8 +62,8 @@ pub(super) fn send(
     Ok(())
 }
 
-/// Whether the next burst would be refused as well.
-pub(super) fn refuses_bursts(error: &io::Error) -> bool {
+/// Whether the next batch would be refused as well.
+pub(super) fn refuses_offload(error: &io::Error) -> bool {
     is_one_of(error, &[Errno::EIO, Errno::EINVAL, Errno::EOPNOTSUPP, Errno::ENOPROTOOPT])
 }
 
@@ -77,7 +77,7 @@ fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
     error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
 }
 
-/// Where the kernel tells how long the datagrams of a burst are, and to where they came.
+/// Where the kernel tells how long the datagrams of a batch are, and to where they came.
 #[derive(Debug)]
 pub(super) struct Receiver {
     told: Vec<u8>,

@@ -1,4 +1,4 @@
-//! Where there are no bursts, and no source can be chosen.
+//! Where there are no batches, and no source can be chosen.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -7,7 +7,7 @@ use tokio::net::UdpSocket;
 
 use super::{Outgoing, Read};
 
-pub(super) fn take_bursts(_: &socket2::Socket) -> io::Result<()> {
+pub(super) fn enable_offload(_: &socket2::Socket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
@@ -24,7 +24,7 @@ pub(super) fn send(
     Err(io::ErrorKind::Unsupported.into())
 }
 
-pub(super) fn refuses_bursts(_: &io::Error) -> bool {
+pub(super) fn refuses_offload(_: &io::Error) -> bool {
     true
 }
 
