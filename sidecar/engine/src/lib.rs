@@ -24,6 +24,8 @@
 //! | `publish` | announces of ours and who holds them, stores under way, withdrawals |
 //! | `failure_detector` | monitors, monitored nodes, probes, gossip of deaths, dead nodes |
 //! | `subscriptions` | names that somebody follows |
+//! | `bootstrap` | bootstrap addresses, which of them lead back to this node, and whether it is ready |
+//! | `own_addresses` | the addresses of this host, and those under which others see it |
 //!
 //! What they share: `addresses` (the one form of an address, and those at which nobody can be),
 //! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
@@ -32,6 +34,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod addresses;
+mod bootstrap;
 mod capacity;
 #[cfg(test)]
 mod clock;
@@ -44,6 +47,7 @@ mod item;
 pub mod krpc;
 mod lookup;
 mod network;
+mod own_addresses;
 mod peer_record;
 mod publish;
 mod rate_limiter;

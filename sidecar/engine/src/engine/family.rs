@@ -3,43 +3,21 @@
 //! is one service, and whoever knows both shows it once.
 
 use std::collections::{BTreeSet, HashSet};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Engine;
-use crate::addresses::unspecified;
 use crate::peer_record::Announcer;
 use crate::publish::Service;
-
-/// The addresses of this host that others see: of IPv4 and of IPv6, as far as they are known.
-#[derive(Debug, Default)]
-pub(super) struct External {
-    v4: Option<IpAddr>,
-    v6: Option<IpAddr>,
-}
-
-impl External {
-    pub(super) fn get(&self, ipv6: bool) -> Option<IpAddr> {
-        if ipv6 { self.v6 } else { self.v4 }
-    }
-
-    /// Returns whether it is news.
-    pub(super) fn set(&mut self, ip: IpAddr) -> bool {
-        let known = if ip.is_ipv6() { &mut self.v6 } else { &mut self.v4 };
-        known.replace(ip) != Some(ip)
-    }
-}
 
 impl Engine {
     /// The ports of this host at which services are reached over IPv6 alone: they are tried, and
     /// refuse on IPv4. Of all others nothing is known, and IPv4 is taken.
     pub fn set_ipv6_ports(&mut self, ports: BTreeSet<u16>, now: Instant) {
-        let changed: BTreeSet<u16> =
-            self.ipv6_ports.symmetric_difference(&ports).copied().collect();
+        let changed = self.own.set_ipv6_ports(ports);
         if changed.is_empty() {
             return;
         }
-        self.ipv6_ports = ports;
         self.show_own(now);
         if self.publish.reached_elsewhere(&changed, now) {
             self.store_again(now);
@@ -48,7 +26,7 @@ impl Engine {
 
     /// The addresses of this host that other nodes see, as far as they are known.
     pub fn external(&self) -> Vec<IpAddr> {
-        [false, true].iter().filter_map(|ipv6| self.external.get(*ipv6)).collect()
+        [false, true].iter().filter_map(|ipv6| self.own.external(*ipv6)).collect()
     }
 
     /// The ports of the services that were announced here, each once.
@@ -61,59 +39,15 @@ impl Engine {
         self.routing.has_both_families()
     }
 
-    /// Whether a service at this port is rather to be reached over IPv6.
-    fn prefers_ipv6(&self, port: u16) -> bool {
-        match self.settings.advertise {
-            Some(ip) => ip.is_ipv6(),
-            None => {
-                let (v4, v6) = (self.routing.len_of(false), self.routing.len_of(true));
-                v6 > 0 && (v4 == 0 || self.ipv6_ports.contains(&port))
-            }
-        }
-    }
-
-    /// What a node at this address is told of where a service is reached: the IP that the settings
-    /// name, if it is of that family; and whether it is rather to be reached over the other.
-    pub(super) fn reach(&self, port: u16, to: &SocketAddr) -> (Option<IpAddr>, bool) {
-        let preferred = self.prefers_ipv6(port);
-        let ip = self.settings.advertise.filter(|ip| ip.is_ipv6() == to.is_ipv6());
-        (ip, to.is_ipv6() != preferred && self.routing.len_of(preferred) > 0)
-    }
-
     /// The address under which the announces of this node are seen; none while it is not known.
     pub fn advertised(&self) -> Option<IpAddr> {
-        self.seen_at(self.settings.port)
+        self.own.seen(&self.routing)
     }
 
-    fn seen_at(&self, port: u16) -> Option<IpAddr> {
-        let preferred = self.prefers_ipv6(port);
-        let external = || self.external.get(preferred).or(self.external.get(!preferred));
-        self.settings.advertise.or_else(external)
-    }
-
-    /// The address of a service that was announced here.
-    pub(super) fn own_addr(&self, port: u16) -> SocketAddr {
-        SocketAddr::new(self.seen_at(port).unwrap_or(Ipv4Addr::LOCALHOST.into()), port)
-    }
-
-    /// Our own node as one that announced a peer: which address others see is not always known.
-    pub(super) fn own_node(&self, peer: &SocketAddr) -> SocketAddr {
-        unspecified(peer, self.settings.port)
-    }
-
-    /// Our own node as others see it when it announces this peer; none where that is not known.
-    /// Nor where it is at another IP than the peer.
-    pub(super) fn own_node_seen(&self, peer: &SocketAddr) -> Option<SocketAddr> {
-        self.own_node_to_others(peer).filter(|node| node.ip() == peer.ip())
-    }
-
-    /// The same, at whatever IP.
-    pub(super) fn own_node_to_others(&self, peer: &SocketAddr) -> Option<SocketAddr> {
-        let ip = match self.settings.advertise {
-            Some(_) => self.external.get(peer.is_ipv6()),
-            None => Some(peer.ip()),
-        };
-        ip.map(|ip| SocketAddr::new(ip, self.settings.port))
+    /// Whether this is an address of this node: one of this host, or the advertised one, at its own
+    /// DHT port. What others say makes none.
+    pub fn is_itself(&self, addr: &SocketAddr) -> bool {
+        self.own.has(addr)
     }
 
     /// Whether a peer is a service that was announced here.
@@ -125,11 +59,11 @@ impl Engine {
     /// Shows a service that was announced here, at the address at which others see it by now.
     pub(super) fn show(&mut self, service: &Service, until: Instant) {
         let (name, port) = service;
-        let addr = self.own_addr(*port);
+        let addr = self.own.of_service(*port, &self.routing);
         if let Some(before) = self.publish.show_at(service, addr).filter(|at| *at != addr) {
-            self.storage.withdraw_peer(name, &before, &self.own_node(&before));
+            self.storage.withdraw_peer(name, &before, &self.own.node(&before));
         }
-        let by = Announcer { addr: self.own_node(&addr), until, alt: false };
+        let by = Announcer { addr: self.own.node(&addr), until, alt: false };
         self.storage.add_peer(name, addr, by, &mut self.rng);
         self.subscriptions.touch(name);
     }
@@ -139,7 +73,10 @@ impl Engine {
         let services = self.publish.iter().filter(|(_, expires, _)| *expires > now);
         let moved: Vec<_> = services
             .map(|(service, expires, _)| (service.clone(), expires))
-            .filter(|(service, _)| self.publish.shown_at(service) != Some(self.own_addr(service.1)))
+            .filter(|(service, _)| {
+                self.publish.shown_at(service)
+                    != Some(self.own.of_service(service.1, &self.routing))
+            })
             .collect();
         for (service, expires) in moved {
             self.show(&service, expires);

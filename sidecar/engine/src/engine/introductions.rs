@@ -35,7 +35,7 @@ impl Engine {
         };
         let addrs: Vec<_> = addrs.iter().map(told).collect::<Result<_, _>>()?;
         if addrs.is_empty() && self.routing.is_empty() {
-            self.ready = true;
+            self.bootstrap.is_alone();
             self.joined(now);
         }
         let unknown: Vec<_> = addrs.into_iter().filter(|addr| !self.knows(addr)).collect();

@@ -20,14 +20,14 @@ impl Engine {
     /// anew, or the node has lost the others.
     pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
         let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
-        self.seeds.set(seeds, complete);
+        self.bootstrap.set_seeds(seeds, complete);
         self.start_lookup(Target::Node(self.settings.id), OnComplete::Join, now);
     }
 
     /// Joins through nodes that another node told of, which was found behind a bootstrap address
     /// that has led back to this node.
     pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
-        self.seeds.led_elsewhere(&seed, true);
+        self.bootstrap.led_elsewhere(&seed, true);
         let mut told = Vec::with_capacity(nodes.len());
         for node in nodes {
             if let Ok(addr) = self.told(node.addr, &seed) {
@@ -56,7 +56,7 @@ impl Engine {
 
     /// The lookup to ourselves is over.
     pub(super) fn joined(&mut self, now: Instant) {
-        self.joining = false;
+        self.bootstrap.joined();
         self.settle_readiness(now);
         for (target, then) in self.lookups.take_waiting() {
             self.start_lookup(target, then, now);

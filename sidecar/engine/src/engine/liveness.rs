@@ -35,7 +35,7 @@ impl Engine {
             Heard::Known | Heard::Full => {}
             Heard::New => {
                 let local = |ip: IpAddr| ip.is_loopback();
-                let external = self.external.get(contact.addr.is_ipv6());
+                let external = self.own.external(contact.addr.is_ipv6());
                 let further = external.is_none_or(local) && !local(contact.addr.ip());
                 let first = self.routing.len_of(contact.addr.is_ipv6()) == 1;
                 if self.routing.len() == 1 {
@@ -58,7 +58,7 @@ impl Engine {
     /// A query of ours led back to this node.
     pub(super) fn heard_ourselves(&mut self, pending: &Pending, now: Instant) {
         self.failure_detector.settle_probe(&pending.to);
-        self.seeds.led_home(&pending.to, now);
+        self.bootstrap.led_home(&pending.to, now);
         if pending.id.is_some() {
             // Whoever was expected there was not heard.
             self.missed(pending, now);
@@ -69,7 +69,7 @@ impl Engine {
     /// node's own is better.
     pub(super) fn outdated(&self, contact: &Contact) -> Option<Contact> {
         let known = self.routing.get(&contact.id, contact.addr.is_ipv6())?.contact;
-        (known.addr != contact.addr && self.seeds.is_shared(&known.addr)).then_some(known)
+        (known.addr != contact.addr && self.bootstrap.is_shared(&known.addr)).then_some(known)
     }
 
     /// An answer did not come in time.
@@ -104,10 +104,5 @@ impl Engine {
         if removed.removed && self.routing.len_of(contact.addr.is_ipv6()) == 0 {
             self.show_own(now);
         }
-    }
-
-    pub(super) fn settle_readiness(&mut self, now: Instant) {
-        self.ready =
-            self.ready || !self.joining && (!self.routing.is_empty() || self.is_first(now));
     }
 }

@@ -15,7 +15,7 @@ impl Engine {
     /// Looks a target up, or goes along with a lookup of it that is under way.
     pub(super) fn start_lookup(&mut self, target: Target, then: OnComplete, now: Instant) {
         let joins = matches!(then, OnComplete::Join);
-        if self.joining && !joins {
+        if self.bootstrap.is_joining() && !joins {
             return self.lookups.wait(target, then);
         }
         let seeds = if joins { self.seeds_to_ask() } else { Vec::new() };

@@ -36,8 +36,8 @@ mod told;
 mod upkeep;
 mod withdrawals;
 
-use std::collections::{BTreeSet, VecDeque};
-use std::net::{IpAddr, SocketAddr};
+use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use mainline::Id;
@@ -45,11 +45,13 @@ use rand::rngs::StdRng;
 use rand::{Rng, RngExt, SeedableRng};
 
 use crate::addresses::canonical;
+use crate::bootstrap::Bootstrap;
 use crate::capacity::capacity;
 use crate::errors::Errors;
 use crate::failure_detector::FailureDetector;
 use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
 use crate::lookup::Lookups;
+use crate::own_addresses::OwnAddresses;
 use crate::publish::Publish;
 use crate::routing::Routing;
 use crate::rpc::Rpc;
@@ -57,11 +59,9 @@ use crate::status::{Stats, method_index};
 use crate::storage::Storage;
 use crate::subscriptions::Subscriptions;
 use crate::{Effect, Operation, Outcome, Settings};
-use family::External;
 pub use introductions::ImpossibleIntroduction;
 pub use other_networks::OTHER_NETWORK_MESSAGES;
 use other_networks::OtherNetworks;
-use seeds::Seeds;
 use timers::{Timer, Timers};
 
 /// A node of the DHT, without I/O.
@@ -76,16 +76,9 @@ pub struct Engine {
     storage: Storage,
     subscriptions: Subscriptions,
     failure_detector: FailureDetector,
-    seeds: Seeds,
+    bootstrap: Bootstrap,
+    own: OwnAddresses,
     other_networks: OtherNetworks,
-    external: External,
-    /// Ports of this host at which services are reached over IPv6 alone.
-    ipv6_ports: BTreeSet<u16>,
-    /// The addresses of this host, sorted.
-    host_addresses: Vec<IpAddr>,
-    /// The first lookup is not over: operations wait for it.
-    joining: bool,
-    ready: bool,
     /// It has told the others that it ends.
     has_left: bool,
     stats: Stats,
@@ -104,7 +97,6 @@ impl Engine {
         // Nodes that start together do not wake together.
         let first = Duration::from_millis(rng.random_range(0..1000));
         timers.set(now + first, Timer::Upkeep);
-        let joining = settings.awaits_seeds;
         Self {
             routing: Routing::new(settings.id, settings.node_liveness, now),
             rpc: Rpc::new(),
@@ -113,13 +105,9 @@ impl Engine {
             storage: Storage::new(&settings, &mut rng, now),
             subscriptions: Subscriptions::default(),
             failure_detector: FailureDetector::new(settings.peer_max_age, now),
-            seeds: Seeds::new(!joining),
+            bootstrap: Bootstrap::new(settings.awaits_seeds),
+            own: OwnAddresses::new(&settings),
             other_networks: OtherNetworks::new(),
-            external: External::default(),
-            ipv6_ports: BTreeSet::new(),
-            host_addresses: Vec::new(),
-            joining,
-            ready: !joining,
             has_left: false,
             stats: Stats::default(),
             errors: Errors::default(),
@@ -143,7 +131,7 @@ impl Engine {
 
     /// Joined to other nodes, or knowingly the first. Once it holds, it holds.
     pub fn is_ready(&self) -> bool {
-        self.ready
+        self.bootstrap.is_ready()
     }
 
     /// Takes a datagram in.

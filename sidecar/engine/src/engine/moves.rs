@@ -14,10 +14,10 @@ impl Engine {
     /// The address of this host that other nodes see, of its address family. Returns the address
     /// that was given up for it, which this host does not have any more.
     pub fn set_external(&mut self, ip: IpAddr, now: Instant) -> Option<IpAddr> {
-        if self.external_is_gone(ip.is_ipv6()) {
+        if self.own.external_is_gone(ip.is_ipv6()) {
             return self.move_to(ip, now);
         }
-        if self.external.set(ip) {
+        if self.own.set_external(ip) {
             self.show_own(now);
         }
         None
@@ -26,8 +26,8 @@ impl Engine {
     /// Other nodes see another address of this host from now on, whether it still has the old one
     /// or not. Returns the address of its family that was given up.
     pub fn move_to(&mut self, ip: IpAddr, now: Instant) -> Option<IpAddr> {
-        let given_up = self.external.get(ip.is_ipv6()).filter(|old| *old != ip)?;
-        self.external.set(ip);
+        let given_up = self.own.external(ip.is_ipv6()).filter(|old| *old != ip)?;
+        self.own.set_external(ip);
         self.show_own(now);
         // What others tell of the old address is what we announced from there …
         self.failure_detector.is_back(&SocketAddr::new(ip, self.settings.port));
@@ -42,7 +42,7 @@ impl Engine {
             self.store_again_soon(now);
         }
         // Those who were out of reach meanwhile may be back.
-        if !self.joining {
+        if !self.bootstrap.is_joining() {
             self.start_lookup(Target::Node(self.settings.id), OnComplete::Join, now);
         }
         Some(given_up)
@@ -50,24 +50,15 @@ impl Engine {
 
     /// The addresses of this host at which this node is reached; to be called again every few
     /// seconds, since they change.
-    pub fn set_host_addresses(&mut self, mut addresses: Vec<IpAddr>) {
-        addresses.sort_unstable();
-        self.host_addresses = addresses;
+    pub fn set_host_addresses(&mut self, addresses: Vec<IpAddr>) {
+        self.own.set_host(addresses);
         for ipv6 in [false, true] {
-            if self.external_is_gone(ipv6)
+            if self.own.external_is_gone(ipv6)
                 && let Some(node) = self.any_node_beyond_this_host(ipv6)
             {
                 self.effect(Effect::Neighbour(node));
             }
         }
-    }
-
-    /// Whether this host has lost the address of a family that others saw. Where its addresses
-    /// cannot be read, it has not; of loopback's, interfaces show one, and the host has all.
-    fn external_is_gone(&self, ipv6: bool) -> bool {
-        let gone =
-            |ip: IpAddr| !ip.is_loopback() && self.host_addresses.binary_search(&ip).is_err();
-        !self.host_addresses.is_empty() && self.external.get(ipv6).is_some_and(gone)
     }
 
     /// A node, or else a bootstrap address, of an address family, to which a route is looked for.

@@ -20,7 +20,7 @@ impl Engine {
         if is_new && !told && self.routing.len() == 1 {
             self.effect(Effect::FoundBy(contact.addr));
         }
-        if self.joining {
+        if self.bootstrap.is_joining() {
             // It found us before our bootstrap nodes answered: they may never do.
             self.join_through(&[contact], now);
         } else if is_new && told && self.routing.get(&contact.id, contact.addr.is_ipv6()).is_some()

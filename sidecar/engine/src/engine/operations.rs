@@ -59,7 +59,7 @@ impl Engine {
         let service = self.service(name, port);
         let (due, dropped) = self.publish.announced(&service, until, now);
         if let Some((name, addr)) = dropped {
-            self.storage.withdraw_peer(&name, &addr, &self.own_node(&addr));
+            self.storage.withdraw_peer(&name, &addr, &self.own.node(&addr));
             self.subscriptions.touch(&name);
         }
         self.show(&service, until);
@@ -142,7 +142,7 @@ impl Engine {
 
     /// All nodes there are, where no lookup is needed to know the closest to a target.
     fn small_network(&self, now: Instant) -> Option<Vec<Closest>> {
-        self.routing.small_network(now).filter(|_| !self.joining)
+        self.routing.small_network(now).filter(|_| !self.bootstrap.is_joining())
     }
 
     pub(super) fn service(&self, name: &[u8], port: u16) -> Service {

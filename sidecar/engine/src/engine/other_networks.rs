@@ -110,7 +110,7 @@ impl Engine {
         self.errors.note(format_args!("{from} is a Grape of another network {why}"), now);
         if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
         {
-            self.seeds.led_elsewhere(&from, true);
+            self.bootstrap.led_elsewhere(&from, true);
         }
         self.displaced(from, now);
         self.failed(&pending, None, now);

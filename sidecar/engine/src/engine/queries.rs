@@ -73,7 +73,7 @@ impl Engine {
         let is_new = self.routing.get(&contact.id, from.is_ipv6()).is_none();
         if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
         {
-            self.seeds.led_elsewhere(&from, true);
+            self.bootstrap.led_elsewhere(&from, true);
         }
         if let Some(expected) = pending.id.filter(|expected| *expected != contact.id) {
             self.remove(&Contact { id: expected, addr: from }, now);
@@ -158,7 +158,7 @@ impl Engine {
         self.missed(&pending, now);
         if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
         {
-            self.seeds.led_elsewhere(&pending.to, false);
+            self.bootstrap.led_elsewhere(&pending.to, false);
         }
         self.failed(&pending, None, now);
     }

@@ -62,7 +62,7 @@ impl Engine {
         neighbours.truncate(MAX_LISTED);
         Status {
             id: hex::encode(self.settings.id.as_bytes()),
-            ready: self.ready,
+            ready: self.bootstrap.is_ready(),
             draining: self.publish.is_draining(),
             advertised: self.advertised(),
             network: self.settings.network.as_ref().map(ToString::to_string),

@@ -195,16 +195,8 @@ impl Engine {
 
     /// This node itself, at addresses of the asker's family at which the asker may reach it.
     fn own_contacts(&self, from: SocketAddr) -> impl Iterator<Item = Contact> {
-        let link_local = |ip: &IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
-        let reaches = move |ip: &IpAddr| {
-            let near = ip.is_loopback() && !from.ip().is_loopback() || link_local(ip);
-            ip.is_ipv6() == from.is_ipv6() && !near
-        };
-        let seen = self.settings.advertise.or(self.external.get(from.is_ipv6())).filter(reaches);
-        let local = self.host_addresses.iter().copied().filter(move |_| seen.is_none());
-        let all = seen.into_iter().chain(local.filter(reaches));
-        let (id, port) = (self.settings.id, self.settings.port);
-        all.take(OWN_ADDRESSES).map(move |ip| Contact { id, addr: SocketAddr::new(ip, port) })
+        let (id, all) = (self.settings.id, self.own.reachable_for(from));
+        all.take(OWN_ADDRESSES).map(move |addr| Contact { id, addr })
     }
 
     /// Peers of the asker's address family, and the closest nodes in the room that is left. Where
@@ -240,9 +232,9 @@ impl Engine {
     /// A peer that our own node announced, as it is told: at its own IP the port says who we are,
     /// and older Grapes understand that.
     fn tell_own(&self, mut peer: Peer) -> Peer {
-        let own = self.own_node(&peer.addr);
+        let own = self.own.node(&peer.addr);
         let Some(at) = peer.announcers.iter().position(|by| *by == own) else { return peer };
-        if let Some(seen) = self.own_node_seen(&peer.addr) {
+        if let Some(seen) = self.own.node_beside(&peer.addr) {
             peer.node_port = peer.node_port.or(Some(seen.port()));
             match peer.announcers.len() {
                 1 => peer.announcers.clear(),

@@ -88,7 +88,8 @@ impl Engine {
         now: Instant,
     ) {
         let to = store.nodes()[recipient.at].contact;
-        let method = store.method(recipient.at, |port| self.reach(port, &to.addr));
+        let method =
+            store.method(recipient.at, |port| self.own.reach(port, &to.addr, &self.routing));
         let (purpose, has_timeout) = (store.purpose(number), recipient.has_timeout);
         let transaction = self.query(to.addr, Some(to.id), method, purpose, has_timeout, now);
         store.told(recipient, transaction);

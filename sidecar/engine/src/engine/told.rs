@@ -17,8 +17,7 @@ impl Engine {
         addr: SocketAddr,
         teller: &SocketAddr,
     ) -> Result<SocketAddr, AddressRefusal> {
-        let own = self.host_addresses.iter().copied().chain(self.settings.advertise);
-        let told = addresses::told(addr, teller, own);
+        let told = addresses::told(addr, teller, self.own.all());
         if let Err(refusal) = told {
             self.stats.addresses_refused[refusal.index()] += 1;
         }

@@ -72,9 +72,9 @@ impl Engine {
         operation: Operation,
         now: Instant,
     ) {
-        let addr = self.own_addr(service.1);
+        let addr = self.own.of_service(service.1, &self.routing);
         let is_ours = |record: &PeerRecord| {
-            let own = self.own_node_to_others(&addr);
+            let own = self.own.node_to_others(&addr);
             own.is_some_and(|own| record.announcers(&addr).any(|by| by.addr == own))
         };
         // It may be announced anew by now, which came after the withdrawal.
@@ -111,9 +111,9 @@ impl Engine {
 
     /// This node announces a service no more: what is known of it here follows.
     fn take_back(&mut self, (name, _): &Service, addr: SocketAddr, now: Instant) {
-        self.storage.withdraw_peer(name, &addr, &self.own_node(&addr));
+        self.storage.withdraw_peer(name, &addr, &self.own.node(&addr));
         let others = self.storage.has_peer(name, &addr);
-        match self.own_node_seen(&addr) {
+        match self.own.node_beside(&addr) {
             Some(node) => self.lookups.strike(name, &addr, &node, !others),
             None if others => {}
             None => self.lookups.forget_peer(name, &addr),

@@ -1,4 +1,5 @@
 use std::net::IpAddr;
+use std::time::Duration;
 
 use mainline::Id;
 
@@ -23,7 +24,14 @@ fn shared() -> SocketAddr {
 }
 
 fn engine(now: Instant) -> Engine {
-    let settings = Settings { awaits_seeds: true, ..Settings::new(own(), 20001) };
+    engine_of(settings(), now)
+}
+
+fn settings() -> Settings {
+    Settings { awaits_seeds: true, ..Settings::new(own(), 20001) }
+}
+
+fn engine_of(settings: Settings, now: Instant) -> Engine {
     let mut engine = Engine::new(settings, [7; 32], now);
     engine.set_host_addresses(vec![HOST]);
     engine
@@ -117,14 +125,15 @@ fn our_own_id_in_the_query_of_another_proves_nothing() {
 #[test]
 fn itself_is_an_address_of_the_host_at_its_own_port() {
     let now = crate::clock::now();
-    let mut engine = engine(now);
+    let engine = engine(now);
     let at = |ip: [u8; 4], port| SocketAddr::from((ip, port));
     assert!(engine.is_itself(&at([10, 0, 0, 1], 20001)));
     assert!(!engine.is_itself(&at([10, 0, 0, 1], 20002)), "another node of the host");
     assert!(!engine.is_itself(&at([127, 0, 0, 2], 20001)), "it is bound to one address");
-    engine.settings.bound_to_all = true;
-    assert!(engine.is_itself(&at([127, 0, 0, 2], 20001)));
-    engine.settings.advertise = Some([192, 0, 2, 1].into());
+    let everywhere = Settings { bound_to_all: true, ..settings() };
+    assert!(engine_of(everywhere, now).is_itself(&at([127, 0, 0, 2], 20001)));
+    let advertise = Some([192, 0, 2, 1].into());
+    let mut engine = engine_of(Settings { advertise, ..settings() }, now);
     assert!(engine.is_itself(&at([192, 0, 2, 1], 20001)));
     engine.join(vec![at([10, 0, 0, 1], 20001), at([192, 0, 2, 1], 20001)], true, now);
     assert!(engine.is_ready(), "all seeds are itself");
