@@ -4,10 +4,7 @@
 //! All of them pass through here once, before they are kept, asked or shown. What is kept is in its
 //! [`canonical`] form, so that equal addresses are equal values.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV6};
-
-use super::engine::Engine;
-use crate::krpc::Peer;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 
 /// Why an address is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,7 +32,7 @@ pub const ADDRESS_REFUSALS: [&str; 7] =
 
 impl AddressRefusal {
     /// The reason's place in [`ADDRESS_REFUSALS`].
-    pub(super) fn index(self) -> usize {
+    pub(crate) fn index(self) -> usize {
         match self {
             Self::Port => 0,
             Self::Unspecified => 1,
@@ -48,7 +45,7 @@ impl AddressRefusal {
     }
 
     /// Why nobody can be there, as a phrase.
-    pub(super) fn told(self) -> &'static str {
+    pub(crate) fn told(self) -> &'static str {
         match self {
             Self::Port => "nothing can be sent to port 0",
             Self::Unspecified => "0.0.0.0/8 and :: are no host's addresses",
@@ -61,7 +58,7 @@ impl AddressRefusal {
     }
 
     /// The message of the KRPC error that refuses an announce at such an address.
-    pub(super) fn message(self) -> &'static str {
+    pub(crate) fn message(self) -> &'static str {
         match self {
             Self::Port => "cannot announce port 0: nobody can be reached there",
             Self::Unspecified => "cannot announce 0.0.0.0/8 or ::, which is no host's address",
@@ -87,8 +84,17 @@ pub fn canonical(addr: SocketAddr) -> SocketAddr {
     }
 }
 
+/// An address without an IP, of the same family.
+pub(crate) fn unspecified(of: &SocketAddr, port: u16) -> SocketAddr {
+    let any: IpAddr = match of {
+        SocketAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        SocketAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    SocketAddr::new(any, port)
+}
+
 /// The same host at another port.
-pub(super) fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
+pub(crate) fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
     addr.set_port(port);
     addr
 }
@@ -141,7 +147,7 @@ fn zone(addr: &SocketAddr) -> u32 {
 
 /// Whether an address means the same to a node as to us, so that it may be told: loopback
 /// addresses mean the own host, link-local ones the own link.
-pub(super) fn means_the_same_to(node: &SocketAddr, addr: &SocketAddr) -> bool {
+pub(crate) fn means_the_same_to(node: &SocketAddr, addr: &SocketAddr) -> bool {
     let loopback = !addr.ip().is_loopback() || node.ip().is_loopback();
     let link = !is_link_local(addr) || is_link_local(node) && zone(node) == zone(addr);
     loopback && link
@@ -152,7 +158,7 @@ pub(super) fn means_the_same_to(node: &SocketAddr, addr: &SocketAddr) -> bool {
 ///
 /// # Errors
 /// Why nobody can be there.
-fn told(
+pub(crate) fn told(
     addr: SocketAddr,
     teller: &SocketAddr,
     own: impl Iterator<Item = IpAddr>,
@@ -189,38 +195,6 @@ pub fn seed(addr: SocketAddr) -> Result<SocketAddr, AddressRefusal> {
     // use is for the user to decide.
     let addr = canonical(addr);
     told(addr, &addr, std::iter::once(addr.ip()))
-}
-
-impl Engine {
-    /// The canonical form of an address that the node at `teller` names, to be kept, asked or
-    /// shown. One at which nobody can be is counted.
-    ///
-    /// # Errors
-    /// Why nobody can be there.
-    pub(super) fn told(
-        &mut self,
-        addr: SocketAddr,
-        teller: &SocketAddr,
-    ) -> Result<SocketAddr, AddressRefusal> {
-        let own = self.host_addresses.iter().copied().chain(self.settings.advertise);
-        let told = told(addr, teller, own);
-        if let Err(refusal) = told {
-            self.stats.addresses_refused[refusal.index()] += 1;
-        }
-        told
-    }
-
-    /// A peer that the node at `teller` tells of, in canonical form, with those of its announcers
-    /// that can be; none where nobody can be at its address.
-    pub(super) fn told_peer(&mut self, peer: &Peer, teller: &SocketAddr) -> Option<Peer> {
-        let addr = self.told(peer.addr, teller).ok()?;
-        let announcers = peer.announcers.iter().filter_map(|by| {
-            // An unspecified address stands for the teller itself.
-            if by.ip().is_unspecified() { Some(*by) } else { self.told(*by, teller).ok() }
-        });
-        let announcers = announcers.collect();
-        Some(Peer { addr, announcers, ..*peer })
-    }
 }
 
 #[cfg(test)]

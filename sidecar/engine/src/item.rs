@@ -4,7 +4,7 @@ use bendy::encoding::{Encoder, ToBencode};
 use ed25519_dalek::{Signature, VerifyingKey};
 use mainline::{Id, MutableItem};
 
-use crate::krpc::{code, read_value};
+use crate::krpc::{SignedFields, code, read_value};
 
 /// Any bencoded value.
 pub use bendy::value::Value;
@@ -114,6 +114,21 @@ impl Item {
         let salt = (!signed.salt.is_empty()).then_some(signed.salt.as_slice());
         let id = MutableItem::target_from_key(&signed.key, salt);
         Ok(Self { id, encoded, signed: Some(signed) })
+    }
+
+    /// A mutable item, of fields as they come from the wire; `salt` is not always among them.
+    ///
+    /// # Errors
+    /// As [`Item::mutable`], and when key or signature have not the right length.
+    pub(crate) fn from_fields(
+        encoded: Vec<u8>,
+        signed: &SignedFields<'_>,
+        salt: &[u8],
+    ) -> Result<Self, ItemError> {
+        let key = signed.key.as_ref().try_into().map_err(|_| ItemError::InvalidSignature)?;
+        let signature =
+            signed.signature.as_ref().try_into().map_err(|_| ItemError::InvalidSignature)?;
+        Self::mutable(encoded, Signed { key, signature, seq: signed.seq, salt: salt.to_vec() })
     }
 
     /// Where the item is stored in the DHT.

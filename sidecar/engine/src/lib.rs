@@ -9,106 +9,68 @@
 #![doc = include_str!("../examples/three_nodes.rs")]
 //! ```
 //!
-//! | file | concern |
+//! # How it is made
+//!
+//! Machines own their state. They take input and the time, and return what is to be done; none
+//! knows another but for [`Engine`], which passes on what one says to those that it concerns. All
+//! that know who else there is ask `routing`.
+//!
+//! | machine | owns |
 //! |---|---|
-//! | `engine.rs` | the engine's parts, and how datagrams and time go through them |
-//! | `queries.rs` | what we ask, and what becomes of it |
-//! | `liveness.rs` | who was heard, and who is silent |
-//! | `newcomers.rs` | nodes that have to answer before they are believed |
-//! | `introductions.rs` | addresses that somebody outside of the network names |
-//! | `other_networks.rs` | Grapes of other networks: refused, and whoever had their address before is gone |
-//! | `seeds.rs` | bootstrap addresses, and which of them lead back to this node |
-//! | `operations.rs` | what services ask for |
-//! | `join.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
-//! | `serve.rs` | answers to other nodes |
-//! | `active_lookup.rs` | lookups under way, and what follows them |
-//! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
-//! | `timers.rs` | what is due when |
-//! | `family.rs`, `claims.rs` | at which address a service is shown: its address family, and an IP that its Grape claims |
-//! | `small_network.rs` | networks so small that no lookup is needed to know who is in them |
-//! | `upkeep.rs` | what is done every second: keep-alives, refresh, expiry |
-//! | `monitors.rs` | nodes that we ask to monitor us while we have announces |
-//! | `monitored.rs`, `probes.rs` | nodes that asked us to, and how one is found dead |
-//! | `gossip.rs`, `rate_limiter.rs` | notices of deaths and withdrawals, to every node, and how many |
-//! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
-//! | `dead_nodes.rs`, `expiring_set.rs` | the dead: what they announced goes; and what happens when they come back |
-//! | `moves.rs` | what is done when this host gets another address |
-//! | `report.rs`, `status.rs`, `errors.rs` | what the node tells of itself |
-//! | `addresses.rs` | the one form of an address, and addresses at which nobody can be |
-//! | `capacity.rs` | how much memory is kept for what may come |
-//! | `subscriptions.rs` | names that somebody follows |
-//! | [`krpc`] | messages, as bencode |
-//! | `network.rs` | the name of the network that a node belongs to |
-//! | `iterative_lookup.rs`, `routing.rs`, `suspects.rs`, `rtt.rs`, `distance.rs`, `transactions.rs` | Kademlia |
-//! | `peers.rs`, `peer_record.rs`, `items.rs`, `item.rs`, `tokens.rs`, `lookup_cache.rs`, `announces.rs`, `holders.rs` | what is held |
+//! | `routing` | the routing tables with their replacement caches, suspects, refresh |
+//! | `rpc` | queries that are out, their timeouts, round trips, how many strangers are asked |
+//! | `lookup` | iterative lookups, and the cache of their results |
+//! | `storage` | what is held for others: peers, items, tokens, claims of other IPs |
+//! | `publish` | announces of ours and who holds them, stores under way, withdrawals |
+//! | `failure_detector` | monitors, monitored nodes, probes, gossip of deaths, dead nodes |
+//! | `subscriptions` | names that somebody follows |
+//! | `bootstrap` | bootstrap addresses, which of them lead back to this node, and whether it is ready |
+//! | `own_addresses` | the addresses of this host, and those under which others see it |
+//!
+//! What they share: `addresses` (the one form of an address, and those at which nobody can be),
+//! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
+//! messages.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
-mod active_lookup;
-mod active_store;
 mod addresses;
-mod announces;
+mod bootstrap;
 mod capacity;
-mod claims;
 #[cfg(test)]
 mod clock;
-mod dead_nodes;
+mod closest;
 mod distance;
 mod engine;
 mod errors;
-mod expiring_set;
-mod family;
-mod gossip;
-mod holders;
-mod introductions;
+mod failure_detector;
 mod item;
-mod items;
-mod iterative_lookup;
-mod join;
 pub mod krpc;
-mod leave;
-mod liveness;
-mod lookup_cache;
-mod monitored;
-mod monitors;
-mod moves;
+mod lookup;
 mod network;
-mod newcomers;
-mod operations;
-mod other_networks;
+mod own_addresses;
 mod peer_record;
-mod peers;
-mod probes;
-mod queries;
+mod publish;
 mod rate_limiter;
-mod report;
 mod routing;
-mod rtt;
-mod seeds;
-mod serve;
-mod small_network;
+mod rpc;
 mod status;
+mod storage;
 mod subscriptions;
-mod suspects;
-mod timers;
-mod tokens;
-mod transactions;
-mod upkeep;
-mod withdrawals;
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use mainline::Id;
 
 pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
-pub use engine::Engine;
-pub use introductions::ImpossibleIntroduction;
+pub use engine::{Engine, ImpossibleIntroduction, OTHER_NETWORK_MESSAGES};
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use network::{InvalidNetworkName, NetworkName};
-pub use other_networks::OTHER_NETWORK_MESSAGES;
-pub use peers::Name;
 pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
+
+/// A service's name, as it is on the wire.
+pub type Name = Arc<[u8]>;
 
 /// Most peers that a lookup returns, as in the Node.js Grape.
 pub const MAX_PEERS: usize = 100;

@@ -6,7 +6,7 @@ use std::net::{IpAddr, SocketAddr};
 use serde::{Deserialize, Serialize};
 
 use super::addresses::ADDRESS_REFUSALS;
-use super::other_networks::OTHER_NETWORK_MESSAGES;
+use super::engine::OTHER_NETWORK_MESSAGES;
 use crate::krpc::Method;
 
 /// A picture of a node. Lists are cut at [`MAX_LISTED`]; the counts beside them are whole.

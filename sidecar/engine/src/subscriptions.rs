@@ -1,18 +1,13 @@
-//! Names that somebody follows, with what they were last told.
+//! Names that somebody follows, with what the followers were last told.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
-use std::time::Instant;
 
-use super::active_lookup::{OnComplete, Target};
-use super::engine::Engine;
-use super::family::shown;
-use super::peers::Peers;
-use super::{Effect, Name};
+use super::Name;
 
 /// The followed names.
 #[derive(Debug, Default)]
-pub(super) struct Subscriptions {
+pub(crate) struct Subscriptions {
     /// What the followers of each name know.
     told: BTreeMap<Name, Option<Vec<SocketAddr>>>,
     /// Names whose peers may have changed.
@@ -20,52 +15,69 @@ pub(super) struct Subscriptions {
 }
 
 impl Subscriptions {
+    /// A name is followed from now on.
+    pub(crate) fn add(&mut self, name: &[u8]) {
+        self.told.insert(name.into(), None);
+    }
+
+    /// A name is followed no more.
+    pub(crate) fn remove(&mut self, name: &[u8]) {
+        self.told.remove(name);
+        self.touched.remove(name);
+    }
+
     /// The peers of a name may have changed.
-    pub(super) fn touch(&mut self, name: &[u8]) {
+    pub(crate) fn touch(&mut self, name: &[u8]) {
         if let Some((name, _)) = self.told.get_key_value(name) {
             self.touched.insert(name.clone());
         }
     }
 
-    pub(super) fn has(&self, name: &[u8]) -> bool {
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
         self.told.contains_key(name)
     }
 
-    pub(super) fn names(&self) -> Vec<Name> {
+    pub(crate) fn names(&self) -> Vec<Name> {
         self.told.keys().cloned().collect()
+    }
+
+    /// Takes out the names whose peers may have changed.
+    pub(crate) fn take_touched(&mut self) -> BTreeSet<Name> {
+        std::mem::take(&mut self.touched)
+    }
+
+    /// These are the peers of a name by now. Returns whether its followers were not told yet.
+    pub(crate) fn update(&mut self, name: &[u8], peers: &[SocketAddr]) -> bool {
+        match self.told.get_mut(name) {
+            Some(told) if told.as_deref() != Some(peers) => {
+                *told = Some(peers.to_vec());
+                true
+            }
+            _ => false,
+        }
     }
 }
 
-impl Engine {
-    /// Follows a name: [`Effect::Changed`] tells of its peers once they are known, and each time
-    /// that they change.
-    pub fn subscribe(&mut self, name: &[u8], now: Instant) {
-        self.subscriptions.told.insert(name.into(), None);
-        self.start_lookup(Target::Peers(name.into()), OnComplete::Refresh, now);
-        self.notify_subscribers(now);
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    /// Follows a name no more.
-    pub fn unsubscribe(&mut self, name: &[u8]) {
-        self.subscriptions.told.remove(name);
-        self.subscriptions.touched.remove(name);
-    }
-
-    pub(super) fn notify_subscribers(&mut self, now: Instant) {
-        for name in std::mem::take(&mut self.subscriptions.touched) {
-            let both = self.has_both_families();
-            let found = self.lookup_cache.peers(&name, now);
-            let stored = self.peers.get(&name, now).into_iter().flat_map(Peers::iter);
-            let known = found.chain(stored.map(|(addr, record)| (addr, record.is_alt())));
-            let mut peers = if both { shown(known) } else { known.map(|(addr, _)| addr).collect() };
-            peers.sort_unstable();
-            peers.dedup();
-            if let Some(told) = self.subscriptions.told.get_mut(&name)
-                && told.as_ref() != Some(&peers)
-            {
-                *told = Some(peers.clone());
-                self.effect(Effect::Changed { name, peers });
-            }
-        }
+    #[test]
+    fn followers_are_told_of_changes_and_once_of_each() {
+        let mut subscriptions = Subscriptions::default();
+        let peer = SocketAddr::from(([10, 0, 0, 1], 80));
+        assert!(!subscriptions.update(b"a", &[peer]), "nobody follows it");
+        subscriptions.touch(b"a");
+        assert!(subscriptions.take_touched().is_empty());
+        subscriptions.add(b"a");
+        assert!(subscriptions.update(b"a", &[]), "that there is nobody is told, too");
+        assert!(subscriptions.update(b"a", &[peer]));
+        assert!(!subscriptions.update(b"a", &[peer]));
+        subscriptions.touch(b"a");
+        assert_eq!(subscriptions.take_touched().len(), 1);
+        assert!(subscriptions.take_touched().is_empty());
+        subscriptions.touch(b"a");
+        subscriptions.remove(b"a");
+        assert!(subscriptions.take_touched().is_empty() && !subscriptions.has(b"a"));
     }
 }

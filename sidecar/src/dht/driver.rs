@@ -13,7 +13,7 @@ use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::bursts::{Outgoing, Receiver};
+use super::segmentation_offload::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use super::sources::{Route, Sources, is_link_local};
 

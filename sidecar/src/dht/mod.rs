@@ -1,9 +1,9 @@
 //! The DHT as services use it: an async handle over the engine and its UDP sockets.
 
 mod behind;
-mod bursts;
 mod driver;
 mod interfaces;
+mod segmentation_offload;
 mod sockets;
 mod sources;
 mod watch;
@@ -35,7 +35,7 @@ use sockets::Sockets;
 
 /// Where an answer is from, as the log and the metrics have it.
 const MEMORY: &str = "memory";
-const WALK: &str = "walk";
+const FROM_DHT: &str = "walk";
 
 /// A name for the log: not longer than a line.
 fn text(name: &[u8]) -> impl Display {
@@ -97,14 +97,14 @@ impl Dht {
     }
 
     /// The peers that announced `name` and are alive: at most 100, in random order. At
-    /// once from memory where the name was looked up lately; after a walk through the DHT else.
+    /// once from memory where the name was looked up lately; after asking other nodes else.
     pub async fn lookup(&self, name: &[u8]) -> Vec<SocketAddr> {
         let (peers, source, asked) = match self.shared.start(|engine, now| engine.lookup(name, now))
         {
             Ok(peers) => (peers, MEMORY, 0),
             Err(later) => match later.await {
-                Ok(Outcome::Peers { peers, asked }) => (peers, WALK, asked),
-                _ => (Vec::new(), WALK, 0),
+                Ok(Outcome::Peers { peers, asked }) => (peers, FROM_DHT, asked),
+                _ => (Vec::new(), FROM_DHT, 0),
             },
         };
         debug!(name = %text(name), peers = peers.len(), %source, asked, "lookup");
@@ -193,8 +193,8 @@ impl Dht {
         match self.shared.start(start) {
             Ok(count) => (count, MEMORY),
             Err(later) => match later.await {
-                Ok(Outcome::Confirmed(count)) => (count, WALK),
-                _ => (0, WALK),
+                Ok(Outcome::Confirmed(count)) => (count, FROM_DHT),
+                _ => (0, FROM_DHT),
             },
         }
     }
@@ -227,8 +227,8 @@ impl Dht {
             match self.shared.start(|engine, now| engine.get(target, salt, cached, now)) {
                 Ok(found) => (found, MEMORY),
                 Err(later) => match later.await {
-                    Ok(Outcome::Got(found)) => (found, WALK),
-                    _ => (None, WALK),
+                    Ok(Outcome::Got(found)) => (found, FROM_DHT),
+                    _ => (None, FROM_DHT),
                 },
             };
         let seq = found.as_ref().and_then(|found| found.item.seq());

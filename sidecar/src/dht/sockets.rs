@@ -6,12 +6,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::UdpSocket;
 
-use super::bursts::{self, Outgoing, Sender};
 use super::interfaces;
+use super::segmentation_offload::{self, Outgoing, Sender};
 use super::sources::{Sources, is_link_local};
 
 /// Bytes that the kernel may keep for us while we are busy; more than its default, so that a burst
-/// of answers to a wide walk is not lost.
+/// of answers to a wide lookup is not lost.
 const RECEIVE_BUFFER: usize = 1 << 20;
 /// How often another port is tried where the system chose one that IPv6 cannot have.
 const ATTEMPTS: usize = 16;
@@ -123,9 +123,9 @@ fn open(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), BindError> {
         socket.set_nonblocking(true)?;
         // The kernel gives less where its limit is lower.
         socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-        bursts::take_bursts(&socket);
+        segmentation_offload::enable_offload(&socket);
         if addr.ip().is_unspecified() {
-            bursts::take_destinations(&socket, addr.is_ipv6());
+            segmentation_offload::take_destinations(&socket, addr.is_ipv6());
         }
         socket.bind(&addr.into())?;
         let socket = UdpSocket::from_std(socket.into())?;

@@ -1,0 +1,57 @@
+//! Nodes that ask us and are not in the routing table. Anyone can ask in any name, and many ask
+//! once and are gone: a newcomer is pinged once, and enters the table when it answers. So is whoever
+//! is at a bootstrap address, or at one that we were told by an introduction.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mainline::Id;
+
+use super::Engine;
+use crate::Effect;
+use crate::krpc::{Contact, Method};
+use crate::routing::Heard;
+use crate::rpc::Purpose;
+
+impl Engine {
+    /// A newcomer has answered, and is known by now, if there was a place for it. `told` says that
+    /// we asked it at an address that we were told; else it had asked us.
+    pub(super) fn proved(&mut self, contact: Contact, is_new: bool, told: bool, now: Instant) {
+        if is_new && !told && self.routing.len() == 1 {
+            self.effect(Effect::FoundBy(contact.addr));
+        }
+        if self.bootstrap.is_joining() {
+            // It found us before our bootstrap nodes answered: they may never do.
+            self.join_through(&[contact], now);
+        } else if is_new && told && self.routing.get(&contact.id, contact.addr.is_ipv6()).is_some()
+        {
+            // It may be of a part of the network that we know nothing of.
+            self.routing.look_again_soon(now);
+        }
+    }
+
+    /// A query came in this node's name. Returns whether the node has to prove itself: it is not in
+    /// the table, and would be there if it answered.
+    pub(super) fn asked_by(&mut self, contact: Contact, ours: bool, now: Instant) -> bool {
+        self.lives(&contact.addr, now);
+        match self.routing.asked_by(contact, ours, now) {
+            Heard::New => true,
+            // One that was taken for dead is to be told so, as soon as it has answered.
+            Heard::Known | Heard::Full => {
+                self.failure_detector.is_dead(&contact.addr) || self.outdated(&contact).is_some()
+            }
+        }
+    }
+
+    /// Pings a newcomer, unless it was pinged and may still answer: one ping for one query at most.
+    pub(super) fn ask_for_proof(&mut self, contact: Contact, now: Instant) {
+        self.ask_stranger(contact.addr, Some(contact.id), now);
+    }
+
+    /// The same at an address: `id` is whom we expect there, if anybody.
+    pub(super) fn ask_stranger(&mut self, to: SocketAddr, id: Option<Id>, now: Instant) {
+        if !self.rpc.asks_stranger(&to) {
+            self.query(to, id, Method::Ping { watch: None }, Purpose::Newcomer, false, now);
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What services ask of the node.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mainline::Id;
+
+use super::Engine;
+use super::family::shown;
+use crate::closest::Closest;
+use crate::item::Item;
+use crate::lookup::{Age, OnComplete, Target};
+use crate::publish::Service;
+use crate::storage::Peers;
+use crate::{Answer, Found, MAX_PEERS, PutError};
+
+impl Engine {
+    /// The peers of a name: at most [`MAX_PEERS`], in random order. At once where the name was
+    /// looked up lately, after asking other nodes otherwise.
+    pub fn lookup(&mut self, name: &[u8], now: Instant) -> Answer<Vec<SocketAddr>> {
+        let age = self.lookups.age(name, now);
+        if age != Age::Stale {
+            let peers = self.known_peers(name, now);
+            // Somebody may have announced it since: nothing is no answer to keep.
+            if !peers.is_empty() {
+                self.stats.lookups_from_memory += 1;
+                if age == Age::Due {
+                    self.start_lookup(Target::Peers(name.into()), OnComplete::Refresh, now);
+                }
+                return Answer::Now(peers);
+            }
+        }
+        self.stats.lookups_from_dht += 1;
+        let operation = self.operation();
+        self.start_lookup(Target::Peers(name.into()), OnComplete::Lookup(operation), now);
+        Answer::Later(operation)
+    }
+
+    /// Announces a service of this host. Answers how many other nodes hold it: at once where they
+    /// hold it already, after storing it there otherwise. Port 0 means the node's own.
+    pub fn announce(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
+        self.announce_until(name, port, now + self.settings.peer_max_age, now)
+    }
+
+    /// As [`Engine::announce`], but believed until `until`: at most [`Settings::peer_max_age`]
+    /// from now.
+    ///
+    /// [`Settings::peer_max_age`]: super::Settings::peer_max_age
+    pub fn announce_until(
+        &mut self,
+        name: &[u8],
+        port: u16,
+        until: Instant,
+        now: Instant,
+    ) -> Answer<usize> {
+        if self.publish.is_draining() {
+            return Answer::Now(0);
+        }
+        let service = self.service(name, port);
+        let (due, dropped) = self.publish.announced(&service, until, now);
+        if let Some((name, addr)) = dropped {
+            self.storage.withdraw_peer(&name, &addr, &self.own.node(&addr));
+            self.subscriptions.touch(&name);
+        }
+        self.show(&service, until);
+        if !due.store {
+            self.stats.announces_from_memory += 1;
+            return Answer::Now(due.held_by);
+        }
+        self.publish.storing(&service);
+        if let Some(holders) = due.at {
+            self.stats.announces_from_memory += 1;
+            self.store_announce(service, holders, false, None, now);
+            return Answer::Now(due.held_by);
+        }
+        self.stats.announces_from_dht += 1;
+        if due.wait && self.publish.len() == 1 {
+            self.heartbeat(now);
+        }
+        let operation = due.wait.then(|| self.operation());
+        let later = operation.map_or(Answer::Now(due.held_by), Answer::Later);
+        if due.wait
+            && let Some(small_network) = self.small_network(now)
+        {
+            self.store_announce(service, small_network, false, operation, now);
+            return later;
+        }
+        let (name, port) = service;
+        self.start_lookup(Target::Peers(name), OnComplete::Announce { port, operation }, now);
+        later
+    }
+
+    /// Announces nothing more from now on, and tells what is to be withdrawn.
+    pub fn drain(&mut self) -> Vec<Service> {
+        self.publish.drain()
+    }
+
+    /// Stores an item at the closest nodes, and here. `cas` is the `seq` that a stored mutable
+    /// item must have.
+    pub fn put(
+        &mut self,
+        item: Item,
+        cas: Option<i64>,
+        now: Instant,
+    ) -> Answer<Result<Id, PutError>> {
+        let operation = self.operation();
+        // Of a mutable item there may be a newer one, which a lookup finds.
+        if item.signed().is_none()
+            && let Some(small_network) = self.small_network(now)
+        {
+            self.store_item(Box::new(item), cas, small_network, false, operation, now);
+            return Answer::Later(operation);
+        }
+        self.look_up_to_put(Box::new(item), cas, operation, now);
+        Answer::Later(operation)
+    }
+
+    /// The item stored under `target`. A mutable one is the newest that the closest nodes hold;
+    /// `salt` is what it was put with. `cached` allows to answer with what is held here.
+    pub fn get(
+        &mut self,
+        target: Id,
+        salt: &[u8],
+        cached: bool,
+        now: Instant,
+    ) -> Answer<Option<Box<Found>>> {
+        // The hash alone is no question: whoever asks others has to know the salt.
+        let is_asked = |item: &&Item| item.signed().is_none_or(|signed| signed.salt == salt);
+        let held = self.storage.item(&target).filter(|_| cached).filter(is_asked).cloned();
+        let held = held.map(|item| Found { from: self.settings.id, token: None, item });
+        match held {
+            // What is named by its hash cannot be out of date.
+            Some(found) if found.item.signed().is_none() => Answer::Now(Some(Box::new(found))),
+            held => {
+                let operation = self.operation();
+                let then = OnComplete::Get { operation, held: held.map(Box::new) };
+                self.start_lookup(Target::Item { target, salt: salt.into() }, then, now);
+                Answer::Later(operation)
+            }
+        }
+    }
+
+    /// All nodes there are, where no lookup is needed to know the closest to a target.
+    fn small_network(&self, now: Instant) -> Option<Vec<Closest>> {
+        self.routing.small_network(now).filter(|_| !self.bootstrap.is_joining())
+    }
+
+    pub(super) fn service(&self, name: &[u8], port: u16) -> Service {
+        (name.into(), if port == 0 { self.settings.port } else { port })
+    }
+
+    /// A peer is no more, whoever announced it.
+    pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
+        self.lookups.forget_peer(name, addr);
+        self.subscriptions.touch(name);
+        self.storage.remove_peer(name, addr);
+    }
+
+    /// What is known of a name's peers: those stored here, and those that the last lookup found. At
+    /// most [`MAX_PEERS`], evenly chosen, in random order.
+    pub(super) fn known_peers(&mut self, name: &[u8], now: Instant) -> Vec<SocketAddr> {
+        let both = self.has_both_families();
+        let stored = self.storage.peers(name, now);
+        let found = self.lookups.kept_peers(name, now);
+        let many = found.clone().count();
+        // Beyond a lookup's limit, what was found is an even choice of all peers, and what is stored
+        // here is all of them if this node is one of the closest, or else its own.
+        let (stored, found): (_, Vec<_>) = match stored {
+            Some(stored) if many > MAX_PEERS && stored.len() >= many => (Some(stored), Vec::new()),
+            _ if many > MAX_PEERS => (None, found.collect()),
+            Some(stored) => (Some(stored), found.filter(|(at, _)| !stored.contains(at)).collect()),
+            None => (None, found.collect()),
+        };
+        if both {
+            let stored = stored.into_iter().flat_map(Peers::iter);
+            let stored = stored.map(|(addr, record)| (addr, record.is_alt()));
+            let all = shown(stored.chain(found.iter().copied()));
+            let chosen =
+                rand::seq::index::sample(&mut self.rng, all.len(), all.len().min(MAX_PEERS));
+            return chosen.into_iter().map(|index| all[index]).collect();
+        }
+        let held = stored.map_or(0, Peers::len);
+        let total = held + found.len();
+        rand::seq::index::sample(&mut self.rng, total, total.min(MAX_PEERS))
+            .into_iter()
+            .filter_map(|index| match index.checked_sub(held) {
+                None => stored.and_then(|stored| stored.at(index)),
+                Some(index) => found.get(index).map(|(addr, _)| *addr),
+            })
+            .collect()
+    }
+}

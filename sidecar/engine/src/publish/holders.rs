@@ -1,0 +1,227 @@
+//! The nodes that were told of an announce: which hold it, and which may.
+
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use mainline::Id;
+
+use crate::closest::Closest;
+use crate::distance::target_of;
+use crate::krpc::Contact;
+use crate::routing::K;
+
+/// Most nodes that are remembered: the closest of now, and those that were before.
+const CAPACITY: usize = 4 * K;
+
+#[derive(Debug)]
+struct Told {
+    node: Closest,
+    /// Until when it may believe the announce.
+    until: Instant,
+    /// It is one of the closest, as of the last store that ended.
+    closest: bool,
+    /// It confirmed that store.
+    confirmed: bool,
+}
+
+/// Whom to tell of the end of an announce.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Believers {
+    /// Nodes that may believe it, with good tokens.
+    pub(crate) known: Vec<Closest>,
+    /// There are others, whose tokens are too old or which are not known: a lookup may find them.
+    pub(crate) more: bool,
+}
+
+/// The nodes that were told, in the order in which they were first told. One that has left the table
+/// may only be slow, and goes on to believe the announce: so it is among them too.
+#[derive(Debug, Default)]
+pub(super) struct Holders {
+    told: Vec<Told>,
+}
+
+impl Holders {
+    /// A store begins: these nodes are being told to believe it until then.
+    pub(super) fn telling(&mut self, nodes: &[Closest], until: Instant, now: Instant) {
+        self.told.retain(|told| told.closest || told.until > now);
+        for node in nodes {
+            match self.told.iter_mut().find(|told| told.node.contact == node.contact) {
+                Some(told) => {
+                    if node.token_since > told.node.token_since {
+                        told.node = node.clone();
+                    }
+                    told.until = told.until.max(until);
+                }
+                None => self.told.push(Told {
+                    node: node.clone(),
+                    until,
+                    closest: false,
+                    confirmed: false,
+                }),
+            }
+        }
+        while self.told.len() > CAPACITY {
+            let former = self.told.iter().position(|told| !told.closest);
+            self.told.remove(former.unwrap_or_default());
+        }
+    }
+
+    /// A store ended, or goes on with the rest: these nodes are the closest, and some have confirmed
+    /// so far.
+    pub(super) fn stored(&mut self, nodes: &[Closest], confirmed: &[SocketAddr]) {
+        for told in &mut self.told {
+            let contact = told.node.contact;
+            told.closest = nodes.iter().any(|node| node.contact == contact);
+            told.confirmed = confirmed.contains(&contact.addr);
+        }
+    }
+
+    /// How many nodes hold it: one with an IPv4 and an IPv6 address is one node.
+    pub(super) fn count(&self) -> usize {
+        count(self.holding().map(|told| told.node.contact.id))
+    }
+
+    fn closest(&self) -> impl Iterator<Item = &Told> {
+        self.told.iter().filter(|told| told.closest)
+    }
+
+    fn holding(&self) -> impl Iterator<Item = &Told> {
+        self.closest().filter(|told| told.confirmed)
+    }
+
+    /// The closest nodes with their tokens, where all of them confirmed the last store, so that
+    /// the next needs no lookup. Their tokens are still good when this one is believed no more.
+    pub(super) fn to_store(&self, until: Instant) -> Option<Vec<Closest>> {
+        let good = |told: &Told| told.confirmed && told.node.has_good_token(until);
+        let known = self.closest().next().is_some() && self.closest().all(good);
+        known.then(|| self.closest().map(|told| told.node.clone()).collect())
+    }
+
+    /// All nodes that may believe it, whether they confirmed or not: it may have been their word that
+    /// was lost.
+    pub(super) fn to_withdraw(&self, now: Instant) -> Believers {
+        let (good, old): (Vec<_>, Vec<_>) = self
+            .told
+            .iter()
+            .filter(|told| told.until > now)
+            .partition(|told| told.node.has_good_token(now));
+        let known: Vec<_> = good.into_iter().map(|told| told.node.clone()).collect();
+        Believers { more: known.is_empty() || !old.is_empty(), known }
+    }
+
+    /// Whether this node was told.
+    pub(super) fn has(&self, node: &Contact) -> bool {
+        self.told.iter().any(|told| told.node.contact == *node)
+    }
+
+    /// Whether a node belongs to the k closest to a name, and may not know.
+    pub(super) fn lack(&self, node: &Contact, name: &[u8]) -> bool {
+        if self.has(node) {
+            // It came back, perhaps with nothing in its memory.
+            return true;
+        }
+        let contacts = self.holding().map(|told| told.node.contact);
+        let family = contacts.filter(|contact| contact.addr.is_ipv6() == node.addr.is_ipv6());
+        let distances: Vec<Id> = family.map(|contact| contact.id.xor(&target_of(name))).collect();
+        distances.len() < K
+            || distances.iter().max().is_some_and(|far| node.id.xor(&target_of(name)) < *far)
+    }
+
+    /// A node left the table. Returns whether its place is to be filled: below k holders everybody
+    /// holds it who can.
+    pub(super) fn left(&mut self, node: &Contact) -> bool {
+        let before = self.holding().count();
+        for told in self.told.iter_mut().filter(|told| told.node.contact == *node) {
+            told.closest = false;
+        }
+        before > self.holding().count() && before >= K
+    }
+}
+
+/// How many different nodes these are.
+pub(super) fn count(ids: impl Iterator<Item = Id>) -> usize {
+    let mut ids: Vec<Id> = ids.collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::closest::TOKENS_LAST;
+
+    const AGE: Duration = Duration::from_secs(120);
+
+    fn node(n: u8, token_since: Instant) -> Closest {
+        let addr = SocketAddr::from(([10, 0, 0, n], 1));
+        let contact = Contact { id: Id::from([n; 20]), addr };
+        Closest { contact, token: Box::from(b"t".as_slice()), token_since }
+    }
+
+    fn addrs(nodes: &[Closest]) -> Vec<SocketAddr> {
+        nodes.iter().map(|node| node.contact.addr).collect()
+    }
+
+    #[test]
+    fn tokens_serve_again_until_they_are_old_or_somebody_did_not_confirm() {
+        let start = crate::clock::now();
+        let mut holders = Holders::default();
+        assert_eq!(holders.to_store(start + AGE), None, "nobody was told");
+        let nodes = [node(1, start), node(2, start)];
+        holders.telling(&nodes, start + AGE, start);
+        holders.stored(&nodes, &addrs(&nodes[..1]));
+        assert_eq!((holders.count(), holders.to_store(start + AGE)), (1, None));
+        holders.stored(&nodes, &addrs(&nodes));
+        let last = start + TOKENS_LAST - Duration::from_secs(1);
+        assert_eq!(holders.to_store(last), Some(nodes.to_vec()));
+        holders.telling(&nodes, last, last - AGE);
+        assert_eq!(holders.to_store(start + TOKENS_LAST), None, "the tokens are the old ones");
+        let all = Believers { known: nodes.to_vec(), more: false };
+        assert_eq!(holders.to_withdraw(last - AGE), all, "whoever believes it can be told");
+        let anew = nodes.map(|node| Closest { token_since: last, ..node });
+        holders.telling(&anew, last + AGE, last);
+        assert_eq!(holders.to_store(last + AGE), Some(anew.to_vec()));
+        let nobody = Believers { known: Vec::new(), more: true };
+        assert_eq!(holders.to_withdraw(last + AGE), nobody);
+    }
+
+    #[test]
+    fn all_that_may_believe_it_hear_of_its_end() {
+        let start = crate::clock::now();
+        let mut holders = Holders::default();
+        let node = |n| node(n, start);
+        holders.telling(&[node(1), node(2)], start + AGE, start);
+        let told = |holders: &Holders, now| addrs(&holders.to_withdraw(now).known);
+        assert_eq!(told(&holders, start), addrs(&[node(1), node(2)]), "they are being told");
+        holders.stored(&[node(1), node(2)], &addrs(&[node(1)]));
+        let second = start + AGE / 2;
+        holders.telling(&[node(2), node(3)], second + AGE, second);
+        holders.stored(&[node(2), node(3)], &[]);
+        holders.left(&node(3).contact);
+        assert_eq!(told(&holders, second), addrs(&[node(1), node(2), node(3)]));
+        let later = start + AGE;
+        assert_eq!(
+            told(&holders, later),
+            addrs(&[node(2), node(3)]),
+            "the first believes it no more"
+        );
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let now = crate::clock::now();
+        let mut holders = Holders::default();
+        let node = |n| node(n, now);
+        holders.telling(&[node(250)], now + AGE, now);
+        holders.stored(&[node(250)], &[]);
+        for n in 0..250 {
+            holders.telling(&[node(n)], now + AGE, now);
+        }
+        assert_eq!(holders.told.len(), CAPACITY);
+        assert!(holders.has(&node(249).contact) && !holders.has(&node(0).contact));
+        assert!(holders.has(&node(250).contact), "it is one of the closest");
+    }
+}

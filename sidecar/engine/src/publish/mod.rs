@@ -1,0 +1,353 @@
+//! What services announce, store and take back through this node, and the nodes that are to hold it.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `holders.rs` | the nodes that were told of an announce |
+//! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
+//! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
+
+mod active_store;
+mod holders;
+mod withdrawals;
+
+use std::collections::{BTreeSet, HashMap};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use lru::LruCache;
+
+use crate::Name;
+use crate::capacity::capacity;
+use crate::closest::Closest;
+use crate::krpc::Contact;
+
+pub(crate) use active_store::{ActiveStore, Payload, Progress, Recipient};
+use holders::{Believers, Holders};
+use withdrawals::Withdrawals;
+pub(crate) use withdrawals::{LONGEST_NAME, TELLERS};
+
+/// A service: its name and its port.
+pub(crate) type Service = (Name, u16);
+
+/// Joins come in bursts; one more store, this long after the last of them, is enough.
+pub(crate) const SETTLE: Duration = Duration::from_millis(200);
+/// Who says that it took us for dead has everything stored again, but not more often than this:
+/// anybody can say so in the name of a holder.
+const BELIEVED_DEAD: Duration = Duration::from_secs(2);
+
+/// A service that was announced, and is believed until `expires`.
+#[derive(Debug)]
+struct Announce {
+    expires: Instant,
+    /// Until when the nodes that hold it believe it; none before the first store.
+    stored_until: Option<Instant>,
+    holders: Holders,
+    /// When the closest nodes changed, so that it must be stored again, this is when.
+    store_again: Option<Instant>,
+    storing: bool,
+    /// The address under which our own node shows it.
+    shown_at: Option<SocketAddr>,
+}
+
+/// The name of a service that had to make room, and where our own node shows it.
+pub(crate) type Dropped = (Name, SocketAddr);
+
+/// What an announce calls for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Due {
+    /// Other nodes that hold it.
+    pub(crate) held_by: usize,
+    /// Whether it must be stored now.
+    pub(crate) store: bool,
+    /// Whether the service must wait for that, since nobody holds it yet.
+    pub(crate) wait: bool,
+    /// The nodes to store it at, where they are known; none where a lookup has to find them.
+    pub(crate) at: Option<Vec<Closest>>,
+}
+
+/// What this node publishes.
+#[derive(Debug)]
+pub(crate) struct Publish {
+    /// The announces that are alive, in the order in which they were last announced: the oldest
+    /// makes room first.
+    services: LruCache<Service, Announce, RandomState>,
+    max_age: Duration,
+    max_services: usize,
+    /// When somebody last said that it took us for dead.
+    believed_dead: Option<Instant>,
+    stores: HashMap<u64, ActiveStore, RandomState>,
+    withdrawals: Withdrawals,
+    draining: bool,
+}
+
+impl Publish {
+    pub(crate) fn new(max_services: usize, max_age: Duration) -> Self {
+        Self {
+            services: LruCache::unbounded_with_hasher(RandomState::new()),
+            max_age,
+            max_services: max_services.max(1),
+            believed_dead: None,
+            stores: HashMap::default(),
+            withdrawals: Withdrawals::default(),
+            draining: false,
+        }
+    }
+
+    /// Announces nothing more from now on. Returns what is to be withdrawn.
+    pub(crate) fn drain(&mut self) -> Vec<Service> {
+        self.draining = true;
+        self.services.iter().map(|(service, _)| service.clone()).collect()
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Something is on its way to the nodes that are to hold it.
+    pub(crate) fn put_store(&mut self, number: u64, store: ActiveStore) {
+        self.stores.insert(number, store);
+    }
+
+    /// Takes what is on its way out, to be put back when it was dealt with.
+    pub(crate) fn take_store(&mut self, number: u64) -> Option<ActiveStore> {
+        self.stores.remove(&number)
+    }
+
+    pub(crate) fn store(&self, number: u64) -> Option<&ActiveStore> {
+        self.stores.get(&number)
+    }
+
+    /// Gives back room that a burst took.
+    pub(crate) fn shrink(&mut self) {
+        self.stores.shrink_to(capacity(self.stores.len()));
+    }
+
+    /// A service of another node was withdrawn: everybody is to be told at this time, unless
+    /// somebody else does. Returns whether there is room to remember it.
+    pub(crate) fn tell_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
+        self.withdrawals.tell_later(at, name, peer)
+    }
+
+    /// The withdrawals that are to be told by now.
+    pub(crate) fn take_to_tell(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
+        self.withdrawals.take_to_tell(now)
+    }
+
+    /// Somebody says that this peer is no more.
+    pub(crate) fn doubt(&mut self, name: Name, peer: SocketAddr) {
+        self.withdrawals.doubt(name, peer);
+    }
+
+    /// The peers that are doubted, to be looked for. Due every second.
+    pub(crate) fn take_doubted(&mut self) -> Vec<(Name, SocketAddr)> {
+        self.withdrawals.take_doubted()
+    }
+
+    /// A service is announced (again), to be believed until `until`. Returns what to do, and a
+    /// service that had to make room, with the address under which it is shown.
+    pub(crate) fn announced(
+        &mut self,
+        service: &Service,
+        until: Instant,
+        now: Instant,
+    ) -> (Due, Option<Dropped>) {
+        let announce = self.services.get_or_insert_mut_ref(service, || Announce {
+            expires: now,
+            stored_until: None,
+            holders: Holders::default(),
+            store_again: None,
+            storing: false,
+            shown_at: None,
+        });
+        announce.expires = until;
+        let left = announce.stored_until.map(|until| until.saturating_duration_since(now));
+        let wait = left.is_none_or(|left| left.is_zero());
+        let moved = announce.store_again.is_some_and(|at| at <= now);
+        // Nodes that believe it for as long as it is announced need not be told again.
+        let ends = announce.stored_until.is_some_and(|known| known >= until);
+        let ages = !ends && left.is_some_and(|left| left < self.max_age * 2 / 3);
+        let store = wait || !announce.storing && (ages || moved);
+        let at = if !store || wait || moved { None } else { announce.holders.to_store(until) };
+        let held_by = announce.holders.count();
+        let crowded = self.services.len() > self.max_services;
+        let dropped = crowded.then(|| self.services.pop_lru()).flatten();
+        let dropped = dropped.and_then(|((name, _), announce)| Some((name, announce.shown_at?)));
+        (Due { held_by, store, wait, at }, dropped)
+    }
+
+    /// The address under which our own node shows a service.
+    pub(crate) fn shown_at(&self, service: &Service) -> Option<SocketAddr> {
+        self.services.peek(service)?.shown_at
+    }
+
+    /// Our own node shows a service at this address from now on. Returns the one before.
+    pub(crate) fn show_at(&mut self, service: &Service, addr: SocketAddr) -> Option<SocketAddr> {
+        self.services.peek_mut(service)?.shown_at.replace(addr)
+    }
+
+    /// The services at these ports are reached over another address family than before, and are
+    /// to be stored again now. Returns whether there are any.
+    pub(crate) fn reached_elsewhere(&mut self, ports: &BTreeSet<u16>, now: Instant) -> bool {
+        let mut any = false;
+        for ((_, port), announce) in self.services.iter_mut() {
+            if ports.contains(port) {
+                announce.store_again = Some(now);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// A store began.
+    pub(crate) fn storing(&mut self, service: &Service) {
+        if let Some(announce) = self.services.peek_mut(service) {
+            announce.storing = true;
+            announce.store_again = None;
+        }
+    }
+
+    /// Until when it may be believed; none when it is not announced any more.
+    pub(crate) fn believed_until(&self, service: &Service, now: Instant) -> Option<Instant> {
+        Some(self.services.peek(service)?.expires).filter(|expires| *expires > now)
+    }
+
+    /// A store sends to these nodes, which are to believe it until then.
+    pub(crate) fn telling(
+        &mut self,
+        service: &Service,
+        nodes: &[Closest],
+        until: Instant,
+        now: Instant,
+    ) {
+        if let Some(announce) = self.services.peek_mut(service) {
+            announce.holders.telling(nodes, until, now);
+        }
+    }
+
+    /// Whether a service is announced, and believed still.
+    pub(crate) fn is_alive(&self, service: &Service, now: Instant) -> bool {
+        self.believed_until(service, now).is_some()
+    }
+
+    /// A store ended: these nodes were told to believe it until then, and some confirmed. Tells
+    /// whether the closest nodes changed meanwhile, so that it is due again.
+    pub(crate) fn stored(
+        &mut self,
+        service: &Service,
+        nodes: &[Closest],
+        confirmed: &[SocketAddr],
+        until: Instant,
+    ) -> bool {
+        let Some(announce) = self.services.peek_mut(service) else { return false };
+        if announce.stored_until.is_some_and(|known| known > until) {
+            // Late news of an earlier store.
+            return false;
+        }
+        announce.storing = false;
+        if nodes.is_empty() || !confirmed.is_empty() {
+            announce.stored_until = Some(until);
+        }
+        announce.holders.stored(nodes, confirmed);
+        announce.store_again.is_some()
+    }
+
+    /// Not all of the nodes that held it confirmed: others are to be looked for.
+    pub(crate) fn holders_silent(&mut self, service: &Service, now: Instant) {
+        if let Some(announce) = self.services.peek_mut(service) {
+            announce.store_again = Some(now + SETTLE);
+        }
+    }
+
+    /// Forgets a service. Returns whom to tell of its end.
+    pub(crate) fn remove(&mut self, service: &Service, now: Instant) -> Believers {
+        let announce = self.services.pop(service);
+        announce.map(|announce| announce.holders).unwrap_or_default().to_withdraw(now)
+    }
+
+    /// A node joined the table: what should be stored there, is due. Returns whether anything is.
+    pub(crate) fn joined(&mut self, node: &Contact, now: Instant) -> bool {
+        self.moved(now, |name, holders| holders.lack(node, name))
+    }
+
+    /// A node left the table: what it held has a place to fill. Returns whether anything has.
+    pub(crate) fn left(&mut self, node: &Contact, now: Instant) -> bool {
+        self.moved(now, |_, holders| holders.left(node))
+    }
+
+    /// What the holders hold is announced from an address that we do not have any more. Returns
+    /// whether anything is.
+    pub(crate) fn moved_house(&mut self, now: Instant) -> bool {
+        self.moved(now, |_, _| true)
+    }
+
+    /// The closest nodes changed of those services for which this holds. Returns whether there are
+    /// any.
+    fn moved(&mut self, now: Instant, mut holds: impl FnMut(&Name, &mut Holders) -> bool) -> bool {
+        let mut any = false;
+        for ((name, _), announce) in self.services.iter_mut() {
+            if holds(name, &mut announce.holders) {
+                announce.store_again = Some(now + SETTLE);
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// A node says that it dropped what we announced. Returns when it is to be stored again, where
+    /// it was told of anything.
+    pub(crate) fn dropped_by(&mut self, node: &Contact, now: Instant) -> Option<Instant> {
+        let at = match self.believed_dead {
+            // It is going to be stored anyway.
+            Some(last) if last > now => last,
+            last => last.map_or(now, |last| last + BELIEVED_DEAD).max(now + SETTLE),
+        };
+        let mut any = false;
+        for (_, announce) in self.services.iter_mut() {
+            if announce.holders.has(node) {
+                announce.store_again = Some(announce.store_again.map_or(at, |due| due.min(at)));
+                any = true;
+            }
+        }
+        if any {
+            self.believed_dead = Some(at);
+        }
+        any.then_some(at)
+    }
+
+    /// The services that are to be stored again by now. They count as being stored.
+    pub(crate) fn take_due(&mut self, now: Instant) -> Vec<Service> {
+        let is_due = |a: &Announce| !a.storing && a.store_again.is_some_and(|at| at <= now);
+        let due = self.services.iter().filter(|(_, announce)| is_due(announce));
+        let due: Vec<_> = due.map(|(service, _)| service.clone()).collect();
+        due.iter().for_each(|service| self.storing(service));
+        due
+    }
+
+    /// Drops the services that are believed no more. One that was renewed for a short time may
+    /// end before one that was announced earlier.
+    pub(crate) fn expire(&mut self, now: Instant) {
+        let ended = self.services.iter().filter(|(_, announce)| announce.expires <= now);
+        let ended: Vec<Service> = ended.map(|(service, _)| service.clone()).collect();
+        for service in &ended {
+            self.services.pop(service);
+        }
+    }
+
+    /// How many services are announced.
+    pub(crate) fn len(&self) -> usize {
+        self.services.len()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Each service with the end of its time and the number of nodes that hold it.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Service, Instant, usize)> {
+        self.services.iter().map(|(s, a)| (s, a.expires, a.holders.count()))
+    }
+}
+
+#[cfg(test)]
+mod tests;

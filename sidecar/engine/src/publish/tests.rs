@@ -1,0 +1,134 @@
+use mainline::Id;
+
+use super::*;
+use crate::distance::target_of;
+
+const AGE: Duration = Duration::from_secs(120);
+
+fn service() -> Service {
+    (b"rpc_test".as_slice().into(), 1337)
+}
+
+fn holder(n: u8) -> Closest {
+    let contact = Contact { id: Id::from([n; 20]), addr: SocketAddr::from(([10, 0, 0, n], 1)) };
+    let token_since = crate::clock::now();
+    Closest { contact, token: Box::from(b"t".as_slice()), token_since }
+}
+
+fn stored(publish: &mut Publish, holders: &[Closest], now: Instant) -> bool {
+    let addrs: Vec<_> = holders.iter().map(|holder| holder.contact.addr).collect();
+    publish.telling(&service(), holders, now + AGE, now);
+    publish.stored(&service(), holders, &addrs, now + AGE)
+}
+
+#[test]
+fn only_the_first_announce_waits_and_few_of_the_others_store() {
+    let start = crate::clock::now();
+    let mut publish = Publish::new(10, AGE);
+    let (due, _) = publish.announced(&service(), start + AGE, start);
+    assert_eq!(due, Due { held_by: 0, store: true, wait: true, at: None });
+    publish.storing(&service());
+    stored(&mut publish, &[holder(1), holder(2)], start);
+    let (mut stores, mut lookups) = (0, 0);
+    for second in 1..=600 {
+        let now = start + Duration::from_secs(second);
+        let (due, _) = publish.announced(&service(), now + AGE, now);
+        assert!(!due.wait);
+        assert_eq!(due.held_by, 2);
+        if due.store {
+            stores += 1;
+            lookups += u32::from(due.at.is_none());
+            publish.storing(&service());
+            let looked_up = || [1, 2].map(|n| Closest { token_since: now, ..holder(n) }).to_vec();
+            stored(&mut publish, &due.at.unwrap_or_else(looked_up), now);
+        }
+    }
+    assert_eq!((stores, lookups), (600 / 41, 3));
+}
+
+#[test]
+fn a_node_that_joins_or_comes_back_is_stored_at() {
+    let now = crate::clock::now();
+    let mut publish = Publish::new(10, AGE);
+    publish.announced(&service(), now + AGE, now);
+    stored(&mut publish, &[holder(1)], now);
+    assert!(publish.joined(&holder(2).contact, now));
+    assert_eq!(publish.take_due(now), []);
+    assert_eq!(publish.take_due(now + SETTLE), [service()]);
+    publish.storing(&service());
+    assert_eq!(publish.take_due(now + SETTLE), []);
+    assert!(!stored(&mut publish, &[holder(1), holder(2)], now));
+    publish.storing(&service());
+    assert!(publish.joined(&holder(1).contact, now), "it restarted");
+    assert!(stored(&mut publish, &[holder(1), holder(2)], now));
+}
+
+#[test]
+fn who_took_us_for_dead_has_it_stored_again_but_not_by_the_dozen() {
+    let start = crate::clock::now();
+    let mut publish = Publish::new(10, AGE);
+    publish.announced(&service(), start + AGE, start);
+    stored(&mut publish, &[holder(1)], start);
+    let stranger = holder(9).contact;
+    assert_eq!(publish.dropped_by(&stranger, start), None, "it was told of nothing");
+    let mut stores = 0;
+    for tenth in 0..100 {
+        let now = start + Duration::from_millis(100) * tenth;
+        assert!(publish.dropped_by(&holder(1).contact, now).is_some());
+        if publish.take_due(now) == [service()] {
+            stores += 1;
+            publish.storing(&service());
+            stored(&mut publish, &[holder(1)], now);
+        }
+    }
+    assert_eq!(stores, 5, "in ten seconds");
+}
+
+#[test]
+fn far_nodes_do_not_matter_where_k_closer_ones_hold_it() {
+    let now = crate::clock::now();
+    let mut publish = Publish::new(10, AGE);
+    publish.announced(&service(), now + AGE, now);
+    let name_like = |n: u8| {
+        let mut id = *target_of(b"rpc_test").as_bytes();
+        id[19] = n;
+        let addr = SocketAddr::from(([10, 0, 1, n], 1));
+        Closest { contact: Contact { id: Id::from(id), addr }, ..holder(n) }
+    };
+    stored(&mut publish, &(1..=20).map(name_like).collect::<Vec<_>>(), now);
+    assert!(!publish.joined(&holder(200).contact, now));
+    assert!(publish.joined(&name_like(0).contact, now));
+    assert!(publish.left(&name_like(3).contact, now), "a place is free");
+}
+
+#[test]
+fn what_is_renewed_for_a_short_time_ends_then_and_is_stored_once() {
+    let now = crate::clock::now();
+    let mut publish = Publish::new(10, AGE);
+    let other: Service = (b"other".as_slice().into(), 1);
+    publish.announced(&other, now + AGE, now);
+    let until = now + AGE / 3;
+    publish.announced(&service(), until, now);
+    publish.telling(&service(), &[holder(1)], until, now);
+    publish.stored(&service(), &[holder(1)], &[holder(1).contact.addr], until);
+    let (due, _) = publish.announced(&service(), until, now + AGE / 6);
+    assert!(!due.store, "its holders believe it for as long as it is announced");
+    publish.expire(until);
+    assert_eq!(publish.believed_until(&service(), now), None);
+    assert_eq!(publish.len(), 1, "the older one is announced for longer");
+}
+
+#[test]
+fn services_age_and_make_room() {
+    let now = crate::clock::now();
+    let mut publish = Publish::new(1, AGE);
+    publish.announced(&service(), now + AGE, now);
+    let shown_at = SocketAddr::from(([10, 0, 0, 1], 1337));
+    assert_eq!(publish.show_at(&service(), shown_at), None);
+    let other: Service = (b"other".as_slice().into(), 1);
+    let (_, dropped) = publish.announced(&other, now + AGE, now);
+    assert_eq!(dropped, Some((service().0, shown_at)));
+    assert_eq!(publish.believed_until(&other, now + AGE), None);
+    publish.expire(now + AGE);
+    assert_eq!(publish.len(), 0);
+}

@@ -1,0 +1,98 @@
+//! Peers that were withdrawn: who held one tells all nodes, whose lookups may still show it.
+//!
+//! Nobody believes such a notice: who shows the peer looks its name up anew, and asks no more than
+//! whether anybody still holds it. A withdrawal itself comes with a token, to those who hold the
+//! peer; one of them tells the others, since the node that withdrew it may be gone by then.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use crate::Name;
+
+/// The nodes closest to a name that tell of what was withdrawn from it: each but the first only
+/// if it heard nothing of those before it.
+pub(crate) const TELLERS: u32 = 3;
+/// Longest name that is told of, in bytes; other lookups go stale by themselves.
+pub(crate) const LONGEST_NAME: usize = 256;
+/// Most that are remembered, of each kind.
+const CAPACITY: usize = 256;
+/// How often a doubtful peer is looked for, at once and each second: a holder may know it late.
+const LOOKS: u8 = 3;
+
+/// What is to be told, and what was heard.
+#[derive(Debug, Default)]
+pub(super) struct Withdrawals {
+    to_tell: VecDeque<(Instant, Name, SocketAddr)>,
+    doubted: Vec<(Name, SocketAddr, u8)>,
+}
+
+impl Withdrawals {
+    pub(super) fn tell_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
+        let has_room = self.to_tell.len() < CAPACITY;
+        if has_room {
+            self.to_tell.push_back((at, name, peer));
+        }
+        has_room
+    }
+
+    pub(super) fn take_to_tell(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
+        let (due, later): (Vec<_>, _) = self.to_tell.drain(..).partition(|(at, ..)| *at <= now);
+        self.to_tell = later.into();
+        due.into_iter().map(|(_, name, peer)| (name, peer)).collect()
+    }
+
+    pub(super) fn doubt(&mut self, name: Name, peer: SocketAddr) {
+        self.doubted.retain(|(doubtful, addr, _)| *addr != peer || *doubtful != name);
+        if self.doubted.len() < CAPACITY {
+            self.doubted.push((name, peer, LOOKS - 1));
+        }
+    }
+
+    pub(super) fn take_doubted(&mut self) -> Vec<(Name, SocketAddr)> {
+        let doubted = self.doubted.iter().map(|(name, peer, _)| (name.clone(), *peer)).collect();
+        self.doubted.retain_mut(|(.., left)| match left.checked_sub(1) {
+            Some(fewer) => {
+                *left = fewer;
+                true
+            }
+            None => false,
+        });
+        doubted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn peer(port: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], port))
+    }
+
+    fn name() -> Name {
+        b"rpc_test".as_slice().into()
+    }
+
+    #[test]
+    fn withdrawals_are_told_once_when_they_are_due() {
+        let now = crate::clock::now();
+        let mut withdrawals = Withdrawals::default();
+        let second = Duration::from_secs(1);
+        assert!(withdrawals.tell_later(now + second, name(), peer(1)));
+        assert!(withdrawals.tell_later(now, name(), peer(2)));
+        assert_eq!(withdrawals.take_to_tell(now), [(name(), peer(2))]);
+        assert_eq!(withdrawals.take_to_tell(now + second), [(name(), peer(1))]);
+        assert_eq!(withdrawals.take_to_tell(now + second), []);
+    }
+
+    #[test]
+    fn a_doubted_peer_is_looked_for_a_few_times() {
+        let mut withdrawals = Withdrawals::default();
+        withdrawals.doubt(name(), peer(1));
+        let looks = std::iter::from_fn(|| withdrawals.take_doubted().pop()).count();
+        assert_eq!(looks, usize::from(LOOKS));
+    }
+}

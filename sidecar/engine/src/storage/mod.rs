@@ -1,0 +1,185 @@
+//! What this node holds for others: peers of names and BEP 44 items, and the write tokens that
+//! whoever stores something must show.
+//!
+//! | file | concern |
+//! |---|---|
+//! | `peers.rs` | announced peers, until their announces end |
+//! | `claims.rs` | IPs other than their own that Grapes announce their services at |
+//! | `items.rs` | BEP 44 items |
+//! | `tokens.rs` | write tokens |
+
+mod claims;
+mod items;
+mod peers;
+mod tokens;
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Instant;
+
+use mainline::Id;
+use rand::Rng;
+
+use crate::item::Item;
+use crate::peer_record::{Announcer, Left, PeerRecord};
+use crate::{Name, Settings};
+
+use claims::Claims;
+pub(crate) use claims::TooManyClaims;
+pub(crate) use items::Conflict;
+use items::ItemStore;
+use peers::PeerStore;
+pub(crate) use peers::Peers;
+pub(crate) use tokens::Token;
+use tokens::Tokens;
+
+/// What is held for others.
+#[derive(Debug)]
+pub(crate) struct Storage {
+    peers: PeerStore,
+    claims: Claims,
+    items: ItemStore,
+    tokens: Tokens,
+}
+
+/// How much is held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub(crate) names: usize,
+    /// Peers of all names.
+    pub(crate) peers: usize,
+    pub(crate) items: usize,
+    /// Names that had to make room, with their peers, since the start.
+    pub(crate) names_dropped: u64,
+}
+
+impl Storage {
+    pub(crate) fn new(settings: &Settings, rng: &mut impl Rng, now: Instant) -> Self {
+        Self {
+            peers: PeerStore::new(settings.max_names),
+            claims: Claims::new(now),
+            items: ItemStore::new(settings.max_items),
+            tokens: Tokens::new(rng, now),
+        }
+    }
+
+    /// Drops what has ended, and changes the secret of the tokens when its time is over. Due every
+    /// second.
+    pub(crate) fn expire(&mut self, rng: &mut impl Rng, now: Instant) {
+        self.tokens.rotate(rng, now);
+        self.peers.expire(now);
+        self.claims.expire(now);
+    }
+
+    /// Drops the peers that have ended.
+    pub(crate) fn expire_peers(&mut self, now: Instant) {
+        self.peers.expire(now);
+    }
+
+    pub(crate) fn held(&self) -> Held {
+        Held {
+            names: self.peers.len(),
+            peers: self.peers.peers(),
+            items: self.items.len(),
+            names_dropped: self.peers.dropped(),
+        }
+    }
+
+    /// The token that lets whoever receives at this IP store something.
+    pub(crate) fn token(&self, ip: IpAddr) -> Token {
+        self.tokens.give(ip)
+    }
+
+    pub(crate) fn accepts_token(&self, ip: IpAddr, given: &[u8]) -> bool {
+        self.tokens.accepts(ip, given)
+    }
+
+    /// The node at `source` announces something until then, which is reached at this IP: its own,
+    /// or one that it claims. Returns whether it claimed another IP before: what it announced there
+    /// is over.
+    ///
+    /// # Errors
+    /// When there are too many claims.
+    pub(crate) fn claim(
+        &mut self,
+        source: SocketAddr,
+        ip: IpAddr,
+        until: Instant,
+        now: Instant,
+    ) -> Result<bool, TooManyClaims> {
+        let claimed = Some(ip).filter(|ip| *ip != source.ip());
+        let former = self.claims.announced(source, claimed, until, now)?;
+        Ok(former.is_some())
+    }
+
+    /// The node at this address is dead: it claims nothing any more.
+    pub(crate) fn forget_claim(&mut self, source: &SocketAddr) {
+        self.claims.forget(source);
+    }
+
+    /// A node announced a peer (again).
+    pub(crate) fn add_peer(
+        &mut self,
+        name: &[u8],
+        peer: SocketAddr,
+        by: Announcer,
+        rng: &mut impl Rng,
+    ) {
+        self.peers.announced(name, peer, by, rng);
+    }
+
+    /// A node announces a peer no more; others may go on.
+    pub(crate) fn withdraw_peer(
+        &mut self,
+        name: &[u8],
+        peer: &SocketAddr,
+        node: &SocketAddr,
+    ) -> Left {
+        self.peers.withdrawn(name, peer, node)
+    }
+
+    /// Drops a peer, whoever announced it.
+    pub(crate) fn remove_peer(&mut self, name: &[u8], peer: &SocketAddr) {
+        self.peers.remove(name, peer);
+    }
+
+    /// Drops what the node at this address announced; returns the names of it. What others
+    /// announced too stays.
+    pub(crate) fn remove_peers_of(&mut self, node: &SocketAddr) -> Vec<Name> {
+        self.peers.remove_from(node)
+    }
+
+    /// Whether this holds for any peer of an address family.
+    pub(crate) fn any_peer(
+        &self,
+        ipv6: bool,
+        holds: impl Fn(&SocketAddr, &PeerRecord) -> bool,
+    ) -> bool {
+        self.peers.any(ipv6, holds)
+    }
+
+    pub(crate) fn has_peer(&self, name: &[u8], peer: &SocketAddr) -> bool {
+        self.peers.has(name, peer)
+    }
+
+    /// The peers of a name that are alive now.
+    pub(crate) fn peers(&mut self, name: &[u8], now: Instant) -> Option<&Peers> {
+        self.peers.get(name, now)
+    }
+
+    /// The names that peers are held of.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        self.peers.names()
+    }
+
+    /// Holds an item. The same version of a mutable item with the same value is a refresh.
+    ///
+    /// # Errors
+    /// When `cas` is not the stored item's `seq`, or the item's is not greater.
+    pub(crate) fn put_item(&mut self, item: Item, cas: Option<i64>) -> Result<(), Conflict> {
+        self.items.put(item, cas)
+    }
+
+    pub(crate) fn item(&mut self, id: &Id) -> Option<&Item> {
+        self.items.get(id)
+    }
+}

@@ -1,0 +1,139 @@
+use std::time::Duration;
+
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+
+use super::*;
+
+fn until(until: Instant) -> Announcer {
+    from(20001, until)
+}
+
+/// Announced by a node of host 1.
+fn from(port: u16, until: Instant) -> Announcer {
+    Announcer { addr: addr(1, port), until, alt: false }
+}
+
+fn addr(host: u8, port: u16) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, host], port))
+}
+
+#[test]
+fn several_ports_of_one_host_are_kept_and_expire_to_the_millisecond() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(10);
+    let later = |ms| now + Duration::from_millis(ms);
+    store.announced(b"n", addr(1, 1), until(later(200)), &mut rng);
+    store.announced(b"n", addr(1, 2), until(later(201)), &mut rng);
+    assert_eq!(store.get(b"n", later(199)).unwrap().len(), 2);
+    assert_eq!(
+        store.get(b"n", later(200)).unwrap().iter().map(|(addr, _)| addr).collect::<Vec<_>>(),
+        [addr(1, 2)]
+    );
+    assert!(store.get(b"n", later(201)).is_none());
+    store.expire(later(201));
+    assert_eq!((store.len(), store.peers()), (0, 0));
+}
+
+#[test]
+fn a_peer_announced_again_lives_longer() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(10);
+    let later = |ms| now + Duration::from_millis(ms);
+    store.announced(b"n", addr(1, 1), until(later(100)), &mut rng);
+    store.announced(b"n", addr(1, 1), until(later(300)), &mut rng);
+    assert!(store.get(b"n", later(299)).is_some());
+    assert_eq!(store.peers(), 1);
+}
+
+#[test]
+fn the_least_recently_used_name_goes_first() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(2);
+    let expires = now + Duration::from_secs(1);
+    store.announced(b"a", addr(1, 1), until(expires), &mut rng);
+    store.announced(b"b", addr(1, 1), until(expires), &mut rng);
+    assert!(store.get(b"a", now).is_some());
+    store.announced(b"c", addr(1, 1), until(expires), &mut rng);
+    assert!(store.get(b"b", now).is_none());
+    assert!(store.get(b"a", now).is_some() && store.get(b"c", now).is_some());
+    assert_eq!((store.peers(), store.dropped()), (2, 1));
+}
+
+#[test]
+fn loopback_peers_are_for_askers_on_loopback() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(2);
+    let expires = now + Duration::from_secs(1);
+    store.announced(b"a", SocketAddr::from(([127, 0, 0, 1], 1)), until(expires), &mut rng);
+    store.announced(b"a", addr(1, 1), until(expires), &mut rng);
+    let peers = store.get(b"a", now).unwrap();
+    assert_eq!(peers.sample(9, &SocketAddr::from(([127, 0, 0, 1], 9)), &mut rng).len(), 2);
+    assert_eq!(peers.sample(9, &addr(9, 9), &mut rng).len(), 1);
+}
+
+#[test]
+fn a_sample_of_many_is_even() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(100);
+    for port in 1..=1000 {
+        store.announced(b"a", addr(1, port), until(now + Duration::from_secs(1)), &mut rng);
+    }
+    let peers = store.get(b"a", now).unwrap();
+    let mut seen = vec![0u32; 1001];
+    for _ in 0..1000 {
+        for (addr, _) in peers.sample(100, &addr(9, 9), &mut rng) {
+            seen[usize::from(addr.port())] += 1;
+        }
+    }
+    // Chi-square over 1,000 cells of 100 each: 999 degrees of freedom, far out at 1,200.
+    let chi: f64 = seen[1..].iter().map(|n| (f64::from(*n) - 100.0).powi(2) / 100.0).sum();
+    assert!(chi < 1200.0, "{chi}");
+}
+
+#[test]
+fn what_a_node_announced_goes_with_it() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(10);
+    let later = now + Duration::from_secs(1);
+    store.announced(b"a", addr(1, 1), from(7, later), &mut rng);
+    store.announced(b"a", addr(1, 2), from(8, later), &mut rng);
+    store.announced(b"a", addr(2, 1), Announcer { addr: addr(2, 7), ..until(later) }, &mut rng);
+    store.announced(b"a", addr(3, 1), from(7, later), &mut rng);
+    store.announced(b"a", addr(1, 3), from(7, later), &mut rng);
+    store.announced(b"a", addr(1, 3), from(8, later), &mut rng);
+    store.announced(b"b", addr(1, 1), from(7, later), &mut rng);
+    let mut names = store.remove_from(&addr(1, 7));
+    names.sort();
+    assert_eq!(names, [Name::from(b"a".as_slice()), Name::from(b"b".as_slice())]);
+    let mut left: Vec<_> = store.get(b"a", now).unwrap().iter().map(|(addr, _)| addr).collect();
+    left.sort_unstable();
+    assert_eq!(left, [addr(1, 2), addr(1, 3), addr(2, 1)]);
+    assert_eq!((store.len(), store.peers()), (1, 3));
+}
+
+#[test]
+fn a_withdrawal_takes_away_what_that_node_announced_and_nothing_else() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(10);
+    let later = now + Duration::from_secs(1);
+    store.announced(b"a", addr(1, 1), from(7, later), &mut rng);
+    store.announced(b"a", addr(1, 1), from(8, later), &mut rng);
+    assert_eq!(store.withdrawn(b"a", &addr(1, 1), &addr(1, 9)), Left::All);
+    assert_eq!(store.withdrawn(b"a", &addr(1, 1), &addr(1, 7)), Left::Others);
+    assert_eq!((store.len(), store.peers()), (1, 1));
+    assert_eq!(store.withdrawn(b"a", &addr(1, 1), &addr(1, 8)), Left::Nobody);
+    assert_eq!((store.len(), store.peers()), (0, 0));
+}
+
+#[test]
+fn one_of_several_announces_expires_alone() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(10);
+    let later = |ms| now + Duration::from_millis(ms);
+    store.announced(b"a", addr(1, 1), from(7, later(300)), &mut rng);
+    store.announced(b"a", addr(1, 1), from(8, later(100)), &mut rng);
+    assert!(store.get(b"a", later(100)).is_some());
+    assert_eq!(store.withdrawn(b"a", &addr(1, 1), &addr(1, 8)), Left::All, "it is over");
+    assert!(store.get(b"a", later(300)).is_none());
+}

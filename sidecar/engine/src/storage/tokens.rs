@@ -1,0 +1,95 @@
+//! Write tokens: an asker proves that it can receive at the address it announces from (BEP 5).
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use rand::{Rng, RngExt};
+
+/// Bytes of a token. Short, so that a full answer to `get_peers` fits its datagram.
+const LENGTH: usize = 6;
+
+/// A secret is used this long, and believed as long again (BEP 5).
+const ROTATION: Duration = Duration::from_secs(300);
+
+type Secret = [u8; 20];
+pub(crate) type Token = [u8; LENGTH];
+
+/// Gives tokens, and knows them again for five to ten minutes.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    current: Secret,
+    previous: Secret,
+    rotated: Instant,
+}
+
+impl Tokens {
+    pub(super) fn new(rng: &mut impl Rng, now: Instant) -> Self {
+        Self { current: rng.random(), previous: rng.random(), rotated: now }
+    }
+
+    /// Changes the secret when its time is over.
+    pub(super) fn rotate(&mut self, rng: &mut impl Rng, now: Instant) {
+        let age = now.duration_since(self.rotated);
+        if age < ROTATION {
+            return;
+        }
+        // After a long pause (a laptop that slept) the old secret is out of date as well.
+        self.previous = if age < 2 * ROTATION { self.current } else { rng.random() };
+        self.current = rng.random();
+        self.rotated = now;
+    }
+
+    pub(super) fn give(&self, ip: IpAddr) -> Token {
+        token(&self.current, ip)
+    }
+
+    pub(super) fn accepts(&self, ip: IpAddr, given: &[u8]) -> bool {
+        given == token(&self.current, ip) || given == token(&self.previous, ip)
+    }
+}
+
+fn token(secret: &Secret, ip: IpAddr) -> Token {
+    let mut sha1 = sha1_smol::Sha1::new();
+    match ip {
+        IpAddr::V4(ip) => sha1.update(&ip.octets()),
+        IpAddr::V6(ip) => sha1.update(&ip.octets()),
+    }
+    sha1.update(secret);
+    let digest = sha1.digest().bytes();
+    std::array::from_fn(|i| digest[i])
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+
+    #[test]
+    fn a_token_holds_for_its_address_and_two_rotations() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let start = crate::clock::now();
+        let mut tokens = Tokens::new(&mut rng, start);
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        let token = tokens.give(ip);
+        assert!(tokens.accepts(ip, &token));
+        assert!(!tokens.accepts(IpAddr::from([10, 0, 0, 2]), &token));
+        assert!(!tokens.accepts(ip, b""));
+        tokens.rotate(&mut rng, start + ROTATION);
+        assert!(tokens.accepts(ip, &token), "the previous secret is still believed");
+        tokens.rotate(&mut rng, start + 2 * ROTATION);
+        assert!(!tokens.accepts(ip, &token));
+    }
+
+    #[test]
+    fn a_long_sleep_outdates_every_token() {
+        let mut rng = StdRng::seed_from_u64(1);
+        let start = crate::clock::now();
+        let mut tokens = Tokens::new(&mut rng, start);
+        let ip = IpAddr::from([10, 0, 0, 1]);
+        let token = tokens.give(ip);
+        tokens.rotate(&mut rng, start + 3 * ROTATION);
+        assert!(!tokens.accepts(ip, &token));
+    }
+}
