@@ -3,14 +3,14 @@
 //!
 //! | stage | takes | gives | |
 //! |---|---|---|---|
-//! | [`validate`] | a stored GrapeCluster | [`Subject`](validate::Subject) | pure |
-//! | [`observe`] | `Subject` | [`Observed`](observe::Observed) | reads |
-//! | [`plan`] | `Subject`, `Observed` | [`Plan`](plan::Plan) | pure |
-//! | [`apply`] | `Subject`, `Plan` | [`Applied`] | writes objects |
-//! | [`status`] | `Subject`, `Observed`, `Applied` | [`Report`](status::Report) | pure |
-//! | [`record`] | `Report` | | writes the status, events and figures |
+//! | `validate` | a stored GrapeCluster | `Subject` | pure |
+//! | `observe` | `Subject` | `Observed` | reads |
+//! | `plan` | `Subject`, `Observed` | `Plan` | pure |
+//! | `apply` | `Subject`, `Plan` | `Applied` | writes objects |
+//! | `status` | `Subject`, `Observed`, `Applied` | `Report` | pure |
+//! | `record` | `Report` | | writes the status, events and figures |
 //!
-//! [`probe`] starts what goes on beside it. A reconciliation starts from what is there, and remembers
+//! `probe` starts what goes on beside it. A reconciliation starts from what is there, and remembers
 //! nothing that it could not find out again, so that it may end at any point.
 
 mod apply;
