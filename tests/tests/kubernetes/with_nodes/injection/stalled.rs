@@ -69,11 +69,11 @@ async fn a_service_whose_grape_does_not_start_is_told_of_and_repaired() {
     cluster.change(json!({"image": {"tag": "test"}})).await.unwrap();
     let told = cluster.until("it is told how to mend that", |status| {
         let message = condition(status, "Injected")["message"].as_str();
-        message.is_some_and(|message| message.contains("with another image than pods get now"))
+        message.is_some_and(|message| message.contains("with another image than new pods get"))
     });
     let told = told.await.unwrap();
     let message = condition(&told, "Injected")["message"].as_str().unwrap().to_owned();
-    assert!(message.contains("delete those"), "{message}");
+    assert!(message.contains("delete these pods"), "{message}");
     cluster.change(json!({"injection": {"repair": true}})).await.unwrap();
     let begun = Instant::now();
     let pods = pods::ready(cluster.pods(), "app=rpc", 1).await;

@@ -82,7 +82,7 @@ async fn until_all_run(cluster: &GrapeCluster<'_>, tag: &str) {
 /// The last Grape has the image that is missing; the others are untouched.
 async fn stalls_at_one(cluster: &GrapeCluster<'_>, before: &[Option<String>]) {
     let message = cluster.until_unready(&["RollStalled"]).await.unwrap();
-    for part in ["market-default-2", "localhost/grape:missing", "take the change back"] {
+    for part in ["market-default-2", "localhost/grape:missing", "Fix or revert spec.image"] {
         assert!(message.contains(part), "{part:?} is not in {message}");
     }
     let grapes = cluster.grapes().await.unwrap();
