@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use backon::{ExponentialBuilder, Retryable};
+use grape_local::stop::Stop;
 use http::Uri;
 use kube::{Client, Config};
 use tokio::sync::watch;
@@ -25,7 +26,6 @@ use crate::leader::{self, Elector, Leadership};
 use crate::metrics::Metrics;
 use crate::turn::claim::Scope;
 use crate::turn::{Standing, Turn};
-use grape_local::stop::Stop;
 
 /// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
 const STOP_GRACE: Duration = Duration::from_secs(20);

@@ -12,12 +12,12 @@ use grape::cli::boolean;
 use grape::log::Format;
 use grape::nonblocking::NonBlocking;
 use grape::variables::is_named_as_part_of_a_service;
+use grape_cluster::limits;
 use tracing_subscriber::filter::Targets;
 
 use crate::plan::{Choices, Ports};
 use crate::show::Style;
 use crate::{EXAMPLE, Ended, Options, log};
-use grape_cluster::limits;
 
 /// How long the end waits for who reads its last words.
 const LAST_WORDS: Duration = Duration::from_secs(1);

@@ -10,6 +10,8 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::builder::{NonEmptyStringValueParser, RangedU64ValueParser};
 use grape::log::Format;
+use grape_cluster::duration;
+use grape_local::log;
 use tracing::error;
 use tracing_subscriber::filter::Targets;
 
@@ -19,8 +21,6 @@ use crate::controller;
 use crate::leader::Timings;
 use crate::process::{self, Context};
 use crate::webhook;
-use grape_cluster::duration;
-use grape_local::log;
 
 /// Shortest `--observe-interval`: each Grape is asked this often.
 const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);

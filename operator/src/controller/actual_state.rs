@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
+use grape_cluster::validate::ValidatedCluster;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -16,7 +17,6 @@ use super::stores::{Stores, controlled_by};
 use crate::desired::statefulset::{ON_DELETE, TEMPLATE_HASH};
 use crate::desired::{Desired, PoolSet, labels};
 use crate::observe::Target;
-use grape_cluster::validate::ValidatedCluster;
 
 /// What there is of a cluster's Grapes.
 pub struct ActualState {

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 use kube::ResourceExt;
 
 use super::apply::AppliedObjects;
@@ -18,7 +19,6 @@ use super::observations::Observations;
 use super::previous_failures::PreviousFailures;
 use super::sidecars::counts::ReportedPods;
 use super::sidecars::repair::Repair;
-use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// The states of all clusters, by uid. Clones share them.
 #[derive(Clone, Default)]

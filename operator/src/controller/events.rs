@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 
 use grape::services::{HeldBack, Refusal};
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
@@ -18,7 +19,6 @@ use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
 use super::stores::Stored;
 use crate::api_client::MANAGER;
-use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use grape_cluster::limits;
+use grape_cluster::validate::ValidatedCluster;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Container, Pod, PodCondition};
 use kube::ResourceExt;
@@ -10,8 +12,6 @@ use super::failing::{self, Failing};
 use super::rollout::GrapePod;
 use crate::desired::container::{ADMIN, API, CONTAINER, DHT};
 use crate::observe::Target;
-use grape_cluster::limits;
-use grape_cluster::validate::ValidatedCluster;
 
 /// How long a Grape may take from its pod's start to being ready before it counts as failing. It
 /// takes seconds; the image has to be fetched, too.

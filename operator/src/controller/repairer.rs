@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared};
+use grape_cluster::GrapeCluster;
+use grape_cluster::validate::validate;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -21,8 +23,6 @@ use super::sidecars::Sidecars;
 use super::sidecars::evict::try_evict;
 use super::sidecars::repair::{Repair, Step, Tried};
 use super::stores::Stored;
-use grape_cluster::GrapeCluster;
-use grape_cluster::validate::validate;
 
 /// What all repairs share.
 pub struct Repairer {

@@ -6,6 +6,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use futures_util::stream::{BoxStream, SelectAll, StreamExt};
+use grape_cluster::GrapeCluster;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::{
     Container, Pod, PodSpec, PodTemplateSpec, Service, ServiceAccount,
@@ -21,7 +22,6 @@ use serde::de::DeserializeOwned;
 use tracing::warn;
 
 use crate::desired::labels;
-use grape_cluster::GrapeCluster;
 
 /// A GrapeCluster as it is stored: one that an older schema let pass may not be readable, and must
 /// not hide the others.

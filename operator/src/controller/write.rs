@@ -1,12 +1,12 @@
 //! The one write of a status.
 
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde_json::json;
 
 use super::error::Error;
 use crate::api_client::MANAGER;
-use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 /// Replaces the status of a cluster.
 ///

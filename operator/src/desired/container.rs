@@ -5,9 +5,9 @@ use std::time::Duration;
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 
 use grape_cluster::image;
+use grape_cluster::validate::{Pool, ValidatedCluster};
 
 use super::{BuildContext, grape};
-use grape_cluster::validate::{Pool, ValidatedCluster};
 
 /// The name of the container.
 pub const CONTAINER: &str = "grape";

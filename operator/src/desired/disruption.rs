@@ -1,10 +1,10 @@
 //! The PodDisruptionBudget: evictions take one Grape at a time.
 
+use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{BuildContext, labels, metadata};
-use grape_cluster::validate::ValidatedCluster;
 
 /// The budget of all pools together; none for a single Grape, whose eviction it would not keep off.
 pub(super) fn build(

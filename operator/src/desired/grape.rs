@@ -4,6 +4,9 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
 
+use grape_cluster::limits;
+use grape_cluster::quantity::QuantityText;
+use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{
     Capabilities, ContainerPort, EnvVar, EnvVarSource, HTTPGetAction, ObjectFieldSelector, Probe,
     ResourceRequirements, SecurityContext, Sysctl,
@@ -13,9 +16,6 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::container::{ADMIN, API, DHT, DRAIN_TIMEOUT};
 use super::names;
-use grape_cluster::limits;
-use grape_cluster::quantity::QuantityText;
-use grape_cluster::validate::ValidatedCluster;
 
 /// A port of a Grape.
 pub(crate) struct Port {

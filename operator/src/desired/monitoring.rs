@@ -1,10 +1,10 @@
 //! The ServiceMonitor, by which the Prometheus operator finds the Grapes.
 
+use grape_cluster::validate::ValidatedCluster;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind};
 use serde_json::json;
 
 use super::{BuildContext, container, labels, metadata};
-use grape_cluster::validate::ValidatedCluster;
 
 /// The kind ServiceMonitor, which a cluster without the Prometheus operator does not have.
 pub fn resource() -> ApiResource {

@@ -1,5 +1,7 @@
 //! The NetworkPolicy: who may reach the Grapes, and whom they may reach.
 
+use grape_cluster::limits;
+use grape_cluster::validate::{self, ValidatedCluster};
 use k8s_openapi::api::networking::v1::{
     NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer,
     NetworkPolicyPort, NetworkPolicySpec,
@@ -8,8 +10,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, LabelSelecto
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{BuildContext, labels, metadata};
-use grape_cluster::limits;
-use grape_cluster::validate::{self, ValidatedCluster};
 
 /// The label that Kubernetes gives each namespace, with its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";

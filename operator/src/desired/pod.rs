@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use grape_cluster::image;
+use grape_cluster::validate::{Pool, ValidatedCluster};
 
 use super::{BuildContext, container, grape, labels};
-use grape_cluster::validate::{Pool, ValidatedCluster};
 
 /// How long a pod may take to end beyond the drain of its Grape, in seconds: for the process to
 /// start its drain and to exit.

@@ -1,10 +1,10 @@
 //! The headless Service: the name under which a cluster's Grapes find each other.
 
+use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{BuildContext, grape, labels, metadata};
-use grape_cluster::validate::ValidatedCluster;
 
 /// The Service of a cluster.
 ///

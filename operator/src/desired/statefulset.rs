@@ -1,5 +1,6 @@
 //! The StatefulSet of a pool.
 
+use grape_cluster::validate::{Pool, ValidatedCluster};
 use k8s_openapi::api::apps::v1::{
     RollingUpdateStatefulSetStrategy, StatefulSet, StatefulSetSpec, StatefulSetUpdateStrategy,
 };
@@ -8,7 +9,6 @@ use serde_json::json;
 use sha1_smol::Sha1;
 
 use super::{BuildContext, PoolSet, labels, metadata, names, pod};
-use grape_cluster::validate::{Pool, ValidatedCluster};
 
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
 /// whether the live set has that template already.

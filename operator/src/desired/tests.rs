@@ -1,5 +1,11 @@
 use std::collections::BTreeMap;
 
+use grape_cluster::manifest;
+use grape_cluster::pods::{PullPolicy, Resources};
+use grape_cluster::validate::validate;
+use grape_cluster::{
+    GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
+};
 use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -8,12 +14,6 @@ use proptest::prelude::*;
 use rstest::rstest;
 
 use super::*;
-use grape_cluster::manifest;
-use grape_cluster::pods::{PullPolicy, Resources};
-use grape_cluster::validate::validate;
-use grape_cluster::{
-    GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
-};
 
 const BARE: &str = include_str!("tests/bare.yaml");
 const EVERYTHING: &str = include_str!("tests/everything.yaml");

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use grape::log;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-
-use super::{Objection, Reason, selection};
-use crate::desired::labels;
 use grape_cluster::image;
 use grape_cluster::nearest::nearest;
 use grape_cluster::quantity::{self, QuantityText};
 use grape_cluster::{DurationText, limits, pattern};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+use super::{Objection, Reason, selection};
+use crate::desired::labels;
 
 /// What begins the operator's annotations.
 const PREFIX: &str = "grenache.dev/";

@@ -29,11 +29,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use grape_cluster::validate::ValidatedCluster;
 use json_patch::Patch;
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 
 use crate::desired::names;
-use grape_cluster::validate::ValidatedCluster;
 use patch::Edit;
 use selection::{SelectedCluster, Selection};
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use grape_cluster::validate::ValidatedCluster;
 use json_patch::jsonptr::{PointerBuf, Token};
 use json_patch::{AddOperation, Patch, PatchOperation};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
@@ -12,7 +13,6 @@ use super::selection::SelectedCluster;
 use super::sidecar;
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
-use grape_cluster::validate::ValidatedCluster;
 
 /// The environment variable that tells a service where its Grape is.
 pub const GRAPE_URL: &str = "GRAPE_URL";

@@ -1,9 +1,10 @@
 //! Where the Grape of a pod listens: as the pod says, or else its cluster.
 
+use grape_cluster::validate::ValidatedCluster;
+
 use super::Objection;
 use super::annotations::{ADMIN_PORT, Annotations, DHT_PORT, invalid};
 use crate::desired::grape::Ports;
-use grape_cluster::validate::ValidatedCluster;
 
 /// The ports of the Grape of a pod with these annotations.
 pub(super) fn of(cluster: &ValidatedCluster, own: &Annotations) -> Result<Ports, Objection> {

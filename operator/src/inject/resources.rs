@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use grape_cluster::quantity::{QuantityText, amount};
+use grape_cluster::validate::Injection;
 use k8s_openapi::api::core::v1::{PodSpec, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::Objection;
 use super::annotations::{self, Annotations};
 use crate::desired::grape;
-use grape_cluster::quantity::{QuantityText, amount};
-use grape_cluster::validate::Injection;
 
 /// The resources that decide about a pod's class.
 const CLASSIFIED: [&str; 2] = ["cpu", "memory"];

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use grape_cluster::{limits, pattern};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::desired::labels;
-use grape_cluster::{limits, pattern};
 
 /// The label of pods that want no Grape, with the value [`DISABLED`].
 pub const INJECT: &str = "grenache.dev/inject";

@@ -1,5 +1,7 @@
 //! The Grape's container, as a native sidecar: an init container that goes on running.
 
+use grape_cluster::image;
+use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{
     Container, EnvVar, ExecAction, Lifecycle, LifecycleHandler, Pod, PodSpec, ResourceRequirements,
     SeccompProfile, SecurityContext,
@@ -12,8 +14,6 @@ use super::selection::SelectedCluster;
 use crate::desired::container::{API, CONTAINER};
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
-use grape_cluster::image;
-use grape_cluster::validate::ValidatedCluster;
 
 /// What makes an init container a sidecar, and what keeps a pod's containers running.
 const ALWAYS: &str = "Always";

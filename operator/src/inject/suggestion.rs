@@ -1,8 +1,9 @@
 //! The cluster that a label probably means, where it names one that there is not.
 
+use grape_cluster::nearest::nearest;
+
 use super::selection::SelectedCluster;
 use super::{Context, Named};
-use grape_cluster::nearest::nearest;
 
 /// The question that helps, if a cluster is called almost so. Only those that the pod could have a Grape
 /// of are told of: the names of others are not for its author to know.

@@ -5,13 +5,13 @@ mod properties;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
+use grape_cluster::manifest;
+use grape_cluster::validate::validate;
 use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::*;
 use crate::desired::labels;
-use grape_cluster::manifest;
-use grape_cluster::validate::validate;
 
 const MARKET: &str = include_str!("tests/market.yaml");
 const PRO: &str = include_str!("tests/pro.yaml");

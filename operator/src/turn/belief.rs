@@ -4,6 +4,7 @@
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
+use grape_cluster::GrapeCluster;
 use k8s_openapi::api::authorization::v1::{
     ResourceAttributes, SubjectAccessReview, SubjectAccessReviewSpec,
 };
@@ -12,7 +13,6 @@ use kube::{Client, Resource};
 use lru::LruCache;
 
 use super::claim::{Claim, Shared};
-use grape_cluster::GrapeCluster;
 
 /// How long an answer is believed.
 const BELIEVED: Duration = Duration::from_secs(300);

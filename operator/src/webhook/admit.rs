@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use grape_cluster::validate::ValidatedCluster;
 use http::StatusCode;
 use hyper::body::Bytes;
 use tokio::time::timeout;
@@ -16,7 +17,6 @@ use super::review::{self, Review};
 use super::store::{AdmissionStore, ClusterName, Labels};
 use crate::inject::{self, Reason, Verdict};
 use crate::server::{Reply, json, text};
-use grape_cluster::validate::ValidatedCluster;
 
 /// How long the API server may take to say what a watch has not told.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use grape_cluster::GrapeCluster;
+use grape_cluster::validate::{ValidatedCluster, validate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use serde::{Deserialize, Deserializer};
 
 use crate::controller::stores::Stored;
-use grape_cluster::GrapeCluster;
-use grape_cluster::validate::{ValidatedCluster, validate};
 
 /// A cluster without what no pod asks for.
 #[derive(Debug, Clone)]

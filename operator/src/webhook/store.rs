@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use futures_util::stream::{SelectAll, StreamExt};
+use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
@@ -20,7 +21,6 @@ use crate::controller::stores;
 use crate::controller::unwatched::Unwatched;
 use crate::inject::Named;
 use crate::metrics::Metrics;
-use grape_cluster::validate::ValidatedCluster;
 
 /// A cluster's namespace and name.
 pub type ClusterName = (String, String);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grape::clock;
+use grape_cluster::limits;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use kube::ResourceExt;
@@ -24,7 +25,6 @@ use crate::controller::{grapes, report, stuck};
 use crate::desired::names;
 use crate::observe::Target;
 use crate::observe::sidecars::InjectedSidecar;
-use grape_cluster::limits;
 
 /// What there is of a cluster, as of one moment.
 pub(super) struct Observed {

@@ -1,5 +1,6 @@
 //! What follows from a report: figures, the status and events, written.
 
+use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 use kube::{Resource, ResourceExt};
 
 use super::Reconciler;
@@ -12,7 +13,6 @@ use crate::controller::error::Error;
 use crate::controller::write;
 use crate::metrics::Health;
 use crate::observe::complaint::Complaint;
-use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 
 impl Reconciler {
     /// Writes a report. `status_waits`: the status is written by the next reconciliation.

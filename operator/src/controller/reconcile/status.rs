@@ -1,5 +1,6 @@
 //! Stage 5: the status of a cluster, and its figures. Pure.
 
+use grape_cluster::GrapeClusterStatus;
 use jiff::Timestamp;
 
 use super::apply::Applied;
@@ -8,7 +9,6 @@ use super::validate::Subject;
 use crate::controller::report::{self, Facts, Services};
 use crate::controller::sidecars::counts::Counts;
 use crate::metrics::Health;
-use grape_cluster::GrapeClusterStatus;
 
 /// What is reported of a cluster.
 pub(super) struct Report {

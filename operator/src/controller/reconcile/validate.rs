@@ -3,15 +3,15 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use grape_cluster::GrapeCluster;
+use grape_cluster::image;
+use grape_cluster::validate::{Invalid, ValidatedCluster, validate};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::Reconciler;
 use crate::controller::stores::Stored;
 use crate::desired::{BuildContext, Desired, desired};
-use grape_cluster::GrapeCluster;
-use grape_cluster::image;
-use grape_cluster::validate::{Invalid, ValidatedCluster, validate};
 
 /// A cluster that can run.
 pub(super) struct Subject<'a> {

@@ -4,6 +4,9 @@
 use super::{reasons, types};
 use std::collections::BTreeMap;
 
+use grape_cluster::limits;
+use grape_cluster::status::InjectedStatus;
+
 use super::conditions::Finding;
 use super::status::number;
 use super::{Facts, Services, few};
@@ -11,8 +14,6 @@ use crate::controller::sidecars::lack::Lack;
 use crate::controller::sidecars::repair::RepairProgress;
 use crate::desired::names;
 use crate::inject::annotations::ADMIN_PORT;
-use grape_cluster::limits;
-use grape_cluster::status::InjectedStatus;
 
 impl Facts<'_> {
     /// Pods of services, where there are any.

@@ -12,10 +12,11 @@ pub mod types;
 
 use std::collections::BTreeSet;
 
-use crate::metrics::Health;
-use crate::observe::window::Window;
 use grape_cluster::GrapeClusterStatus;
 use grape_cluster::validate::{Invalid, ValidatedCluster};
+
+use crate::metrics::Health;
+use crate::observe::window::Window;
 
 use super::blocked::Blocked;
 use super::error::Error;

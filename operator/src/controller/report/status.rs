@@ -4,15 +4,16 @@ use super::{reasons, types};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+use grape_cluster::limits;
+use grape_cluster::status::{GrapeClusterStatus, Partition, PoolStatus, Summary, Topology};
+use grape_cluster::validate::Invalid;
+
 use super::conditions::{Finding, findings, percent};
 use super::{Facts, injected, joined, ready, updated};
 use crate::controller::rollout::Pool;
 use crate::desired::{labels, names};
 use crate::observe::band::P95Band;
 use crate::observe::topology::Topology as Observed;
-use grape_cluster::limits;
-use grape_cluster::status::{GrapeClusterStatus, Partition, PoolStatus, Summary, Topology};
-use grape_cluster::validate::Invalid;
 
 /// The status of a cluster, after what it was before.
 pub fn status(

@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use grape_cluster::validate::validate;
+use grape_cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
@@ -15,8 +17,6 @@ use crate::controller::sidecars::lack::Lack;
 use crate::observe::band::P95Band;
 use crate::observe::outside::Trouble;
 use crate::observe::topology::{Topology, View};
-use grape_cluster::validate::validate;
-use grape_cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 
 fn valid(change: impl FnOnce(&mut GrapeClusterSpec)) -> ValidatedCluster {
     let mut spec = GrapeClusterSpec::default();

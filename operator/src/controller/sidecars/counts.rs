@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use grape_cluster::status::InjectedStatus;
+
 use super::lack::Lack;
 use super::member::Member;
-use grape_cluster::status::InjectedStatus;
 
 /// The pods of services of one cluster. Those on their way out do not count.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use grape_cluster::validate::ValidatedCluster;
 use jiff::Timestamp;
 
 use super::index::Labels;
@@ -10,7 +11,6 @@ use super::lack::Lack;
 use super::pod::{ServicePod, SidecarState};
 use super::reach::Reach;
 use crate::inject::{self, Verdict};
-use grape_cluster::validate::ValidatedCluster;
 
 /// A pod that is to have a Grape of a cluster.
 #[derive(Debug, Clone, PartialEq)]

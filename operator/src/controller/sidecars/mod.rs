@@ -25,6 +25,7 @@ pub mod watch;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::stream::{self, Stream};
+use grape_cluster::validate::ValidatedCluster;
 use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::reflector::ObjectRef;
@@ -32,7 +33,6 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::stores::Stored;
-use grape_cluster::validate::ValidatedCluster;
 use index::{Effects, PodIndex, Source, WatchEvent};
 use member::{Member, Of};
 use reach::Reach;

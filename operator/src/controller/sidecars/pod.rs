@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::IpAddr;
 
+use grape_cluster::image;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{
     Container, ContainerStatus, ObjectReference, Pod, PodSpec, Probe,
@@ -18,7 +19,6 @@ use crate::desired::labels;
 use crate::inject;
 use crate::inject::annotations::{IMAGE, INJECTED_IMAGE};
 use crate::inject::selection::{self, SelectedCluster, Selection};
-use grape_cluster::image;
 
 /// A pod that is to have a Grape of a cluster. There may be tens of thousands of them, and all else
 /// would only take memory.

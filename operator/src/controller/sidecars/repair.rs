@@ -15,11 +15,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use grape_cluster::limits;
 use jiff::{SignedDuration, Timestamp};
 
 use super::member::Member;
 use super::pod::{Maker, ServicePod};
-use grape_cluster::limits;
 
 /// How old a pod has to be: one that comes while the webhook restarts may have company, and a
 /// controller that makes pods one after the other is let finish.
