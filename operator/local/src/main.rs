@@ -1,5 +1,5 @@
-//! The command `grape-local`: what `cargo run -- local` runs from a checkout. The operator has the same
-//! commands.
+//! The command `grape-local`, which `cargo run -- local` starts from a checkout. `grape-operator` has
+//! the same commands, and more.
 
 use std::env;
 use std::io;

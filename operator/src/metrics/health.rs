@@ -19,7 +19,7 @@ pub struct Health {
     pub unreachable: usize,
     /// Its conditions by their type; `None` is Unknown.
     pub conditions: Vec<(&'static str, Option<bool>)>,
-    /// Groups of Grapes that do not see each other.
+    /// Groups of Grapes that do not know each other.
     pub partitions: Option<usize>,
     /// Fewest other nodes that one of its Grapes knows.
     pub known_nodes_min: Option<usize>,

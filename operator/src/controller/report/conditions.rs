@@ -225,8 +225,8 @@ fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
     )
 }
 
-/// Whoever waits for a cluster is to go on waiting: it is not yet as its spec says, and nobody has to
-/// do anything.
+/// True while clients that wait for the cluster should keep waiting: the cluster is not yet as its
+/// spec says, and nobody has to act.
 fn reconciling(facts: &Facts<'_>, ready: &Finding, progressing: &Finding) -> Finding {
     let stalled = stalled(facts);
     let (is, cause) = if stalled.is == Some(true) {

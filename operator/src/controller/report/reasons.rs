@@ -43,7 +43,7 @@ pub const PROBES_SUCCEEDING: &str = "ProbesSucceeding";
 pub const PROBES_FAILING: &str = "ProbesFailing";
 /// All Grapes are connected.
 pub const CONNECTED: &str = "Connected";
-/// Groups of Grapes do not see each other.
+/// There are groups of Grapes that do not know each other.
 pub const PARTITIONED: &str = "Partitioned";
 /// Grapes of services are connected with none of the cluster's own.
 pub const SIDECARS_DISCONNECTED: &str = "SidecarsDisconnected";
