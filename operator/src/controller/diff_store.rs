@@ -1,21 +1,21 @@
-//! A copy of what a watch tells of, and what each event changes in it. Pure.
+//! A copy of watched objects that returns what each event changes. Pure.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use kube::runtime::watcher::Event;
 
-/// What there is, by its key, as far as a watch has told.
+/// The objects by key, as the watch has reported them.
 #[derive(Debug)]
 pub struct DiffStore<K, V> {
     known: BTreeMap<K, V>,
-    /// What a new list has named so far.
+    /// The objects of a list that has not ended.
     listed: Option<BTreeMap<K, V>>,
-    /// Whether a list has come to its end.
+    /// Whether a list has ended.
     whole: bool,
 }
 
-/// An event of a watch, with something else in the place of its object.
+/// An event with another value in the place of its object.
 pub fn map<T, U>(event: Event<T>, change: impl FnOnce(T) -> U) -> Event<U> {
     match event {
         Event::Apply(object) => Event::Apply(change(object)),
@@ -26,14 +26,14 @@ pub fn map<T, U>(event: Event<T>, change: impl FnOnce(T) -> U) -> Event<U> {
     }
 }
 
-/// Something that was not as it is now.
+/// An object that has changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreChange<K, V> {
-    /// Which.
+    /// Its key.
     pub key: K,
-    /// How it was; none if it is new.
+    /// The value before; none of a new object.
     pub before: Option<V>,
-    /// How it is; none if it is gone.
+    /// The value now; none of a deleted object.
     pub after: Option<V>,
 }
 
@@ -44,12 +44,12 @@ impl<K, V> Default for DiffStore<K, V> {
 }
 
 impl<K: Ord + Clone, V: Clone + PartialEq> DiffStore<K, V> {
-    /// Whether all that was there at the beginning is known.
+    /// Whether the first list has ended.
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// What is known of one.
+    /// The value of a key.
     pub fn get<Q: Ord + ?Sized>(&self, key: &Q) -> Option<&V>
     where
         K: Borrow<Q>,
@@ -57,19 +57,18 @@ impl<K: Ord + Clone, V: Clone + PartialEq> DiffStore<K, V> {
         self.known.get(key)
     }
 
-    /// All that is known.
+    /// All values.
     pub fn values(&self) -> impl Iterator<Item = &V> {
         self.known.values()
     }
 
-    /// There is nothing to know: what was known stands, and nothing more is waited for.
+    /// The objects may not be watched: the copy counts as complete as it is.
     pub fn refused(&mut self) {
         self.whole = true;
     }
 
-    /// Takes note of an event; what has changed by it. While a watch that broke off lists anew, what
-    /// was known stands.
-    /// Something that is there, and none of those that are meant, is told without a value.
+    /// Takes note of an event; returns what it changed. During a new list the former values stay.
+    /// An object that exists but does not belong here has no value.
     pub fn note(&mut self, event: Event<(K, Option<V>)>) -> Vec<StoreChange<K, V>> {
         match event {
             Event::Apply((key, Some(after))) => {

@@ -1,10 +1,10 @@
-//! What the operator keeps of its MutatingWebhookConfiguration beside the certificate: whose it is,
-//! and whether it is asked at all.
+//! The part of the MutatingWebhookConfiguration that the operator keeps, beside the certificate:
+//! its owner, and whether API servers call it at all.
 //!
-//! - Its owner is the operator's namespace, so that it goes with that: API servers would refuse pods
-//!   for want of a webhook that nobody can bring back.
-//! - While another operator works where this one would, a condition that never holds keeps API
-//!   servers from asking this one: a pod has one webhook that answers for it.
+//! - Its owner is the operator's namespace, so that Kubernetes deletes it with the namespace. A
+//!   configuration that stays behind would make API servers refuse pods.
+//! - While another operator works in the same namespaces, a condition that never holds keeps API
+//!   servers from calling this webhook: exactly one webhook changes a pod.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(5);
 /// The name of the condition that never holds.
 const CONDITION: &str = "another-operator-works.inject.grenache.dev";
 
-/// Keeps a MutatingWebhookConfiguration.
+/// Keeps the owner and the condition of a MutatingWebhookConfiguration.
 pub struct ConfigurationController {
     /// The way to the API server.
     pub client: Client,
@@ -43,12 +43,12 @@ pub struct ConfigurationController {
     pub name: String,
     /// The operator's namespace.
     pub namespace: String,
-    /// Whether another operator works where this one would.
+    /// Whether another operator works in the same namespaces.
     pub standing: watch::Receiver<Standing>,
 }
 
 impl ConfigurationController {
-    /// Keeps it, for ever. Of a configuration that there is not there is nothing to keep.
+    /// Keeps them for as long as the process runs. Without a configuration there is nothing to do.
     pub async fn run(mut self) {
         let configurations: Api<MutatingWebhookConfiguration> = Api::all(self.client.clone());
         let mut changes =
@@ -107,7 +107,7 @@ impl ConfigurationController {
                 );
                 Ok(())
             }
-            // Somebody else changed it meanwhile, or it is gone: the watch tells.
+            // Another writer changed the object meanwhile, or it was deleted: the watch reports it.
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
             Err(error) => Err(error).context("cannot write it"),
         }
@@ -120,21 +120,21 @@ fn reference(namespace: &str, uid: String) -> OwnerReference {
         kind: Namespace::kind(&()).into_owned(),
         name: namespace.to_owned(),
         uid,
-        // It holds up no deletion.
+        // The owner holds up no deletion.
         block_owner_deletion: None,
         controller: None,
     }
 }
 
-/// The strategic merge patch that makes a configuration what it is to be; `None` where it is so.
-/// `asked`: whether API servers are to ask; `None` leaves that as it is.
+/// The strategic merge patch that makes a configuration as it should be; `None` if it is so
+/// already. `asked`: whether API servers are to call the webhook; `None` leaves that unchanged.
 fn changed(
     configuration: &MutatingWebhookConfiguration,
     owner: &OwnerReference,
     asked: Option<bool>,
 ) -> Option<Value> {
     let owners = configuration.owner_references();
-    // One of an earlier namespace of this name: Kubernetes would delete what it owns.
+    // The owner is an earlier namespace of this name: Kubernetes would delete the configuration.
     let stale = owners.iter().filter(|it| it.kind == owner.kind && it.uid != owner.uid);
     let mut references: Vec<_> =
         stale.map(|it| json!({"$patch": "delete", "uid": it.uid})).collect();

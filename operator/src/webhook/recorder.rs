@@ -1,5 +1,5 @@
-//! What became of pods: counters of all, and events of those that did not get their Grape. An event
-//! is told once in a while, however often a ReplicaSet tries.
+//! Records the verdicts on pods: counters of all, and events of pods that did not get their Grape.
+//! An event is published once in a while, however often a ReplicaSet tries.
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
@@ -21,13 +21,13 @@ use crate::api_client::MANAGER;
 use crate::inject::Verdict;
 use crate::metrics::Metrics;
 
-/// The reason of an event that a pod has its Grape, and its author should know something.
+/// The reason of an event about a pod that has its Grape, and whose author should know something.
 const WARNED: &str = "InjectedWithWarnings";
 
-/// How long the API server may take to say whose a ReplicaSet is.
+/// How long the API server may take to name the owner of a ReplicaSet.
 const OWNER_LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long the same is not told again.
+/// How long the same event is not published again.
 const REPEAT_AFTER: Duration = Duration::from_secs(300);
 
 /// Most events that are remembered.
@@ -36,13 +36,13 @@ const MAX_REMEMBERED: NonZeroUsize = NonZeroUsize::new(1024).expect("more than n
 /// Most events that wait to be written. Further ones are lost: the log has them.
 const MAX_WAITING: usize = 256;
 
-/// Where it is told.
+/// Where verdicts are recorded.
 pub struct AdmissionRecorder {
     metrics: Arc<Metrics>,
     events: mpsc::Sender<AdmissionEvent>,
 }
 
-/// What is told in an event.
+/// The texts of an event.
 struct AdmissionEvent {
     about: ObjectReference,
     reason: String,
@@ -51,7 +51,7 @@ struct AdmissionEvent {
 }
 
 impl AdmissionRecorder {
-    /// Events of the operator that is called `identity`, which the task writes.
+    /// A recorder of the operator that is called `identity`, and the task that writes its events.
     pub fn new(
         client: Client,
         identity: &str,
@@ -65,8 +65,8 @@ impl AdmissionRecorder {
         (Self { metrics, events }, task)
     }
 
-    /// Tells what became of a pod that was to be made. Where no controller makes it, `other` is what
-    /// an event is about: the cluster that it asks for, or its namespace.
+    /// Records the verdict on a new pod. `other` is the object of the event if no controller makes
+    /// the pod: the cluster that the pod asks for, or its namespace.
     pub fn record(
         &self,
         (namespace, pod): (&str, &Pod),
@@ -78,7 +78,8 @@ impl AdmissionRecorder {
         let controller = controller(namespace, pod);
         let it = title(pod, controller.as_ref());
         let (reason, action, note) = match verdict {
-            // Who makes a pod by hand is answered with them; a controller shows them to nobody.
+            // The author of a bare pod sees the warnings in the answer; a controller shows them to
+            // nobody.
             Verdict::Inject { warnings, .. } if !warnings.is_empty() && controller.is_some() => {
                 (WARNED.to_owned(), "Inject", format!("{it}: {}", warnings.join("; ")))
             }
@@ -107,7 +108,8 @@ impl AdmissionRecorder {
     }
 }
 
-/// A pod, as it is told: a controller leaves its name to the API server.
+/// A pod's name in texts: of a pod that a controller makes, the API server chooses the end of the
+/// name.
 fn title(pod: &Pod, controller: Option<&ObjectReference>) -> String {
     match (&pod.metadata.name, controller) {
         (Some(name), _) => format!("Pod {name}"),
@@ -121,7 +123,7 @@ fn title(pod: &Pod, controller: Option<&ObjectReference>) -> String {
     }
 }
 
-/// Who makes the pod, and makes it again: what people look at when it does not come.
+/// The controller that makes the pod: people look there when the pod does not come.
 fn controller(namespace: &str, pod: &Pod) -> Option<ObjectReference> {
     controller_of(namespace, &pod.metadata)
 }
@@ -138,7 +140,8 @@ fn controller_of(namespace: &str, of: &ObjectMeta) -> Option<ObjectReference> {
     })
 }
 
-/// Whom people look at when a pod does not come: the Deployment, if a ReplicaSet makes the pod.
+/// The object where people look when a pod does not come: the Deployment, if a ReplicaSet makes the
+/// pod.
 async fn owner_of(client: &Client, by: ObjectReference) -> ObjectReference {
     if by.kind.as_deref() != Some("ReplicaSet") {
         return by;
@@ -147,7 +150,7 @@ async fn owner_of(client: &Client, by: ObjectReference) -> ObjectReference {
     let sets: Api<ReplicaSet> = Api::namespaced(client.clone(), namespace);
     match timeout(OWNER_LOOKUP_TIMEOUT, sets.get_metadata(name)).await {
         Ok(Ok(set)) => controller_of(namespace, &set.metadata).unwrap_or(by),
-        // It is there too that people look.
+        // People look at the ReplicaSet, too.
         Ok(Err(_)) | Err(_) => by,
     }
 }
@@ -175,7 +178,7 @@ async fn write(client: Client, recorder: Recorder, mut waiting: mpsc::Receiver<A
     }
 }
 
-/// To the kilobyte that an event's note may have.
+/// Cuts a note to the kilobyte that an event may have.
 fn cut(mut note: String) -> String {
     while note.len() > 1024 {
         note.pop();
@@ -183,10 +186,10 @@ fn cut(mut note: String) -> String {
     note
 }
 
-/// What was told not long ago.
+/// The events that were published lately.
 struct RecentEvents(LruCache<(ObjectReferenceKey, String), Instant>);
 
-/// By what objects are told apart.
+/// What distinguishes the objects of events.
 type ObjectReferenceKey = [Option<String>; 4];
 
 impl Default for RecentEvents {
@@ -196,7 +199,7 @@ impl Default for RecentEvents {
 }
 
 impl RecentEvents {
-    /// Whether this was not told of that lately; from now on it was.
+    /// Whether this event was not published lately; from now on it was.
     fn is_new(&mut self, about: &ObjectReference, reason: &str, now: Instant) -> bool {
         let ObjectReference { kind, namespace, name, uid, .. } = about.clone();
         let key = ([kind, namespace, name, uid], reason.to_owned());

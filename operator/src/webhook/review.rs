@@ -18,31 +18,31 @@ const FORBIDDEN: u16 = 403;
 /// A review that cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum Unreadable {
-    /// It is no AdmissionReview.
+    /// The text is not an AdmissionReview.
     #[error("expected an AdmissionReview of {VERSION}: {0}")]
     NoReview(String),
-    /// It asks about something else than a pod, or about one that cannot be read.
+    /// The review is not about a pod, or about a pod that cannot be read.
     #[error("expected the creation of a Pod: {0}")]
     NoPod(String),
 }
 
-/// A question about a pod.
+/// A review of a pod.
 #[derive(Debug)]
 pub struct Review {
-    /// What the API server asks, without the pod.
+    /// The request, without the pod.
     pub request: AdmissionRequest<Pod>,
     /// The pod.
     pub pod: Pod,
-    /// Its namespace.
+    /// The pod's namespace.
     pub namespace: String,
 }
 
-/// Reads a question.
+/// Reads a review.
 ///
 /// # Errors
-/// It is none, or not about a pod that is made.
+/// The text is not a review, or not one of a new pod.
 pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
-    // Where in it something is wrong takes time to follow: it is looked for when something is.
+    // The path of a wrong field takes time to follow: it is looked up only after an error.
     let review = serde_json::from_slice(body).or_else(|_| read_with_path(body))?;
     let (kind, version) = (&review.types.kind, &review.types.api_version);
     if (&**kind, &**version) != ("AdmissionReview", VERSION) {
@@ -80,7 +80,7 @@ fn read_with_path(body: &[u8]) -> Result<AdmissionReview<Pod>, Unreadable> {
     })
 }
 
-/// An answer as it is sent.
+/// An answer in the API's form.
 #[derive(Serialize)]
 struct Answer<'a> {
     #[serde(flatten)]
@@ -111,7 +111,7 @@ impl PatchBody {
     }
 }
 
-/// Answers a question.
+/// Answers a review.
 ///
 /// # Errors
 /// The answer cannot be written, which is a defect.

@@ -1,5 +1,5 @@
-//! HTTPS for API servers: HTTP/2, or HTTP/1.1. Who connects is not asked who it is, so that all that
-//! one can take up is bounded.
+//! HTTPS for API servers: HTTP/2, or HTTP/1.1. Clients are not authenticated, so everything that a
+//! client can use up is bounded.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -44,22 +44,22 @@ const MAX_HEAD: usize = 16 << 10;
 /// How long a handshake, the first head of a connection, or a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long it may take from an answer by HTTP/1.1 to the end of the next head: longer than the 90 s
-/// for which API servers keep a connection, so that it is they who close it. One that waits half-way
-/// through a head takes up no more than one that is idle.
+/// How long the end of the next head may take after an answer by HTTP/1.1: longer than the 90 s for
+/// which API servers keep a connection, so that they close it and not we. A connection that stops
+/// half-way through a head costs no more than an idle one.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(100);
 
 /// How long a request may take, as an API server waits at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long a connection lasts. Then its requests are finished, and others go by another one.
+/// How long a connection lasts. Then its requests are finished, and the next ones take another one.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 
-/// How long connections are taken after it was told to end: until then it is known that this is no
-/// endpoint of the Service any more.
+/// How long connections are accepted after the stop: until then API servers know that this pod is
+/// no endpoint of the Service any more.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How long what is under way may take after that.
+/// How long requests may take after that.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serves `answer` at [`PATH`] until `stop`, and for a few seconds after.
@@ -93,15 +93,15 @@ async fn connection<A, F>(
     A: Fn(Bytes) -> F + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
-    // Else the first answer waits until the client has confirmed the end of the handshake, which it
-    // does with its next bytes or after 40 ms.
+    // Without this the first answer waits until the client has acknowledged the end of the
+    // handshake: with its next bytes, or after 40 ms.
     if let Err(error) = stream.set_nodelay(true) {
         debug!(%error, "TCP_NODELAY cannot be set");
     }
     let stream = match timeout(READ_TIMEOUT, tls.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => {
-            // Also of probes that only connect.
+            // Probes that only connect end here, too.
             debug!(%error, "a TLS handshake failed");
             return;
         }
@@ -134,7 +134,7 @@ async fn connection<A, F>(
             pending::<()>().await;
         }
     };
-    // An error is the client's: it went away, or did not speak HTTP and was told so.
+    // An error is the client's: it disconnected, or did not speak HTTP and got an error.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = silent => return,
@@ -146,7 +146,7 @@ async fn connection<A, F>(
 
 struct Service<A> {
     answer: A,
-    /// KiB that bodies may take up yet.
+    /// KiB that bodies may still take up.
     bodies: Semaphore,
 }
 
@@ -174,7 +174,7 @@ where
             let limit = MAX_BODY >> 20;
             text(StatusCode::PAYLOAD_TOO_LARGE, format!("a review may have {limit} MiB at most"))
         };
-        // As large as it is said to be, or as it may be.
+        // The announced size, or else the largest one allowed.
         let size = body.size_hint().upper().unwrap_or(MAX_BODY as u64);
         let Some(size) = usize::try_from(size).ok().filter(|size| *size <= MAX_BODY) else {
             return too_large();

@@ -1,4 +1,4 @@
-//! How many pods of services a cluster has, and how the Grapes in them are. Pure.
+//! How many pods of services a cluster has, and the state of the Grapes in them. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,32 +7,32 @@ use grape_cluster::status::InjectedStatus;
 use super::lack::Lack;
 use super::member::Member;
 
-/// The pods of services of one cluster. Those on their way out do not count.
+/// The pods of services of one cluster, without those that terminate.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// How many there are.
+    /// The number of pods.
     pub pods: usize,
-    /// In how many the Grape runs.
+    /// Pods whose Grape runs.
     pub ready: usize,
-    /// In how many it has another image than one that is made now would get.
+    /// Pods whose Grape has another image than a new pod would get.
     pub outdated: usize,
-    /// Those whose Grape does not start, as `NAMESPACE/NAME` with why, in order.
+    /// Pods whose Grape does not start, as `NAMESPACE/NAME` with the cause, in order.
     pub failing: Vec<String>,
-    /// How many of these would have another image if they were made now.
+    /// How many of these would get another image as new pods.
     pub stuck: usize,
-    /// Those that have a Grape, and whose namespace is not let in any more, as `NAMESPACE/NAME`, in
-    /// order. They count for nothing else: anybody may write such a pod.
+    /// Pods that have a Grape although the cluster does not admit their namespace any more, as
+    /// `NAMESPACE/NAME`, in order. They count nowhere else: anybody may write such a pod.
     pub left_out: Vec<String>,
-    /// Those without their Grape, as `NAMESPACE/NAME`, in order.
+    /// Pods without their Grape, as `NAMESPACE/NAME`, in order.
     pub missing: Vec<String>,
-    /// The same, by why they have none.
+    /// The same pods by cause.
     pub lacks: BTreeMap<Lack, Vec<String>>,
-    /// Those of them that would not be made now, each with why.
+    /// Those of them that would be refused as new pods, each with the cause.
     pub refused: Vec<String>,
 }
 
 impl Counts {
-    /// Counts pods, where the Grape of one that is made now would run `image`.
+    /// Counts pods; new pods would get a Grape of `image`.
     pub fn of(members: &[Member], image: &str) -> Self {
         let mut counts = Self::default();
         for member in members.iter().filter(|member| !member.pod.leaving) {
@@ -68,7 +68,7 @@ impl Counts {
         counts
     }
 
-    /// Those of `pods` that are without their Grape, by why.
+    /// Those of `pods` without their Grape, by cause.
     pub fn by_lack(&self, pods: &[String]) -> BTreeMap<Lack, Vec<String>> {
         let pods: BTreeSet<&String> = pods.iter().collect();
         let among =
@@ -83,9 +83,9 @@ impl Counts {
 pub struct ReportedPods(Option<BTreeSet<String>>);
 
 impl ReportedPods {
-    /// Takes note of those that are `missing`; which of them to tell of. An operator that starts takes
-    /// those as told that the status before it names; and where that cannot name all, any as long as
-    /// they are no more than there were.
+    /// Takes note of the pods that are `missing` a sidecar; returns which of them need an event.
+    /// After a start, pods that the last status names have theirs already. If that status cannot
+    /// name all, all have theirs as long as there are no more than before.
     pub fn unreported(
         &mut self,
         missing: &[String],
@@ -99,7 +99,7 @@ impl ReportedPods {
             reported.iter().cloned().collect()
         });
         let unreported = missing.iter().filter(|name| !reported.contains(*name)).cloned().collect();
-        // One of the same name that comes later without its Grape is another pod.
+        // A later pod of the same name without its Grape is another pod.
         self.0 = Some(missing.iter().cloned().collect());
         unreported
     }

@@ -1,8 +1,8 @@
-//! One pod without its Grape, or with one that does not start: tried, and evicted.
+//! Tries one pod without its Grape, or with one that does not start, and evicts it.
 //!
-//! It is evicted only while the webhook answers for pods, and for this one: the API server is asked
-//! to make one like it, as a dry run. That goes the whole way, through the webhook and whatever else
-//! has a say, and tells whether the pod would come back with its Grape, without it, or not at all.
+//! A pod is evicted only while the webhook changes pods like it: the API server is asked to create
+//! one like it, as a dry run. That passes the webhook and everything else that may refuse a pod,
+//! and so shows whether the pod would come back with its Grape, without it, or not at all.
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::policy::v1::Eviction;
@@ -20,11 +20,11 @@ use crate::controller::words;
 use crate::desired::labels;
 use crate::inject;
 
-/// Most characters of what the API server says.
+/// Most characters that are kept of the API server's message.
 const MAX_EXCERPT: usize = 200;
 
-/// Evicts a pod, if another one in its place would have its Grape. `lack` is why it has none now.
-/// `client` tries nothing again: that a PodDisruptionBudget forbids it is an answer.
+/// Evicts a pod if its successor would have its Grape. `lack` is why the pod has none now. `client`
+/// repeats no request: a refusal by a PodDisruptionBudget is an answer.
 pub async fn try_evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) -> Tried {
     let title = pod.title();
     let tried = evict(client, pod, lack).await.unwrap_or_else(|error| match error {
@@ -81,11 +81,11 @@ async fn evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) -> kube::R
     Ok(Tried::Evicted)
 }
 
-/// A pod as its controller would make it in its place, as far as the pod itself tells: without what it
-/// got when it was made, and of another name.
+/// The pod as its controller would create its successor, as far as the pod itself shows: under
+/// another name, and without the fields that the pod got after its creation.
 fn like(pod: Pod) -> Pod {
     let mut metadata = ObjectMeta {
-        // Always the same: it is in what the API server says against it, and that in the status.
+        // Always the same name, because the API server's message, and so the status, contains it.
         name: Some(format!("{}-dry-run", pod.name_any())),
         namespace: pod.metadata.namespace,
         labels: pod.metadata.labels,
@@ -94,7 +94,7 @@ fn like(pod: Pod) -> Pod {
         ..ObjectMeta::default()
     };
     for owner in metadata.owner_references.iter_mut().flatten() {
-        // It takes a right to hold up the owner's deletion.
+        // Blocking the owner's deletion would take a right of its own.
         owner.block_owner_deletion = None;
     }
     if let Some(labels) = &mut metadata.labels {
@@ -111,7 +111,7 @@ fn like(pod: Pod) -> Pod {
     Pod { metadata, spec, status: None }
 }
 
-/// What the API server says, in bounds.
+/// The API server's message, within bounds.
 fn excerpt(error: &kube::Error) -> String {
     let text = match error {
         kube::Error::Api(refusal) => refusal.message.clone(),

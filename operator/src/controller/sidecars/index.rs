@@ -1,9 +1,10 @@
-//! An index of the pods that are to have a sidecar, by the clusters that they select; and which
-//! watches that takes. Pure.
+//! An index of the pods that should have a sidecar, by the clusters that they select; and which
+//! watches it needs. Pure.
 //!
-//! Pods with a label of their own are told by one watch, those that the webhook injected among them:
-//! it labels them. In a namespace whose label asks for a Grape, pods without one may have been missed,
-//! so each such namespace takes a watch of those, which goes with its label.
+//! One watch reports the pods with a label of their own. The webhook labels what it injects, so
+//! injected pods are among them. If a namespace's label asks for a Grape, the webhook may have
+//! missed pods without a label: each such namespace needs a watch of those, which ends with the
+//! label.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,7 +27,7 @@ pub type ClusterName = (String, String);
 pub enum Source {
     /// Pods with a label of their own, in one namespace or in all.
     Labelled(Option<String>),
-    /// Pods without one, in a namespace whose label has this value.
+    /// Pods without a label, in a namespace whose label has this value.
     Inherited {
         /// The namespace.
         namespace: String,
@@ -35,23 +36,23 @@ pub enum Source {
     },
 }
 
-/// What a watch told.
+/// An event of a watch.
 #[derive(Debug)]
 pub enum WatchEvent {
-    /// Of namespaces, by name.
+    /// Namespaces, by name.
     Namespaces(Event<(String, Option<Arc<Labels>>)>),
-    /// Of pods, by `NAMESPACE/NAME`.
+    /// Pods, by `NAMESPACE/NAME`.
     Pods(Source, Event<(String, Option<Arc<ServicePod>>)>),
-    /// These pods may not be watched: nobody waits for what is not to be known.
+    /// These pods may not be watched, so they are not waited for.
     Refused(Source),
-    /// Which pods the webhook is asked about.
+    /// Which pods API servers send to the webhook.
     Webhook(Reach),
 }
 
-/// What comes of it.
+/// The consequences of an event.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Effects {
-    /// Clusters whose pods are others now.
+    /// Clusters whose pods have changed.
     pub touched: BTreeSet<ClusterName>,
     /// Watches to begin.
     pub begin: Vec<Source>,
@@ -59,7 +60,7 @@ pub struct Effects {
     pub end: Vec<Source>,
 }
 
-/// All pods that are to have a Grape, as far as watches have told.
+/// All pods that should have a Grape, as the watches have reported them.
 #[derive(Debug, Default)]
 pub struct PodIndex {
     namespaces: DiffStore<String, Arc<Labels>>,
@@ -69,29 +70,30 @@ pub struct PodIndex {
 }
 
 impl PodIndex {
-    /// One that these watches begin to tell, where the webhook is asked about those pods.
+    /// An index that begins with these watches. `reach`: which pods API servers send to the
+    /// webhook.
     pub fn new(sources: impl IntoIterator<Item = Source>, reach: Reach) -> Self {
         let pods = sources.into_iter().map(|source| (source, DiffStore::default())).collect();
         Self { pods, reach: Arc::new(reach), ..Self::default() }
     }
 
-    /// Which pods the webhook is asked about.
+    /// Which pods API servers send to the webhook.
     pub fn reach(&self) -> Arc<Reach> {
         Arc::clone(&self.reach)
     }
 
-    /// The watches that tell it.
+    /// The watches that the index needs.
     pub fn sources(&self) -> impl Iterator<Item = &Source> {
         self.pods.keys()
     }
 
-    /// Whether all that was there at the beginning is known.
+    /// Whether all first lists have ended.
     pub fn is_whole(&self) -> bool {
         self.whole
     }
 
-    /// The pods that wish a Grape of a cluster, in no order, each with the labels of its namespace;
-    /// none before all that were there at the beginning are known.
+    /// The pods that select a cluster, in no order, each with the labels of its namespace; none
+    /// before all first lists have ended.
     pub fn pods_of(
         &self,
         namespace: &str,
@@ -107,7 +109,7 @@ impl PodIndex {
         self.whole.then(|| self.all().filter(is).map(labelled).collect())
     }
 
-    /// Takes note of what a watch told.
+    /// Takes note of an event.
     pub fn note(&mut self, told: WatchEvent) -> Effects {
         let mut effects = Effects::default();
         match told {
@@ -117,7 +119,7 @@ impl PodIndex {
                 }
             }
             WatchEvent::Pods(source, event) => {
-                // One that has ended may have had something to tell yet.
+                // A watch that has ended may still deliver events.
                 let changes = self.pods.get_mut(&source).map(|pods| pods.note(event));
                 for StoreChange { before, after, .. } in changes.into_iter().flatten() {
                     effects
@@ -137,7 +139,7 @@ impl PodIndex {
                 }
             }
         }
-        // Only of the beginning: a watch that comes later tells when it knows.
+        // Only at the start: a watch that begins later reports its pods when it has them.
         if !self.whole && self.namespaces.is_whole() && self.pods.values().all(DiffStore::is_whole)
         {
             self.whole = true;
@@ -152,7 +154,7 @@ impl PodIndex {
             let value = labels.as_ref()?.get(labels::CLUSTER)?.clone();
             Some(Source::Inherited { namespace: namespace.clone(), value })
         };
-        // By its labels a cluster takes its pods, or does not.
+        // A cluster admits pods by the labels of their namespace.
         let pods = self.all().filter(|pod| pod.namespace == *namespace);
         effects.touched.extend(pods.map(|pod| selected(pod)));
         let (before, after) = (source(before), source(after));

@@ -1,4 +1,4 @@
-//! Why a pod runs without its Grape, as far as it can be told afterwards. Pure.
+//! Why a pod runs without its Grape, as far as that can be seen afterwards. Pure.
 
 use jiff::Timestamp;
 
@@ -11,25 +11,25 @@ use crate::desired::labels;
 pub enum Lack {
     /// No API server asks a webhook of this operator.
     NoWebhook,
-    /// The webhook is asked about no pod of its namespace.
+    /// The webhook gets no pod of this namespace.
     NamespaceLeftOut,
-    /// The webhook is not asked about pods with its labels.
+    /// The webhook gets no pod with these labels.
     PodLeftOut,
-    /// It is older than the cluster.
+    /// The pod is older than the cluster.
     OlderThanCluster,
-    /// It is older than the webhook.
+    /// The pod is older than the webhook.
     OlderThanWebhook,
-    /// It got its label when it was there already.
+    /// The pod got its label after its creation.
     LabelledLater,
-    /// The webhook did not answer when it was made, or was not asked.
+    /// The webhook did not answer when the pod was created, or was not called.
     Missed,
-    /// The same, or its namespace did not yet have the label by which it asks.
+    /// The same, or the namespace did not yet have the label that asks for a Grape.
     MissedOrUnlabelled,
 }
 
 impl Lack {
-    /// That of a pod without its Grape, where the webhook is now `coverage` about one like it, and its
-    /// cluster was made at `cluster`.
+    /// The cause for a pod without its Grape, where `coverage` says whether the webhook gets pods
+    /// like it now, and `cluster` is when the cluster was created.
     pub fn of(pod: &ServicePod, coverage: Coverage, cluster: Option<Timestamp>) -> Self {
         let is_older =
             |than: Option<Timestamp>| pod.made.zip(than).is_some_and(|(made, than)| made < than);
@@ -45,13 +45,13 @@ impl Lack {
         }
     }
 
-    /// Whether a pod that is made in its place lacks its Grape as well.
+    /// Whether the pod's successor would have no Grape either.
     pub fn is_lasting(self) -> bool {
         matches!(self, Self::NoWebhook | Self::NamespaceLeftOut | Self::PodLeftOut)
     }
 
-    /// It as a clause, to stand after the names of pods and a colon; with what to do where it is
-    /// lasting.
+    /// The cause as a clause that follows the names of pods and a colon; with what to do if the
+    /// cause does not end by itself.
     pub fn explanation(self) -> String {
         let text = match self {
             Self::NoWebhook => {
@@ -103,7 +103,7 @@ mod tests {
         Some(Timestamp::from_second(second).unwrap())
     }
 
-    /// A pod made at second 100, whose namespace asks for it where it has no label.
+    /// A pod created at second 100 whose namespace asks for a Grape, unless the pod has a label.
     fn pod(labels: Value, managed: Value) -> ServicePod {
         let pod = json!({
             "metadata": {

@@ -1,5 +1,5 @@
-//! A pod of a service as one of a cluster: whether it should have a Grape, by what the webhook would
-//! say of it now. Pure.
+//! A pod of a service as a member of a cluster: whether it should have a Grape, by what the webhook
+//! would decide now. Pure.
 
 use std::sync::Arc;
 
@@ -12,38 +12,39 @@ use super::pod::{ServicePod, SidecarState};
 use super::reach::Reach;
 use crate::inject::{self, Verdict};
 
-/// A pod that is to have a Grape of a cluster.
+/// A pod that should have a Grape of a cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Member {
     /// The pod.
     pub pod: Arc<ServicePod>,
-    /// Why one like it would not be made now, of a pod without its Grape.
+    /// Why a pod without its Grape would be refused as a new pod.
     pub refused: Option<String>,
-    /// Why it has no Grape, of a pod without.
+    /// Why the pod has no Grape; none of a pod with one.
     pub lack: Option<Lack>,
-    /// Whether its Grape does not start, and is of another image than that of one that is made now.
+    /// Whether its Grape does not start, and has another image than a new pod would get.
     pub is_stuck: bool,
-    /// Whether it has a Grape from when its namespace was let in, and one that is made now would not.
+    /// Whether it has a Grape from when its namespace was admitted, which it is no more.
     pub is_left_out: bool,
 }
 
-/// The cluster that pods are to have a Grape of, and what else tells whether they should, and could.
+/// The cluster whose Grape pods should have, and what else decides whether they should.
 pub struct Of<'a> {
     /// The cluster's namespace.
     pub namespace: &'a str,
     /// The cluster.
     pub cluster: &'a Arc<ValidatedCluster>,
-    /// When it was made.
+    /// When the cluster was created.
     pub made: Option<Timestamp>,
-    /// The image where it names none.
+    /// The image if the cluster names none.
     pub grape_image: &'a str,
-    /// Which pods the webhook is asked about.
+    /// Which pods API servers send to the webhook.
     pub reach: &'a Reach,
 }
 
 impl Member {
-    /// A pod in a namespace with these labels, as one of a cluster; none of one that has no Grape and is
-    /// to have none: the cluster is not for its namespace, or it cannot have what its namespace asks for.
+    /// A pod in a namespace with these labels as a member of a cluster; none if the pod neither has
+    /// a Grape nor should have one, because the cluster does not admit its namespace, or because
+    /// the pod cannot have what its namespace asks for.
     pub fn of(pod: Arc<ServicePod>, labels: &Labels, of: &Of<'_>) -> Option<Self> {
         let Of { namespace, cluster, made, grape_image, reach } = *of;
         let is_left_out = !cluster.injection.namespaces.allows(&pod.namespace, labels, namespace);
@@ -76,8 +77,8 @@ impl Member {
         Some(Self { pod, refused, lack, is_stuck: is_stuck && !is_left_out, is_left_out })
     }
 
-    /// Whether its Grape is not there, and would be in a pod that is made in its place. One on its way
-    /// out has no need of it.
+    /// Whether the pod lacks its Grape and its successor would have one. A terminating pod needs
+    /// none.
     pub fn is_to_be_made_anew(&self) -> bool {
         (self.pod.sidecar().is_none() || self.is_stuck) && !self.pod.leaving
     }

@@ -1,4 +1,5 @@
-//! What is kept of a service's pod: who it is, who made it, and how the Grape in it is. Pure.
+//! The part of a service's pod that is kept: who it is, who made it, and the state of its Grape.
+//! Pure.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -20,36 +21,36 @@ use crate::inject;
 use crate::inject::annotations::{IMAGE, INJECTED_IMAGE};
 use crate::inject::selection::{self, SelectedCluster, Selection};
 
-/// A pod that is to have a Grape of a cluster. There may be tens of thousands of them, and all else
-/// would only take memory.
+/// A pod that should have a Grape of a cluster. There may be tens of thousands, so nothing else of
+/// them is kept.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ServicePod {
     /// Its namespace.
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Which one of that name.
+    /// Its uid.
     pub uid: String,
-    /// The cluster whose Grape it is to have.
+    /// The cluster whose Grape it should have.
     pub selected: SelectedCluster,
-    /// Whether it got the label by which it asks when it was there already.
+    /// Whether it got the label that asks for a Grape after its creation.
     pub labelled_later: bool,
-    /// What makes it anew when it goes; none of a pod that somebody made by hand.
+    /// The controller that recreates it; none of a bare pod.
     pub maker: Option<Maker>,
-    /// When it was made.
+    /// When it was created.
     pub made: Option<Timestamp>,
-    /// On its way out.
+    /// Whether it terminates.
     pub leaving: bool,
-    /// Ready, and not on its way out.
+    /// Whether it is ready and does not terminate.
     pub ready: bool,
     /// Its address, once it has one.
     pub ip: Option<IpAddr>,
-    /// What it has for it.
+    /// Its Grape, or what it has instead.
     pub grape: SidecarState,
 }
 
 impl ServicePod {
-    /// It, to be told of in an event.
+    /// The pod as the object of an event.
     pub fn reference(&self) -> ObjectReference {
         ObjectReference {
             api_version: Some("v1".to_owned()),
@@ -62,13 +63,13 @@ impl ServicePod {
     }
 }
 
-/// What a pod has for a Grape.
+/// The Grape of a pod, or none.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SidecarState {
-    /// The one that the webhook put into it.
+    /// The Grape that the webhook injected.
     Sidecar(Sidecar),
-    /// None, and never will have: a pod gets it when it is made. Of the pod, what the webhook would
-    /// decide by.
+    /// No Grape, for the pod's whole life: pods get it at creation. The part of the pod by which
+    /// the webhook would decide.
     None(Box<Pod>),
 }
 
@@ -77,10 +78,10 @@ pub enum SidecarState {
 pub struct Sidecar {
     /// Its image.
     pub image: String,
-    /// Its image as the webhook asked for it, which others may have changed since; none of a pod from
-    /// before that was noted.
+    /// The image that the webhook injected, which others may have changed since; none of a pod from
+    /// before this was recorded.
     pub asked_image: Option<String>,
-    /// Whether the pod itself names that image, whatever its cluster's is.
+    /// Whether the pod itself names the image, independent of its cluster.
     pub is_own_image: bool,
     /// Whether it runs.
     pub ready: bool,
@@ -88,13 +89,13 @@ pub struct Sidecar {
     pub admin_port: Option<u16>,
     /// The UDP port of its DHT node, as its container says.
     pub dht_port: Option<u16>,
-    /// Why it does not start; none if it may.
+    /// Why it does not start; none if it may start yet.
     pub failing: Option<String>,
 }
 
 impl Sidecar {
-    /// Whether its image is another one than `image`, which its cluster wants: neither was that one
-    /// asked for, nor is it there. What others made of it, as a webhook that knows a mirror, is theirs.
+    /// Whether its image is neither `image`, which its cluster wants, nor was injected as that one.
+    /// Others may change the image afterwards, as a webhook for a registry mirror does.
     pub fn is_outdated(&self, image: &str) -> bool {
         let is_asked = match &self.asked_image {
             Some(asked) => asked == image,
@@ -104,7 +105,7 @@ impl Sidecar {
     }
 }
 
-/// What makes a pod anew: its controller. It is told as `NAMESPACE/KIND NAME`.
+/// The controller that recreates a pod. Its text is `NAMESPACE/KIND NAME`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Maker {
     namespace: String,
@@ -119,13 +120,13 @@ impl fmt::Display for Maker {
 }
 
 impl Maker {
-    /// Whether it makes another pod for one that is evicted. A Job would count that as a failure, and
-    /// its pod ends by itself; the pods of a node itself are not the API server's.
+    /// Whether it replaces an evicted pod. A Job counts an eviction as a failure, and its pod ends
+    /// by itself; kubelet's own static pods are not the API server's.
     pub fn replaces(&self) -> bool {
         !matches!(&*self.kind, "Job" | "Node")
     }
 
-    /// It, for an event.
+    /// The controller as the object of an event.
     pub fn reference(&self) -> ObjectReference {
         ObjectReference {
             kind: Some(self.kind.clone()),
@@ -137,10 +138,11 @@ impl Maker {
 }
 
 impl ServicePod {
-    /// What is kept of a pod in a namespace with these labels; none of one that is to have no Grape.
+    /// The part that is kept of a pod in a namespace with these labels; none of a pod that should
+    /// have no Grape.
     pub fn of(mut pod: Pod, namespace_labels: &BTreeMap<String, String>) -> Option<Self> {
         let namespace = pod.namespace()?;
-        // A label that cannot be read was refused, or names no cluster that could be told of it.
+        // An unreadable label was refused, or names no cluster that could report it.
         let Ok(Selection::Cluster(selected)) =
             selection::of(&pod.metadata, &namespace, namespace_labels)
         else {
@@ -174,12 +176,12 @@ impl ServicePod {
         })
     }
 
-    /// Its name with its namespace, as it is told.
+    /// The pod as `NAMESPACE/NAME`.
     pub fn title(&self) -> String {
         format!("{}/{}", self.namespace, self.name)
     }
 
-    /// The Grape in it.
+    /// The pod's Grape.
     pub fn sidecar(&self) -> Option<&Sidecar> {
         match &self.grape {
             SidecarState::Sidecar(sidecar) => Some(sidecar),
@@ -188,8 +190,8 @@ impl ServicePod {
     }
 }
 
-/// Whether nobody who made the pod, and so has its containers, set the label by which it asks. Where
-/// nothing tells who set it, it was there from the beginning.
+/// Whether the label that asks for a Grape was set by somebody other than the author of the pod's
+/// containers. If the managed fields do not show that, the label was there from the start.
 fn is_labelled_later(pod: &Pod) -> bool {
     let label = format!("f:{}", labels::CLUSTER);
     let label = ["f:metadata", "f:labels", &label];
@@ -200,7 +202,7 @@ fn is_labelled_later(pod: &Pod) -> bool {
     setters.peek().is_some() && !setters.any(|of| has(&of.0, &["f:spec", "f:containers"]))
 }
 
-/// The Grape in a pod that the webhook has put one into.
+/// The Grape of a pod that the webhook injected.
 fn sidecar(pod: &Pod) -> Option<Sidecar> {
     if !inject::is_injected(pod) {
         return None;
@@ -216,8 +218,8 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
         asked_image: pod.annotations().get(INJECTED_IMAGE).cloned(),
         is_own_image: pod.annotations().contains_key(IMAGE),
         ready: status.is_some_and(|status| status.ready) && !leaving,
-        // As long as it does not run, however long ago it ended. Where the others have ended, such as
-        // those of a Job, it ends too.
+        // As long as it does not run, however long ago it ended. After the other containers have
+        // ended, as in a Job, the Grape ends too.
         failing: status
             .filter(|status| !status.ready && !leaving && keeps_trying(status))
             .and_then(|status| Some(failing::container(status, true)?.to_string())),
@@ -226,13 +228,13 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
     })
 }
 
-/// Whether a node is about to start a container, which it may have done before.
+/// Whether kubelet is about to start a container, which may have run before.
 fn keeps_trying(status: &ContainerStatus) -> bool {
     let waits = status.state.as_ref().is_some_and(|state| state.waiting.is_some());
     waits || status.restart_count >= 2
 }
 
-/// Leaves of a pod what [`inject`](inject::inject) looks at.
+/// Reduces a pod to what [`inject`](inject::inject) reads.
 fn trim(pod: &mut Pod) {
     let metadata = std::mem::take(&mut pod.metadata);
     pod.metadata = ObjectMeta {
@@ -242,7 +244,7 @@ fn trim(pod: &mut Pod) {
         annotations: metadata.annotations,
         ..ObjectMeta::default()
     };
-    // What kubectl keeps there may be as long as the pod.
+    // kubectl's copy in there may be as long as the pod.
     if let Some(annotations) = &mut pod.metadata.annotations {
         annotations.remove("kubectl.kubernetes.io/last-applied-configuration");
     }

@@ -1,4 +1,4 @@
-//! Which pods the webhook is asked about, as its MutatingWebhookConfiguration says. Pure.
+//! Which pods API servers send to the webhook, by its MutatingWebhookConfiguration. Pure.
 
 use std::collections::BTreeMap;
 
@@ -11,46 +11,46 @@ use kube::core::{ParseExpressionError, Selector, SelectorExt};
 /// The label that Kubernetes gives each namespace, with its name.
 const NAMESPACE_NAME: &str = "kubernetes.io/metadata.name";
 
-/// Which pods the webhook is asked about.
+/// Which pods API servers send to the webhook.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Reach {
     /// None: this operator serves no webhook.
     Unserved,
-    /// It was not read yet, or may not be read.
+    /// Unknown: the configuration was not read yet, or may not be read.
     #[default]
     Unknown,
     /// None: there is no such configuration.
     Absent,
-    /// Those that it selects.
+    /// The pods that the configuration selects.
     Selected(Rules),
 }
 
-/// What a configuration selects.
+/// The selectors of a configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
-    /// When it was made.
+    /// When it was created.
     since: Option<Timestamp>,
-    /// Of each webhook, the namespaces and the pods.
+    /// Of each webhook in it, the selectors of namespaces and of pods.
     webhooks: Vec<(Selector, Selector)>,
 }
 
-/// Whether the webhook is asked about a pod.
+/// Whether API servers send a pod to the webhook.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Coverage {
-    /// It is, since then.
+    /// Yes, since this time.
     Since(Option<Timestamp>),
-    /// It is asked about no pod of its namespace.
+    /// No: no pod of its namespace.
     NoPodOfNamespace,
-    /// It is asked about pods of its namespace, but not with labels like these.
+    /// No: pods of its namespace, but not with these labels.
     NoPodLikeThis,
-    /// It is asked about no pod.
+    /// No: no pod at all.
     NoPod,
-    /// That is not known.
+    /// Unknown.
     Unknown,
 }
 
 impl Reach {
-    /// That of a configuration, or of none.
+    /// The reach of a configuration, or of none.
     pub fn of(configuration: Option<&MutatingWebhookConfiguration>) -> Self {
         let Some(configuration) = configuration else { return Self::Absent };
         let selector = |of: Option<&LabelSelector>| -> Result<Selector, ParseExpressionError> {
@@ -65,7 +65,7 @@ impl Reach {
         webhooks.map_or(Self::Unknown, |webhooks| Self::Selected(Rules { since, webhooks }))
     }
 
-    /// Whether it is asked about a pod with these labels, in a namespace with those.
+    /// Whether a pod with these labels is sent, in a namespace with those labels.
     pub fn about(
         &self,
         namespace: &str,
@@ -105,7 +105,7 @@ mod tests {
         pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
     }
 
-    /// As the chart makes it.
+    /// The configuration as the chart creates it.
     fn reach() -> Reach {
         let not =
             |key: &str, value: &str| json!({"key": key, "operator": "NotIn", "values": [value]});

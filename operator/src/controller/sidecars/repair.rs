@@ -1,15 +1,15 @@
-//! Which pod without its Grape, or with one of a former image that does not start, is evicted next, so
-//! that its controller makes it anew. Pure.
+//! Which pod without its Grape, or with a former image that does not start, is evicted next, so
+//! that its controller recreates it. Pure.
 //!
-//! Services are not to suffer from it: one pod at a time, the next when the one that came for it is
-//! ready with its Grape; of a controller all of whose other pods are well; and none that a dry run
-//! has not shown to come back with its Grape (see [`evict`](super::evict)).
+//! Services must not suffer from it: one pod at a time, and the next one only when the successor is
+//! ready with its Grape; only of a controller whose other pods are all well; and no pod whose dry
+//! run has not shown that it would come back with its Grape (see [`evict`](super::evict)).
 //!
-//! It ends. Each pod is evicted once at most, and what comes of it decides: a controller whose new pod
-//! came without its Grape all the same, or did not come or become ready in ten minutes, was repaired
-//! in vain. No pod of it is evicted any more, until none of it is without its Grape. The status keeps
-//! the names of these controllers, so that an operator that starts does not try them again; and with
-//! as many as it can name, nothing is evicted at all.
+//! It ends. Each pod is evicted at most once. If the successor came without its Grape, did not
+//! come, or did not become ready within ten minutes, the repair of this controller failed: no pod
+//! of it is evicted until none of them lacks its Grape. The status keeps the names of these
+//! controllers, so that an operator that starts does not try them again; if the status has as many
+//! names as it can hold, nothing is evicted at all.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -21,31 +21,31 @@ use jiff::{SignedDuration, Timestamp};
 use super::member::Member;
 use super::pod::{Maker, ServicePod};
 
-/// How old a pod has to be: one that comes while the webhook restarts may have company, and a
-/// controller that makes pods one after the other is let finish.
+/// How old a pod has to be: a pod created while the webhook restarts may not be the only one, and a
+/// controller may still be creating others.
 const MIN_AGE: SignedDuration = SignedDuration::from_secs(30);
-/// How long the pod that came for an evicted one may take to be ready.
+/// How long the successor of an evicted pod may take to be ready.
 const REPLACEMENT_TIMEOUT: SignedDuration = SignedDuration::from_mins(10);
-/// How soon an eviction that a PodDisruptionBudget forbids is tried again: somebody else's budget is
+/// How soon an eviction that a PodDisruptionBudget forbids is tried again: budgets of others are
 /// not watched.
 const FORBIDDEN_PAUSE: SignedDuration = SignedDuration::from_secs(10);
-/// How soon another pod is tried after one that would not come back with its Grape.
+/// How soon another pod is tried after one whose successor would have no Grape.
 const ASIDE_PAUSE: SignedDuration = SignedDuration::from_secs(60);
 
-/// How soon another pod is tried after one that was gone: its watch will have told.
+/// How soon another pod is tried after one that was gone: until then the watch has reported it.
 const GONE_PAUSE: SignedDuration = SignedDuration::from_secs(1);
 
-/// What was repaired of one cluster, and what came of it.
+/// The repairs of one cluster, and their results.
 #[derive(Debug, Default)]
 pub struct Repair {
-    /// Whether the status before was read.
+    /// Whether the last status was read.
     resumed: bool,
     under_way: Option<UnderWay>,
-    /// Controllers that were repaired in vain, as they are told.
+    /// Controllers whose repair failed, as texts.
     failed_attempts: BTreeSet<String>,
-    /// Pods that were tried, by uid, and are still without their Grape.
+    /// Tried pods that still lack their Grape, by uid.
     tried: BTreeMap<String, Trial>,
-    /// When anything may be tried again.
+    /// When the next pod may be tried.
     not_before: Option<Timestamp>,
 }
 
@@ -54,7 +54,7 @@ struct UnderWay {
     pod: String,
     title: String,
     maker: Maker,
-    /// All pods of that controller, by uid, as of the eviction: another one came since.
+    /// The uids of all pods of that controller at the eviction: any other pod came since.
     known: BTreeSet<String>,
     since: Timestamp,
 }
@@ -66,17 +66,17 @@ struct Trial {
     result: Tried,
 }
 
-/// What came of trying to evict a pod.
+/// The result of trying to evict a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tried {
-    /// It goes.
+    /// The pod terminates.
     Evicted,
-    /// It is gone, or another one of its name is there.
+    /// The pod is gone, or another pod has its name.
     Gone,
     /// A PodDisruptionBudget does not allow it now.
     Forbidden,
-    /// It would come back without its Grape, or not at all; or the API server cannot tell. A phrase,
-    /// to stand after the pod's name.
+    /// The successor would have no Grape, or would not come; or the API server cannot say. A phrase
+    /// that follows the pod's name.
     Aside(String),
 }
 
@@ -85,25 +85,25 @@ pub enum Tried {
 pub enum Step {
     /// Nothing, until something changes.
     Rest,
-    /// Nothing for so long, unless something changes.
+    /// Nothing for this long, unless something changes.
     Wait(Duration),
-    /// Try to evict this one.
+    /// Try to evict this pod.
     Evict(Arc<ServicePod>),
 }
 
-/// What is told of it.
+/// The progress that the status shows.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct RepairProgress {
-    /// The pod that has gone, or is going, and whose successor is waited for.
+    /// The evicted pod whose successor is awaited.
     pub under_way: Option<String>,
-    /// Pods that are left alone, and why.
+    /// Pods that are left alone, with the cause.
     pub aside: Vec<String>,
-    /// Controllers that were repaired in vain.
+    /// Controllers whose repair failed.
     pub failed_attempts: Vec<String>,
 }
 
 impl Repair {
-    /// Goes on from what an operator before this one has found to be in vain.
+    /// Continues from the failed repairs that the last status names.
     pub fn resume(&mut self, failed_attempts: &[String]) {
         if !self.resumed {
             self.resumed = true;
@@ -111,8 +111,8 @@ impl Repair {
         }
     }
 
-    /// What to do next for the `pods` of the cluster, those on their way out among them. Also the
-    /// controllers that have newly proved to be repaired in vain.
+    /// What to do next for the `pods` of the cluster, terminating ones among them; and the
+    /// controllers whose repair has just failed.
     pub fn next(&mut self, pods: &[Member], now: Timestamp) -> (Step, Vec<Maker>) {
         let mut failed = Vec::new();
         if let Some(under_way) = self.under_way.take() {
@@ -135,7 +135,7 @@ impl Repair {
         (self.choose(pods, now), failed)
     }
 
-    /// Takes note of what came of trying to evict a pod, one of `pods`.
+    /// Takes note of the result of trying to evict a pod, one of `pods`.
     pub fn tried(&mut self, pod: &ServicePod, result: Tried, pods: &[Member], now: Timestamp) {
         let pause = match &result {
             Tried::Forbidden => FORBIDDEN_PAUSE,
@@ -162,7 +162,7 @@ impl Repair {
         }
     }
 
-    /// What is told of it, of `pods`.
+    /// The progress for the status.
     pub fn progress(&self, pods: &[Member]) -> RepairProgress {
         let tried = self.tried.values().filter_map(|trial| {
             let why = match &trial.result {
@@ -206,7 +206,7 @@ impl Repair {
                 soonest = Some(soonest.map_or(wait, |soonest| soonest.min(wait)));
             }
         }
-        // Those that were never tried first, then the one whose trial is longest ago.
+        // Pods that were never tried first, then the one that was tried longest ago.
         let last = |pod: &ServicePod| self.tried.get(&pod.uid).map(|trial| trial.at);
         candidates.sort_by_cached_key(|pod| (last(pod), pod.title()));
         match (candidates.first(), self.not_before.filter(|time| now < *time)) {
@@ -216,8 +216,8 @@ impl Repair {
         }
     }
 
-    /// Whether a pod is one to be evicted: it would be made anew, nothing else of its controller is
-    /// under way, and that was not repaired in vain.
+    /// Whether a pod may be evicted: its controller would recreate it, has nothing else under way,
+    /// and its repair has not failed.
     fn is_open(&self, member: &Member, pods: &[Member]) -> bool {
         let maker = member.pod.maker.as_ref().filter(|maker| maker.replaces());
         let Some(maker) = maker.filter(|_| member.is_to_be_made_anew() && member.refused.is_none())
@@ -238,11 +238,11 @@ fn made_by<'a>(pods: &'a [Member], maker: &'a Maker) -> impl Iterator<Item = &'a
     members_of(pods, maker).map(|member| &*member.pod)
 }
 
-/// Where an eviction stands.
+/// The state of an eviction.
 enum Stands {
-    /// Something is waited for; for so long at most.
+    /// The successor is awaited, for this long at most.
     Waits(Option<Duration>),
-    /// The pod that came has its Grape, and is ready.
+    /// The successor has its Grape, and is ready.
     Well,
     Failed,
 }
@@ -254,14 +254,14 @@ impl UnderWay {
         let waits = Stands::Waits(Some(positive(left)));
         let mut own = made_by(pods, &self.maker).peekable();
         if own.peek().is_none() && is_late {
-            // Nobody wants pods of it any more.
+            // The controller wants no more pods.
             return Stands::Well;
         }
         let (known, new): (Vec<_>, Vec<_>) = own.partition(|pod| self.known.contains(&pod.uid));
         match known.into_iter().find(|pod| pod.uid == self.pod) {
-            // However long it may take to end.
+            // The evicted pod may take any time to end.
             Some(old) if old.leaving => return Stands::Waits(None),
-            // It did not go, and can be tried again.
+            // The pod did not terminate, and can be tried again.
             Some(_) if is_late => return Stands::Well,
             Some(_) => return waits,
             None => {}

@@ -27,14 +27,14 @@ pub struct Bundle {
 
 impl fmt::Debug for Bundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Keys are nobody's to read.
+        // The keys must not be logged.
         f.debug_struct("Bundle").field("authorities", &self.authorities).finish_non_exhaustive()
     }
 }
 
 impl Bundle {
-    /// What a Secret holds; `None` where one of the four is missing, as in the empty one that the
-    /// chart makes.
+    /// The bundle in a Secret; `None` if one of the four parts is missing, as in the empty Secret
+    /// that the chart creates.
     pub fn of(secret: &Secret) -> Option<Self> {
         let data = secret.data.as_ref()?;
         let text = |key: &str| String::from_utf8(data.get(key)?.0.clone()).ok();
@@ -46,7 +46,7 @@ impl Bundle {
         })
     }
 
-    /// The data of a Secret that holds it.
+    /// The bundle as the data of a Secret.
     pub fn data(&self) -> BTreeMap<String, ByteString> {
         let Self { authorities, authority_key, certificate, key } = self;
         [(AUTHORITIES, authorities), (AUTHORITY_KEY, authority_key), (CERTIFICATE, certificate)]

@@ -1,4 +1,4 @@
-//! The certificate that is shown to whoever connects. It changes while connections last.
+//! The certificate that the webhook serves. It changes while connections last.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,15 +17,15 @@ use crate::metrics::Metrics;
 /// Why a certificate cannot be served.
 #[derive(Debug, thiserror::Error)]
 pub enum NotServed {
-    /// It is no PEM.
+    /// The text is not PEM.
     #[error("{0} cannot be read: {1}")]
     Unreadable(&'static str, rustls::pki_types::pem::Error),
-    /// The key is of an unknown kind, or another certificate's.
+    /// The key is of an unknown kind, or belongs to another certificate.
     #[error("tls.key cannot be used with tls.crt: {0}")]
     Unusable(#[from] rustls::Error),
 }
 
-/// The certificate that is served; none at first. Clones serve the same.
+/// The served certificate; none at first. Clones serve the same one.
 #[derive(Clone)]
 pub struct CertResolver {
     key: watch::Sender<Option<Arc<CertifiedKey>>>,
@@ -39,16 +39,16 @@ impl fmt::Debug for CertResolver {
 }
 
 impl CertResolver {
-    /// None yet. `metrics` is told how long each is valid.
+    /// No certificate yet. `metrics` shows how long each one is valid.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { key: watch::Sender::default(), metrics }
     }
 
-    /// Serves this one from now on; whether it is another than before. Both as PEM, the certificate
-    /// with those that signed it after it, if there are any.
+    /// Serves this certificate from now on; returns whether it differs from the one before. Both
+    /// are PEM; intermediate certificates, if any, follow the certificate.
     ///
     /// # Errors
-    /// Why it cannot be served: the one before is, then.
+    /// Why the certificate cannot be served. The one before is served on.
     pub fn serve(&self, certificate: &[u8], key: &[u8]) -> Result<bool, NotServed> {
         let chain = CertificateDer::pem_slice_iter(certificate).collect::<Result<Vec<_>, _>>();
         let chain = chain.map_err(|error| NotServed::Unreadable("tls.crt", error))?;
@@ -65,16 +65,16 @@ impl CertResolver {
         }))
     }
 
-    /// Completes when there is one.
+    /// Completes when there is a certificate.
     pub async fn is_there(&self) {
-        // It is this sender that the receiver waits for: it does not end before.
+        // The sender lives as long as the receiver, in the same struct.
         let _ = self.key.subscribe().wait_for(Option::is_some).await;
     }
 
-    /// How connections are made that show it. They agree on HTTP/2 or HTTP/1.1.
+    /// The TLS configuration that serves the certificate, over HTTP/2 or HTTP/1.1.
     ///
     /// # Errors
-    /// The versions of TLS are not known to the cryptography: a defect.
+    /// The cryptography does not know the versions of TLS, which is a defect.
     pub fn config(&self) -> Result<ServerConfig, rustls::Error> {
         let mut config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_protocol_versions(&[&version::TLS13, &version::TLS12])?

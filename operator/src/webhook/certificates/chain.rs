@@ -1,4 +1,4 @@
-//! What a bundle holds, read: who signed what, and for how long.
+//! The certificates of a bundle: who signed what, and how long each is valid.
 
 use std::time::Duration;
 
@@ -21,13 +21,13 @@ pub struct Validity {
 }
 
 impl Validity {
-    /// When it was made: it is dated back by a part of its life.
+    /// When the certificate was issued: it is dated back by a part of its life.
     pub fn made(&self) -> Timestamp {
-        // What was dated back comes on top of the life.
+        // The time by which it was dated back comes on top of the life.
         self.from + self.whole() / (DATED_BACK + 1)
     }
 
-    /// When two thirds of its life are over.
+    /// When two thirds of the life are over.
     pub fn due(&self) -> Timestamp {
         self.made() + self.whole() * DATED_BACK / (DATED_BACK + 1) * 2 / 3
     }
@@ -42,23 +42,23 @@ impl Validity {
 pub struct Chain {
     /// The authority that signs.
     pub authority: Validity,
-    /// The certificate that is served.
+    /// The served certificate.
     pub serving: Validity,
 }
 
 /// Why a bundle cannot be served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unusable {
-    /// One of its four parts is no PEM of what it should be.
+    /// One of the four parts is not PEM of the expected kind.
     #[error("{0} cannot be read: {1}")]
     Unreadable(&'static str, String),
-    /// A key is another certificate's.
+    /// A key belongs to another certificate.
     #[error("{0} is not the key of {1}")]
     OtherKey(&'static str, &'static str),
-    /// None of the authorities signed what is served.
+    /// None of the authorities signed the served certificate.
     #[error("tls.crt is signed by none of ca.crt")]
     Unsigned,
-    /// It is for other names.
+    /// The certificate is for other names.
     #[error("tls.crt is not for {0}")]
     OtherName(String),
 }
@@ -66,7 +66,7 @@ pub enum Unusable {
 /// Reads a bundle that is to be served as `name`.
 ///
 /// # Errors
-/// What is wrong with it. Whether it has expired is not asked.
+/// What is wrong with the bundle. An expired certificate is no error here.
 pub fn read(bundle: &Bundle, name: &str) -> Result<Chain, Unusable> {
     let authorities = pems("ca.crt", &bundle.authorities)?;
     let authorities = authorities.iter().map(|pem| certificate("ca.crt", pem));
@@ -87,8 +87,8 @@ pub fn read(bundle: &Bundle, name: &str) -> Result<Chain, Unusable> {
     Ok(Chain { authority: validity("ca.crt", signing)?, serving: validity("tls.crt", &serving)? })
 }
 
-/// Certificates of a text that are valid at a time, each as a text of its own; whatever cannot be
-/// read is none.
+/// The certificates of a text that are valid at a time, each as a text of its own; unreadable ones
+/// are left out.
 pub fn valid(authorities: &str, now: Timestamp) -> Vec<String> {
     let is_valid = |pem: &Pem| {
         let read = certificate("ca.crt", pem).and_then(|it| validity("ca.crt", &it));
@@ -99,19 +99,19 @@ pub fn valid(authorities: &str, now: Timestamp) -> Vec<String> {
     all.iter().filter(|pem| is_valid(pem)).map(|pem| pem::encode_config(pem, lines)).collect()
 }
 
-/// When the first of these expires.
+/// When the first of the certificates expires.
 pub fn until(authorities: &str) -> Option<Timestamp> {
     let first = pem::parse(authorities).ok()?;
     Some(validity("ca.crt", &certificate("ca.crt", &first).ok()?).ok()?.until)
 }
 
-/// How long a certificate is valid, which is DER here; `None` where it cannot be read.
+/// How long a DER certificate is valid; `None` if it cannot be read.
 pub fn valid_of(certificate: &[u8]) -> Option<Validity> {
     let (_, read) = x509_parser::parse_x509_certificate(certificate).ok()?;
     validity("tls.crt", &read).ok()
 }
 
-/// Whether who believes `trusted` believes what the first of `authorities` signs.
+/// Whether a client that trusts `trusted` accepts what the first of `authorities` signs.
 pub fn trusts(trusted: &[u8], authorities: &str) -> bool {
     let trusted = pem::parse_many(trusted).unwrap_or_default();
     pem::parse(authorities).is_ok_and(|signing| trusted.contains(&signing))

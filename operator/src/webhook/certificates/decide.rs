@@ -1,4 +1,4 @@
-//! What is issued, and when. Pure.
+//! Decides what is issued, and when. Pure.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,20 +9,21 @@ use super::bundle::Bundle;
 use super::chain::{self, Chain, Unusable};
 use super::issue;
 
-/// Longest time that an authority is known before it signs: long enough for every API server to
-/// have heard of it.
+/// How long an authority is published before it signs, at most: long enough for every API server to
+/// have received it.
 const SETTLES: Duration = Duration::from_secs(60);
 
-/// How many times as long as what it signs an authority lives. Replaced after two thirds of that,
-/// it is valid for longer still than what it signed last.
+/// How many times as long an authority lives as the certificates it signs. An authority is replaced
+/// after two thirds of its life, and is then valid for longer than the last certificate that it
+/// signed.
 const AUTHORITY: u32 = 5;
 
-/// What certificates are made for.
+/// What certificates are issued for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertSpec {
-    /// What they are served as; the first is the one that API servers ask for.
+    /// The names that the webhook is served as; API servers ask for the first one.
     pub names: Vec<String>,
-    /// How long one is valid that is served, in whole seconds.
+    /// How long a served certificate is valid, in whole seconds.
     pub life: Duration,
 }
 
@@ -44,9 +45,9 @@ pub enum Next {
     Keep(Timestamp),
     /// The authority signs a new certificate to serve.
     Serving,
-    /// A new authority is told of; the old one's certificate is served on.
+    /// A new authority is published; the old one's certificate is served on.
     Authority,
-    /// A new authority and a new certificate are issued: what there is can serve nobody.
+    /// A new authority and a new certificate are issued, because the present ones cannot be used.
     All,
 }
 
@@ -55,7 +56,7 @@ pub enum Next {
 pub enum Reason {
     /// There is no certificate.
     Missing,
-    /// There is one that cannot be used.
+    /// There is a certificate that cannot be used.
     Unusable(Unusable),
     /// The certificate, or its authority, is no longer valid.
     Expired,
@@ -88,20 +89,20 @@ impl fmt::Display for Reason {
     }
 }
 
-/// Decides by what there is. `trusted` tells whether the API server believes the authority.
+/// Decides by the present state. `trusted`: whether the API servers trust the authority.
 pub fn decide(chain: Option<&Chain>, trusted: bool, spec: &CertSpec, now: Timestamp) -> Next {
     let Some(Chain { authority, serving }) = chain else { return Next::All };
     if authority.until <= now {
         return Next::All;
     }
     if serving.until <= now {
-        // Nobody believes that one any more: it can only become better.
+        // No API server trusts this authority any more, so a new one at once makes nothing worse.
         return Next::Serving;
     }
     if authority.due() <= now {
         return Next::Authority;
     }
-    // An authority of which not everybody has heard signs nothing yet.
+    // A new authority signs nothing until all API servers have received it.
     let settled = authority.made() + spec.settles();
     if serving.due().max(settled) <= now {
         if trusted {
@@ -112,17 +113,17 @@ pub fn decide(chain: Option<&Chain>, trusted: bool, spec: &CertSpec, now: Timest
     Next::Keep(serving.due().max(settled).min(authority.due()).min(serving.until))
 }
 
-/// What there is after that was done.
+/// The bundle after this step.
 ///
 /// # Errors
-/// It cannot be made: the system has no randomness, or the names or the times are none.
+/// The step fails: the system has no randomness, or a name or a time is not valid in a certificate.
 pub fn renew(
     found: Option<&Bundle>,
     next: Next,
     spec: &CertSpec,
     now: Timestamp,
 ) -> Result<Bundle, rcgen::Error> {
-    // What a certificate holds of a time.
+    // Certificates hold whole seconds.
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     let authority = || issue::authority(spec.name(), now, spec.life * AUTHORITY);
     match (next, found) {
@@ -160,7 +161,7 @@ fn serving(
     Ok(Bundle { authorities, authority_key, certificate: made.certificate, key: made.key })
 }
 
-/// What a Secret holds, if it can be served.
+/// The chain of a Secret, if it can be served.
 ///
 /// # Errors
 /// What is wrong with it.

@@ -1,6 +1,6 @@
-//! A certificate that somebody else keeps, such as cert-manager, in a folder: a Secret that is
-//! mounted. It is read again and again, for a folder that kubelet writes tells of no change in a way
-//! that all file systems share.
+//! A certificate that another program keeps, such as cert-manager, in a folder where its Secret is
+//! mounted. The folder is read at intervals, because file systems do not all report how kubelet
+//! replaces the files.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use tracing::{info, warn};
 
 use super::cert_resolver::CertResolver;
 
-/// How often it is read. Kubelet writes a changed Secret within a minute or two.
+/// How often the folder is read. Kubelet writes a changed Secret within a minute or two.
 const READ_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Serves what `tls.crt` and `tls.key` in a folder are, for ever.
+/// Serves `tls.crt` and `tls.key` of a folder, for as long as the process runs.
 pub async fn follow(folder: PathBuf, resolver: CertResolver) {
     let mut failing = false;
     loop {

@@ -1,4 +1,4 @@
-//! An authority, and certificates that it signs. ECDSA on P-256.
+//! Issues an authority, and certificates that it signs. ECDSA on P-256.
 
 use std::time::{Duration, SystemTime};
 
@@ -8,7 +8,7 @@ use rcgen::{
     IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
 
-/// What part of its life a certificate is dated back by, for API servers whose clock is behind.
+/// By what part of its life a certificate is dated back, for API servers whose clock is behind.
 pub(super) const DATED_BACK: u32 = 10;
 
 /// A certificate and its key, as PEM.
@@ -19,10 +19,10 @@ pub struct Issued {
     pub key: String,
 }
 
-/// Makes an authority that is valid for `life` from `now` on. `name` is told in its subject.
+/// Issues an authority that is valid for `life` from `now` on, with `name` in its subject.
 ///
 /// # Errors
-/// The system has no randomness, or the times are beyond what a certificate can hold.
+/// The system has no randomness, or a certificate cannot hold these times.
 pub fn authority(name: &str, now: Timestamp, life: Duration) -> Result<Issued, Error> {
     let mut params = params(Vec::new(), &format!("{name} CA {}", now.as_second()))?;
     params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -34,10 +34,10 @@ pub fn authority(name: &str, now: Timestamp, life: Duration) -> Result<Issued, E
     Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
-/// Makes a certificate of a server, signed by an authority.
+/// Issues a server's certificate, signed by an authority.
 ///
 /// # Errors
-/// The authority cannot be read, or a name is none that a certificate can hold; as [`authority`].
+/// The authority cannot be read, or a certificate cannot hold one of the names; as [`authority`].
 pub fn serving(
     (authority, authority_key): (&str, &str),
     names: &[String],
@@ -57,7 +57,7 @@ pub fn serving(
     Ok(Issued { certificate: certificate.pem(), key: key.serialize_pem() })
 }
 
-/// With a subject whose common name is cut to the 64 characters that it may have.
+/// A subject whose common name is cut to the 64 characters that X.509 allows.
 fn params(names: Vec<String>, subject: &str) -> Result<CertificateParams, Error> {
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name = DistinguishedName::new();

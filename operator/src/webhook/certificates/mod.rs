@@ -1,18 +1,18 @@
-//! The certificate that the webhook serves with, and that API servers believe it.
+//! The certificate that the webhook serves, and the bundle by which API servers trust it.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`bundle`] | what the Secret holds, as PEM | pure |
-//! | [`issue`] | an authority, and certificates that it signs | pure |
-//! | [`chain`] | what a bundle holds, read: who signed what, and for how long | pure |
-//! | [`decide`] | what is issued, and when | pure |
+//! | [`bundle`] | the Secret's data, as PEM | pure |
+//! | [`issue`] | issues an authority, and certificates that it signs | pure |
+//! | [`chain`] | who signed what in a bundle, and how long it is valid | pure |
+//! | [`decide`] | decides what is issued, and when | pure |
 //! | [`rotator`] | rotates the certificate, keeps the `caBundle` current | I/O |
-//! | [`folder`] | a certificate that somebody else keeps, in a folder | I/O |
-//! | [`cert_resolver`] | the one that is shown to whoever connects | |
+//! | [`folder`] | a certificate that another program keeps, in a folder | I/O |
+//! | [`cert_resolver`] | the certificate that connections get | |
 //!
-//! A new authority is believed before it signs: it is put into the bundle beside the old one, and
-//! signs a while after all API servers were told. The old one stays until it expires, and no
-//! certificate outlives who signed it.
+//! A new authority is trusted before it signs: it is put into the bundle beside the old one, and
+//! signs only after all API servers have received it. The old one stays until it expires, and no
+//! certificate outlives its authority.
 
 pub mod bundle;
 pub mod cert_resolver;

@@ -27,13 +27,14 @@ use crate::api_client::MANAGER;
 /// How long the API server may take for a write.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When it is looked again after a write, at the latest: the watch should have told of it long before.
+/// When the Secret is read again after a write, at the latest: the watch should have reported it
+/// long before.
 const RETRY_PAUSE: Duration = Duration::from_secs(5);
 
-/// Longest time that nothing is looked at.
+/// Longest pause between two reads.
 const MAX_PAUSE: Duration = Duration::from_secs(3600);
 
-/// What is kept, and where.
+/// The Secret and the configuration that are kept current.
 pub struct Rotator {
     /// Secrets of the operator's namespace.
     pub secrets: Api<Secret>,
@@ -41,16 +42,16 @@ pub struct Rotator {
     pub secret: String,
     /// Configurations of webhooks.
     pub configurations: Api<MutatingWebhookConfiguration>,
-    /// The name of the webhook's.
+    /// The name of the webhook's configuration.
     pub configuration: String,
-    /// What certificates are made for.
+    /// What certificates are issued for.
     pub spec: CertSpec,
-    /// Where they are served.
+    /// Where certificates are served.
     pub resolver: CertResolver,
 }
 
 impl Rotator {
-    /// For a Secret and a configuration of these names.
+    /// A rotator for a Secret and a configuration of these names.
     pub fn new(
         client: &Client,
         (namespace, secret): (&str, String),
@@ -63,14 +64,14 @@ impl Rotator {
         Self { secrets, secret, configurations, configuration, spec, resolver }
     }
 
-    /// Keeps both, for ever.
+    /// Keeps both current, for as long as the process runs.
     pub async fn run(self) {
         let mut secrets =
             watch_object(self.secrets.clone(), &self.secret).default_backoff().boxed();
         let mut configurations = watch_object(self.configurations.clone(), &self.configuration)
             .default_backoff()
             .boxed();
-        // Outer: whether it is known what there is.
+        // The outer `Option`: whether the object was read yet.
         let (mut secret, mut configuration) = (None, None);
         let mut pause = MAX_PAUSE;
         loop {
@@ -102,7 +103,7 @@ impl Rotator {
         }
     }
 
-    /// Serves what there is, and changes what is to be changed. Tells when to look again.
+    /// Serves the present certificate, and changes what is due. Returns when to look again.
     async fn rotate(
         &self,
         secret: Option<&Secret>,
@@ -120,7 +121,7 @@ impl Rotator {
                 info!(secret = self.secret, "serving another certificate");
             }
             match configuration {
-                // Nobody asks, then.
+                // No configuration asks this webhook, then.
                 Some(None) => trusted = true,
                 Some(Some(configuration)) => {
                     told = self.publish(configuration, &found.authorities).await;
@@ -133,7 +134,7 @@ impl Rotator {
         let reason = Reason::of(chain.as_ref(), problem, now);
         if let Next::Keep(until) = next {
             let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
-            // Whole seconds are what certificates know of.
+            // Certificates hold whole seconds.
             return told.map(|()| (pause + Duration::from_millis(100)).min(MAX_PAUSE));
         }
         let made = renew(found.as_ref(), next, &self.spec, now);
@@ -141,7 +142,8 @@ impl Rotator {
         told.map(|()| RETRY_PAUSE)
     }
 
-    /// Writes the Secret, unless somebody else did meanwhile: the watch tells what it is then.
+    /// Writes the Secret, unless another replica did so meanwhile: the watch then reports that
+    /// version.
     async fn write(
         &self,
         secret: Option<&Secret>,
@@ -152,7 +154,7 @@ impl Rotator {
             PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let written = match secret {
             Some(secret) => {
-                // Its version is in it.
+                // The metadata has its version.
                 let object = Secret { data: Some(made.data()), ..secret.clone() };
                 self.secrets.replace(&self.secret, &params, &object).await
             }
@@ -191,7 +193,7 @@ impl Rotator {
         let bundle = ByteString(authorities.as_bytes().to_vec());
         let webhooks = configuration.webhooks.iter().flatten();
         let stale = webhooks.filter(|it| it.client_config.ca_bundle.as_ref() != Some(&bundle));
-        // By its name each of them is merged with the one that is there.
+        // A server-side apply merges each webhook with the existing one of its name.
         let stale: Vec<_> = stale
             .map(|it| json!({"name": it.name, "clientConfig": {"caBundle": bundle}}))
             .collect();
@@ -207,7 +209,7 @@ impl Rotator {
                 info!(configuration = self.configuration, "updated the webhook's CA bundle");
                 Ok(())
             }
-            // Somebody else changed it meanwhile, or it is gone: the watch tells.
+            // Another writer changed the object meanwhile, or it was deleted: the watch reports it.
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),
             Err(error) => Err(error).with_context(|| {
                 format!("cannot write the MutatingWebhookConfiguration {}", self.configuration)
@@ -216,7 +218,7 @@ impl Rotator {
     }
 }
 
-/// Whether all API servers that read this believe what these authorities sign.
+/// Whether all API servers that read this bundle trust certificates of these authorities.
 fn is_trusted(configuration: &MutatingWebhookConfiguration, authorities: &str) -> bool {
     configuration.webhooks.iter().flatten().all(|webhook| {
         let bundle = webhook.client_config.ca_bundle.as_ref();

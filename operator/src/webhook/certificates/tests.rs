@@ -37,7 +37,7 @@ fn issued(spec: &CertSpec) -> Bundle {
     renew(None, Next::All, spec, begin()).unwrap()
 }
 
-/// What an API server does with the `caBundle` and what is shown to it.
+/// What an API server does with the `caBundle` and with the certificate that it gets.
 fn verify(authorities: &str, certificate: &str, now: Timestamp) -> Result<(), rustls::Error> {
     let mut roots = RootCertStore::empty();
     for root in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
@@ -51,8 +51,8 @@ fn verify(authorities: &str, certificate: &str, now: Timestamp) -> Result<(), ru
     verifier.build().unwrap().verify_server_cert(&shown, &[], &name, &[], now).map(drop)
 }
 
-/// Replicas look now and then, what they publish takes a while to reach API servers, and what they
-/// write takes a while to be served: nobody is ever shown what it does not believe.
+/// Replicas read at intervals, and both a new `caBundle` and a new certificate take a while to
+/// arrive: no API server ever gets a certificate that it does not trust.
 #[rstest]
 // An hour's life in steps of half a minute, and five seconds' life in steps of one.
 #[case::usual(3600, 30, 30)]
@@ -61,7 +61,7 @@ fn verify(authorities: &str, certificate: &str, now: Timestamp) -> Result<(), ru
 fn whoever_asks_believes_what_is_served(#[case] life: u64, #[case] step: u64, #[case] late: u64) {
     let spec = spec(life);
     let mut written = issued(&spec);
-    // What API servers believe, what a replica serves, and who reads the Secret that late.
+    // What API servers trust, what a replica serves, and who reads the Secret that late.
     let mut believed = vec![(0, written.authorities.clone())];
     let mut served = vec![(0, written.certificate.clone())];
     let mut made = [0; 2];
@@ -91,7 +91,7 @@ fn whoever_asks_believes_what_is_served(#[case] life: u64, #[case] step: u64, #[
         let bundle = pem::parse_many(&written.authorities).unwrap();
         assert!(bundle.len() <= 2, "{} authorities", bundle.len());
     }
-    // Every two thirds of a life, and of that of an authority.
+    // Every two thirds of a certificate's life, and of an authority's.
     assert!((12..=18).contains(&made[0]), "{made:?}");
     assert!((2..=4).contains(&made[1]), "{made:?}");
 }
@@ -129,7 +129,7 @@ fn an_authority_signs_when_it_is_believed_and_not_before() {
     let decide = |trusted, at| decide(chain.as_ref(), trusted, &spec, now + seconds(at));
     assert_eq!(decide(true, 59), Next::Keep(now + seconds(60)));
     assert_eq!(decide(true, 60), Next::Serving);
-    // Nobody would believe it: what is served is good for a while yet.
+    // No API server would trust it: the served certificate is valid for a while yet.
     let end = now + seconds(1000);
     assert_eq!(decide(false, 60), Next::Keep(end));
     assert_eq!(decide(false, 1000), Next::Serving);
