@@ -1,10 +1,8 @@
-//! The way to the API server: kube's own client, on connections that are known to be dead soon
-//! after they are.
+//! The way to the API server: kube's own client, on connections whose death is noticed soon.
 //!
-//! A firewall or a load balancer may forget a connection and say nothing. Then whoever watches on
-//! it waits for news that never come. client-go asks by pings of HTTP/2; kube's client speaks
-//! HTTP/1.1, so TCP asks. A watch that has merely nothing to tell goes on: the other side's kernel
-//! answers.
+//! A firewall or a load balancer may drop a connection without a sign. A watch on it would then
+//! wait without end. client-go sends HTTP/2 pings; kube's client speaks HTTP/1.1, so TCP
+//! keep-alives do it. An idle watch stays open: the other side's kernel answers the keep-alives.
 
 use std::time::Duration;
 
@@ -13,22 +11,23 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use kube::client::retry::RetryPolicy;
 use kube::client::{Body, ClientBuilder, ConfigExt};
+use kube::core::NamespaceResourceScope;
 use kube::runtime::watcher;
-use kube::{Client, Config, Error};
+use kube::{Api, Client, Config, Error, Resource};
 use tower::ServiceBuilder;
 use tower::retry::RetryLayer;
 
 /// The field manager of all that the operator writes.
 pub(crate) const MANAGER: &str = "grape-operator";
 
-/// After how long a silence TCP asks whether the other side is there, and asks again.
+/// After how long a silence TCP sends a keep-alive, and how often it repeats it.
 const ASKED_AFTER: Duration = Duration::from_secs(10);
 const ASKED_EVERY: Duration = Duration::from_secs(5);
 
-/// After how many questions without an answer the connection is dead.
+/// After how many unanswered keep-alives the connection is dead.
 const ASKED: u32 = 3;
 
-/// How long what was sent may go unacknowledged. On Linux it bounds the questions too.
+/// How long sent data may stay unacknowledged. On Linux it bounds the keep-alives too.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
 
@@ -36,14 +35,14 @@ const UNACKNOWLEDGED: Duration = Duration::from_secs(25);
 ///
 /// # Errors
 /// Those of kube: the configuration's credentials or certificates cannot be used, or it asks for a
-/// proxy, which this program is not built with.
+/// proxy, which this program is built without.
 pub(crate) fn connect(config: Config) -> Result<Client, Error> {
     with_idle(config, usize::MAX)
 }
 
-/// The same for one request at a time: it keeps one connection for the next one. When that has died
-/// unnoticed one request fails, and the next is sent on a new connection. With more of them, as many
-/// requests could fail in a row: more than a Lease lasts.
+/// A client for one request at a time, which keeps one idle connection. If that has died unnoticed,
+/// one request fails, and the next one uses a new connection. With more idle connections as many
+/// requests could fail in a row, which takes longer than a Lease lasts.
 ///
 /// # Errors
 /// As [`connect`].
@@ -51,10 +50,10 @@ pub(crate) fn connect_for_one(config: Config) -> Result<Client, Error> {
     with_idle(config, 1)
 }
 
-/// A client that keeps so many connections, at most, while nobody uses them.
+/// A client that keeps at most this many idle connections.
 fn with_idle(config: Config, most: usize) -> Result<Client, Error> {
     if config.proxy_url.is_some() {
-        // kube says which proxies it was not built for.
+        // kube's error names the proxies that it was built without.
         return Client::try_from(config);
     }
     let mut connector = TimeoutConnector::new(config.rustls_https_connector_with_connector(tcp())?);
@@ -88,6 +87,18 @@ fn tcp() -> HttpConnector {
     #[cfg(target_os = "linux")]
     tcp.set_tcp_user_timeout(Some(UNACKNOWLEDGED));
     tcp
+}
+
+/// The API of a kind in one namespace, or in all.
+pub(crate) fn scoped<K>(client: &Client, namespace: Option<&str>) -> Api<K>
+where
+    K: Resource<Scope = NamespaceResourceScope>,
+    K::DynamicType: Default,
+{
+    match namespace {
+        Some(namespace) => Api::namespaced(client.clone(), namespace),
+        None => Api::all(client.clone()),
+    }
 }
 
 /// Whether the API server said that this may not be watched.

@@ -12,9 +12,10 @@
 //! | `api_client` | the way to the API server | what is asked |
 //! | [`turn`] | which of several operators works | what they do |
 //! | [`config`] | what the operator was started with | who reads it |
+//! | [`informers`] | GrapeClusters and namespaces, watched once for all readers | who reads them |
 //! | [`controller`] | what there is, made as clusters want it | HTTP, the Lease |
 //! | [`webhook`] | pods that ask for a Grape, changed as they are made | the election |
-//! | [`process`] | the life of `grape-operator run`: starts, leads, ends | clusters |
+//! | [`process`] | the life of `grape-operator run`: starts, leads, ends | what is reconciled |
 //! | [`check`] | whether an installed operator works | how it works |
 //! | [`cli`] | the command `grape-operator` | |
 
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod config;
 pub mod controller;
 pub mod desired;
+pub mod informers;
 pub mod inject;
 pub mod leader;
 pub mod metrics;

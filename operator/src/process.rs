@@ -1,8 +1,8 @@
 //! The life of `grape-operator run`: it starts, serves its admin pages, waits until it leads and no
 //! other operator works where it would, runs the controller, and ends.
 //!
-//! What the leader does, and the background task of every replica, are parameters, so that this
-//! module knows nothing of clusters.
+//! What the leader does, and the background task of every replica, are parameters: this module starts
+//! the informers for both, and reads none of them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use tracing::{info, warn};
 use crate::admin::{self, Pages, Readiness};
 use crate::api_client;
 use crate::config::OperatorConfig;
+use crate::informers::{Informers, NamespaceAccess};
 use crate::leader::decide::Loss;
 use crate::leader::{self, Elector, Leadership};
 use crate::metrics::Metrics;
@@ -41,19 +42,21 @@ const CONNECT_PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::fro
 pub struct Context {
     /// A client, whose API server has answered.
     pub client: Client,
-    /// Another one, which tries nothing again that is refused for now.
+    /// A client that repeats no refused request.
     pub once: Client,
-    /// One for the Lease alone.
+    /// A client for the Lease alone.
     pub for_lease: Client,
     /// Where the operator's own pods and its Lease are.
     pub namespace: String,
-    /// What is told to Prometheus.
+    /// The operator's metrics.
     pub metrics: Arc<Metrics>,
-    /// What is known of other operators.
+    /// Whether this operator works, or another one.
     pub turn: Turn,
-    /// Cancelled when the controller is to end what it has begun, and return.
+    /// The GrapeClusters and the labels of namespaces.
+    pub informers: Informers,
+    /// Cancelled when the controller is to finish what it has begun, and return.
     pub stop: CancellationToken,
-    /// What the operator was started with.
+    /// The flags.
     pub config: Arc<OperatorConfig>,
 }
 
@@ -62,7 +65,7 @@ pub struct Context {
 ///
 /// # Errors
 ///
-/// Those of [`run_until`]; that no Kubernetes is configured, or that signals cannot be heard.
+/// Those of [`run_until`]; no Kubernetes is configured, or signals cannot be received.
 pub async fn run(
     config: OperatorConfig,
     background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
@@ -90,20 +93,20 @@ pub async fn no_background_task(context: Context, readiness: Readiness) -> anyho
     Ok(())
 }
 
-/// Runs until `stop`: `background` from when the API server is reached, and `control` while this process
-/// leads.
+/// Runs until `stop`: `background` as soon as the API server answers, and `control` while this
+/// process leads.
 ///
-/// `background` tells when this process is ready. It is asked to end as `control` is, also when the
-/// leadership is lost, and waited for.
+/// `background` reports when this process is ready. It is asked to end as `control` is, also when
+/// the leadership is lost, and is waited for.
 ///
-/// `control` is only polled while it leads, and dropped when it leads no more: what it does has to
-/// be in its own future, or in tasks that end with that. It is asked to end by the token of its
-/// [`Context`], and given 20 s; then the Lease is let go of.
+/// `control` is only polled while this process leads, and is dropped when it does not: all of its
+/// work has to be in its own future, or in tasks that end with that. The token of its [`Context`]
+/// asks it to end, and it gets 20 s; then the Lease is released.
 ///
 /// # Errors
 ///
-/// What cannot be used of `config`, the kubeconfig or the system; the leadership was lost;
-/// the controller failed, or ended without having been asked.
+/// Invalid `config`, kubeconfig or system settings; the leadership was lost; the controller failed,
+/// or ended without having been asked.
 pub async fn run_until(
     config: OperatorConfig,
     kubeconfig: Config,
@@ -148,13 +151,20 @@ pub async fn run_until(
 
     let own = (namespace.clone(), config.lease.clone());
     let turn = Turn::new(client.clone(), own, Scope::of(&config.watch_namespaces));
+    let access = match (&config.webhook, &config.watch_namespaces[..]) {
+        // The webhook's rights include watching all namespaces.
+        (Some(_), _) | (None, []) => NamespaceAccess::Watch,
+        (None, _) => NamespaceAccess::Read,
+    };
+    let (informers, filling) = Informers::new(&client, &config.watch_namespaces, access, &metrics);
     let config = Arc::new(config);
-    let context = Context { client, once, for_lease, namespace, metrics, turn, stop, config };
+    let context =
+        Context { client, once, for_lease, namespace, metrics, turn, informers, stop, config };
     tokio::select! {
         biased;
-        // Without its pages nobody would know how it is.
+        // Without its pages nobody could see the operator's state.
         ended = AbortOnDropHandle::new(pages) => bail!("the admin pages ended: {ended:?}"),
-        worked = work(context, &url, &readiness, background, control) => worked?,
+        worked = work(context, &url, filling, &readiness, background, control) => worked?,
     }
     info!("stopped");
     Ok(())
@@ -164,6 +174,7 @@ pub async fn run_until(
 async fn work(
     context: Context,
     url: &Uri,
+    filling: impl Future<Output = ()> + Send + 'static,
     readiness: &Readiness,
     background: impl AsyncFnOnce(Context, Readiness) -> anyhow::Result<()>,
     control: impl AsyncFnOnce(Context) -> anyhow::Result<()>,
@@ -174,15 +185,16 @@ async fn work(
     reached?;
     let turn = context.turn.clone();
     let watching = AbortOnDropHandle::new(tokio::spawn(turn.clone().watch()));
+    let filling = AbortOnDropHandle::new(tokio::spawn(filling));
     let waiting = AbortOnDropHandle::new(tokio::spawn(wait(turn.standing(), readiness.clone())));
-    // Whichever ends asks the other to.
+    // Whichever ends first asks the other to end.
     let background = async {
         let ended = Box::pin(background(context.clone(), readiness.clone())).await;
         stop.cancel();
         ended
     };
     let elected = async {
-        // On the heap: with all that the leader does in it, it is large.
+        // On the heap: the future is large, with all that the leader does in it.
         let ended = Box::pin(elect(context.clone(), readiness, control)).await;
         stop.cancel();
         ended
@@ -190,6 +202,7 @@ async fn work(
     tokio::select! {
         (background, elected) = async { tokio::join!(background, elected) } => elected.and(background),
         ended = watching => bail!("the watch of other operators ended: {ended:?}"),
+        ended = filling => bail!("the watches of GrapeClusters ended: {ended:?}"),
         ended = waiting => bail!("the readiness is kept no more: {ended:?}"),
     }
 }
@@ -205,7 +218,7 @@ async fn wait(mut standing: watch::Receiver<Standing>, readiness: Readiness) {
     }
 }
 
-/// Leads when it is this one's turn, and as long as it is.
+/// Leads when it is this operator's turn, and as long as it is.
 async fn elect(
     context: Context,
     readiness: &Readiness,
@@ -244,8 +257,8 @@ async fn elect(
             }
             ended
         }
-        // Ended rather than campaigning anew: requests may be on their way, and what is remembered
-        // of clusters is somebody else's now. A new process begins with nothing of that.
+        // Ended rather than campaigning again: requests may be on their way, and another operator
+        // now keeps the state of clusters. A new process begins without any.
         Err(loss) => Err(anyhow::Error::new(loss).context("lost the leadership")),
     }
 }
@@ -286,8 +299,8 @@ async fn lead(
         sleep(STOP_GRACE).await;
     };
     tokio::select! {
-        // In this order: whatever happened meanwhile, the controller is not polled once the time of
-        // its leadership is over.
+        // In this order: once the leadership is over, the controller is not polled, whatever else
+        // has happened.
         biased;
         loss = leadership.lost() => Err(loss),
         () = grace => {

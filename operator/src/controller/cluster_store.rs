@@ -1,16 +1,18 @@
-//! Which clusters there are, so that what is known of one goes when it does. Pure.
+//! The clusters that exist, so that what is remembered of a deleted one is forgotten. Pure.
+
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
 
 use super::diff_store::{DiffStore, map};
-use super::stores::Stored;
+use crate::informers::stored::Stored;
 
-/// Clusters by uid, as far as a watch has told.
+/// Clusters by uid, as the watch has reported them.
 #[derive(Debug, Default)]
 pub struct ClusterStore(DiffStore<String, ClusterId>);
 
-/// A cluster's name, and its namespace.
+/// A cluster's uid, namespace and name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClusterId {
     /// Its uid.
@@ -22,19 +24,19 @@ pub struct ClusterId {
 }
 
 impl ClusterStore {
-    /// Whether the cluster with this uid is there.
+    /// Whether the cluster with this uid exists.
     pub fn knows(&self, uid: &str) -> bool {
         self.0.get(uid).is_some()
     }
 
-    /// Whether all that were there at the beginning are known.
+    /// Whether the first list has ended.
     pub fn is_whole(&self) -> bool {
         self.0.is_whole()
     }
 
-    /// Takes note of an event; the clusters that are gone by it. A watch that broke off tells of
-    /// those that went meanwhile by not naming them in its next list.
-    pub fn note(&mut self, event: &Event<Stored>) -> Vec<ClusterId> {
+    /// Takes note of an event; returns the clusters that are gone by it. After an interruption the
+    /// watch reports deleted clusters only by leaving them out of its next list.
+    pub fn note(&mut self, event: &Event<Arc<Stored>>) -> Vec<ClusterId> {
         let event = map(by_reference(event), |cluster| {
             let id = ClusterId::of(cluster);
             (id.uid.clone(), Some(id))
@@ -71,10 +73,10 @@ mod tests {
     use super::*;
     use grape_cluster::{GrapeCluster, GrapeClusterSpec};
 
-    fn cluster(name: &str) -> Stored {
+    fn cluster(name: &str) -> Arc<Stored> {
         let mut cluster = GrapeCluster::new(name, GrapeClusterSpec::default());
         cluster.metadata.uid = Some(format!("uid of {name}"));
-        DeserializeGuard(Ok(cluster))
+        Arc::new(DeserializeGuard(Ok(cluster)).into())
     }
 
     fn names(gone: Vec<ClusterId>) -> Vec<String> {

@@ -17,8 +17,8 @@ use super::objects::ObjectChanges;
 use super::report::{self, reasons, types};
 use super::sidecars::lack::Lack;
 use super::sidecars::pod::Maker;
-use super::stores::Stored;
 use crate::api_client::MANAGER;
+use crate::informers::stored::Stored;
 
 /// Longest note that Kubernetes takes, in bytes.
 const MAX_NOTE: usize = 1024;

@@ -1,27 +1,26 @@
-//! Makes what there is as GrapeClusters want it, and keeps it so.
+//! Makes the objects of each GrapeCluster as its spec wants them, and keeps them so.
 //!
 //! [`mod@reconcile`] is the pipeline, in stages; [`repairer`] is a controller of its own beside it.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`stores`] | copies of what there is, watched | I/O |
-//! | [`diff_store`], [`cluster_store`] | a copy that tells what an event changed, and that of clusters | pure |
+//! | [`stores`] | copies of the operator's objects, watched | I/O |
+//! | [`diff_store`], [`cluster_store`] | what each event changes in a copy; the clusters that exist | pure |
 //! | [`cluster_state`] | what is remembered of a cluster between two reconciliations | |
 //! | [`actual_state`], [`grapes`] | the pools and pods of a cluster | pure |
-//! | [`failing`], [`previous_failures`] | why a Grape does not start, and what was said of it before | pure |
-//! | [`stuck`], [`kubernetes_events`] | why its node does not start it, read from events | I/O |
+//! | [`failing`], [`previous_failures`] | why a Grape does not start, and what the status said of it before | pure |
+//! | [`stuck`], [`kubernetes_events`] | why a node does not start a Grape, read from events | I/O |
 //! | [`missing`] | which pods are missing, and since when | pure |
-//! | [`blocked`] | why they are not created | I/O |
-//! | [`diagnoses`] | what was found out of either, and when | pure |
-//! | [`observations`], [`mod@bootstrap`] | what probes of Grapes have shown, and when the next is due | pure |
+//! | [`blocked`] | why missing pods are not created | I/O |
+//! | [`diagnoses`] | the causes that were found, and when | pure |
+//! | [`observations`], [`mod@bootstrap`] | results of probes, and when the next probe is due | pure |
 //! | [`rollout`] | which Grape is replaced next | pure |
 //! | [`objects`], [`apply`] | objects applied, recreated, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
-//! | [`mod@write`], [`events`] | the status and events, written | I/O |
+//! | [`mod@write`], [`events`] | writes the status and events | I/O |
 //! | [`complaints`] | which complaints of Grapes become events of their pods | pure |
 //! | [`sidecars`] | the Grapes in pods of services | |
-//! | [`unwatched`] | namespaces that cannot be watched | |
-//! | [`words`] | what others say, in one line | pure |
+//! | [`words`] | texts of others, in one line | pure |
 //! | [`queue`] | which clusters wait to be reconciled | |
 
 pub mod actual_state;
@@ -50,7 +49,6 @@ pub mod rollout;
 pub mod sidecars;
 pub mod stores;
 pub mod stuck;
-pub mod unwatched;
 pub mod words;
 pub mod write;
 
@@ -60,17 +58,18 @@ use std::time::Duration;
 use backon::{BackoffBuilder, ExponentialBuilder};
 use futures_util::future::join_all;
 use futures_util::stream::{self, select};
-use futures_util::{FutureExt, Stream, StreamExt, TryStreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use kube::ResourceExt;
-use kube::runtime::WatchStreamExt;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{self, ObjectRef};
-use kube::runtime::watcher::{self, watcher};
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::Event;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, info, warn};
 
+use crate::informers::Clusters;
+use crate::informers::stored::Stored;
 use crate::observe::Observer;
 use crate::process::Context;
 use cluster_state::ClusterStates;
@@ -80,8 +79,7 @@ use queue::Queue;
 use reconcile::{REFUSED_INTERVAL, Reconciler, reconcile};
 use repairer::{Repairer, repair};
 use sidecars::Sidecars;
-use stores::{Stored, Stores};
-use unwatched::Unwatched;
+use stores::Stores;
 
 /// How long signals of one cluster are gathered before it is reconciled: a StatefulSet changes
 /// several objects at once.
@@ -93,31 +91,24 @@ const SERVICES: Duration = Duration::from_secs(10);
 /// Longest pause between two tries of a cluster that cannot be reconciled.
 const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
-/// Reconciles clusters until it is told to stop.
+/// Reconciles clusters until `context.stop`.
 pub async fn run(context: Context) {
     let observer = Observer::default();
-    // One for all namespaces: a pod may select a cluster of another one.
+    // One for all namespaces: a pod may select a cluster of another namespace.
     let config = &context.config;
     let webhook = config.webhook.as_ref().map(|webhook| webhook.configuration(&context.namespace));
     let sidecars = Sidecars::new(&config.watch_namespaces, webhook);
-    let control = |namespace| control(&context, namespace, observer.clone(), sidecars.clone());
-    let controls: Vec<_> = match &config.watch_namespaces[..] {
-        [] => vec![control(None)],
-        some => some.iter().map(|it| control(Some(it))).collect(),
-    };
+    let each = context.informers.clusters().iter();
+    let controls = each.map(|it| control(&context, it, observer.clone(), sidecars.clone()));
     tokio::select! {
         _ = join_all(controls) => {}
-        () = sidecars.watch(&context.client) => {}
+        () = sidecars.watch(&context.client, context.informers.namespaces()) => {}
     }
 }
 
-async fn control(
-    context: &Context,
-    namespace: Option<&str>,
-    observer: Observer,
-    sidecars: Sidecars,
-) {
+async fn control(context: &Context, clusters: &Clusters, observer: Observer, sidecars: Sidecars) {
     let Context { client, once, metrics, config, stop, .. } = context;
+    let namespace = clusters.namespace.as_deref();
     let (stores, mut signals) = Stores::watch(client, namespace);
     let whole = whole(stores.clone(), sidecars.clone()).boxed().shared();
     let states = ClusterStates::default();
@@ -154,21 +145,21 @@ async fn control(
     });
     signals.push(received(changes).boxed());
     signals.push(sidecars.changes(namespace).boxed());
+    let watched = Arc::clone(&reconciler);
+    let changed = clusters.informer.subscribe().filter_map(move |event| {
+        watched.note(&event);
+        std::future::ready(match event {
+            Event::Apply(cluster) | Event::InitApply(cluster) => {
+                Some(ObjectRef::from_obj(&*cluster))
+            }
+            Event::Init | Event::InitDone | Event::Delete(_) => None,
+        })
+    });
+    signals.push(changed.boxed());
     let queued = Arc::clone(&reconciler);
     let signals = signals.inspect(move |cluster| queued.queue.join(cluster.clone()));
 
-    let (store, writer) = reflector::store();
-    let watched = Arc::clone(&reconciler);
-    let mut unwatched = Unwatched::new(namespace, Arc::clone(metrics));
-    let clusters = watcher(stores::api::<Stored>(client, namespace), watcher::Config::default())
-        .modify(|cluster| cluster.managed_fields_mut().clear())
-        .default_backoff()
-        .inspect(move |change| {
-            unwatched.note(change);
-        })
-        .reflect(writer)
-        .inspect_ok(move |event| watched.noted(event))
-        .touched_objects();
+    let store = clusters.informer.store();
     let options = controller::Config::default().concurrency(config.concurrency);
     let [stopped, stopped_too] = [stop.clone(), stop.clone()];
     let repairs = Controller::for_stream(stream::pending(), store.clone())
@@ -176,7 +167,7 @@ async fn control(
         .reconcile_on(select(received(repairs_due), sidecars.changes(namespace)))
         .graceful_shutdown_on(async move { stopped.cancelled().await })
         .run(repair, |_, never, _| match *never {}, repairer);
-    let results = Controller::for_stream(clusters, store)
+    let results = Controller::for_stream(stream::pending(), store.clone())
         .with_config(options.debounce(GATHER))
         .reconcile_on(signals)
         .graceful_shutdown_on(async move { stopped_too.cancelled().await })
@@ -186,14 +177,12 @@ async fn control(
     let reconciling = drive(results, stop, has_begun, |error| match error {
         // Logged by `retry`.
         controller::Error::ReconcilerFailed(..) => {}
-        // Something was told of one that is gone.
+        // A signal came for a cluster that was deleted.
         controller::Error::ObjectNotFound(gone) => {
             debug!(%gone, "cluster deleted");
             let namespace = gone.namespace.as_deref().unwrap_or_default();
             reconciler.queue.leave(&ObjectRef::new(&gone.name).within(namespace));
         }
-        // Logged as it was watched.
-        controller::Error::QueueError(_) => {}
         error => warn!(%error, "the controller of GrapeClusters goes on"),
     });
     let repairing = drive(repairs, stop, has_begun, |error| match error {
@@ -204,21 +193,21 @@ async fn control(
     tokio::join!(reconciling, repairing);
 }
 
-/// Completes when all copies are whole; `false` when they never will be.
+/// Completes when all copies are complete; `false` when they never will be.
 async fn whole(stores: Stores, sidecars: Sidecars) -> bool {
     let whole = stores.are_whole().await;
-    // Grapes are run all the same where services may not be watched.
+    // Grapes run all the same if services may not be watched.
     let _ = timeout(SERVICES, sidecars.known()).await;
     whole
 }
 
-/// What is received, as a stream.
+/// The received items as a stream.
 fn received<T>(receiver: mpsc::UnboundedReceiver<T>) -> impl Stream<Item = T> {
     stream::unfold(receiver, |mut receiver| async move { Some((receiver.recv().await?, receiver)) })
 }
 
-/// Runs a controller until it has ended. With `stop` it is not waited for unless it `has_begun`: kube
-/// would wait for the first list for ever, and nothing is under way.
+/// Runs a controller until it has ended. After `stop` it is waited for only if it `has_begun`:
+/// without a first list nothing is under way, and kube would wait for that list without end.
 async fn drive<T, E>(
     results: impl Stream<Item = Result<T, E>>,
     stop: &CancellationToken,
@@ -246,8 +235,8 @@ async fn drive<T, E>(
     }
 }
 
-/// When a reconciliation that failed is tried again: soon at first, and within a minute ever after;
-/// within [`REFUSED_INTERVAL`] where something is refused, which may be over at any time.
+/// When a failed reconciliation is tried again: soon at first, later once a minute; after a refusal
+/// within [`REFUSED_INTERVAL`], because the cause may end at any time.
 fn retry(stored: Arc<Stored>, error: &Error, reconciler: Arc<Reconciler>) -> Action {
     let uid = stored.uid().unwrap_or_default();
     let failures = reconciler.states.of(&uid, |state| {

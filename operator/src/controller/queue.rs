@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kube::runtime::reflector::ObjectRef;
 
-use super::stores::Stored;
+use crate::informers::stored::Stored;
 use crate::metrics::Metrics;
 
 /// The clusters that something was told of since they were last reconciled.

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, Shared};
 use grape_cluster::GrapeCluster;
-use grape_cluster::validate::validate;
+use grape_cluster::validate::ValidatedCluster;
 use jiff::Timestamp;
 use kube::runtime::controller::Action;
 use kube::runtime::reflector::ObjectRef;
@@ -22,7 +22,7 @@ use super::report;
 use super::sidecars::Sidecars;
 use super::sidecars::evict::try_evict;
 use super::sidecars::repair::{Repair, Step, Tried};
-use super::stores::Stored;
+use crate::informers::stored::Stored;
 
 /// What all repairs share.
 pub struct Repairer {
@@ -53,21 +53,24 @@ pub async fn repair(stored: Arc<Stored>, repairer: Arc<Repairer>) -> Result<Acti
         _ = repairer.whole.clone() => {}
         () = repairer.stop.cancelled() => return Ok(Action::await_change()),
     }
-    let wait = match &stored.0 {
-        Ok(cluster) if cluster.metadata.deletion_timestamp.is_none() => {
-            repairer.repair(cluster).await
+    let wait = match (stored.cluster(), stored.validated()) {
+        (Ok(cluster), Ok(valid)) if cluster.metadata.deletion_timestamp.is_none() => {
+            repairer.repair(cluster, valid).await
         }
-        Ok(_) | Err(_) => None,
+        _ => None,
     };
     Ok(wait.map_or_else(Action::await_change, Action::requeue))
 }
 
 impl Repairer {
     /// In how long to see again.
-    async fn repair(&self, cluster: &GrapeCluster) -> Option<Duration> {
+    async fn repair(
+        &self,
+        cluster: &GrapeCluster,
+        valid: &Arc<ValidatedCluster>,
+    ) -> Option<Duration> {
         let now = Timestamp::now();
         let uid = cluster.metadata.uid.as_deref()?;
-        let valid = Arc::new(validate(cluster).ok()?);
         if !valid.injection.repair {
             // Asked for again, it begins anew.
             self.states.known(uid, |state| state.repair = Repair::default());
@@ -78,7 +81,7 @@ impl Repairer {
         }
         let namespace = cluster.namespace()?;
         let made = cluster.creation_timestamp().map(|time| time.0);
-        let members = self.sidecars.of(&namespace, (&valid, made), &self.grape_image)?;
+        let members = self.sidecars.of(&namespace, (valid, made), &self.grape_image)?;
         let failed_before = report::repair_failures(cluster.status.as_ref());
         // Of a cluster that no reconciliation has begun for nothing is known: it comes first, and
         // then this again.

@@ -1,5 +1,5 @@
-//! What there is in the cluster, watched: a copy in memory of each kind, and a signal for each
-//! change of the GrapeCluster that it is about.
+//! The objects that the operator made, watched: a copy in memory of each kind, and a signal to the
+//! GrapeCluster of each object that changes.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -13,25 +13,22 @@ use k8s_openapi::api::core::v1::{
 };
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::{Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
 use tracing::warn;
 
+use crate::api_client::scoped;
 use crate::desired::labels;
-
-/// A GrapeCluster as it is stored: one that an older schema let pass may not be readable, and must
-/// not hide the others.
-pub type Stored = DeserializeGuard<GrapeCluster>;
+use crate::informers::stored::Stored;
 
 /// A signal that something about a GrapeCluster has changed.
 pub type Signals = SelectAll<BoxStream<'static, ObjectRef<Stored>>>;
 
-/// Copies of what there is in one namespace, or in all. Whether an object is as it was applied is
-/// seen by its resourceVersion: of most, the metadata is enough.
+/// Copies of the objects in one namespace, or in all. The resourceVersion shows whether an object
+/// is as the operator applied it, so for most kinds the metadata is enough.
 #[derive(Clone)]
 pub struct Stores {
     /// StatefulSets that the operator made, without their pods' template.
@@ -83,7 +80,8 @@ impl Stores {
         (stores, signals)
     }
 
-    /// Completes when all copies are whole; `false` when they never will be, for their watch ended.
+    /// Completes when all copies are complete; `false` when they never will be, because a watch
+    /// ended.
     pub async fn are_whole(&self) -> bool {
         let Self { sets, services, accounts, disruptions, networks, pods } = self;
         sets.wait_until_ready().await.is_ok()
@@ -92,18 +90,6 @@ impl Stores {
             && disruptions.wait_until_ready().await.is_ok()
             && networks.wait_until_ready().await.is_ok()
             && pods.wait_until_ready().await.is_ok()
-    }
-}
-
-/// The API of a kind in one namespace, or in all.
-pub fn api<K>(client: &Client, namespace: Option<&str>) -> Api<K>
-where
-    K: Resource<Scope = kube::core::NamespaceResourceScope>,
-    K::DynamicType: Default,
-{
-    match namespace {
-        Some(namespace) => Api::namespaced(client.clone(), namespace),
-        None => Api::all(client.clone()),
     }
 }
 
@@ -122,7 +108,7 @@ where
     let mut failing = false;
     let config =
         watcher::Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::OPERATOR));
-    let changes = watcher(api::<K>(client, namespace), config)
+    let changes = watcher(scoped::<K>(client, namespace), config)
         .modify(move |object| {
             object.managed_fields_mut().clear();
             trim(object);
@@ -131,7 +117,7 @@ where
         .reflect(writer)
         .touched_objects()
         .inspect(move |change| {
-            // Once: a namespace that is gone may be so for long.
+            // Once: a deleted namespace may stay so for long.
             if let Err(error) = change
                 && !std::mem::replace(&mut failing, true)
             {
@@ -152,7 +138,7 @@ where
 {
     match change {
         Ok(object) => {
-            // Either may have been changed by somebody else: what is left tells.
+            // Others may have removed the owner reference or the label: either one is enough.
             let mut owners = object.owner_references().iter();
             let owner = owners.find(|by| by.kind == GrapeCluster::kind(&()));
             let owner = owner.map(|by| &by.name);
@@ -163,7 +149,7 @@ where
     }
 }
 
-/// Those in a store that a GrapeCluster controls.
+/// The objects of a store that a GrapeCluster controls.
 pub fn controlled_by<K>(store: &Store<K>, owner: &str) -> Vec<Arc<K>>
 where
     K: Resource<DynamicType = ()> + Clone,

@@ -1,5 +1,5 @@
-//! Namespaces whose GrapeClusters cannot be watched: one that is gone, or whose Role is. They are told
-//! of once, and nobody else waits for them.
+//! Namespaces whose GrapeClusters cannot be watched, because the namespace or the Role in it is gone.
+//! The log and the metrics name each of them once.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use crate::api_client::is_refusal;
 use crate::metrics::Metrics;
 
-/// What came of the watch of one namespace, or of all.
+/// Whether the watch of one namespace, or of all, goes on.
 pub struct Unwatched {
     namespace: Option<String>,
     metrics: Arc<Metrics>,
@@ -17,16 +17,16 @@ pub struct Unwatched {
 }
 
 impl Unwatched {
-    /// Nothing has come of it yet.
+    /// A watch that has just begun.
     pub fn new(namespace: Option<&str>, metrics: Arc<Metrics>) -> Self {
         Self { namespace: namespace.map(str::to_owned), metrics, failing: false }
     }
 
-    /// Takes note of what the watch told: that it goes on, or why not.
+    /// Takes note of an event of the watch, or of its error.
     pub fn note<T>(&mut self, change: &Result<Event<T>, Error>) {
         let namespace = self.namespace.as_deref().unwrap_or("all");
         let error = match change {
-            // It begins to list, and may be refused yet.
+            // The list begins, and may be refused yet.
             Ok(Event::Init) => return,
             Ok(_) => None,
             Err(error) => Some(error),

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt;
 use grape_cluster::validate::ValidatedCluster;
 use http::StatusCode;
 use hyper::body::Bytes;
@@ -18,20 +17,20 @@ use super::store::{AdmissionStore, ClusterName, Labels};
 use crate::inject::{self, Reason, Verdict};
 use crate::server::{Reply, json, text};
 
-/// How long the API server may take to say what a watch has not told.
+/// How long the API server may take for the objects that a watch has not delivered.
 const REFRESH_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What reviews are answered by.
+/// What reviews are answered from.
 pub struct Admission {
-    /// Which clusters and namespaces there are.
+    /// The clusters and namespaces.
     pub store: AdmissionStore,
-    /// Where it is told what became of pods.
+    /// Where verdicts are recorded.
     pub recorder: AdmissionRecorder,
     /// The image of a Grape where neither pod nor cluster names one.
     pub grape_image: String,
 }
 
-/// A verdict, and which clusters it depends on: those that were looked for, and there or not.
+/// A verdict, and the clusters that were looked up for it, whether they exist or not.
 struct Judged {
     verdict: Verdict,
     looked_for: BTreeSet<ClusterName>,
@@ -41,8 +40,8 @@ struct Judged {
 impl Admission {
     /// Answers a review.
     pub async fn answer(&self, body: Bytes) -> Reply {
-        if !self.store.is_whole().now_or_never().unwrap_or_default() {
-            // What the configuration's failurePolicy is for: to refuse would be a guess.
+        if !self.store.is_complete() {
+            // The configuration's failurePolicy decides now: a refusal would be a guess.
             let line = "the clusters and namespaces are not known yet";
             return text(StatusCode::SERVICE_UNAVAILABLE, line);
         }
@@ -50,7 +49,7 @@ impl Admission {
             Ok(review) => review,
             Err(problem) => {
                 warn!(%problem, "a review cannot be read");
-                // Of other errors an API server does not tell the text.
+                // API servers show the text of an error with status 500 only.
                 return text(StatusCode::INTERNAL_SERVER_ERROR, problem.to_string());
             }
         };
@@ -72,9 +71,9 @@ impl Admission {
         }
     }
 
-    /// By what the watches told; and where that is not enough for the pod to have its Grape, by what
-    /// the API server says itself: a pod may follow its cluster, or the label of its namespace, by
-    /// milliseconds.
+    /// Judges by the watched objects. If by those the pod gets no Grape, it asks the API server for
+    /// the objects: a pod may be created milliseconds after its cluster, or after the label of its
+    /// namespace.
     async fn judge(&self, review: &Review) -> Judged {
         let labels = self.store.labels(&review.namespace);
         let find = |namespace: &str, name: &str| self.store.cluster(namespace, name);
@@ -97,7 +96,7 @@ impl Admission {
                 return judged;
             }
         };
-        // By a namespace's label it may be another cluster that is looked for now.
+        // The namespace's fresh label may name another cluster.
         let find = |namespace: &str, name: &str| {
             let name = (namespace.to_owned(), name.to_owned());
             let found = fresh.clusters.get(&name).cloned();

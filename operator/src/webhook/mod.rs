@@ -8,14 +8,12 @@
 //! | [`server`] | HTTPS, bounded | I/O |
 //! | [`admit`] | a review to its answer | I/O |
 //! | [`review`] | AdmissionReviews, read and answered | pure |
-//! | [`store`] | a copy of the clusters and namespaces | I/O |
-//! | [`joinable`] | a cluster as pods need it | pure |
+//! | [`store`] | the clusters and namespaces of the informers, or a fresh read | I/O |
 //! | [`recorder`] | counters and events | I/O |
 
 pub mod admit;
 pub mod certificates;
 pub mod configuration;
-pub mod joinable;
 pub mod recorder;
 pub mod review;
 pub mod server;
@@ -50,7 +48,7 @@ pub async fn run(
     context: Context,
     readiness: &Readiness,
 ) -> anyhow::Result<()> {
-    let Context { client, namespace, turn, metrics, config, stop, .. } = context;
+    let Context { client, namespace, turn, metrics, informers, config, stop, .. } = context;
     let address = webhook.bind;
     let listener = grape::http::bind(Some(address.ip()), address.port())
         .with_context(|| format!("cannot listen at {address} (--webhook-bind)"))?;
@@ -67,10 +65,9 @@ pub async fn run(
         standing,
     };
     let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.run()));
-    let (store, watching) = AdmissionStore::watch(&client, &config.watch_namespaces, &metrics);
+    let store = AdmissionStore::new(client.clone(), informers);
     let (recorder, recording) = AdmissionRecorder::new(client, &config.identity, metrics);
     let ready = ready(store.clone(), resolver.clone(), readiness.clone(), stop.clone());
-    let tasks = [rotating, AbortOnDropHandle::new(tokio::spawn(watching)), recording];
     let ready = AbortOnDropHandle::new(tokio::spawn(ready));
 
     let tls = resolver.config().context("TLS cannot be used")?;
@@ -81,12 +78,10 @@ pub async fn run(
         async move { admission.answer(body).await }
     };
     let serving = server::serve(listener, TlsAcceptor::from(Arc::new(tls)), answer, stop.clone());
-    let [rotating, watching, recording] = tasks;
     tokio::select! {
         () = serving => {}
         ended = rotating => bail!("the task of the certificate ended: {ended:?}"),
         ended = configuring => bail!("the task of the configuration ended: {ended:?}"),
-        ended = watching => bail!("the watches of the webhook ended: {ended:?}"),
         ended = recording => bail!("the task of the events ended: {ended:?}"),
     }
     drop(ready);
@@ -126,7 +121,7 @@ async fn ready(
 ) {
     let able = async {
         readiness.not_ready("the clusters and namespaces are not known yet");
-        if !store.is_whole().await {
+        if !store.completed().await {
             return std::future::pending().await;
         }
         readiness.not_ready("the webhook has no certificate yet");

@@ -1,26 +1,18 @@
-//! A copy of the clusters and namespaces. A pod that would be refused for what the watch has not
-//! delivered yet is judged by a fresh read.
+//! What reviews are judged by: the GrapeClusters and namespaces of the informers. A pod that would be
+//! refused for what the watch has not delivered yet is judged by a fresh read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use futures_util::stream::{SelectAll, StreamExt};
 use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference};
 use kube::core::PartialObjectMeta;
-use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::{self, ObjectRef, Store};
-use kube::runtime::watcher::{self, Event, watcher};
+use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client, Resource, ResourceExt};
-use tokio::sync::watch;
-use tracing::warn;
 
-use super::joinable::Joinable;
-use crate::api_client::is_refusal;
-use crate::controller::stores;
-use crate::controller::unwatched::Unwatched;
+use crate::informers::Informers;
+use crate::informers::stored::Stored;
 use crate::inject::Named;
-use crate::metrics::Metrics;
 
 /// A cluster's namespace and name.
 pub type ClusterName = (String, String);
@@ -28,22 +20,11 @@ pub type ClusterName = (String, String);
 /// Labels of an object.
 pub type Labels = BTreeMap<String, String>;
 
-/// Copies of what there is.
+/// What the informers have, and the way to ask the API server itself.
 #[derive(Clone)]
 pub struct AdmissionStore {
     client: Client,
-    clusters: Vec<Watched>,
-    namespaces: Store<PartialObjectMeta<Namespace>>,
-}
-
-/// The clusters of one namespace, or of all.
-#[derive(Clone)]
-struct Watched {
-    /// `None` for all.
-    namespace: Option<String>,
-    store: Store<Joinable>,
-    /// Whether they may not be watched, as in a namespace that is gone.
-    refused: watch::Receiver<bool>,
+    informers: Informers,
 }
 
 /// A fresh read of a namespace and some clusters.
@@ -55,92 +36,43 @@ pub struct FreshState {
 }
 
 impl AdmissionStore {
-    /// Begins to watch clusters in these namespaces, or in all if there are none, and all
-    /// namespaces. The copies are filled while the future is polled, which does not end.
-    pub fn watch(
-        client: &Client,
-        namespaces: &[String],
-        metrics: &Arc<Metrics>,
-    ) -> (Self, impl Future<Output = ()> + use<>) {
-        let mut changes = SelectAll::new();
-        let all = namespaces.is_empty().then_some(None);
-        let each = all.into_iter().chain(namespaces.iter().cloned().map(Some));
-        let clusters = each.map(|namespace| {
-            let (store, writer) = reflector::store();
-            let api = stores::api::<Joinable>(client, namespace.as_deref());
-            let watched = watcher(api, watcher::Config::default());
-            let watched = watched.default_backoff().reflect(writer);
-            let mut unwatched = Unwatched::new(namespace.as_deref(), Arc::clone(metrics));
-            let (told, refused) = watch::channel(false);
-            let watched = watched.map(move |change| {
-                unwatched.note(&change);
-                match &change {
-                    Ok(Event::Init) => {}
-                    change => {
-                        told.send_replace(change.as_ref().is_err_and(is_refusal));
-                    }
-                }
-            });
-            changes.push(watched.boxed());
-            Watched { namespace, store, refused }
-        });
-        let clusters = clusters.collect();
-        let (store, writer) = reflector::store();
-        let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-        let watched = watcher(api, watcher::Config::default()).modify(|namespace| {
-            namespace.managed_fields_mut().clear();
-            namespace.annotations_mut().clear();
-        });
-        let watched = watched.default_backoff().reflect(writer).map(|change| {
-            if let Err(error) = change {
-                warn!(%error, "the webhook cannot watch namespaces; trying again");
-            }
-        });
-        changes.push(watched.boxed());
-        let known = Self { client: client.clone(), clusters, namespaces: store };
-        (known, changes.for_each(|()| async {}))
+    /// What these informers have.
+    pub fn new(client: Client, informers: Informers) -> Self {
+        Self { client, informers }
     }
 
-    /// Completes when all copies are whole, but for those of namespaces that may not be watched:
-    /// nobody else waits for these. `false` when they never will be, for their watch ended.
-    pub async fn is_whole(&self) -> bool {
-        for Watched { store, refused, .. } in &self.clusters {
-            let mut refused = refused.clone();
-            let known = tokio::select! {
-                ready = store.wait_until_ready() => ready.is_ok(),
-                refused = refused.wait_for(|refused| *refused) => refused.is_ok(),
-            };
-            if !known {
-                return false;
-            }
-        }
-        self.namespaces.wait_until_ready().await.is_ok()
+    /// Whether reviews can be judged: all is known but for namespaces whose clusters may not be
+    /// watched, whose pods alone depend on them.
+    pub fn is_complete(&self) -> bool {
+        self.informers.are_settled()
     }
 
-    /// A cluster that there is and that can run.
+    /// Completes when [it is complete](Self::is_complete); `false` when it never will be, because the
+    /// watches ended.
+    pub async fn completed(&self) -> bool {
+        self.informers.settled().await
+    }
+
+    /// A cluster that exists and that can run.
     pub fn cluster(&self, namespace: &str, name: &str) -> Option<Arc<ValidatedCluster>> {
-        let store = self.watched(namespace)?;
-        store.get(&ObjectRef::new(name).within(namespace))?.cluster.clone()
+        self.stored(namespace, name)?.validated().ok().cloned()
     }
 
-    /// All clusters that there are and that can run.
+    /// All clusters that exist and that can run.
     pub fn clusters(&self) -> Vec<Named> {
-        let all = self.clusters.iter().flat_map(|it| it.store.state());
+        let all = self.informers.clusters().iter().flat_map(|it| it.informer.store().state());
         let named = all.filter_map(|it| {
             let name = (it.namespace()?, it.name_any());
-            Some((name, it.cluster.clone()?))
+            Some((name, Arc::clone(it.validated().ok()?)))
         });
         named.collect()
     }
 
-    /// A cluster or, without a name, a namespace, as events tell of it.
+    /// A cluster or, without a name, a namespace, as events refer to it.
     pub fn reference(&self, namespace: &str, name: Option<&str>) -> Option<ObjectReference> {
         let reference = match name {
-            Some(name) => {
-                let store = self.watched(namespace)?;
-                store.get(&ObjectRef::new(name).within(namespace))?.object_ref(&())
-            }
-            None => self.namespaces.get(&ObjectRef::new(namespace))?.object_ref(&()),
+            Some(name) => self.stored(namespace, name)?.object_ref(&()),
+            None => self.namespace(namespace)?.object_ref(&()),
         };
         // An event of a namespace is in it.
         Some(ObjectReference { namespace: Some(namespace.to_owned()), ..reference })
@@ -148,8 +80,7 @@ impl AdmissionStore {
 
     /// The labels of a namespace; none where it is not known.
     pub fn labels(&self, namespace: &str) -> Labels {
-        let known = self.namespaces.get(&ObjectRef::new(namespace));
-        known.map(|known| known.labels().clone()).unwrap_or_default()
+        self.namespace(namespace).map(|it| it.labels().clone()).unwrap_or_default()
     }
 
     /// Asks the API server for a namespace and some clusters.
@@ -166,20 +97,24 @@ impl AdmissionStore {
         let labels = found.map(|found| found.labels().clone()).unwrap_or_default();
         let mut there = BTreeMap::new();
         for (namespace, name) in clusters {
-            if self.watched(&namespace).is_none() {
+            if self.informers.clusters_of(&namespace).is_none() {
                 continue;
             }
-            let api: Api<Joinable> = Api::namespaced(self.client.clone(), &namespace);
+            let api: Api<Stored> = Api::namespaced(self.client.clone(), &namespace);
             let found = api.get_opt(&name).await?;
-            if let Some(cluster) = found.and_then(|found| found.cluster) {
+            if let Some(cluster) = found.and_then(|found| found.validated().ok().cloned()) {
                 there.insert((namespace, name), cluster);
             }
         }
         Ok(FreshState { labels, clusters: there })
     }
 
-    fn watched(&self, namespace: &str) -> Option<&Store<Joinable>> {
-        let is = |it: &&Watched| it.namespace.as_ref().is_none_or(|it| it == namespace);
-        self.clusters.iter().find(is).map(|it| &it.store)
+    fn stored(&self, namespace: &str, name: &str) -> Option<Arc<Stored>> {
+        let informer = self.informers.clusters_of(namespace)?;
+        informer.store().get(&ObjectRef::new(name).within(namespace))
+    }
+
+    fn namespace(&self, name: &str) -> Option<Arc<PartialObjectMeta<Namespace>>> {
+        self.informers.namespaces().store().get(&ObjectRef::new(name))
     }
 }

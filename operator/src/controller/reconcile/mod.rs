@@ -42,8 +42,9 @@ use super::queue::Queue;
 use super::report;
 use super::rollout::Phase;
 use super::sidecars::Sidecars;
-use super::stores::{Stored, Stores};
+use super::stores::Stores;
 use crate::config::OperatorConfig;
+use crate::informers::stored::Stored;
 use crate::metrics::{Metrics, ReconcileResult};
 use crate::observe::Observer;
 use apply::Applied;
@@ -129,12 +130,8 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
 }
 
 impl Reconciler {
-    /// Takes note of an event of the watch of clusters: one waits, or is gone, and all that is known
-    /// of it with it.
-    pub fn noted(&self, event: &Event<Stored>) {
-        if let Event::Apply(cluster) | Event::InitApply(cluster) = event {
-            self.queue.join(ObjectRef::from_obj(cluster));
-        }
+    /// Takes note of an event of GrapeClusters: forgets those that are gone by it.
+    pub fn note(&self, event: &Event<Arc<Stored>>) {
         for ClusterId { uid, namespace, name } in self.cluster_store().note(event) {
             self.queue.leave(&ObjectRef::new(&name).within(&namespace));
             self.metrics.forget(&namespace, &name);

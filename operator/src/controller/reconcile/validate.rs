@@ -10,8 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource, ResourceExt};
 
 use super::Reconciler;
-use crate::controller::stores::Stored;
 use crate::desired::{BuildContext, Desired, desired};
+use crate::informers::stored::Stored;
 
 /// A cluster that can run.
 pub(super) struct Subject<'a> {
@@ -54,17 +54,22 @@ impl Reconciler {
         if stored.meta().deletion_timestamp.is_some() {
             return Validated::Leaving;
         }
-        let cluster = match &stored.0 {
+        let cluster = match stored.cluster() {
             Ok(cluster) => self.states.caught_up(cluster),
-            Err(unreadable) => return Validated::Unreadable(&unreadable.error),
+            Err(why) => return Validated::Unreadable(why),
         };
         let (Some(namespace), Some(owner)) =
             (cluster.namespace(), cluster.controller_owner_ref(&()))
         else {
             return Validated::Leaving;
         };
-        let valid = match validate(&cluster) {
-            Ok(valid) => Arc::new(valid),
+        let valid = match &cluster {
+            Cow::Borrowed(_) => stored.validated().cloned().map_err(<[_]>::to_vec),
+            // The status says which image sidecars get.
+            Cow::Owned(cluster) => validate(cluster).map(Arc::new),
+        };
+        let valid = match valid {
+            Ok(valid) => valid,
             Err(problems) => return Validated::Invalid { cluster: Box::new(cluster), problems },
         };
         // A deletion in the foreground waits for the objects.

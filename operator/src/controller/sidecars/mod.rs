@@ -1,16 +1,16 @@
-//! The Grapes in pods of services: which pods are to have one, which lack it, and how those are that
-//! are there.
+//! The Grapes in pods of services: which pods should have one, which lack it, and the state of the
+//! others.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`watch`] | pods and namespaces, watched | I/O |
-//! | [`pod`] | what is kept of a pod | pure |
-//! | [`index`] | the pods of each cluster, and which watches that takes | pure |
+//! | [`watch`] | pods, watched | I/O |
+//! | [`pod`] | the part of a pod that is kept | pure |
+//! | [`index`] | the pods of each cluster, and which watches it needs | pure |
 //! | [`member`] | whether a pod should have a Grape | pure |
-//! | [`reach`], [`lack`] | which pods the webhook is asked about, and so why one has no Grape | pure |
-//! | [`counts`] | how many there are, and who lacks its Grape | pure |
-//! | [`repair`] | who is evicted next | pure |
-//! | [`evict`] | one pod tried, and evicted | I/O |
+//! | [`reach`], [`lack`] | which pods the webhook gets, and so why a pod has no Grape | pure |
+//! | [`counts`] | how many pods there are, and which lack their Grape | pure |
+//! | [`repair`] | which pod is evicted next | pure |
+//! | [`evict`] | tries one pod, and evicts it | I/O |
 
 pub mod counts;
 pub mod evict;
@@ -24,20 +24,25 @@ pub mod watch;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::stream::{self, Stream};
+use futures_util::stream::{self, Stream, StreamExt};
 use grape_cluster::validate::ValidatedCluster;
 use jiff::Timestamp;
-use kube::Client;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::Event;
+use kube::{Client, ResourceExt};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::stores::Stored;
+use crate::informers::informer::Informer;
+use crate::informers::stored::Stored;
 use index::{Effects, PodIndex, Source, WatchEvent};
 use member::{Member, Of};
 use reach::Reach;
+use watch::NamespaceEvent;
 
-/// The pods of all clusters. Cheap to clone: all clones are one.
+/// The pods of all clusters. Cheap to clone: clones share them.
 #[derive(Clone)]
 pub struct Sidecars(Arc<Inner>);
 
@@ -46,21 +51,21 @@ struct Inner {
     /// The name of the webhook's configuration, if this operator serves one.
     webhook: Option<String>,
     index: Mutex<PodIndex>,
-    /// Cancelled when all are known that were there at the beginning.
+    /// Cancelled when all first lists have ended.
     known: CancellationToken,
     listeners: Mutex<Vec<Listener>>,
 }
 
-/// Who is told of clusters whose pods have changed, in one namespace or in all.
+/// A reader of which clusters' pods have changed, in one namespace or in all.
 struct Listener {
     namespace: Option<String>,
     tell: mpsc::UnboundedSender<ObjectRef<Stored>>,
 }
 
 impl Sidecars {
-    /// Those of these namespaces; of all, without any. `webhook` is the name of the
-    /// MutatingWebhookConfiguration of the webhook that this operator serves, if it does. Nothing is
-    /// known before it is watched.
+    /// The pods of these namespaces, or of all if there are none. `webhook` is the name of the
+    /// MutatingWebhookConfiguration of the webhook that this operator serves, if it does. Nothing
+    /// is known before [`Self::watch`].
     pub fn new(namespaces: &[String], webhook: Option<String>) -> Self {
         let sources = match namespaces {
             [] => vec![Source::Labelled(None)],
@@ -76,20 +81,28 @@ impl Sidecars {
         }))
     }
 
-    /// Watches them, until it is dropped.
-    pub async fn watch(&self, client: &Client) {
+    /// Watches the pods until the future is dropped. `all` has the labels of all namespaces.
+    pub async fn watch(&self, client: &Client, all: &Informer<PartialObjectMeta<Namespace>>) {
         let sources = self.index().sources().cloned().collect();
         let Inner { namespaces, webhook, .. } = &*self.0;
+        let own = namespaces.clone();
+        let is_own = move |event: &NamespaceEvent| match event {
+            Event::Init | Event::InitDone => true,
+            Event::InitApply(object) | Event::Apply(object) | Event::Delete(object) => {
+                own.is_empty() || own.contains(&object.name_any())
+            }
+        };
+        let labels = all.subscribe().filter(move |event| std::future::ready(is_own(event)));
         let webhook = webhook.as_deref();
-        watch::watch(client, namespaces, webhook, sources, |told| self.note(told)).await;
+        watch::watch(client, labels, webhook, sources, |told| self.note(told)).await;
     }
 
-    /// Completes when all are known that were there at the beginning.
+    /// Completes when all first lists have ended.
     pub async fn known(&self) {
         self.0.known.cancelled().await;
     }
 
-    /// The clusters of a namespace, or of all, whose pods have changed.
+    /// The clusters of a namespace, or of all, whose pods change.
     pub fn changes(
         &self,
         namespace: Option<&str>,
@@ -99,8 +112,8 @@ impl Sidecars {
         stream::unfold(told, |mut told| async move { Some((told.recv().await?, told)) })
     }
 
-    /// The pods that are to have a Grape of a cluster in this namespace, which was made then, those on
-    /// their way out among them; none before all of them are known. See [`Member::of`].
+    /// The pods that should have a Grape of a cluster in this namespace, created at this time;
+    /// terminating pods are among them. None before all first lists have ended. See [`Member::of`].
     pub fn of(
         &self,
         namespace: &str,

@@ -1,50 +1,42 @@
-//! The watches of pods of services, and of namespaces.
+//! The watches of pods of services, beside the events of namespaces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::future::join_all;
-use futures_util::stream::{self, BoxStream, SelectAll, StreamExt};
+use futures_util::stream::{BoxStream, SelectAll, Stream, StreamExt};
 use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
 use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watch_object, watcher};
 use kube::{Api, Client, ResourceExt};
-use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tracing::{debug, warn};
 
 use super::index::{Effects, Labels, Source, WatchEvent};
 use super::pod::ServicePod;
 use super::reach::Reach;
-use crate::api_client::is_refusal;
+use crate::api_client::{is_refusal, scoped};
 use crate::controller::diff_store::map;
-use crate::controller::stores;
 use crate::desired::labels;
 use crate::inject::selection;
 
-/// How often the labels of a namespace are read that may not be watched: of one namespace alone no
-/// right to do so can be given.
-const READ: Duration = Duration::from_secs(30);
+/// An event of namespaces.
+pub(super) type NamespaceEvent = Event<Arc<PartialObjectMeta<Namespace>>>;
 
-/// Watches until it is dropped; `note` is told of everything, and says what else to watch. `webhook`
-/// is the name of the webhook's configuration, if there is to be one.
+/// Watches until it is dropped; `note` gets each event, and returns which watches begin and end.
+/// `webhook` is the name of the webhook's configuration, if this operator serves one.
 pub(super) async fn watch(
     client: &Client,
-    namespaces: &[String],
+    namespaces: impl Stream<Item = NamespaceEvent> + Send + 'static,
     webhook: Option<&str>,
     sources: Vec<Source>,
     mut note: impl FnMut(WatchEvent) -> Effects,
 ) {
     let mut all = SelectAll::new();
-    // What tells one to end, when it is dropped.
+    // Dropping a guard ends its watch.
     let mut ends: BTreeMap<Source, DropGuard> = BTreeMap::new();
-    all.push(match namespaces {
-        [] => watched(client),
-        _ => read(client.clone(), namespaces.to_vec()),
-    });
+    all.push(namespaces.map(|event| WatchEvent::Namespaces(map(event, labelled))).boxed());
     all.extend(webhook.map(|name| configuration(client, name)));
     all.extend(sources.into_iter().map(|source| pods(client, source)));
     while let Some(told) = all.next().await {
@@ -64,41 +56,9 @@ pub(super) async fn watch(
     }
 }
 
-/// Of all namespaces, for a cluster may take pods by any label of theirs. Their metadata alone is
-/// sent, and is little.
-fn watched(client: &Client) -> BoxStream<'static, WatchEvent> {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client.clone());
-    let events = watcher(api, watcher::Config::default()).default_backoff();
-    let told = |event| WatchEvent::Namespaces(map(event, labelled));
-    events.filter_map(move |event| std::future::ready(well(event, "namespaces").map(told))).boxed()
-}
-
 /// A namespace's name and labels.
-fn labelled(namespace: PartialObjectMeta<Namespace>) -> (String, Option<Arc<Labels>>) {
-    let labels = namespace.metadata.labels.unwrap_or_default();
-    (namespace.metadata.name.unwrap_or_default(), Some(Arc::new(labels)))
-}
-
-fn read(client: Client, names: Vec<String>) -> BoxStream<'static, WatchEvent> {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let lists = stream::unfold(Duration::ZERO, move |pause| {
-        let (api, names) = (api.clone(), names.clone());
-        async move {
-            sleep(pause).await;
-            let all = names.iter().map(|name| api.get_opt(name));
-            // One that cannot be read, for it is gone or its Role is, hides none of the others.
-            let found = join_all(all).await.into_iter().filter_map(|found| {
-                found
-                    .inspect_err(|error| warn!(%error, "cannot read a namespace; trying again"))
-                    .ok()?
-            });
-            let known = found.map(|it| Event::InitApply(labelled(it)));
-            let list = [Event::Init].into_iter().chain(known).chain([Event::InitDone]);
-            let list: Vec<_> = list.map(WatchEvent::Namespaces).collect();
-            Some((stream::iter(list), READ))
-        }
-    });
-    lists.flatten().boxed()
+fn labelled(namespace: Arc<PartialObjectMeta<Namespace>>) -> (String, Option<Arc<Labels>>) {
+    (namespace.name_any(), Some(Arc::new(namespace.labels().clone())))
 }
 
 fn configuration(client: &Client, name: &str) -> BoxStream<'static, WatchEvent> {
@@ -126,9 +86,9 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
     };
     let config = watcher::Config::default()
         .labels(&format!("{selector},{inject}!={}", selection::DISABLED))
-        // Those that have ended need none.
+        // Pods that have ended need no Grape.
         .fields("status.phase!=Succeeded,status.phase!=Failed");
-    let events = watcher(stores::api::<Pod>(client, namespace), config).default_backoff();
+    let events = watcher(scoped::<Pod>(client, namespace), config).default_backoff();
     let refused = source.clone();
     let told = move |event| {
         let kept = |pod: Pod| {
@@ -139,11 +99,10 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
     };
     let told = move |event: watcher::Result<_>| match event {
         Err(error) if is_refusal(&error) => Some(WatchEvent::Refused(refused.clone())),
-        event => well(event, "pods").map(&told),
+        event => event
+            .inspect_err(|error| warn!(%error, "cannot watch pods of services; trying again"))
+            .ok()
+            .map(&told),
     };
     events.filter_map(move |event| std::future::ready(told(event))).boxed()
-}
-
-fn well<T>(event: watcher::Result<Event<T>>, what: &str) -> Option<Event<T>> {
-    event.inspect_err(|error| warn!(%error, "cannot watch {what} of services; trying again")).ok()
 }
