@@ -1,7 +1,7 @@
 //! The pages for those who run the operator: `/healthz`, `/readyz`, `/metrics`.
 //!
-//! Each connection is for one request, and short: kubelet's probes and Prometheus' scrapes need no
-//! more, and nobody can take up the server's memory.
+//! Each connection serves one request, and is short: kubelet's probes and Prometheus' scrapes need
+//! no more, and so no client can use up the server's memory.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,14 +31,14 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// How long requests are waited for that were sent before the server was told to end.
+/// How long requests are awaited that were sent before the stop.
 const FINISH: Duration = Duration::from_secs(1);
 
-/// Whether `/readyz` says yes, and otherwise why not. Clones tell the same.
+/// Whether `/readyz` says yes, and otherwise why not. Clones share the state.
 #[derive(Debug, Clone)]
 pub struct Readiness(watch::Sender<Reasons>);
 
-/// Why it is not ready; ready where there is no reason.
+/// Why the process is not ready; none if it is.
 #[derive(Debug)]
 struct Reasons {
     own: Option<&'static str>,
@@ -51,7 +51,7 @@ impl Readiness {
         Self(watch::Sender::new(Reasons { own: Some(reason), waits: None }))
     }
 
-    /// Ready from now on, unless it waits for somebody.
+    /// Ready from now on, unless it waits for another operator.
     pub fn ready(&self) {
         self.0.send_modify(|reasons| reasons.own = None);
     }
@@ -61,8 +61,8 @@ impl Readiness {
         self.0.send_modify(|reasons| reasons.own = Some(reason));
     }
 
-    /// For whom it waits from now on, as one line; `None`: for nobody. While it waits it is not
-    /// ready, whatever else is told.
+    /// The operator that it waits for from now on, as one line; `None`: for none. While it waits it
+    /// is not ready, whatever else was reported.
     pub fn waits(&self, reason: Option<String>) {
         self.0.send_modify(|reasons| reasons.waits = reason);
     }
@@ -89,7 +89,7 @@ async fn serve_with_timeout(
     limit: Duration,
 ) {
     let bounds = Limits { connections: CONNECTIONS, linger: Duration::ZERO, finish: FINISH };
-    // What was asked is answered; who asks nothing is not waited for any longer.
+    // Requests that arrived are answered; connections without one are not awaited.
     let _ = server::serve(listener, bounds, stop, |stream, _| {
         let answered = timeout(limit, answer(stream, pages.clone()));
         async { drop(answered.await) }
@@ -107,14 +107,15 @@ async fn answer(stream: TcpStream, pages: Pages) {
         .half_close(true)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    // An error here is the client's: it went away, or did not speak HTTP and was told so.
+    // An error here is the client's: it disconnected, or did not speak HTTP and got an error.
     let _ = connection.await;
 }
 
 impl Pages {
     fn answer(&self, method: &Method, path: &str) -> Reply {
         let page: fn(&Self) -> Reply = match path {
-            // It is answered, so the process' tasks are alive: it ends when one of them does.
+            // The answer shows that the process' tasks are alive: the process ends when one of them
+            // does.
             "/healthz" => |_| text(StatusCode::OK, "ok"),
             "/readyz" => Self::readyz,
             "/metrics" => Self::metrics,
@@ -257,7 +258,7 @@ mod tests {
         let server = server().await;
         let mut stream = server.connect().await;
         let head = format!("GET /healthz HTTP/1.1\r\nx: {}\r\n\r\n", "x".repeat(2 * MAX_HEAD));
-        // It may hang up before it has read all.
+        // The server may close the connection before it has read everything.
         let _ = stream.write_all(head.as_bytes()).await;
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;

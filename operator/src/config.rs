@@ -1,4 +1,4 @@
-//! What the operator was started with: one struct, from the flags to whoever reads a field.
+//! The operator's settings: one struct, from the flags to the code that reads a field.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -6,24 +6,25 @@ use std::time::Duration;
 
 use crate::leader::Timings;
 
-/// What the operator was started with.
+/// The operator's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorConfig {
     /// Namespaces whose clusters are run; empty: all.
     pub watch_namespaces: Vec<String>,
-    /// Image of Grapes where a cluster names none.
+    /// Image of Grapes if a cluster names none.
     pub grape_image: String,
-    /// Where the Lease and the operator's pods are; `None`: the kubeconfig's, or the pod's.
+    /// The namespace of the Lease and of the operator's pods; `None`: the kubeconfig's, or the
+    /// pod's.
     pub namespace: Option<String>,
-    /// Who holds the Lease. No two processes that run may have the same.
+    /// The holder of the Lease. No two running processes may have the same.
     pub identity: String,
     /// Name of the Lease.
     pub lease: String,
     /// The times of the election.
     pub timings: Timings,
-    /// Where the admin pages are.
+    /// Address of the admin pages.
     pub admin: SocketAddr,
-    /// How often the Grapes of a cluster are asked how they are.
+    /// How often the Grapes of a cluster are probed.
     pub observe_interval: Duration,
     /// Most clusters reconciled at once, at least 1.
     pub concurrency: u16,
@@ -31,22 +32,22 @@ pub struct OperatorConfig {
     pub webhook: Option<WebhookConfig>,
 }
 
-/// What the webhook is served with.
+/// The webhook's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WebhookConfig {
-    /// Where it is served.
+    /// Address of the webhook.
     pub bind: SocketAddr,
     /// The name of its Service. The Secret is called NAME-tls, the MutatingWebhookConfiguration
     /// NAME.NAMESPACE.
     pub name: String,
-    /// The folder of a certificate that somebody else keeps; `None`: the operator keeps one.
+    /// The folder of a certificate that another program keeps; `None`: the operator issues one.
     pub certificates: Option<PathBuf>,
-    /// How long a certificate is valid that the operator makes, in whole seconds.
+    /// How long an issued certificate is valid, in whole seconds.
     pub lifetime: Duration,
 }
 
 impl WebhookConfig {
-    /// The name of its MutatingWebhookConfiguration, where the operator is in this namespace.
+    /// The name of the MutatingWebhookConfiguration, if the operator is in this namespace.
     pub fn configuration(&self, namespace: &str) -> String {
         format!("{}.{namespace}", self.name)
     }

@@ -1,7 +1,7 @@
-//! What the operator tells Prometheus: of itself, and of each cluster.
+//! The operator's metrics: of itself, and of each cluster.
 //!
-//! What is counted here lies in a registry. What is told of a cluster is kept as it was told, and
-//! made into metrics when it is asked for: so nothing of a cluster that is gone can be left over.
+//! Counters are in a registry. The figures of a cluster are kept as they were reported, and become
+//! metrics when they are scraped, so that no series of a deleted cluster can stay.
 
 mod health;
 
@@ -19,16 +19,16 @@ use prometheus::{
 pub use health::Health;
 use health::Key;
 
-/// Upper bounds of the reconcile durations' buckets in seconds: some ten requests of milliseconds
-/// each when all is well, close where many wait for the API server at once, and its timeouts when it
-/// does not answer.
+/// Upper bounds of the reconcile durations' buckets in seconds: a reconcile takes some ten requests
+/// of milliseconds each; many at once wait for the API server; and the last buckets are its
+/// timeouts.
 const DURATIONS: [f64; 15] =
     [0.005, 0.01, 0.025, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 1.0, 2.5, 10.0, 30.0];
 
 /// How a reconciliation ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReconcileResult {
-    /// The cluster is as its spec wants it, or on its way.
+    /// The cluster is as its spec wants it, or becomes so.
     Ok,
     /// The spec cannot be used.
     Invalid,
@@ -56,7 +56,8 @@ pub struct Metrics {
     queue: IntGauge,
     injections: IntCounterVec,
     unwatched: IntGaugeVec,
-    /// From when until when; neither is shown before a certificate is served.
+    /// Start and end of the certificate's validity; neither is shown before a certificate is
+    /// served.
     certificate: [IntGaugeVec; 2],
     clusters: Mutex<BTreeMap<Key, Health>>,
 }
@@ -128,7 +129,7 @@ impl Metrics {
         Ok(Self {
             registry,
             leader,
-            // Made at the start, so that a rate is seen from the first one on.
+            // Created at the start, so that a rate is seen from the first event on.
             reconciled: ReconcileResult::ALL
                 .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
             queue,
@@ -154,7 +155,7 @@ impl Metrics {
         self.queue.set(i64::try_from(depth).unwrap_or(i64::MAX));
     }
 
-    /// The webhook was asked about a pod: what became of it, and why.
+    /// The verdict on a pod, with its reason.
     pub fn injection(&self, result: &str, reason: impl Display) {
         self.injections.with_label_values(&[result, &reason.to_string()]).inc();
     }
@@ -164,7 +165,7 @@ impl Metrics {
         if is {
             self.unwatched.with_label_values(&[namespace]).set(1);
         } else {
-            // It fails where nothing was told before.
+            // Fails if the series did not exist.
             let _ = self.unwatched.remove_label_values(&[namespace]);
         }
     }
@@ -176,17 +177,17 @@ impl Metrics {
         }
     }
 
-    /// How a cluster is. It replaces all that was told of it before.
+    /// The figures of a cluster. They replace all earlier ones.
     pub fn cluster(&self, namespace: &str, name: &str, health: &Health) {
         self.clusters().insert((namespace.to_owned(), name.to_owned()), health.clone());
     }
 
-    /// A cluster is gone, and so are its series.
+    /// A cluster was deleted, and so are its series.
     pub fn forget(&self, namespace: &str, name: &str) {
         self.clusters().remove(&(namespace.to_owned(), name.to_owned()));
     }
 
-    /// All metrics in Prometheus' text format, those of the process among them.
+    /// All metrics in Prometheus' text format, with those of the process.
     ///
     /// # Errors
     ///

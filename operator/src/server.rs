@@ -1,5 +1,5 @@
 //! The one HTTP server of the operator, for the admin pages and for the webhook: it accepts
-//! connections within bounds, whatever they carry, and finishes them when it is to end.
+//! connections within bounds, and finishes them at the stop.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-/// How long no connection is accepted after accepting failed, for want of file descriptors say.
+/// How long no connection is accepted after an error of `accept`, such as too few file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 const TEXT: &str = "text/plain; charset=utf-8";
@@ -27,14 +27,14 @@ pub type Reply = Response<Full<Bytes>>;
 pub struct Limits {
     /// Most connections at once. Further ones wait in the system's queue.
     pub connections: usize,
-    /// How long connections are accepted after the server was told to end.
+    /// How long connections are accepted after the stop.
     pub linger: Duration,
     /// How long they may take to finish after that.
     pub finish: Duration,
 }
 
-/// Serves connections until `stop`, and for a while after; whether all of them finished in time.
-/// `connection` serves one, and finishes when its token is cancelled.
+/// Serves connections until `stop`, and for a while after; returns whether all of them finished in
+/// time. `connection` serves one, and finishes when its token is cancelled.
 pub async fn serve<F>(
     listener: TcpListener,
     limits: Limits,
@@ -95,12 +95,12 @@ pub fn reply(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> 
     response
 }
 
-/// A response that is a line of text.
+/// A response that is one line of text.
 pub fn text(status: StatusCode, line: impl Into<String>) -> Reply {
     reply(status, TEXT, line.into() + "\n")
 }
 
-/// A response that is an object.
+/// A response that is a JSON object.
 pub fn json(body: Vec<u8>) -> Reply {
     reply(StatusCode::OK, "application/json", body)
 }

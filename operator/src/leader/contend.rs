@@ -13,7 +13,7 @@ use super::ElectionConfig;
 use super::decide::{Candidate, Loss, Step};
 use super::lease::{self, Access, Changes, Failure};
 
-/// A candidate, and its hands.
+/// A candidate, with its access to the API server.
 pub(super) struct Contender {
     candidate: Candidate,
     config: ElectionConfig,
@@ -21,9 +21,9 @@ pub(super) struct Contender {
     changes: Changes,
     /// The Lease on whose resourceVersion the next write builds.
     known: Option<Lease>,
-    /// Whether the last request failed, so that an outage is told once.
+    /// Whether the last request failed, so that an outage is logged once.
     failing: bool,
-    /// The holder that was last told.
+    /// The holder that was logged last.
     reported: Option<String>,
 }
 
@@ -41,16 +41,16 @@ impl Contender {
         }
     }
 
-    /// Until when it leads without a further renewal.
+    /// Until when the candidate leads without a further renewal.
     pub(super) fn leads_until(&self) -> Option<Instant> {
         self.candidate.leads_until()
     }
 
-    /// Takes one step. Waiting ends with `stop`; a request never does, for one that was given up
-    /// may still be written.
+    /// Takes one step. Waiting ends with `stop`; a request does not, because an abandoned one may
+    /// still be written.
     ///
     /// # Errors
-    /// When it led, and leads no more.
+    /// It led, and leads no more.
     pub(super) async fn step(&mut self, stop: &CancellationToken) -> Result<(), Loss> {
         match self.candidate.step(clock::now()) {
             Step::Look => {
@@ -64,13 +64,13 @@ impl Contender {
         Ok(())
     }
 
-    /// Lets go of the Lease, if it is held, so that others need not wait for its end.
+    /// Releases the Lease, if it is held, so that others need not wait for its end.
     pub(super) async fn release(mut self) -> Result<(), Failure> {
         let patience = self.half();
         loop {
             let Some(record) = self.candidate.release(lease::wall()) else { return Ok(()) };
             match self.access.write(self.known.as_ref(), record, patience).await {
-                // A renewal that was given up arrived after all; what is there now decides.
+                // A renewal that was abandoned arrived after all: the current Lease decides.
                 Err(Failure::Outrun) => {
                     let lease = self.access.read(patience).await?;
                     self.observe(lease);
@@ -102,7 +102,8 @@ impl Contender {
                 self.candidate.wrote(record, sent);
             }
             Err(Failure::Outrun) => self.look().await,
-            // Should it have been written all the same, the next one is outrun, and that is seen.
+            // If the write arrived all the same, the next one conflicts with it, and that is
+            // noticed.
             Err(error) => self.failed(error),
         }
     }
@@ -120,7 +121,7 @@ impl Contender {
                         self.observe(lease);
                     }
                 }
-                // It is begun again; until then what is known of the Lease ages, which is safe.
+                // The watch begins again. Until then the known Lease ages, which is safe.
                 Err(error) => debug!(%error, "the watch of the lease broke"),
             },
         }
@@ -139,8 +140,8 @@ impl Contender {
         }
     }
 
-    /// How long one request may take: of two in a row one can fail before a leader has to give up,
-    /// and none is waited for beyond that.
+    /// How long one request may take: one of two in a row may fail before a leader has to give up,
+    /// and none is awaited beyond that.
     fn patience(&self) -> Duration {
         let left = self.leads_until().map(|until| until.saturating_duration_since(clock::now()));
         left.map_or(self.half(), |left| left.min(self.half()))

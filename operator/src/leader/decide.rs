@@ -1,8 +1,8 @@
-//! What one candidate does about a Lease, decided from what it has seen of it. Pure: the time is
-//! an argument, and nothing is read or written.
+//! What a candidate does about a Lease, decided from what it has seen of it. Pure: the time is an
+//! argument, and nothing is read or written.
 //!
-//! The clocks of others are never believed. The times in a Lease are for people; what counts is how
-//! long ago, on one's own clock, the record was last seen to change.
+//! Clocks of others do not count. The times in a Lease are for people; what counts is how long ago,
+//! by the own clock, the record was last seen to change.
 
 use std::time::{Duration, Instant};
 
@@ -11,34 +11,34 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 
 use super::timings::Timings;
 
-/// What is to be done now.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Read the Lease: nothing is known of it.
+    /// Read the Lease, which was not read yet.
     Look,
-    /// Write [`Candidate::claim`]: nobody holds the Lease.
+    /// Write [`Candidate::claim`]: the Lease has no holder.
     Acquire,
-    /// Write [`Candidate::claim`]: it is held, and to be held on.
+    /// Write [`Candidate::claim`]: this candidate holds the Lease, and renews it.
     Renew,
     /// Nothing, until this time or until the Lease changes.
     Wait {
         /// When to ask again.
         until: Instant,
     },
-    /// What was led is led no more.
+    /// Stop leading.
     Lost(Loss),
 }
 
-/// Why a leader is none any more.
+/// Why a leader stops leading.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Loss {
-    /// It was not renewed in time.
+    /// The Lease was not renewed in time.
     #[error("the lease was not renewed within {0:?} (--renew-deadline)")]
     Expired(Duration),
-    /// Somebody else holds it; another process of the same name is somebody else, too.
+    /// Another process holds the Lease, maybe one of the same identity.
     #[error("the lease is held by {0}")]
     Taken(String),
-    /// Somebody took the holder out of it.
+    /// Somebody removed the holder from the Lease.
     #[error("the lease has no holder any more")]
     Emptied,
 }
@@ -58,7 +58,7 @@ pub struct Candidate {
 #[derive(Debug)]
 struct ObservedLease {
     record: Option<LeaseSpec>,
-    /// When others may take it, if it does not change before.
+    /// When others may take the Lease, if it does not change before.
     free_at: Instant,
 }
 
@@ -70,12 +70,12 @@ struct Term {
 }
 
 impl Candidate {
-    /// A candidate that has seen nothing. No two that run may have the same identity.
+    /// A candidate that has seen nothing. No two running candidates may have the same identity.
     pub fn new(identity: String, timings: Timings, now: Instant) -> Self {
         Self { identity, timings, seen: None, term: None, next_try: now }
     }
 
-    /// Takes in the Lease as it was seen just now; `None` when there is none.
+    /// Takes the current Lease; `None` if there is none.
     pub fn observe(&mut self, record: Option<&LeaseSpec>, now: Instant) {
         let before = self.seen.take();
         if let Some(seen) = before.as_ref().filter(|seen| seen.record.as_ref() == record) {
@@ -83,14 +83,14 @@ impl Candidate {
             self.seen = Some(ObservedLease { record: record.cloned(), free_at });
             return;
         }
-        // Who held a Lease that was deleted may not know of it yet, and leads on for a while.
+        // The holder of a deleted Lease may not have noticed yet, and leads on for a while.
         let held = record.or(before.as_ref().and_then(|seen| seen.record.as_ref()));
         let free_at = now + held.map_or(Duration::ZERO, |record| self.runs(record));
         self.seen = Some(ObservedLease { record: record.cloned(), free_at });
         self.next_try = now;
     }
 
-    /// What is to be done at `now`.
+    /// The next step at `now`.
     pub fn step(&self, now: Instant) -> Step {
         let (due, end, step) = match (&self.seen, &self.term) {
             (_, Some(term)) => {
@@ -108,8 +108,8 @@ impl Candidate {
         if now >= due { step } else { Step::Wait { until: due.min(end) } }
     }
 
-    /// What to write in order to acquire or to renew. `wall` is the time for people to read, in
-    /// whole microseconds.
+    /// The record to write in order to acquire or to renew. `wall` is the time for people, in whole
+    /// microseconds.
     pub fn claim(&self, wall: MicroTime) -> LeaseSpec {
         if let Some(term) = &self.term {
             return LeaseSpec { renew_time: Some(wall), ..term.record.clone() };
@@ -122,8 +122,8 @@ impl Candidate {
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: Some(self.timings.lease_seconds()),
-            // A new one also after oneself: by it a term is told from that of another process of
-            // the same name.
+            // Also after the candidate's own earlier term: the number distinguishes it from the
+            // term of another process of the same identity.
             acquire_time: Some(wall.clone()),
             renew_time: Some(wall),
             lease_transitions: Some(transitions),
@@ -131,43 +131,43 @@ impl Candidate {
         }
     }
 
-    /// A read or write begins: should it fail, the next one waits for the retry period.
+    /// A read or write begins: if it fails, the next one waits for the retry period.
     pub fn tries(&mut self, now: Instant) {
         self.next_try = now + self.timings.retry_period();
     }
 
-    /// The claim was written; `record` is what the API server made of it, and `sent` the time
-    /// before it was sent: others count from then at the earliest.
+    /// The claim was written. `record` is the Lease after the write; `sent` is the time before it
+    /// was sent, from which others count at the earliest.
     pub fn wrote(&mut self, record: LeaseSpec, sent: Instant) {
         let free_at = sent + self.runs(&record);
         self.seen = Some(ObservedLease { record: Some(record.clone()), free_at });
         self.term = Some(Term { record, until: sent + self.timings.renew_deadline() });
     }
 
-    /// Until when it leads without a further renewal; `None` when it does not lead.
+    /// Until when the candidate leads without a further renewal; `None` if it does not lead.
     pub fn leads_until(&self) -> Option<Instant> {
         self.term.as_ref().map(|term| term.until)
     }
 
-    /// Whether it leads, and this record would end or endanger that. A watch may show what was
-    /// before: such a record has to be read again before it is observed.
+    /// Whether the candidate leads, and this record would end or endanger that. A watch may deliver
+    /// an old record, so such a record is read again before it counts.
     pub fn doubts(&self, record: Option<&LeaseSpec>) -> bool {
         self.term.as_ref().is_some_and(|term| !record.is_some_and(|record| continues(term, record)))
     }
 
-    /// Who else holds the Lease, for all that was seen.
+    /// Which other process holds the Lease, as last seen.
     pub fn waits_for(&self) -> Option<&str> {
         let record = self.seen.as_ref()?.record.as_ref()?;
         holder(record).filter(|holder| *holder != self.identity)
     }
 
-    /// What to write in order to let go of the Lease; `None` when it is not held.
+    /// The record to write in order to release the Lease; `None` if it is not held.
     pub fn release(&self, wall: MicroTime) -> Option<LeaseSpec> {
         let term = self.term.as_ref()?;
         let record = self.seen.as_ref()?.record.as_ref()?;
         continues(term, record).then(|| LeaseSpec {
             holder_identity: None,
-            // What it says without a holder is nothing, but it has to be positive.
+            // Without a holder the duration means nothing, but it has to be positive.
             lease_duration_seconds: Some(1),
             renew_time: Some(wall),
             ..record.clone()
@@ -176,7 +176,7 @@ impl Candidate {
 
     /// How long after its last change others leave this record alone.
     fn runs(&self, record: &LeaseSpec) -> Duration {
-        // Its own of an earlier process, which has ended: there is no one to wait for.
+        // The record of an earlier process of this identity, which has ended: nobody is waited for.
         if holder(record).is_none_or(|holder| holder == self.identity) {
             return Duration::ZERO;
         }
@@ -188,7 +188,7 @@ impl Candidate {
         if now >= term.until {
             return Some(Loss::Expired(self.timings.renew_deadline()));
         }
-        // A Lease that was deleted is made again: nobody else takes it at once.
+        // A deleted Lease is created again: no other candidate takes it at once.
         let record = self.seen.as_ref()?.record.as_ref()?;
         if continues(term, record) {
             return None;

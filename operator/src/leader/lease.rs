@@ -15,10 +15,10 @@ use tokio::time::timeout;
 /// First pause after a watch broke, and the shortest.
 const WATCH_PAUSE: Duration = Duration::from_millis(200);
 
-/// Who is written beside each field as its manager.
+/// The field manager of the Lease.
 const FIELD_MANAGER: &str = "grape-operator";
 
-/// What the Lease is changed to, as it happens; `None` when it is deleted.
+/// The Lease after each change; `None` when it is deleted.
 pub(super) type Changes = BoxStream<'static, Result<Option<Lease>, watcher::Error>>;
 
 /// One Lease.
@@ -30,7 +30,7 @@ pub(super) struct Access {
 /// Why a request did not succeed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// Somebody else wrote since the Lease was read.
+    /// Another process wrote since the Lease was read.
     #[error("somebody else was faster")]
     Outrun,
     /// The API server refused, or could not be reached.
@@ -46,7 +46,7 @@ impl Access {
         Self { api: Api::namespaced(client, namespace), name }
     }
 
-    /// The Lease as etcd has it, not as a cache had it.
+    /// Reads the Lease from etcd, not from a cache.
     pub(super) async fn read(&self, patience: Duration) -> Result<Option<Lease>, Failure> {
         timeout(patience, self.api.get_opt(&self.name))
             .await
@@ -54,7 +54,7 @@ impl Access {
             .map_err(Failure::Refused)
     }
 
-    /// Writes a record, provided that the Lease is still `known`, or that there is still none.
+    /// Writes a record if the Lease is still `known`, or if there is still none.
     pub(super) async fn write(
         &self,
         known: Option<&Lease>,
@@ -65,7 +65,7 @@ impl Access {
             PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let written = async {
             match known {
-                // Its resourceVersion goes with it; labels and annotations of others stay.
+                // The write keeps the resourceVersion, and labels and annotations of others.
                 Some(lease) => {
                     let lease = Lease { spec: Some(record), ..lease.clone() };
                     self.api.replace(&self.name, &params, &lease).await
@@ -90,7 +90,7 @@ impl Access {
         }
     }
 
-    /// Watches it. A watch that breaks is begun again, at the latest after `pause`.
+    /// Watches the Lease. A broken watch begins again, at the latest after `pause`.
     pub(super) fn watch(&self, pause: Duration) -> Changes {
         watch_object(self.api.clone(), &self.name).backoff(backoff(pause)).boxed()
     }

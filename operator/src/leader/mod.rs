@@ -1,15 +1,14 @@
-//! One leader among several replicas: leader election on a Lease, as Kubernetes' own controllers do
-//! it.
+//! Leader election among replicas on a Lease, as Kubernetes' own controllers do it.
 //!
-//! [`decide`] (pure: what to do about what was seen) ← `contend` (does it) → `lease` (requests).
+//! [`decide`] (pure: the next step) ← `contend` (takes it) → `lease` (requests).
 //!
-//! A leader renews the Lease each retry period. When it could not for as long as the renew deadline
-//! it leads no more, and says so, before any other takes a Lease that did not change for the lease
-//! duration. A Lease that is let go of is taken at once.
+//! A leader renews the Lease each retry period. If it could not renew for the renew deadline, it
+//! stops leading, before another replica takes a Lease that did not change for the lease duration.
+//! A released Lease is taken at once.
 //!
-//! Clocks are not compared, but they have to run at about the same speed, and two things are beyond
-//! any such election: a request that is on its way when a leadership ends, and a Lease that is
-//! deleted at the moment in which a new replica starts.
+//! Clocks are not compared, but they have to run at about the same speed. Two things are beyond any
+//! such election: a request that is on its way when a leadership ends, and a Lease that is deleted
+//! at the moment when a new replica starts.
 
 mod contend;
 pub mod decide;
@@ -33,17 +32,17 @@ use decide::Loss;
 use lease::Failure;
 pub use timings::{BadTimings, Timings};
 
-/// Which Lease is contended for, and by whom.
+/// Which Lease, and under which identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElectionConfig {
     /// The namespace of the Lease.
     pub namespace: String,
     /// Its name, a DNS subdomain.
     pub lease: String,
-    /// Who contends. No two that run may have the same; one that restarts may, and need not wait
-    /// for itself.
+    /// The identity. No two running processes may have the same; a process that restarts may keep
+    /// it, and need not wait for itself.
     pub identity: String,
-    /// How long things take.
+    /// The times of the election.
     pub timings: Timings,
 }
 
@@ -53,19 +52,19 @@ pub struct Elector {
     config: ElectionConfig,
 }
 
-/// The Lease could not be let go of: others wait until it ends.
+/// The Lease could not be released: others wait until it ends.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot release the lease: {0}")]
 pub struct NotReleased(String);
 
 impl Elector {
-    /// Nothing happens before [`Elector::campaign`].
+    /// Does nothing before [`Elector::campaign`].
     pub fn new(client: Client, config: ElectionConfig) -> Self {
         Self { client, config }
     }
 
-    /// Contends until it leads, however long the API server is away or refuses; the log tells. With
-    /// `stop` it ends, and gives `None` when it does not lead by then.
+    /// Contends until it leads, however long the API server is unreachable or refuses, and logs
+    /// that. Ends with `stop`; `None` if it does not lead by then.
     pub async fn campaign(&self, stop: &CancellationToken) -> Option<Leadership> {
         let mut contender = Contender::new(self.client.clone(), &self.config);
         loop {
@@ -85,7 +84,7 @@ impl Elector {
     }
 }
 
-/// What is known of a leadership.
+/// The state of a leadership.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     Leads { until: Instant },
@@ -109,9 +108,9 @@ impl Leadership {
         Self { state, renew_deadline, release, task: AbortOnDropHandle::new(task) }
     }
 
-    /// Completes when this is no leadership any more. The clock is read at each poll: in a process
-    /// that was suspended past its time, a `select!` that polls this first does nothing else any
-    /// more. Can be dropped and called again.
+    /// Completes when the leadership has ended. Each poll reads the clock: in a process that was
+    /// suspended past its time, a `select!` that polls this first does nothing else any more.
+    /// Cancel safe.
     pub async fn lost(&self) -> Loss {
         let mut heard = pin!(self.heard());
         poll_fn(|context| {
@@ -124,7 +123,7 @@ impl Leadership {
         .await
     }
 
-    /// Completes when the loss is told, or when no renewal was in time.
+    /// Completes when the loss is reported, or when no renewal was in time.
     async fn heard(&self) -> Loss {
         let mut state = self.state.clone();
         loop {
@@ -133,7 +132,7 @@ impl Leadership {
                 State::Lost(loss) => return loss.clone(),
             };
             tokio::select! {
-                // Were the task gone, nothing would be told any more, and the time would run out.
+                // If the task ended, nothing would be reported, and the time would run out.
                 Ok(()) = state.changed() => {}
                 () = sleep_until(until.into()) => return self.expired(),
             }
@@ -144,12 +143,12 @@ impl Leadership {
         Loss::Expired(self.renew_deadline)
     }
 
-    /// Lets go of the Lease, so that another may lead at once. To be called when nothing is done
-    /// any more that only a leader may do. After a loss it does nothing.
+    /// Releases the Lease, so that another replica may lead at once. Called after all work that
+    /// only a leader may do has ended. After a loss it does nothing.
     ///
     /// # Errors
     ///
-    /// When the API server cannot be told; others lead after the lease duration then.
+    /// The API server did not take the write; others lead after the lease duration.
     pub async fn release(self) -> Result<(), NotReleased> {
         self.release.cancel();
         let released = self.task.await.map_err(|ended| NotReleased(ended.to_string()))?;

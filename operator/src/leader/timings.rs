@@ -1,14 +1,14 @@
-//! How long a Lease lasts and how often it is renewed, held to what makes an election safe.
+//! The times of an election, within the bounds that make it safe.
 
 use std::time::Duration;
 
-/// Longest `--lease-duration`: for as long nobody leads after a leader was killed.
+/// Longest `--lease-duration`: after a leader was killed, nobody leads for that long.
 const MAX_LEASE_DURATION: Duration = Duration::from_secs(60 * 60);
 
 /// Shortest `--lease-duration`: a Lease counts in whole seconds.
 const SHORTEST: Duration = Duration::from_secs(1);
 
-/// Shortest `--retry-period`: the API server is written to this often.
+/// Shortest `--retry-period`: how often the API server is written to.
 const SHORTEST_RETRY: Duration = Duration::from_millis(100);
 
 /// The times of an election, where retry period < renew deadline < lease duration.
@@ -19,10 +19,10 @@ pub struct Timings {
     retry_period: Duration,
 }
 
-/// Times that no election can work with. The message names the flag.
+/// Times with which an election cannot work. The message names the flag.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BadTimings {
-    /// The lease duration is out of its bounds.
+    /// The lease duration is out of bounds.
     #[error(
         "--lease-duration is {0:?}; expected a duration from {SHORTEST:?} to {MAX_LEASE_DURATION:?}"
     )]
@@ -30,7 +30,7 @@ pub enum BadTimings {
     /// The retry period is too short.
     #[error("--retry-period is {0:?}; expected a duration of at least {SHORTEST_RETRY:?}")]
     RetryPeriod(Duration),
-    /// A leader would go on while others may lead already.
+    /// A leader would go on while another one may lead already.
     #[error(
         "--renew-deadline is {renew_deadline:?}; expected a duration below --lease-duration, \
          which is {lease_duration:?}"
@@ -80,7 +80,7 @@ impl Timings {
         Ok(Self { lease_duration, renew_deadline, retry_period })
     }
 
-    /// How long others wait for a leader that is not heard of.
+    /// How long others wait for a silent leader.
     pub fn lease_duration(&self) -> Duration {
         self.lease_duration
     }
@@ -90,13 +90,13 @@ impl Timings {
         self.renew_deadline
     }
 
-    /// How often a leader renews, and whoever failed tries again.
+    /// How often a leader renews, and how long after a failure a candidate tries again.
     pub fn retry_period(&self) -> Duration {
         self.retry_period
     }
 
-    /// The lease duration as a Lease has it, in whole seconds, rounded up: others may wait longer
-    /// than they need to, never shorter.
+    /// The lease duration for the Lease, in whole seconds, rounded up: others may wait longer than
+    /// needed, never shorter.
     pub(super) fn lease_seconds(&self) -> i32 {
         let partial = u64::from(self.lease_duration.subsec_nanos() > 0);
         i32::try_from(self.lease_duration.as_secs() + partial).unwrap_or(i32::MAX)

@@ -1,4 +1,4 @@
-//! The metrics of clusters, made from what was told of them.
+//! The metrics of clusters, from their figures.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,18 +6,18 @@ use std::time::Duration;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts, Registry};
 
-/// What is told of a cluster. What is `None` is not known, and has no series.
+/// The figures of a cluster. `None` is unknown, and has no series.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
-    /// Grapes that it is to have.
+    /// The wanted number of Grapes.
     pub desired: usize,
     /// Grapes that are ready.
     pub ready: usize,
-    /// Grapes that run as the spec is now.
+    /// Grapes that run by the current spec.
     pub updated: usize,
     /// Grapes that run and do not answer.
     pub unreachable: usize,
-    /// Its conditions by their type; `None` is Unknown.
+    /// Its conditions by type; `None` is Unknown.
     pub conditions: Vec<(&'static str, Option<bool>)>,
     /// Groups of Grapes that do not know each other.
     pub partitions: Option<usize>,
@@ -27,17 +27,17 @@ pub struct Health {
     pub lookup_success_ratio: Option<f64>,
     /// Median of the last lookups' durations.
     pub lookup_p50: Option<Duration>,
-    /// What 95 % of the last lookups took at most.
+    /// The duration within which 95 % of the last lookups found their canary.
     pub lookup_p95: Option<Duration>,
-    /// Pods of services that are to have a Grape.
+    /// Pods of services that should have a Grape.
     pub sidecars: usize,
-    /// Those in which it runs.
+    /// Pods among them whose Grape runs.
     pub sidecars_ready: usize,
-    /// Those in which it has another image than the cluster's.
+    /// Pods among them whose Grape has another image than the cluster's.
     pub sidecars_outdated: usize,
-    /// Those that run without.
+    /// Pods among them without a Grape.
     pub pods_without_grape: usize,
-    /// Those whose Grape is connected with none of the cluster's own.
+    /// Pods among them whose Grape is connected with none of the cluster's own.
     pub sidecars_disconnected: usize,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn families(
         }
         registry.register(Box::new(gauges))?;
     }
-    // One without a sample is left out.
+    // A metric without a sample is left out.
     Ok(registry.gather())
 }
 

@@ -1,10 +1,10 @@
-//! The canary: a name announced at one Grape has to be found at another. A pure plan of who asks
-//! whom, and the probes. I/O.
+//! The canary: a name announced at one Grape has to be found at another. A pure plan of the pairs,
+//! and the probes. I/O.
 //!
-//! A canary's name, `grape-canary-` and 32 random hex digits, is used once and withdrawn at the end
-//! of its probe, whatever came of it. Where that fails too it lapses after four minutes: it
-//! leads to the DHT's port of the Grape that it was announced at, where no connection is taken. At a
-//! port that answers it would stay.
+//! A canary's name, `grape-canary-` and 32 random hex digits, is used once, and withdrawn at the
+//! end of its probe in every case. If the withdrawal fails too, the name expires after four
+//! minutes: its port is the DHT's UDP port of the Grape where it was announced, which accepts no
+//! connection. At a port that accepts connections it would stay.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,14 +19,14 @@ use super::call::{CallError, Caller, excerpt};
 /// Most probes of a round.
 pub const MAX_PROBES: usize = 8;
 
-/// What came of a probe.
+/// The result of a probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProbeResult {
-    /// The lookup found the canary, and took this long; a new connection is in it.
+    /// The lookup found the canary, and took this long, with a new connection.
     Found(Duration),
-    /// The lookup was answered, and the canary's address was not in the answer.
+    /// The lookup's answer did not have the canary's address.
     NotFound,
-    /// A Grape could not be asked, or answered amiss.
+    /// A Grape did not answer, or gave a wrong answer.
     Failed {
         /// The pod of that Grape.
         at: String,
@@ -40,21 +40,21 @@ pub enum ProbeResult {
 pub struct Probe {
     /// The pod that it was announced at.
     pub announcer: String,
-    /// The pod that was to find it; the same one only where there is no other.
+    /// The pod that was to find it; the same pod only if there is no other.
     pub looker: String,
-    /// When it was begun.
+    /// When the probe began.
     pub begun: Instant,
-    /// What came of it.
+    /// Its result.
     pub result: ProbeResult,
 }
 
-/// Who announces and who looks in a round of `targets` Grapes, as indices: at most [`MAX_PROBES`]
+/// The pairs of a round among `targets` Grapes, announcer first, as indices: at most [`MAX_PROBES`]
 /// pairs of two different Grapes; with a single Grape, that one alone.
 ///
-/// The announcers of a round are spread over the targets, so that with targets in the order of their
-/// names they are of different pools. In `⌈targets / 8⌉` rounds, a lap, each Grape announces once and
-/// looks once. From lap to lap the lookers move on by one, from the far side of the ring, so that
-/// after `targets - 1` laps each Grape has looked for each other one.
+/// The announcers of a round are spread over the targets: with targets in the order of their names
+/// they are of different pools. In `⌈targets / 8⌉` rounds, a lap, each Grape announces once and
+/// looks up once. Each lap pairs each announcer with the next Grape, starting on the far side of
+/// the ring, so that after `targets - 1` laps each Grape has looked up each other one's canary.
 pub fn pairs(targets: usize, round: u64) -> Vec<(usize, usize)> {
     match targets {
         0 => return Vec::new(),
@@ -73,7 +73,7 @@ fn remainder(number: u64, modulus: usize) -> usize {
     (number % modulus as u64) as usize
 }
 
-/// Announces a canary at one Grape and looks for it at the other. Takes three calls at most.
+/// Announces a canary at one Grape and looks it up at the other. Takes three calls at most.
 pub(super) async fn probe(caller: &Caller, announcer: &Target, looker: &Target) -> Probe {
     let begun = clock::now();
     let name = format!("grape-canary-{:032x}", rand::random::<u128>());
@@ -103,8 +103,8 @@ async fn announced_and_found(
     }
 }
 
-/// Asks a verb of a Grape's API; its result, and how long that took. A refusal, `"ERR_…"`, is no
-/// `T`.
+/// Calls a verb of a Grape's API; returns its result, and how long the call took. An error,
+/// `"ERR_…"`, is not a `T`.
 async fn ask<T: DeserializeOwned>(
     caller: &Caller,
     target: &Target,

@@ -1,13 +1,13 @@
-//! What the service beside a Grape should be told of. Pure.
+//! Problems that the author of the service beside a Grape should see. Pure.
 
 use grape::services::{HeldBack, Refusal};
 
-/// What the service beside a Grape should be told of.
+/// A problem that the author of the service beside a Grape should see.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complaint {
-    /// A request of it is refused, which it may take for success.
+    /// A request of the service is refused, which its client may take for success.
     Refused(Refusal),
-    /// It has not been announced for a while.
+    /// The service has not been announced for a while.
     HeldBack(HeldBack),
 }
 

@@ -1,9 +1,9 @@
-//! Who is introduced to whom: parts of a network that do not know each other, and Grapes that have
-//! just started, before their name server tells them of the others. Pure.
+//! Which Grapes are introduced to which: parts of a network that do not know each other, and Grapes
+//! that have just started and whose name server does not name the others yet. Pure.
 //!
-//! An introduction is some addresses that a Grape pings, each once. Whoever answers is known from then
-//! on, both ways, and the Grapes find the rest by themselves. So a few introductions are enough, and
-//! at rest there are none.
+//! An introduction is a list of addresses that a Grape pings, each once. A node that answers is
+//! known from then on, both ways, and the Grapes find the rest by themselves. So a few
+//! introductions are enough, and at rest there are none.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -12,37 +12,38 @@ use super::Target;
 use super::sidecars::{InjectedSidecar, SidecarConnection};
 use super::topology::{Topology, View};
 
-/// Most addresses that a Grape takes at a time.
+/// Most addresses that a Grape accepts at a time.
 const MOST: usize = 8;
-/// Most parts that are joined to the largest one in a look.
+/// Most parts that are joined to the largest one in a round.
 const PARTS: usize = 16;
-/// How many Grapes of each of them are introduced: one of them may be on its way out.
+/// How many Grapes of each part are introduced: one of them may be terminating.
 const OF_EACH: usize = 2;
-/// Most Grapes that have just started that are introduced at a time.
+/// Most newly started Grapes that are introduced at a time.
 const NEWCOMERS: usize = 32;
-/// Places for Grapes of services among the addresses for one that has just started: they may be all
+/// Places for Grapes of services among the addresses for a newly started Grape: these may be all
 /// that is left of a network.
 const SIDECARS: usize = 2;
 
-/// Addresses to be told to a Grape.
+/// Addresses for a Grape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Introduction {
-    /// Where its admin pages are.
+    /// Address of its admin pages.
     pub(super) to: SocketAddr,
-    /// Where others are in the DHT; none says that there are no others.
+    /// Addresses of other nodes; none says that there are no others.
     pub(super) addresses: Vec<SocketAddr>,
 }
 
 impl Introduction {
-    /// The body of its request.
+    /// The body of the request.
     pub(super) fn body(&self) -> String {
         let addresses: Vec<_> = self.addresses.iter().map(|at| format!("\"{at}\"")).collect();
         format!("{{\"addresses\":[{}]}}", addresses.join(","))
     }
 }
 
-/// Introductions between the parts that a look has found: `own` and `sidecars` are what the cluster's
-/// Grapes and those of services see, `admin` is where the admin pages are of each by its name.
+/// Introductions between the parts that an observation found: `own` and `sidecars` are the views of
+/// the cluster's Grapes and of those of services, `admin` has the address of the admin pages of
+/// each by its name.
 pub(super) fn between_parts(
     own: &[View],
     sidecars: &[View],
@@ -57,12 +58,12 @@ pub(super) fn between_parts(
     let hosts: Vec<_> = largest.iter().filter_map(address).collect();
     let chosen = others.iter().take(PARTS).flat_map(|partition| partition.iter().take(OF_EACH));
     let chosen: Vec<_> = chosen.collect();
-    // Those of the largest part have their turn.
+    // Grapes of the largest part take turns.
     let to_others = chosen.iter().enumerate().filter_map(|(turn, name)| {
         let addresses = hosts.iter().cycle().skip(turn).take(MOST.min(hosts.len()));
         Some(Introduction { to: *admin.get(*name)?, addresses: addresses.copied().collect() })
     });
-    // Either way is enough, unless one of the two is of a release that takes none.
+    // One direction is enough, unless one of the two is of a release without introductions.
     let strangers: Vec<_> = chosen.iter().filter_map(|name| address(name)).collect();
     let to_hosts = strangers.chunks(MOST).zip(largest).filter_map(|(addresses, name)| {
         Some(Introduction { to: *admin.get(name)?, addresses: addresses.to_vec() })
@@ -70,14 +71,14 @@ pub(super) fn between_parts(
     to_others.chain(to_hosts).collect()
 }
 
-/// Whether a look has found parts at all.
+/// Whether an observation found more than one part.
 pub(super) fn are_parts(own: &Topology, sidecars: &BTreeMap<String, SidecarConnection>) -> bool {
     own.is_partitioned()
         || sidecars.values().any(|connection| *connection == SidecarConnection::Disconnected)
 }
 
-/// Introductions of Grapes that have just started, to those that are `ready`, to each other, and to
-/// some of services. One that is told to be the `sole` one of all learns so.
+/// Introductions of newly started Grapes to the `ready` ones, to each other, and to some of
+/// services. The `sole` Grape of a cluster gets an empty list, which says so.
 pub(super) fn of_newcomers(
     newcomers: &[Target],
     ready: &[Target],
@@ -131,7 +132,7 @@ mod tests {
         View { name: target(number).name, address: target(number).dht(), live }
     }
 
-    /// Where Grapes are by their numbers: who is told of whom.
+    /// The addresses of Grapes by number, introduced one to the other.
     fn told(introductions: &[Introduction]) -> Vec<(u8, Vec<u8>)> {
         let number = |at: &SocketAddr| match at.ip() {
             IpAddr::V4(ip) => ip.octets()[3],

@@ -1,9 +1,9 @@
-//! What Grapes tell of bootstrap names that lead to no Grape. Pure.
+//! What Grapes report about bootstrap names without a Grape. Pure.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-/// Why a bootstrap name leads to no Grape.
+/// Why no Grape is reached by a bootstrap name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Trouble {
     /// It does not resolve, for this reason; 200 characters at most.
@@ -13,20 +13,20 @@ pub enum Trouble {
 }
 
 impl Trouble {
-    /// Whether it is of the same kind, whatever its words.
+    /// Whether it is of the same kind, in whatever words.
     pub fn is_like(&self, other: &Self) -> bool {
         matches!(self, Self::Unresolved(_)) == matches!(other, Self::Unresolved(_))
     }
 }
 
-/// What a Grape tells of its bootstrap names.
+/// A Grape's report about its bootstrap names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootstrapReport {
-    /// Its id: it has the same names as long as it has this one.
+    /// The Grape's id: its bootstrap names do not change while it has this id.
     pub id: String,
-    /// The names in trouble, as `HOST:PORT`.
+    /// The names with a problem, as `HOST:PORT`.
     pub troubles: BTreeMap<String, Trouble>,
 }
 
-/// What each Grape that answered tells, by its pod's name.
+/// The report of each Grape that answered, by its pod's name.
 pub type Outside = BTreeMap<String, BootstrapReport>;

@@ -1,10 +1,10 @@
-//! The Grapes of services, as far as they can be seen from outside of their pods: some of them in each
-//! look, for there may be thousands.
+//! The Grapes of services, as far as they can be observed from outside of their pods: some of them
+//! in each round, because there may be thousands.
 //!
-//! Their API answers their own pod alone, so that no canary can be announced or looked up at them:
-//! what is asked of them is their status page, which tells whom they know. That shows whether they are
-//! in one network with the cluster's own Grapes, and so whether their services are found. Where a
-//! policy keeps the operator from that page, the cluster's own Grapes may still see them.
+//! Their API answers their own pod alone, so no canary can be announced or looked up there. Their
+//! status page lists the nodes that they know. That shows whether they are in one network with the
+//! cluster's own Grapes, and so whether their services are found. Where a policy keeps the operator
+//! from that page, the cluster's own Grapes may still know them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};
@@ -12,7 +12,7 @@ use std::net::{IpAddr, SocketAddr};
 use super::call::CallError;
 use super::topology::{Topology, View};
 
-/// Most Grapes of services that are asked in one look.
+/// Most Grapes of services that are asked in one round.
 pub const SAMPLE: usize = 16;
 
 /// A Grape of a service.
@@ -42,19 +42,19 @@ impl InjectedSidecar {
     }
 }
 
-/// Where a Grape of a service is.
+/// The connection of a Grape of a service.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SidecarConnection {
-    /// Connected with Grapes of the cluster's own.
+    /// Connected with the cluster's own Grapes.
     Joined,
-    /// It runs, and no way leads from it to those.
+    /// It runs, and is not connected with them.
     Disconnected,
-    /// It does not answer the operator, and none of those knows it.
+    /// It does not answer the operator, and none of them knows it.
     Silent(CallError),
 }
 
-/// Which of `sidecars` to ask in a look: first those of `again`, half of all at most, and then others in
-/// turn. `round` counts the looks.
+/// Which of `sidecars` are asked in a round: first those of `again`, up to half of all, and then
+/// the others in turn. `round` counts the rounds.
 pub fn sample(
     mut sidecars: Vec<InjectedSidecar>,
     again: &BTreeSet<String>,
@@ -68,7 +68,7 @@ pub fn sample(
     again.into_iter().chain(turn(others, room, round)).collect()
 }
 
-/// `most` of `sidecars`, each time those that follow.
+/// `most` of `sidecars`, in each round the next ones.
 fn turn(sidecars: Vec<InjectedSidecar>, most: usize, round: u64) -> Vec<InjectedSidecar> {
     let all = sidecars.len();
     if all <= most {
@@ -79,8 +79,8 @@ fn turn(sidecars: Vec<InjectedSidecar>, most: usize, round: u64) -> Vec<Injected
     sidecars.into_iter().cycle().skip(start).take(most).collect()
 }
 
-/// Where the sidecars are whose views these are, by their names. Where none of the cluster's own has
-/// answered, nothing is known.
+/// The connections of the sidecars with these views, by their names. Unknown if none of the
+/// cluster's own Grapes has answered.
 pub(super) fn connections(
     own: &[View],
     sidecars: Vec<View>,

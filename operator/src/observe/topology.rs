@@ -1,26 +1,26 @@
-//! Who sees whom: from what each Grape of a cluster tells to partitions and lonely Grapes. Pure.
+//! Which Grapes know which: from the views of a cluster's Grapes to partitions and isolated Grapes.
+//! Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 
 use super::call::CallError;
 
-/// How many of the cluster's other Grapes one of them has to know; all of them in a smaller
-/// cluster.
+/// How many of the cluster's other Grapes a Grape has to know; all of them in a smaller cluster.
 ///
 /// A routing table need not hold every node: bucket `i` has 20 places (Kademlia's k) for the nodes
-/// that share `i` leading bits with its own id, and half of all nodes fall into the first. But
-/// while no bucket is full it holds all of them, and with one full it holds 20 at least. So of a
-/// DHT of `n` Grapes each one knows `min(n - 1, 20)`. Eight leaves room for those that it has not
-/// met yet, or that are silent for a moment.
+/// that share `i` leading bits with its own id, and half of all nodes fall into the first bucket.
+/// While no bucket is full, the table holds all nodes; with a full one, 20 at least. So in a DHT of
+/// `n` Grapes each one knows `min(n - 1, 20)`. Eight leaves room for Grapes that it has not met
+/// yet, or that are silent for a moment.
 const ENOUGH_OF_CLUSTER: usize = 8;
 
-/// How many nodes of any kind are enough: as many as a bucket has places. Where a cluster is a
-/// small part of a large DHT, others had the places first, and its Grapes find each other through
-/// them.
+/// How many nodes of any kind are enough: as many as a bucket has places. If a cluster is a small
+/// part of a large DHT, other nodes had the places first, and the cluster's Grapes find each other
+/// through them.
 const ENOUGH_OF_ALL: usize = 20;
 
-/// What one Grape of the cluster sees.
+/// The view of one Grape of the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     /// Its pod's name.
@@ -28,7 +28,7 @@ pub struct View {
     /// Its own address in the DHT.
     pub address: SocketAddr,
     /// Addresses of the nodes that answered it lately, or why it could not be asked. An address is
-    /// listed twice when a Grape started again there under a new id.
+    /// listed twice if a Grape there restarted under a new id.
     pub live: Result<Vec<SocketAddr>, CallError>,
 }
 
@@ -41,21 +41,21 @@ pub struct Unreachable {
     pub why: CallError,
 }
 
-/// Who sees whom. "Known" counts the distinct addresses of other nodes, of the cluster and outside
-/// of it, that answered lately.
+/// Which Grapes know which. "Known" counts the distinct addresses of other nodes, of the cluster
+/// and outside of it, that answered lately.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Topology {
     /// How many Grapes answered.
     pub answered: usize,
-    /// Those that did not, by name.
+    /// The Grapes that did not answer, by name.
     pub unreachable: Vec<Unreachable>,
-    /// Most other nodes that any Grape knows; 0 when none answered.
+    /// Most other nodes that any Grape knows; 0 if none answered.
     pub nodes: usize,
-    /// Fewest other nodes that any Grape knows; 0 when none answered.
+    /// Fewest other nodes that any Grape knows; 0 if none answered.
     pub min_known_nodes: usize,
-    /// Mean of the other nodes known; 0 when none answered.
+    /// Mean number of other nodes known; 0 if none answered.
     pub mean_known_nodes: f64,
-    /// The pods of each group of Grapes that is connected, over nodes outside the cluster too.
+    /// The pods of each group of connected Grapes; nodes outside the cluster connect them too.
     /// Largest first, then by name; sorted within. Grapes that did not answer are in none.
     pub partitions: Vec<Vec<String>>,
     /// Pods whose Grapes know too few others of the cluster, by name.
@@ -63,7 +63,7 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// Works it out, in time linear in all that is listed.
+    /// Computes it from all views, in time linear in their entries.
     pub fn of(views: &[View]) -> Self {
         let mut unreachable = Vec::new();
         let mut answered = Vec::new();
@@ -91,7 +91,7 @@ impl Topology {
         }
     }
 
-    /// Whether Grapes that answered cannot find what is announced at others of them.
+    /// Whether some Grapes that answered cannot find what is announced at others of them.
     pub fn is_partitioned(&self) -> bool {
         self.partitions.len() > 1
     }
@@ -104,7 +104,8 @@ struct Answered<'a> {
     known: HashSet<SocketAddr>,
 }
 
-/// Whoever knows a node is connected with it, whichever way: each tells the other when it is asked.
+/// A Grape is connected with each node that it knows, in whichever direction: each learns of the
+/// other when it is asked.
 fn partitions(answered: &[Answered<'_>]) -> Vec<Vec<String>> {
     let mut groups = Groups::default();
     for grape in answered {
@@ -188,7 +189,7 @@ mod tests {
         SocketAddr::from(([10, 0, (node >> 8) as u8, node as u8], 20001))
     }
 
-    /// A Grape that knows these nodes; those of numbers that no Grape has are outside.
+    /// A Grape that knows these nodes; numbers that no Grape has are outside nodes.
     fn view(number: usize, knows: &[usize]) -> View {
         View {
             name: format!("market-{number}"),
@@ -277,7 +278,7 @@ mod tests {
 
     #[test]
     fn an_address_counts_once_and_the_own_one_not_at_all() {
-        // A Grape that started again is listed under its old id and its new one.
+        // A restarted Grape is listed under its old id and its new one.
         let topology = Topology::of(&[view(0, &[0, 1, 1]), view(1, &[0])]);
         assert_eq!((topology.nodes, topology.min_known_nodes), (1, 1));
     }
@@ -304,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_thousand_grapes_take_bounded_work() {
-        // The most that there can be: every Grape lists every other one.
+        // The largest case: every Grape lists every other one.
         let all: Vec<_> = (0..1000).collect();
         let views: Vec<_> = all.iter().map(|number| view(*number, &all)).collect();
         let started = grape::clock::now();

@@ -1,4 +1,4 @@
-//! The canaries of late: how many were found, how fast, and whether all was well since an instant.
+//! The recent canaries: how many were found, how fast, and whether all were found since an instant.
 //! Pure.
 
 use std::collections::{BTreeSet, VecDeque};
@@ -9,19 +9,19 @@ use super::canary::{Probe, ProbeResult};
 /// Most probes that are kept, the latest.
 pub const MOST: usize = 64;
 
-/// How long a probe is kept: an old failure says little of now.
+/// How long a probe is kept: an older failure says little about the present.
 pub const MEMORY: Duration = Duration::from_secs(5 * 60);
 
 /// The last [`MOST`] probes, none older than [`MEMORY`].
 #[derive(Debug, Clone, Default)]
 pub struct Window {
-    /// Each with the number of its round, in the order in which they came.
+    /// Each with the number of its round, in the order of arrival.
     probes: VecDeque<(u64, Probe)>,
     rounds: u64,
 }
 
 impl Window {
-    /// Takes in the probes of a round that ended at `now`, and forgets those that are too old or too
+    /// Takes the probes of a round that ended at `now`, and forgets those that are too old or too
     /// many. A round without probes only forgets.
     pub fn record(&mut self, probes: Vec<Probe>, now: Instant) {
         self.rounds += 1;
@@ -32,16 +32,16 @@ impl Window {
         self.probes.retain(|(_, probe)| now.saturating_duration_since(probe.begun) <= MEMORY);
     }
 
-    /// Forgets the probes of Grapes that are not among `wanted`: that a Grape which was taken away does
-    /// not answer is no failure.
+    /// Forgets the probes of Grapes that are not among `wanted`: a Grape that was removed need not
+    /// answer.
     pub fn keep(&mut self, wanted: &BTreeSet<String>) {
         let is_wanted =
             |probe: &Probe| [&probe.announcer, &probe.looker].iter().all(|it| wanted.contains(*it));
         self.probes.retain(|(_, probe)| is_wanted(probe));
     }
 
-    /// The Grapes at which canaries were lost: those that did not find one, answered amiss or not at
-    /// all; in order.
+    /// The Grapes at which canaries were lost: they did not find one, or gave a wrong answer, or
+    /// none; in order.
     pub fn lost_at(&self) -> BTreeSet<&str> {
         let probes = self.probes.iter();
         let lost = probes.filter_map(|(_, probe)| match &probe.result {
@@ -52,7 +52,7 @@ impl Window {
         lost.collect()
     }
 
-    /// How many probes are kept.
+    /// The number of kept probes.
     pub fn probes(&self) -> usize {
         self.probes.len()
     }
@@ -63,12 +63,12 @@ impl Window {
         (all > 0).then(|| self.found().len() as f64 / all as f64)
     }
 
-    /// The median of the lookups that found their canary; none when none did.
+    /// The median duration of the lookups that found their canary; none without any.
     pub fn p50(&self) -> Option<Duration> {
         self.quantile(50)
     }
 
-    /// The time within which 95 % of the lookups that found their canary did; none when none did.
+    /// The duration within which 95 % of the lookups found their canary; none without any.
     pub fn p95(&self) -> Option<Duration> {
         self.quantile(95)
     }
@@ -79,7 +79,7 @@ impl Window {
         late.filter(move |probe| probe.begun >= since && !is_found(probe))
     }
 
-    /// How many rounds are kept all of whose probes were begun at `since` or later.
+    /// The number of rounds whose probes all began at `since` or later.
     pub fn rounds_since(&self, since: Instant) -> usize {
         let rounds = |late: bool| -> BTreeSet<u64> {
             let some = self.probes.iter().filter(|(_, probe)| (probe.begun >= since) == late);
@@ -88,13 +88,13 @@ impl Window {
         rounds(true).difference(&rounds(false)).count()
     }
 
-    /// Whether there was a round since an instant, and each probe begun since then found its canary:
-    /// what a rolling change waits for before its next step.
+    /// Whether there was a round since an instant, and each probe begun since then found its
+    /// canary: a rolling change waits for this before its next step.
     pub fn is_well_since(&self, since: Instant) -> bool {
         self.rounds_since(since) > 0 && self.failures_since(since).next().is_none()
     }
 
-    /// By the nearest rank: one of the times that were measured.
+    /// By the nearest rank: one of the measured durations.
     fn quantile(&self, percent: usize) -> Option<Duration> {
         let mut found = self.found();
         found.sort_unstable();

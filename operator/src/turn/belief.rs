@@ -1,5 +1,5 @@
-//! Whether the operator that a Lease tells of may run GrapeClusters at all. Whoever may write Leases
-//! in a namespace of their own could otherwise keep every operator waiting.
+//! Whether the operator of a Lease may run GrapeClusters at all. Otherwise anybody who may write
+//! Leases in a namespace could keep every operator waiting.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use lru::LruCache;
 
 use super::claim::{Claim, Shared};
 
-/// How long an answer is believed.
+/// How long an answer is reused.
 const BELIEVED: Duration = Duration::from_secs(300);
 
 /// Most answers that are kept.
@@ -23,17 +23,18 @@ const KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("more than none");
 /// Asks the API server what a ServiceAccount may do.
 pub struct Belief {
     client: Client,
-    /// By who it is, and where it would work.
+    /// Its user name, and the namespaces where it would work.
     answers: LruCache<(String, String), (bool, Instant)>,
 }
 
 impl Belief {
-    /// Nothing is asked before it is to be known.
+    /// Asks nothing before the first question.
     pub fn new(client: Client) -> Self {
         Self { client, answers: LruCache::new(KEPT) }
     }
 
-    /// Whether the operator of a claim may write the status of GrapeClusters where both would work.
+    /// Whether the operator of a claim may write the status of GrapeClusters wherever both would
+    /// work.
     ///
     /// # Errors
     /// The API server does not answer, or refuses to say.
@@ -45,7 +46,7 @@ impl Belief {
     ) -> kube::Result<bool> {
         let Some(account) = &claim.account else { return Ok(false) };
         let namespace = match shared {
-            // In the API, none is all.
+            // An empty namespace means all in the API.
             Shared::All => String::new(),
             Shared::Namespace(namespace) => namespace.clone(),
         };

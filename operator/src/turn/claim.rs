@@ -1,4 +1,4 @@
-//! What the Lease of an operator tells others: where it runs GrapeClusters, and since when.
+//! What an operator publishes on its Lease: where it runs GrapeClusters, and since when.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -11,13 +11,13 @@ use serde_json::{Value, json};
 /// The label by which Leases of operators are found, and its value.
 pub const LABEL: (&str, &str) = ("app.kubernetes.io/name", "grape-operator");
 
-/// The namespaces, parted by commas; `*` for all.
+/// The namespaces, separated by commas; `*` for all.
 const NAMESPACES: &str = "grenache.dev/watch-namespaces";
 
-/// The ServiceAccount that the operator is, of the Lease's own namespace.
+/// The operator's ServiceAccount, in the Lease's own namespace.
 const ACCOUNT: &str = "grenache.dev/service-account";
 
-/// A number, from 1: whoever takes its turn takes the highest that there is, and one more.
+/// A number from 1: an operator that takes its turn adds one to the highest number that exists.
 const TURN: &str = "grenache.dev/turn";
 
 /// Where an operator runs GrapeClusters.
@@ -25,12 +25,12 @@ const TURN: &str = "grenache.dev/turn";
 pub enum Scope {
     /// In all namespaces.
     All,
-    /// In these.
+    /// In these namespaces.
     Some(BTreeSet<String>),
 }
 
 impl Scope {
-    /// That of `--watch-namespaces`: none are all.
+    /// The scope of `--watch-namespaces`: all namespaces if there are none.
     pub fn of(namespaces: &[String]) -> Self {
         if namespaces.is_empty() {
             Self::All
@@ -39,7 +39,7 @@ impl Scope {
         }
     }
 
-    /// A namespace that is in both.
+    /// A namespace that both scopes have.
     pub fn shared_with(&self, other: &Self) -> Option<Shared> {
         match (self, other) {
             (Self::All, Self::All) => Some(Shared::All),
@@ -72,7 +72,7 @@ impl fmt::Display for Scope {
     }
 }
 
-/// Where two operators meet.
+/// Where two operators would both work.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Shared {
     /// Everywhere.
@@ -90,7 +90,7 @@ impl fmt::Display for Shared {
     }
 }
 
-/// What a Lease says.
+/// The claim of a Lease.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// The Lease's namespace.
@@ -99,16 +99,16 @@ pub struct Claim {
     pub name: String,
     /// Where the operator runs GrapeClusters.
     pub scope: Scope,
-    /// The ServiceAccount that it says it is; none outside of Kubernetes.
+    /// The ServiceAccount that the operator names; none outside of Kubernetes.
     pub account: Option<String>,
-    /// The turn that it took; 0 for none.
+    /// The turn that the operator took; 0 for none.
     pub turn: u64,
     created: Option<Time>,
     uid: String,
 }
 
 impl Claim {
-    /// What a Lease says; `None` where it is no operator's, or not stored.
+    /// The claim of a Lease; `None` if it is no operator's, or is not stored.
     pub fn of(lease: &Lease) -> Option<Self> {
         let (label, value) = LABEL;
         if lease.labels().get(label).is_none_or(|it| it != value) {
@@ -127,8 +127,8 @@ impl Claim {
         })
     }
 
-    /// Whether this one works rather than the other. The later turn does: whoever took it waited
-    /// until nobody else worked. Where nobody took one yet, the older Lease does.
+    /// Whether this operator works rather than the other. The later turn wins, because its operator
+    /// waited until no other one worked. Without any turn the older Lease wins.
     pub fn is_before(&self, other: &Self) -> bool {
         let rank = |claim: &Self| {
             let created = claim.created.as_ref().map(|time| time.0);
@@ -138,7 +138,7 @@ impl Claim {
     }
 }
 
-/// Tells which operator a Lease is of: a merge patch.
+/// Publishes the operator's scope: a merge patch.
 pub fn announcement(scope: &Scope, account: Option<&str>) -> Value {
     let (label, value) = LABEL;
     json!({"metadata": {
@@ -147,7 +147,7 @@ pub fn announcement(scope: &Scope, account: Option<&str>) -> Value {
     }})
 }
 
-/// Tells which turn the operator takes: a merge patch.
+/// Publishes the operator's turn: a merge patch.
 pub fn turn(turn: u64) -> Value {
     json!({"metadata": {"annotations": {TURN: turn.to_string()}}})
 }

@@ -1,8 +1,8 @@
-//! Which other operators there are, and whether one of them works where this one would. Pure: the
-//! time is an argument.
+//! The other operators, and whether one of them works where this one would. Pure: the time is an
+//! argument.
 //!
-//! The clocks of others are never believed. An operator is there as long as its Lease changes, which
-//! a leader's does every few seconds; a Lease that is seen for the first time has just changed.
+//! Clocks of others do not count. An operator exists as long as its Lease changes, which a leader's
+//! does every few seconds; a Lease that is seen for the first time has just changed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,20 +12,20 @@ use kube::ResourceExt;
 
 use super::claim::{Claim, Scope, Shared};
 
-/// How long a Lease may stay the same before its operator is gone: longer than a leader's pod takes
-/// to be replaced.
+/// How long a Lease may stay unchanged before its operator counts as gone: longer than the
+/// replacement of a leader's pod takes.
 const MIN_EXPIRY: Duration = Duration::from_secs(30);
 
-/// The longest, for Leases that say that they last for longer.
+/// The same for Leases that state a longer duration, at most.
 const MAX_EXPIRY: Duration = Duration::from_secs(300);
 
-/// Most operators that are known. Others are passed over.
+/// Most operators that are known. Further ones are ignored.
 const MAX_OPERATORS: usize = 256;
 
 /// A Lease's namespace and name.
 pub type LeaseName = (String, String);
 
-/// The operators that there are, by their Leases.
+/// The existing operators, by their Leases.
 #[derive(Debug)]
 pub struct OperatorIndex {
     own: LeaseName,
@@ -37,12 +37,12 @@ pub struct OperatorIndex {
 struct Sighting {
     claim: Claim,
     version: Option<String>,
-    /// Until when it is there, if it does not change before.
+    /// Until when the operator exists without a further change.
     until: Instant,
     lasts: Duration,
 }
 
-/// Who works where this operator would.
+/// The operator that works where this one would.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Other {
     /// Its Lease's namespace and name.
@@ -52,7 +52,7 @@ pub struct Other {
 }
 
 impl OperatorIndex {
-    /// That of an operator with this Lease. It knows of nobody.
+    /// The index of an operator with this Lease, without any other.
     pub fn new(own: LeaseName, scope: Scope) -> Self {
         Self { own, scope, seen: BTreeMap::new() }
     }
@@ -62,7 +62,7 @@ impl OperatorIndex {
         self.own == (claim.namespace.clone(), claim.name.clone())
     }
 
-    /// A Lease as it is now; of another operator only if it is believed.
+    /// Takes the current state of a Lease; of another operator only if that may run GrapeClusters.
     pub fn saw(&mut self, lease: &Lease, mut claim: Claim, now: Instant) {
         let name = (claim.namespace.clone(), claim.name.clone());
         let version = lease.resource_version();
@@ -74,7 +74,7 @@ impl OperatorIndex {
         match self.seen.get_mut(&name) {
             Some(seen) if seen.version == version => seen.claim = claim,
             Some(seen) => {
-                // What was listed may be newer than what the watch tells; turns only rise.
+                // A list may be newer than the event of a watch; turns only rise.
                 claim.turn = claim.turn.max(seen.claim.turn);
                 *seen = Sighting { claim, version, until: now + lasts, lasts };
             }
@@ -85,24 +85,24 @@ impl OperatorIndex {
         }
     }
 
-    /// A Lease is gone, or is believed no more.
+    /// A Lease was deleted, or its operator may not run GrapeClusters any more.
     pub fn gone(&mut self, name: &LeaseName) {
         self.seen.remove(name);
     }
 
-    /// All Leases but these are gone.
+    /// All Leases but these were deleted.
     pub fn retain(&mut self, there: impl Fn(&LeaseName) -> bool) {
         self.seen.retain(|name, _| there(name));
     }
 
-    /// Leases were not to be seen for a while: what did not change meanwhile may have done so.
+    /// Leases could not be read for a while: an unchanged one may have changed meanwhile.
     pub fn sees_again(&mut self, now: Instant) {
         for seen in self.seen.values_mut() {
             seen.until = now + seen.lasts;
         }
     }
 
-    /// The operator that works where this one would, as of now.
+    /// The operator that works where this one would, at this time.
     pub fn works_before(&self, now: Instant) -> Option<Other> {
         let own = self.seen.get(&self.own).map(|seen| &seen.claim);
         let there = self.others().filter(|(_, seen, _)| seen.until > now);
@@ -112,19 +112,19 @@ impl OperatorIndex {
         first.map(|(name, _, shared)| Other { name: name.clone(), shared })
     }
 
-    /// The turn that this operator has to take before it works; `None` when it has it.
+    /// The turn that this operator has to take before it works; `None` if it has it.
     pub fn turn_to_take(&self) -> Option<u64> {
         let own = self.seen.get(&self.own).map_or(0, |seen| seen.claim.turn);
         let highest = self.others().map(|(_, seen, _)| seen.claim.turn).max().unwrap_or(0);
         (own == 0 || own <= highest).then(|| own.max(highest).saturating_add(1))
     }
 
-    /// When somebody will be gone who is there now, unless its Lease changes.
+    /// When the next operator counts as gone, unless its Lease changes.
     pub fn next_end(&self, now: Instant) -> Option<Instant> {
         self.others().map(|(_, seen, _)| seen.until).filter(|until| *until > now).min()
     }
 
-    /// Those that would work where this one would.
+    /// The operators that would work where this one would.
     fn others(&self) -> impl Iterator<Item = (&LeaseName, &Sighting, Shared)> {
         let others = self.seen.iter().filter(|(name, _)| **name != self.own);
         others.filter_map(|(name, seen)| {

@@ -1,16 +1,16 @@
-//! Which of several operators works: two that ran the GrapeClusters of one namespace would undo each
-//! other's writes for ever.
+//! Which of several operators works: two operators that run the GrapeClusters of one namespace
+//! would undo each other's writes without end.
 //!
-//! Each operator writes beside its Lease where it runs GrapeClusters, and reads the Leases of the
-//! others. One that comes where another works waits until that one is gone; then it takes the next
-//! turn. Replicas of one operator share a Lease, and the turn with it. Operators of different
-//! namespaces do not wait for each other.
+//! Each operator publishes on its Lease where it runs GrapeClusters, and reads the Leases of the
+//! others. An operator that comes where another one works waits until that one is gone, and then
+//! takes the next turn. Replicas of one operator share the Lease, and so the turn. Operators of
+//! different namespaces do not wait for each other.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`claim`] | what a Lease tells | pure |
-//! | [`index`] | who is there, and who works | pure |
-//! | [`belief`] | whether one may work at all | I/O |
+//! | [`claim`] | what a Lease publishes | pure |
+//! | [`index`] | which operators exist, and which one works | pure |
+//! | [`belief`] | whether an operator may work at all | I/O |
 
 pub mod belief;
 pub mod claim;
@@ -44,7 +44,7 @@ use index::{LeaseName, OperatorIndex, Other};
 /// How long the API server may take for one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The pause after one that failed.
+/// The pause after a request that failed.
 const RETRY_PAUSE: Duration = Duration::from_secs(2);
 
 /// Whether another operator works where this one would.
@@ -52,9 +52,9 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 pub enum Standing {
     /// The Leases have not been read yet.
     Unknown,
-    /// Nobody else does.
+    /// No other operator does.
     First,
-    /// This one does.
+    /// This operator does.
     After(Other),
 }
 
@@ -86,12 +86,12 @@ pub struct Turn {
 struct TurnState {
     index: OperatorIndex,
     belief: Belief,
-    /// Whether the Leases may not be read, which is told once.
+    /// Whether the Leases may not be read, which is logged once.
     forbidden: bool,
 }
 
 impl Turn {
-    /// For the operator whose Lease has this namespace and name. Nothing is known before
+    /// The turn of the operator whose Lease has this namespace and name. Nothing is known before
     /// [`Turn::watch`] is polled.
     pub fn new(client: Client, own: LeaseName, scope: Scope) -> Self {
         let state = TurnState {
@@ -103,12 +103,12 @@ impl Turn {
         Self { client, own, scope, state: Arc::new(Mutex::new(state)), standing }
     }
 
-    /// Who works, now and later.
+    /// Which operator works, now and later.
     pub fn standing(&self) -> watch::Receiver<Standing> {
         self.standing.subscribe()
     }
 
-    /// Watches the Leases of operators, for ever.
+    /// Watches the Leases of operators, for as long as the process runs.
     pub async fn watch(self) {
         let config = watcher::Config::default().labels(&selector());
         let leases: Api<Lease> = Api::all(self.client.clone());
@@ -141,8 +141,8 @@ impl Turn {
         }
     }
 
-    /// Announces where this operator works, waits until nobody else does, and takes its turn. To be
-    /// called by the one replica that holds the Lease. `false` when it is to end before.
+    /// Publishes where this operator works, waits until no other one does, and takes its turn.
+    /// Called by the one replica that holds the Lease. `false` if it is to end before.
     pub async fn take(&self, stop: &CancellationToken) -> bool {
         let account = self.account().await;
         let announcement = claim::announcement(&self.scope, account.as_deref());
@@ -156,12 +156,12 @@ impl Turn {
                 let before = standing.borrow_and_update().clone();
                 if let Standing::After(_) = &before {
                     warn!("{before}");
-                    // Until it is another one, or none.
+                    // Until another operator works, or none.
                     let _ = standing.wait_for(|now| *now != before).await;
                     continue;
                 }
                 let Some(turn) = self.state.lock().await.index.turn_to_take() else { return };
-                // And looks again: somebody else may have taken the same turn.
+                // And checks again: another operator may have taken the same turn.
                 if self.done(self.patch(&claim::turn(turn)).await).await {
                     info!(turn, namespaces = %self.scope, "no other operator works here");
                 }
@@ -173,17 +173,17 @@ impl Turn {
         stop.run_until_cancelled(taken).await.is_some()
     }
 
-    /// Completes when another operator works where this one does, with what to say of that.
+    /// Completes when another operator works where this one does, with a text about it.
     pub async fn lost(&self) -> String {
         let mut standing = self.standing();
         match standing.wait_for(|now| matches!(now, Standing::After(_))).await {
             Ok(after) => after.to_string(),
-            // It is told as long as there is a `self`.
+            // The sender lives as long as `self`.
             Err(_) => std::future::pending().await,
         }
     }
 
-    /// Reads all Leases as they are now.
+    /// Reads all Leases.
     async fn list(&self) -> anyhow::Result<()> {
         let leases: Api<Lease> = Api::all(self.client.clone());
         let parameters = ListParams::default().labels(&selector());
@@ -227,7 +227,7 @@ impl Turn {
             match asked {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return state.index.gone(&(namespace.clone(), name.clone())),
-                // Better to wait for nobody than to undo somebody's writes.
+                // Not waiting is better than undoing another operator's writes.
                 Ok(Err(error)) => warn!(namespace, name, %error, "cannot tell what it may do"),
                 Err(_) => warn!(namespace, name, "cannot tell what it may do: no answer"),
             }
@@ -251,7 +251,7 @@ impl Turn {
         }
     }
 
-    /// Works as if it were alone: it always did so before it could read them.
+    /// Works as if it were alone, as releases without turns always did.
     async fn forbidden(&self, error: &(dyn fmt::Display + Sync)) {
         let mut state = self.state.lock().await;
         if !std::mem::replace(&mut state.forbidden, true) {
@@ -293,7 +293,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Whether it went well; if not, it is told, and a while passes.
+    /// Whether the request succeeded. If not, logs the error, and pauses.
     async fn done(&self, outcome: anyhow::Result<()>) -> bool {
         if let Err(error) = &outcome {
             warn!(error = format!("{error:#}"), "cannot take a turn; trying again");
@@ -302,7 +302,7 @@ impl Turn {
         outcome.is_ok()
     }
 
-    /// The ServiceAccount of this process in the Lease's namespace; `None` for everybody else.
+    /// The ServiceAccount of this process in the Lease's namespace; `None` outside of Kubernetes.
     async fn account(&self) -> Option<String> {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
         let (parameters, review) = Default::default();
