@@ -1,4 +1,4 @@
-//! The pools and pods of a cluster as they are, from the watched copies.
+//! The current pools and pods of a cluster, from the watched copies.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,20 +18,20 @@ use crate::desired::statefulset::{ON_DELETE, TEMPLATE_HASH};
 use crate::desired::{Desired, PoolSet, labels};
 use crate::observe::Target;
 
-/// What there is of a cluster's Grapes.
+/// The current Grapes of a cluster.
 pub struct ActualState {
     /// Its pools, in the order of the spec.
     pub pools: Vec<Pool>,
-    /// Pools that it has no more in its spec.
+    /// Pools that the spec no longer has.
     pub leaving: Vec<Pool>,
-    /// Their StatefulSets.
+    /// The StatefulSets of the pools.
     pub leaving_sets: Vec<Arc<StatefulSet>>,
     /// All pods of the cluster, by name.
     pub pods: BTreeMap<String, Arc<Pod>>,
 }
 
 impl ActualState {
-    /// What there is now of the cluster with the uid `owner`.
+    /// The current state of the cluster with the uid `owner`.
     pub fn read(
         stores: &Stores,
         owner: &str,
@@ -42,7 +42,7 @@ impl ActualState {
         let sets = controlled_by(&stores.sets, owner);
         let is_wanted = |name: &str| desired.pools.iter().any(|pool| pool.set.name_any() == name);
         let set_called = |name: &str| stores.sets.get(&ObjectRef::new(name).within(namespace));
-        // Another cluster may have come to a name before this one.
+        // Another cluster may have used this name before.
         let is_others =
             |name: &str| set_called(name).is_some_and(|set| controlled_by_another(&set, owner));
         let mut leaving_sets: Vec<_> =
@@ -62,7 +62,7 @@ impl ActualState {
         let wanted = |wanted: &PoolSet| {
             let name = wanted.set.name_any();
             let live = set_called(&name).filter(|_| !is_others(&name));
-            // One that is on its way out is about to be made anew.
+            // A terminating StatefulSet is about to be recreated.
             let live = live.filter(|set| set.metadata.deletion_timestamp.is_none());
             let set = live.map(|live| set(&live, hash_of(&wanted.set)));
             pool(&wanted.pool, name, wanted.replicas, set, &pods, now)
@@ -80,19 +80,19 @@ impl ActualState {
         }
     }
 
-    /// The names of the pods that the spec wants, whether they are there or not.
+    /// The names of the pods that the spec wants, whether they exist or not.
     pub fn wanted(&self) -> BTreeSet<String> {
         let of = |pool: &Pool| (0..pool.desired).map(|at| pool.pod_name(at)).collect::<Vec<_>>();
         self.pools.iter().flat_map(of).collect()
     }
 
-    /// Where the Grapes are that should answer: those of pods that are ready.
+    /// The Grapes that should answer: those of ready pods.
     pub fn targets(&self, cluster: &ValidatedCluster) -> Vec<Target> {
         let targets = self.pods.values().filter_map(|pod| grapes::target(pod, cluster));
         targets.filter(|target| target.ready).collect()
     }
 
-    /// Where the Grapes are that run, and are not ready; and for how long.
+    /// The Grapes that run and are not ready, and for how long they run.
     pub fn newcomers(
         &self,
         cluster: &ValidatedCluster,
@@ -105,7 +105,7 @@ impl ActualState {
         self.pods.values().filter_map(newcomer).collect()
     }
 
-    /// A mark that changes when a Grape becomes ready or ceases to be, or another takes its place.
+    /// A mark that changes when a Grape becomes ready or ceases to be, or is replaced.
     pub fn mark(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         for pod in self.pods.values() {
@@ -143,7 +143,7 @@ fn pool(
         desired,
         set,
         grapes: grapes.collect(),
-        // It takes a memory to tell for how long.
+        // How long they are missing takes a memory: see `missing`.
         absent: BTreeMap::new(),
         set_name,
     }

@@ -1,8 +1,8 @@
-//! Objects of a cluster: applied where they differ, made anew where they cannot be changed, deleted
-//! where they are no more wanted.
+//! Applies the objects of a cluster where they differ, recreates those that cannot be changed, and
+//! deletes those that are no longer wanted.
 //!
-//! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
-//! is as it was then costs no call.
+//! Server-side apply owns the fields that are sent, and leaves other fields to others. An object
+//! that is as the operator applied it costs no call.
 
 use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
@@ -20,59 +20,60 @@ use super::error::{Error, is_lasting};
 use crate::api_client::MANAGER;
 use crate::desired::labels;
 
-/// Whose objects are applied.
+/// The cluster whose objects are applied.
 pub struct Applier<'a> {
-    /// The cluster that controls them.
+    /// The cluster, as the controlling owner.
     pub owner: &'a OwnerReference,
-    /// What was applied before.
+    /// The objects that were applied before.
     pub applied: &'a mut AppliedObjects,
 }
 
-/// What was applied of one cluster.
+/// The applied objects of one cluster.
 #[derive(Debug, Default)]
 pub struct AppliedObjects {
     /// By kind and name.
     stamps: BTreeMap<(String, String), Stamp>,
-    /// Whether it is known to have no ServiceMonitor.
+    /// Whether the cluster is known to have no ServiceMonitor.
     pub no_monitor: bool,
 }
 
-/// An object as it was when it was applied.
+/// An object as it was applied.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Stamp {
-    /// A hash of what was sent.
+    /// A hash of the sent object.
     sent: u64,
-    /// The resourceVersion that came of it.
+    /// The resourceVersion after the apply.
     version: Option<String>,
 }
 
-/// How an object that cannot be changed in place is removed to be made anew.
+/// How an object that cannot be changed in place is deleted before it is recreated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recreate {
-    /// With all that it controls.
+    /// With everything that it controls.
     Whole,
-    /// Alone: its pods stay, and the new one takes them over.
+    /// Alone: its pods stay, and the new object adopts them.
     Orphaning,
 }
 
-/// What came of applying an object.
+/// The result of applying an object.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ApplyResult {
-    /// It is as it should be.
+    /// The object was already as it should be.
     None,
-    /// It was made.
+    /// It was created.
     Created,
     /// It was changed.
     Updated,
-    /// It was deleted to be made anew, or is still being deleted: its end will be told.
+    /// It was deleted in order to be recreated, or is still being deleted: the watch reports the
+    /// end.
     Leaving,
 }
 
 impl Applier<'_> {
-    /// Applies an object; `live` is the one that is watched, if there is one.
+    /// Applies an object; `live` is the watched one, if there is one.
     ///
     /// # Errors
-    /// It is refused, its name is taken, or the API server cannot do it now.
+    /// The object is refused, its name is taken, or the API server cannot do it now.
     pub async fn apply<K>(
         &mut self,
         (api, kind): (&Api<K>, &str),
@@ -87,7 +88,7 @@ impl Applier<'_> {
         let sent = hash(object)?;
         let live = match live {
             Some(live) => Some(live),
-            // One that is not watched is not ours, or was made a moment ago.
+            // An object that is not watched is not ours, or was created a moment ago.
             None => {
                 let read = find(api, &object_ref.name).await;
                 read.map_err(Error::failed("read", &object_ref))?.map(Arc::new)
@@ -135,7 +136,7 @@ impl Applier<'_> {
         })
     }
 
-    /// Deletes an object that is no more wanted.
+    /// Deletes an object that is no longer wanted.
     ///
     /// # Errors
     /// The API server cannot do it now.
@@ -149,8 +150,8 @@ impl Applier<'_> {
         self.remove(api, &ObjectRef::of(kind, object), Some(object), Recreate::Whole).await
     }
 
-    /// Whether an object that cannot be applied over the one that is there would be taken as a new
-    /// one: a dry run says that the name is taken, which is told after all else was found good.
+    /// Whether an object that cannot be applied over the live one would be accepted as a new one: a
+    /// dry run fails because the name is taken, which is checked last.
     async fn is_good<K>(&self, api: &Api<K>, object: &K) -> kube::Result<bool>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
@@ -178,7 +179,7 @@ impl Applier<'_> {
             Recreate::Whole => PropagationPolicy::Background,
             Recreate::Orphaning => PropagationPolicy::Orphan,
         });
-        // Whoever made another one of that name meanwhile keeps it.
+        // An object of that name that others created meanwhile stays.
         let uid = live.and_then(|live| live.uid());
         let preconditions = Some(Preconditions { uid, resource_version: None });
         let parameters = DeleteParams { propagation_policy, preconditions, ..Default::default() };
@@ -192,7 +193,7 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// Whether an object is this cluster's.
+    /// Whether an object belongs to this cluster.
     pub fn controls(&self, live: &impl Resource) -> bool {
         controller(live).is_some_and(|by| by.uid == self.owner.uid)
     }
@@ -204,7 +205,7 @@ impl Applier<'_> {
             Some(by) if by.kind == self.owner.kind && by.name == self.owner.name => {
                 Err(Error::Former { kind: kind.clone(), name: name.clone() })
             }
-            // One that somebody has freed of its owner is taken back.
+            // An object without its owner reference is taken back.
             None if is_labelled(live, &self.owner.name) => Ok(()),
             _ => Err(Error::NameTaken { kind: kind.clone(), name: name.clone() }),
         }
@@ -214,14 +215,14 @@ impl Applier<'_> {
 /// An object, if there is one, and its kind.
 ///
 /// # Errors
-/// The API server cannot tell now.
+/// The API server cannot say now.
 pub async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
 where
     K: Clone + Debug + DeserializeOwned,
 {
     match api.get(name).await {
         Ok(found) => Ok(Some(found)),
-        // Of a kind that it does not know, the API server says so without a reason.
+        // For an unknown kind the API server's error has no reason.
         Err(kube::Error::Api(refusal)) if refusal.code == 404 => Ok(None),
         Err(error) => Err(error),
     }
@@ -239,7 +240,7 @@ fn is_labelled(live: &impl Resource, cluster: &str) -> bool {
     has(labels::MANAGED_BY, labels::OPERATOR) && has(labels::INSTANCE, cluster)
 }
 
-/// That an object is not deleted: refused for long, or just now.
+/// The object cannot be deleted: refused for long, or just now.
 pub(super) fn undeleted(object_ref: &ObjectRef) -> impl FnOnce(kube::Error) -> Error {
     move |error| match error {
         kube::Error::Api(refusal) if is_lasting(&refusal) => Error::Refused {

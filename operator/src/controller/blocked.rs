@@ -1,8 +1,8 @@
-//! Why a pod is not made that a StatefulSet is to make.
+//! Why a StatefulSet does not create a pod.
 //!
-//! The StatefulSet's status says nothing of it: that the API server refuses a pod is in the events of
-//! its controller alone, of which there may be few. Where there is none, the API server is asked to
-//! make the pod as a dry run.
+//! Its status does not say: that the API server refuses a pod is only in the events of its
+//! controller, of which there may be few. Without such an event, the API server is asked to create
+//! the pod as a dry run.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::StatefulSet;
@@ -17,27 +17,27 @@ use super::rollout::Pool;
 use super::words;
 use crate::api_client::MANAGER;
 
-/// Most characters of what the API server says.
+/// Most characters that are kept of the API server's message.
 const MAX_WHY: usize = 400;
-/// Events that tell of a pod that was not made.
+/// The reason of events about a pod that was not created.
 const FAILED_CREATE: &str = "reason=FailedCreate";
-/// What parts the pod from the API server's words in such an event.
+/// What separates the pod from the API server's message in such an event.
 const SAYS: &str = " failed error: ";
 
-/// A pod that is not made.
+/// A pod that is not created.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocked {
-    /// The StatefulSet that is to make it.
+    /// Its StatefulSet.
     pub set: String,
-    /// The pod; others may share its fate.
+    /// The pod; others may be missing for the same cause.
     pub pod: String,
-    /// Why, in the API server's words.
+    /// The cause, in the API server's words.
     pub why: String,
 }
 
-/// Looks why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid. `client`
-/// tries nothing again. What was found `before` stays while it is so: of several pods each is refused
-/// in words of its own.
+/// Finds out why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid.
+/// `client` repeats no request. The cause found `before` stays while it holds, because each pod is
+/// refused in words of its own.
 pub async fn probe(
     client: &Client,
     (wanted, uid): (&StatefulSet, &str),
@@ -56,7 +56,7 @@ pub async fn probe(
     told.map(|(pod, why)| Blocked { set: pool.set_name.clone(), pod, why })
 }
 
-/// Of the pods that are missing one that events tell of, and why it is.
+/// A missing pod that an event is about, and the cause.
 fn choose(
     events: &[Event],
     missing: &[String],
@@ -79,12 +79,12 @@ fn choose(
     missing.iter().find_map(|pod| Some((pod.clone(), last_of(pod)?)))
 }
 
-/// What the API server says against a pod, if anything.
+/// The API server's objection to a pod, if any.
 async fn refusal(client: &Client, set: &StatefulSet, pod: &str) -> Option<String> {
     let api: Api<Pod> = Api::namespaced(client.clone(), set.metadata.namespace.as_deref()?);
     let dry = PostParams { dry_run: true, field_manager: Some(MANAGER.to_owned()) };
     match api.create(&dry, &like(set, pod)?).await {
-        // A webhook that takes no dry runs says nothing of the pod.
+        // A webhook that refuses dry runs says nothing about the pod.
         Err(kube::Error::Api(refusal)) if is_lasting(&refusal) && refusal.code != 400 => {
             Some(words::line(&refusal.message, MAX_WHY))
         }
@@ -92,7 +92,7 @@ async fn refusal(client: &Client, set: &StatefulSet, pod: &str) -> Option<String
     }
 }
 
-/// A pod as its StatefulSet would make it.
+/// A pod as its StatefulSet would create it.
 fn like(set: &StatefulSet, pod: &str) -> Option<Pod> {
     let spec = set.spec.as_ref()?;
     let template = spec.template.metadata.clone().unwrap_or_default();

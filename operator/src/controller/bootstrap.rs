@@ -1,49 +1,49 @@
-//! Bootstrap names that lead a cluster's Grapes to no other, once they have done so for a while. Pure.
+//! Bootstrap names by which a cluster's Grapes have reached no other Grape for a while. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use crate::observe::outside::{BootstrapReport, Outside, Trouble};
 
-/// How long a name leads to no Grape before it is told. A Grape asks again after 20 s: one datagram that is
-/// lost is no trouble.
+/// How long no Grape is reached by a name before it is reported. A Grape asks again after 20 s, so
+/// that one lost datagram is no problem.
 const LASTING: Duration = Duration::from_secs(25);
 
-/// A bootstrap name that leads to no Grape.
+/// A bootstrap name by which no Grape is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadEnd {
-    /// Why.
+    /// The cause.
     pub trouble: Trouble,
-    /// The pods whose Grapes tell so; empty where all do.
+    /// The pods whose Grapes report it; empty if all do.
     pub alone: BTreeSet<String>,
 }
 
-/// The bootstrap names that lead to no Grape, as `HOST:PORT`.
+/// The bootstrap names by which no Grape is reached, as `HOST:PORT`.
 pub type DeadEnds = BTreeMap<String, DeadEnd>;
 
-/// A name in trouble.
+/// A name with a problem.
 #[derive(Debug, Clone)]
 struct Ongoing {
-    /// In the words in which it was told first.
+    /// In the words of the first report.
     trouble: Trouble,
     since: Instant,
-    /// Whether the same Grape told of none before.
+    /// Whether the same Grape had no problem before.
     was_well: bool,
 }
 
-/// What was told of bootstrap names, look by look.
+/// The reports about bootstrap names, round by round.
 #[derive(Debug, Clone, Default)]
 pub struct Bootstrap {
     /// By name and pod.
     troubles: BTreeMap<(String, String), Ongoing>,
     /// The ids of the Grapes that answered last, by pod.
     asked: BTreeMap<String, String>,
-    /// The troubles that have lasted; none while that cannot be told yet.
+    /// The problems that have lasted; none while that is not known yet.
     lasting: Option<DeadEnds>,
 }
 
 impl Bootstrap {
-    /// Takes in what was told in a look that ended at `now`. A look at which no Grape answered tells
+    /// Takes the reports of a round that ended at `now`. A round in which no Grape answered says
     /// nothing.
     pub fn take(&mut self, told: &Outside, now: Instant) {
         if told.is_empty() {
@@ -79,11 +79,11 @@ impl Bootstrap {
                 dead_end.alone.clear();
             }
         }
-        // A name that was never well is not told to be, while its trouble is young.
+        // A name that never worked is not reported as working while its problem is young.
         self.lasting = Some(lasting).filter(|lasting| !is_open || !lasting.is_empty());
     }
 
-    /// Those that have lasted; none while that cannot be told yet.
+    /// The problems that have lasted; none while that is not known yet.
     pub fn dead_ends(&self) -> Option<&DeadEnds> {
         self.lasting.as_ref()
     }
@@ -93,7 +93,7 @@ impl Bootstrap {
 mod tests {
     use super::*;
 
-    /// What each of these Grapes tells of the name `old:1`.
+    /// The reports of these Grapes about the name `old:1`.
     fn told(grapes: &[Option<&str>]) -> Outside {
         let told = grapes.iter().enumerate().map(|(number, reason)| {
             let trouble =
@@ -104,7 +104,7 @@ mod tests {
         told.collect()
     }
 
-    /// Looks each 5 s, for so many seconds; and what is told then.
+    /// A round each 5 s, for this many seconds; returns the report after the last one.
     fn after(bootstrap: &mut Bootstrap, told: &Outside, seconds: u64, now: &mut Instant) {
         for _ in 0..seconds / 5 {
             bootstrap.take(told, *now);

@@ -1,5 +1,5 @@
-//! What the operator remembers of each GrapeCluster between two reconciliations. A new process finds
-//! all of it out again.
+//! What the operator remembers of each GrapeCluster between two reconciliations. A new process
+//! finds all of it out again.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -27,51 +27,51 @@ pub struct ClusterStates(Arc<Mutex<HashMap<String, ClusterState>>>);
 /// What is remembered of one cluster.
 #[derive(Default)]
 pub struct ClusterState {
-    /// What was applied.
+    /// The applied objects.
     pub objects: AppliedObjects,
-    /// The status that was written, until the watch tells of it.
+    /// The status that was written, until the watch delivers it.
     pub written: Option<Written>,
-    /// Whether the status waits for what the watch of a StatefulSet tells.
+    /// Whether the status waits for the watch of a StatefulSet.
     pub status_waits: bool,
-    /// Reconciliations that failed since the last one that did not.
+    /// Failed reconciliations since the last successful one.
     pub failures: usize,
-    /// Which of its pods are missing.
+    /// Its missing pods.
     pub missing: Missing,
-    /// Why they are.
+    /// Why they are missing.
     pub blocked: Diagnoses<Blocked>,
     /// Why nodes do not start its Grapes.
     pub stuck: Diagnoses<Failing>,
-    /// How its Grapes fail.
+    /// The former failures of its Grapes.
     pub failing: PreviousFailures,
-    /// What probes of its Grapes have shown.
+    /// The results of probes.
     pub observations: Arc<Observations>,
     /// Which pods without their sidecar have an event.
     pub reported: ReportedPods,
     /// Which complaints of Grapes have an event.
     pub complaints: Complaints,
-    /// How pods of services are repaired.
+    /// The repair of pods of services.
     pub repair: Repair,
-    /// When Grapes that had just started were introduced last.
+    /// When newly started Grapes were introduced last.
     pub introduced: Option<Instant>,
 }
 
 /// A status that was written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
-    /// The resourceVersion of the cluster in whose place it was.
+    /// The resourceVersion of the cluster before the write.
     pub over: Option<String>,
     /// The status.
     pub status: GrapeClusterStatus,
 }
 
 impl ClusterStates {
-    /// A cluster as it was watched, with the status that was written since: the watch tells of that
-    /// later, and it would be written, and told of in events, again.
+    /// A cluster as the watch delivered it, with a status that was written since. Otherwise that
+    /// status would be written, and published as events, again.
     pub fn caught_up<'a>(&self, cluster: &'a GrapeCluster) -> Cow<'a, GrapeCluster> {
         let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
         let written = self.known(uid, |state| {
             let since = |written: &mut Written| written.over == cluster.resource_version();
-            // Of another version it is in there, or somebody else was first.
+            // Another version contains the status, or others wrote first.
             state.written = state.written.take_if(since);
             state.written.as_ref().map(|written| written.status.clone())
         });
@@ -81,17 +81,17 @@ impl ClusterStates {
         }
     }
 
-    /// Works on what is remembered of the cluster with this uid.
+    /// Works on the state of the cluster with this uid.
     pub fn of<T>(&self, uid: &str, work: impl FnOnce(&mut ClusterState) -> T) -> T {
         work(self.all().entry(uid.to_owned()).or_default())
     }
 
-    /// Works on it, if anything is remembered.
+    /// Works on the state, if there is one.
     pub fn known<T>(&self, uid: &str, work: impl FnOnce(&mut ClusterState) -> T) -> Option<T> {
         self.all().get_mut(uid).map(work)
     }
 
-    /// Forgets a cluster that is gone.
+    /// Forgets a deleted cluster.
     pub fn forget(&self, uid: &str) {
         self.all().remove(uid);
     }

@@ -1,4 +1,4 @@
-//! Which complaints of Grapes are told in events: each cause once, and again while its count rises.
+//! Which complaints of Grapes become events: each cause once, and again while its count rises.
 //! Pure.
 
 use std::collections::BTreeMap;
@@ -6,34 +6,34 @@ use std::time::{Duration, Instant};
 
 use crate::observe::complaint::Complaint;
 
-/// Most causes of one pod that are remembered. Further ones wait until one of these is forgotten: a
-/// service that makes up names makes no events without end.
+/// Most causes of one pod that are remembered. Further ones wait until one of these is forgotten,
+/// so that a service that invents names does not cause events without end.
 const MAX_CAUSES: usize = 8;
 
-/// How often a cause is told again, at most, while its count rises. An event that is told again
-/// within six minutes is the same one, with a higher count.
+/// How often a cause is published again, at most, while its count rises. Within six minutes
+/// Kubernetes takes the second event for the first one, with a higher count.
 const REPEAT_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// When a cause is forgotten that was not seen again.
+/// When a cause that was not seen again is forgotten.
 const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// A complaint that is to be told, and the pod whose Grape has it.
+/// A complaint to publish, and the pod whose Grape has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewComplaint {
-    /// The pod's name, as the look had it.
+    /// The pod's name, as the round had it.
     pub pod: String,
-    /// What is to be told.
+    /// The complaint.
     pub complaint: Complaint,
 }
 
-/// What was told of complaints, and what is to be.
+/// The published complaints, and those to publish.
 #[derive(Debug, Default)]
 pub struct Complaints {
     pods: BTreeMap<String, Vec<KnownComplaint>>,
     new: Vec<NewComplaint>,
 }
 
-/// A cause that was told.
+/// A published cause.
 #[derive(Debug)]
 struct KnownComplaint {
     complaint: Complaint,
@@ -42,7 +42,7 @@ struct KnownComplaint {
 }
 
 impl Complaints {
-    /// Takes in what a look found, by the pods' names.
+    /// Takes the complaints of a round, by the pods' names.
     pub fn note(&mut self, found: BTreeMap<String, Vec<Complaint>>, now: Instant) {
         let ago = |then: Instant| now.saturating_duration_since(then);
         self.pods.retain(|_, causes| {
@@ -56,7 +56,7 @@ impl Complaints {
                 match causes.iter_mut().find(|known| known.complaint.is_like(&complaint)) {
                     Some(known) => {
                         known.seen = now;
-                        // Lower, it is that of a Grape that was started again.
+                        // A lower count is that of a restarted Grape.
                         let is_known = known.complaint.count() == complaint.count();
                         if is_known || ago(known.told) < REPEAT_AFTER {
                             continue;
@@ -78,7 +78,7 @@ impl Complaints {
         }
     }
 
-    /// What is to be told now; nothing of it is returned again.
+    /// The complaints to publish now; none of them is returned again.
     pub fn take(&mut self) -> Vec<NewComplaint> {
         std::mem::take(&mut self.new)
     }

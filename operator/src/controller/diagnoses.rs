@@ -1,13 +1,13 @@
-//! What was looked up at the API server of several objects, and when: nothing is looked up more often
-//! than is of use. Pure.
+//! Causes that were looked up at the API server, by object, and when: nothing is looked up more
+//! often than is useful. Pure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// How often one is looked up, at most.
+/// How often an object is looked up, at most.
 const OFTEN: Duration = Duration::from_secs(5);
 
-/// What was found last, by name or uid; none where nothing was.
+/// The last results, by name or uid.
 #[derive(Debug)]
 pub struct Diagnoses<T>(BTreeMap<String, (Instant, Option<T>)>);
 
@@ -18,27 +18,27 @@ impl<T> Default for Diagnoses<T> {
 }
 
 impl<T: Clone> Diagnoses<T> {
-    /// Keeps what was found of those that are `wanted`, and forgets all else.
+    /// Keeps the results of the `wanted` objects, and forgets all others.
     pub fn retain(&mut self, wanted: impl Fn(&str) -> bool) {
         self.0.retain(|key, _| wanted(key));
     }
 
-    /// Whether it is time to look this one up.
+    /// Whether it is time to look this object up.
     pub fn is_due(&self, key: &str, now: Instant) -> bool {
         self.0.get(key).is_none_or(|(at, _)| now.saturating_duration_since(*at) >= OFTEN)
     }
 
-    /// What was found of it last.
+    /// The last result for an object.
     pub fn last(&self, key: &str) -> Option<T> {
         self.0.get(key)?.1.clone()
     }
 
-    /// Takes in what was found of it.
+    /// Takes a result.
     pub fn note(&mut self, key: &str, found: Option<T>, now: Instant) {
         self.0.insert(key.to_owned(), (now, found));
     }
 
-    /// All that was found.
+    /// All results.
     pub fn all(&self) -> Vec<T> {
         self.0.values().filter_map(|(_, found)| found.clone()).collect()
     }

@@ -1,23 +1,23 @@
-//! Why a reconciliation did not come to its end.
+//! Why a reconciliation failed.
 
 use std::fmt::Display;
 
 use kube::core::Status;
 
-/// Why a reconciliation did not come to its end.
+/// Why a reconciliation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server, or an admission webhook, does not take an object as it would have to be.
+    /// The API server, or an admission webhook, refuses an object.
     #[error("the {kind} {name} is refused: {message}")]
     Refused {
         /// The object's kind.
         kind: String,
         /// The object's name.
         name: String,
-        /// What was said.
+        /// The message.
         message: String,
     },
-    /// An object of that name is there, and is not this cluster's.
+    /// There is an object of that name which does not belong to this cluster.
     #[error(
         "there is a {kind} {name} already that is not this cluster's: remove it, or make a cluster of \
          another name"
@@ -28,7 +28,7 @@ pub enum Error {
         /// The object's name.
         name: String,
     },
-    /// An object of that name is there, of a cluster of the same name that was deleted.
+    /// There is an object of that name, of a deleted cluster of the same name.
     #[error("the {kind} {name} of a former GrapeCluster of this name is still being removed")]
     Former {
         /// The object's kind.
@@ -43,7 +43,7 @@ pub enum Error {
         verb: &'static str,
         /// With what: a kind and a name.
         object: String,
-        /// What was said.
+        /// The message.
         source: kube::Error,
     },
     /// An object cannot be written, which is a defect.
@@ -52,13 +52,13 @@ pub enum Error {
 }
 
 impl Error {
-    /// The API server cannot do it now: what, and with which thing.
+    /// The API server cannot do it now: what, and with which object.
     pub fn failed(verb: &'static str, object: impl Display) -> impl FnOnce(kube::Error) -> Self {
         let object = object.to_string();
         move |source| Self::Failed { verb, object, source }
     }
 
-    /// Whether the API server, or who has a say there, does not want it as it is.
+    /// Whether the API server, or an admission webhook, refuses the object as it is.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::Failed { source: kube::Error::Api(refusal), .. } => is_lasting(refusal),
@@ -66,17 +66,18 @@ impl Error {
         }
     }
 
-    /// Whether it stays so until somebody changes something.
+    /// Whether the error lasts until somebody changes something.
     pub fn is_lasting(&self) -> bool {
         matches!(self, Self::Refused { .. } | Self::NameTaken { .. })
     }
 }
 
-/// Whether the API server, or an admission webhook, will not take the same object a moment later.
+/// Whether the API server, or an admission webhook, will refuse the same object a moment later,
+/// too.
 pub(super) fn is_lasting(refusal: &Status) -> bool {
     match refusal.code {
         400 | 403 | 422 => true,
-        // So it calls a list with two entries of one key, whoever sent it.
+        // The API server's reason for a list with two entries of one key.
         500 => refusal.message.starts_with("failed to create typed patch object"),
         _ => false,
     }

@@ -32,7 +32,7 @@ const STATUS: &str = "status";
 /// Where events go.
 pub struct Events {
     recorder: Recorder,
-    /// Clusters, by uid, of which a lasting fact was told that no status holds.
+    /// Lasting facts that no status has and that were published, by the cluster's uid.
     told: Mutex<HashSet<(String, &'static str)>>,
 }
 
@@ -44,7 +44,7 @@ impl Events {
         Self { recorder: Recorder::new(client, reporter), told: Mutex::default() }
     }
 
-    /// Tells how a status differs from the one that the cluster had.
+    /// Publishes how a status differs from the one before.
     pub async fn status(&self, cluster: &GrapeCluster, now: &GrapeClusterStatus) {
         let of = |status: &GrapeClusterStatus| {
             status.conditions.iter().find(|it| it.type_ == types::READY).cloned()
@@ -78,7 +78,7 @@ impl Events {
         self.publish(cluster, kind, &ready.reason, "Report", ready.message).await;
     }
 
-    /// Tells what was done to the objects of a cluster.
+    /// Publishes the changes of a cluster's objects.
     pub async fn applied(&self, cluster: &GrapeCluster, changes: &ObjectChanges) {
         for set in &changes.created {
             let note = format!("Created the StatefulSet {set}.");
@@ -98,13 +98,14 @@ impl Events {
         }
     }
 
-    /// Tells that a pool which is no more in the spec has gone.
+    /// Publishes that a pool which the spec no longer has was removed.
     pub async fn pool_removed(&self, cluster: &GrapeCluster, set: &str) {
         let note = format!("Removed the StatefulSet {set}: the spec has no such pool.");
         self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
     }
 
-    /// Tells of pods that newly run without their Grape, each as `NAMESPACE/NAME`, all for one cause.
+    /// Publishes that pods, each as `NAMESPACE/NAME`, newly run without their Grape, all for one
+    /// cause.
     pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String], lack: Lack) {
         let Some(first) = pods.first() else { return };
         let runs = match pods.len() {
@@ -116,7 +117,7 @@ impl Events {
         self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
     }
 
-    /// Tells that a pod, `NAMESPACE/NAME`, was evicted, for its controller to make it anew.
+    /// Publishes that a pod, `NAMESPACE/NAME`, was evicted in order to be recreated.
     pub async fn repaired(&self, cluster: &GrapeCluster, pod: &str) {
         let note =
             format!("Evicted {pod}, so that its controller creates it again with a sidecar.");
@@ -124,7 +125,7 @@ impl Events {
         self.publish_with(cluster, Some(pod_reference(pod)), told, note).await;
     }
 
-    /// Tells that pods of a controller are no more evicted.
+    /// Publishes that pods of a controller are not evicted any more.
     pub async fn repair_failed(&self, cluster: &GrapeCluster, maker: &Maker) {
         let note = format!(
             "Evicting a pod of {maker} did not help: the operator evicts no other pod of it."
@@ -133,7 +134,7 @@ impl Events {
         self.publish_with(cluster, Some(maker.reference()), told, note).await;
     }
 
-    /// Tells a pod that the Grape in it refuses what a service asks.
+    /// Publishes at a pod that its Grape refuses a request of its service.
     pub async fn refused(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &Refusal) {
         let Refusal { verb, name, reason, hint, .. } = what;
         let who = if name.is_empty() { "a service".to_owned() } else { format!("{name:?}") };
@@ -147,7 +148,7 @@ impl Events {
         self.record(pod, Some(cause), told, note).await;
     }
 
-    /// Tells a pod that the Grape in it does not announce its service.
+    /// Publishes at a pod that its Grape does not announce its service.
     pub async fn held_back(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &HeldBack) {
         let HeldBack { name, port, reason } = what;
         let note = format!(
@@ -162,13 +163,13 @@ impl Events {
         self.record(pod, Some(cause), told, note).await;
     }
 
-    /// Tells that a cluster cannot be read at all.
+    /// Publishes that a cluster cannot be read at all.
     pub async fn unreadable(&self, stored: &Stored, why: &str) {
         let note = format!("Cannot read this GrapeCluster: {why}. Apply it again.");
         self.publish(stored, EventType::Warning, reasons::INVALID, "Validate", note).await;
     }
 
-    /// Tells that the status of a cluster cannot be written, once until it can.
+    /// Publishes that the status of a cluster cannot be written, once until it can.
     pub async fn status_refused(&self, cluster: &GrapeCluster, why: &Error) {
         if self.is_new(cluster, STATUS) {
             let kind = EventType::Warning;
@@ -182,7 +183,7 @@ impl Events {
         told.remove(&(cluster.uid().unwrap_or_default(), STATUS));
     }
 
-    /// Forgets what was told of a cluster that is gone.
+    /// Forgets the facts of a deleted cluster.
     pub fn forget(&self, uid: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.retain(|(of, _)| of != uid);
@@ -206,7 +207,7 @@ impl Events {
         self.publish_with(about, None, (type_, reason, action), note).await;
     }
 
-    /// With what else it is about.
+    /// The other object that the event is about.
     async fn publish_with<K>(
         &self,
         about: &K,
@@ -226,15 +227,15 @@ impl Events {
         (type_, reason, action): (EventType, &str, &str),
         mut note: String,
     ) {
-        // A longer one is refused, and nobody would hear of it.
+        // Kubernetes refuses a longer note.
         note.truncate(note.floor_char_boundary(MAX_NOTE));
         let (name, namespace) = (about.name.as_deref(), about.namespace.as_deref());
         match type_ {
             EventType::Normal => info!(name, namespace, reason, "{note}"),
             EventType::Warning => warn!(name, namespace, reason, "{note}"),
         }
-        // To Kubernetes two events are one where nothing but their notes differs, and the second note is
-        // lost. So the note is where the related object is pointed at.
+        // Kubernetes takes two events that differ by nothing but their notes for one, and drops the
+        // second note. So the note is also in the reference to the related object.
         let related = secondary.unwrap_or_else(|| about.clone());
         let field_path = related.field_path.or_else(|| Some(note.clone()));
         let event = Event {
@@ -251,7 +252,7 @@ impl Events {
     }
 }
 
-/// A pod that is told as `NAMESPACE/NAME`.
+/// A pod, from `NAMESPACE/NAME`.
 fn pod_reference(title: &str) -> ObjectReference {
     let (namespace, name) = title.split_once('/').unwrap_or_default();
     ObjectReference {

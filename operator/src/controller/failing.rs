@@ -1,4 +1,4 @@
-//! Why a Grape does not start, with the words of whoever knows: its own last ones, or the node's. Pure.
+//! Why a Grape does not start: in the last words of its log, or the node's. Pure.
 
 use std::fmt;
 
@@ -9,17 +9,17 @@ use serde_json::Value;
 
 use super::words;
 
-/// Most characters of what a Grape or a node says.
+/// Most characters that are kept of a Grape's or a node's message.
 const MAX_WORDS: usize = 200;
-/// Most characters of an event's reason: whoever may write events may write a long one.
+/// Most characters of an event's reason: others may write events with long ones.
 const MAX_REASON: usize = 64;
 
-/// Why a Grape will not become ready by waiting.
+/// Why a Grape does not become ready by waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Failing {
-    /// What is wrong.
+    /// The problem.
     why: String,
-    /// What is said of it, in one line; none where nobody says anything.
+    /// The message, in one line; none without any.
     words: Option<String>,
 }
 
@@ -43,7 +43,7 @@ impl Failing {
         Self { why: why.into(), words }
     }
 
-    /// Of a pod that its node has taken and does not start, for this `reason` and with this `message`.
+    /// The failure of a pod whose node does not start it, with this `reason` and `message`.
     pub fn of_node(reason: &str, message: &str) -> Self {
         let said = message.rsplit_once(" desc = ").map_or(message, |(_, said)| said);
         match is_of_memory(said) {
@@ -55,21 +55,23 @@ impl Failing {
         }
     }
 
-    /// Whether it is the same in other words: those of two tries differ by times, ports and ids.
+    /// Whether it is the same failure in other words: those of two tries differ by times, ports and
+    /// ids.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let shape = |words: &str| words.replace(|c: char| c.is_ascii_hexdigit(), "");
         self.why == other.why
             && match (&self.words, &other.words) {
                 (Some(one), Some(two)) => shape(one) == shape(two),
-                // Between two tries a node has nothing to say.
+                // Between two tries a node has no message.
                 (_, None) => true,
                 (None, Some(_)) => false,
             }
     }
 }
 
-/// Why the Grape in a container that is not ready does not start. One that has ended `lately`, and
-/// twice, keeps ending: it runs for a moment in between, and is failing all the while.
+/// Why the Grape in a container that is not ready does not start. A container that has ended twice,
+/// the last time `lately`, keeps ending: it runs for a moment in between, and is failing all the
+/// while.
 pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
     let ContainerState { waiting, terminated, .. } = status.state.as_ref()?;
     let image = &status.image;
@@ -112,40 +114,39 @@ pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
     })
 }
 
-/// Why a pod has failed as a whole: its node did not take it, or put it out.
+/// Why a pod has failed as a whole: its node refused or evicted it.
 pub fn pod(status: &PodStatus) -> Option<Failing> {
     let reason = status.reason.as_ref().filter(|_| status.phase.as_deref() == Some("Failed"))?;
     Some(Failing::new(format!("its node does not run it ({reason})"), status.message.as_deref()))
 }
 
-/// How a container ended before it ran or waits as it does now.
+/// How a container ended before its present run or wait.
 pub fn last(status: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     status.last_state.as_ref()?.terminated.as_ref()
 }
 
-/// Whether a container runtime says that a container ended before its program began, for want of
-/// memory.
+/// Whether the container runtime says that memory was too short before the program began.
 fn is_of_memory(words: &str) -> bool {
     words.contains("OOM-killed") || words.contains("memory limit too low")
 }
 
-/// What a node says of an image that it cannot fetch, without what it says each time.
+/// A node's message about an image that it cannot fetch, without the parts that differ each time.
 fn pull(message: &str) -> Option<&str> {
     let words = match message.split_once("ErrImagePull: ") {
         Some((_, words)) => words,
-        // It waits, and says no more than that.
+        // The back-off has no other message.
         None if message.starts_with("Back-off ") => return None,
         None => message,
     };
     Some(words.split_once(" desc = ").map_or(words, |(_, words)| words))
 }
 
-/// Why a Grape ended, by the end of its log: a line of its own that says so, else an error that it
-/// logged, else its last line.
+/// Why a Grape ended, by the end of its log: the line with the error, or else the last logged
+/// error, or else the last line.
 fn last_words(log: &str) -> Option<String> {
     let lines: Vec<_> = log.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let said = lines.iter().rev().find_map(|line| {
-        // The second is of flags that it does not know.
+        // The second form is about unknown flags.
         line.strip_prefix("grape: ").or_else(|| line.strip_prefix("error: ")).map(str::to_owned)
     });
     let logged = || lines.iter().rev().find_map(|line| logged(line, Some("ERROR")));

@@ -1,4 +1,4 @@
-//! What a pod tells of the Grape in it. Pure.
+//! The state of the Grape in a pod. Pure.
 
 use std::net::IpAddr;
 
@@ -13,18 +13,18 @@ use super::rollout::GrapePod;
 use crate::desired::container::{ADMIN, API, CONTAINER, DHT};
 use crate::observe::Target;
 
-/// How long a Grape may take from its pod's start to being ready before it counts as failing. It
-/// takes seconds; the image has to be fetched, too.
+/// How long a Grape may take from its pod's start to being ready before it counts as failing. A
+/// Grape takes seconds, but the image has to be fetched, too.
 const START: SignedDuration = SignedDuration::from_secs(180);
 
 /// How long a node may take to begin a container before its events are read.
 const BEGIN: SignedDuration = SignedDuration::from_secs(5);
 
-/// For how long after its end a container that has ended twice counts as one that keeps ending: the
-/// longest pause between two starts, and a start.
+/// How long after its last end a container that has ended twice counts as one that keeps ending:
+/// the longest pause between two starts, and a start.
 const LATELY: SignedDuration = SignedDuration::from_secs(8 * 60);
 
-/// The label by which a StatefulSet tells its pods' revision.
+/// The label with the revision of a StatefulSet's pod.
 const REVISION: &str = "controller-revision-hash";
 
 /// The Grape in a pod.
@@ -45,14 +45,14 @@ pub fn ordinal(pod: &Pod) -> Option<i32> {
     pod.metadata.name.as_deref()?.rsplit_once('-')?.1.parse().ok()
 }
 
-/// Whether a pod is ready, and not on its way out.
+/// Whether a pod is ready and does not terminate.
 pub fn is_ready(pod: &Pod) -> bool {
     let ready = condition(pod, "Ready").is_some_and(|it| it.status == "True");
     ready && pod.metadata.deletion_timestamp.is_none()
 }
 
-/// For how long the Grape in a pod has run, while it is not ready; none of one that is, that does not
-/// run, or is on its way out.
+/// For how long the Grape in a pod has run without being ready; none if it is ready, does not run,
+/// or terminates.
 pub fn newcomer(pod: &Pod, now: Timestamp) -> Option<SignedDuration> {
     if pod.metadata.deletion_timestamp.is_some() || is_ready(pod) {
         return None;
@@ -64,8 +64,8 @@ pub fn newcomer(pod: &Pod, now: Timestamp) -> Option<SignedDuration> {
     Some(now.duration_since(started))
 }
 
-/// Where the Grape in a pod is reached; none before it has an address. Its ports are those that it
-/// was made with: the cluster's may have changed since.
+/// The addresses of the Grape in a pod; none before the pod has one. The ports are the pod's: the
+/// cluster's may have changed since.
 pub fn target(pod: &Pod, cluster: &ValidatedCluster) -> Option<Target> {
     let ip: IpAddr = pod.status.as_ref()?.pod_ip.as_deref()?.parse().ok()?;
     let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
@@ -88,8 +88,8 @@ pub fn port(container: &Container, name: &str) -> Option<u16> {
     u16::try_from(port.container_port).ok()
 }
 
-/// Whether a node has taken a pod and does not begin its container, for longer than that takes unless
-/// its image is fetched.
+/// Whether a node has accepted a pod and has not begun its container for longer than that takes,
+/// except for fetching an image.
 pub fn is_stuck(pod: &Pod, now: Timestamp) -> bool {
     let Some(status) = &pod.status else { return false };
     let since = status.start_time.as_ref().map_or(now, |at| at.0);
@@ -101,7 +101,7 @@ pub fn is_stuck(pod: &Pod, now: Timestamp) -> bool {
         && (container.is_none() || begins())
 }
 
-/// Why a Grape that is not ready will not be so by waiting.
+/// Why a Grape that is not ready does not become so by waiting.
 fn failing(pod: &Pod, now: Timestamp) -> Option<Failing> {
     let status = pod.status.as_ref()?;
     if let Some(scheduled) = condition(pod, "PodScheduled")
@@ -124,7 +124,7 @@ fn failing(pod: &Pod, now: Timestamp) -> Option<Failing> {
     }
     let start = status.start_time.as_ref()?.0;
     let waited = now.duration_since(start);
-    // Once it was ready it may be so again by itself, as when its node is away for a while.
+    // A Grape that was ready before may be so again by itself, as when its node returns.
     let started = container.and_then(|it| it.started).unwrap_or_default();
     (waited > START && !started).then(|| {
         let why = format!("it is not ready {} s after its start", START.as_secs());
@@ -136,8 +136,8 @@ fn condition<'a>(pod: &'a Pod, kind: &str) -> Option<&'a PodCondition> {
     pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == kind)
 }
 
-/// The scheduler counts the nodes first, as in `0/2 nodes are available: …`; what follows the first
-/// sentence changes from try to try.
+/// The scheduler counts the nodes first, as in `0/2 nodes are available: …`; the text after the
+/// first sentence changes from try to try.
 fn first_sentence(text: &str) -> &str {
     text.split_once(". ").map_or(text, |(first, _)| first).trim_end_matches('.')
 }

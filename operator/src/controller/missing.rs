@@ -1,4 +1,4 @@
-//! Pods that StatefulSets are to make and that are not there, and since when. Pure.
+//! Pods that StatefulSets should create and that do not exist, and since when. Pure.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -7,20 +7,20 @@ use jiff::Timestamp;
 
 use super::rollout::{MADE, Pool};
 
-/// How long a pod is missing before it is told why.
+/// How long a pod is missing before the cause is reported.
 const LATE: Duration = Duration::from_secs(10);
-/// How often the StatefulSet of such a pod is asked to try again. Its controller waits ever longer
-/// after each pod that is refused, up to 1,000 s, unless the StatefulSet changes.
+/// How often the StatefulSet of such a pod is asked to try again. After each refused pod its
+/// controller waits longer, up to 1,000 s, unless the StatefulSet changes.
 const RETRY_INTERVAL: Duration = Duration::from_secs(10);
-/// How often a cluster is looked at that has such a pod.
+/// How often a cluster with such a pod is reconciled.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
-/// The pods of one cluster that are missing.
+/// The missing pods of one cluster.
 #[derive(Debug, Default)]
 pub struct Missing {
     /// Since when, by the pod's name.
     since: BTreeMap<String, Instant>,
-    /// When StatefulSets were asked to try again, and the mark of that, by their names.
+    /// When StatefulSets were asked to try again, and the mark of that request, by their names.
     tried: BTreeMap<String, (Instant, String)>,
     /// Whether a pod is late.
     late: bool,
@@ -29,8 +29,8 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// Takes note of pools as they are, and tells each of them for how long its pods are missing.
-    /// An operator that starts goes on with what one before it has told: `was_late`.
+    /// Takes note of the current pools, and sets for how long their pods are missing. An operator
+    /// that starts continues from the last status: `was_late`.
     pub fn note(&mut self, pools: &mut [Pool], now: Instant, was_late: bool) {
         let resumed = now.checked_sub(LATE).filter(|_| was_late && !self.begun);
         let first = resumed.unwrap_or(now);
@@ -39,7 +39,7 @@ impl Missing {
         for pool in pools {
             for ordinal in pool.missing().collect::<Vec<_>>() {
                 let name = pool.pod_name(ordinal);
-                // Before its controller has seen it, it has had no occasion to make one.
+                // Before its controller has seen the change, it could not create a pod.
                 let new = is_observed(pool).then_some(first);
                 let Some(begun) = self.since.get(&name).copied().or(new) else { continue };
                 pool.absent.insert(ordinal, now.saturating_duration_since(begun));
@@ -50,16 +50,16 @@ impl Missing {
         self.late = false;
     }
 
-    /// Of the pools those whose StatefulSets were to make a pod long ago. One whose controller has not
-    /// seen it as it is now has had no occasion to.
+    /// The pools whose StatefulSets should have created a pod long ago. A controller that has not
+    /// seen the latest change could not yet.
     pub fn late<'a>(&mut self, pools: &'a [Pool]) -> Vec<&'a Pool> {
         let late: Vec<_> = pools.iter().filter(|pool| is_late(pool) && is_observed(pool)).collect();
         self.late = !late.is_empty();
         late
     }
 
-    /// The mark that a pool's StatefulSet is to have, another one whenever it is to try again; none
-    /// where no pod is late.
+    /// The mark for a pool's StatefulSet, a new one whenever it should try again; none if no pod is
+    /// late.
     pub fn mark(&mut self, pool: &Pool, now: Instant, time: Timestamp) -> Option<String> {
         if !is_late(pool) {
             self.tried.remove(&pool.set_name);
@@ -75,8 +75,7 @@ impl Missing {
         self.tried.get(&pool.set_name).map(|(_, mark)| mark.clone())
     }
 
-    /// In how long a pod will have been missing for so long that something is to be done; none while
-    /// all are there.
+    /// In how long a pod will be late; none while no pod is missing.
     pub fn next(&self, now: Instant) -> Option<Duration> {
         let ages = self.since.values().map(|since| now.saturating_duration_since(*since));
         let waits = ages.flat_map(|age| [MADE, LATE].map(|time| time.checked_sub(age)));

@@ -1,4 +1,4 @@
-//! All objects of a cluster: applied, and those that are no more wanted removed.
+//! All objects of a cluster: applies them, and removes those that are no longer wanted.
 
 use std::fmt::Debug;
 
@@ -17,37 +17,37 @@ use super::error::Error;
 use super::stores::{Stores, controlled_by};
 use crate::desired::{Desired, monitoring};
 
-/// What came of applying the objects of a cluster.
+/// The result of applying the objects of a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ObjectChanges {
-    /// Whether a StatefulSet was made or changed, of which its watch will tell.
+    /// Whether a StatefulSet was created or changed, which its watch will report.
     pub changed: bool,
-    /// StatefulSets that were made.
+    /// StatefulSets that were created.
     pub created: Vec<String>,
-    /// StatefulSets that are deleted to be made anew around their pods.
+    /// StatefulSets that are deleted in order to be recreated around their pods.
     pub recreated: Vec<String>,
-    /// The ServiceMonitor that is wanted, where nothing would read it.
+    /// The ServiceMonitor that is wanted although nothing would read it.
     pub monitor_unknown: bool,
 }
 
-/// Where the objects of a cluster are.
+/// Access to the objects of a cluster.
 pub struct ApplyContext<'a> {
-    /// The way to the API server.
+    /// A client of the API server.
     pub client: &'a Client,
-    /// What is watched.
+    /// The watched copies.
     pub stores: &'a Stores,
     /// The cluster's namespace.
     pub namespace: &'a str,
-    /// On whose behalf.
+    /// The cluster whose objects they are.
     pub applier: Applier<'a>,
 }
 
 impl ApplyContext<'_> {
-    /// Applies all objects of a cluster. The Service comes before the Grapes that look for each
-    /// other by its name, and what restricts their network before they are there.
+    /// Applies all objects of a cluster. The Service comes before the Grapes that find each other
+    /// by its name, and the NetworkPolicy before the pods that it restricts.
     ///
     /// # Errors
-    /// The first that could not be applied.
+    /// The first object that could not be applied.
     pub async fn apply(&mut self, desired: &Desired) -> Result<ObjectChanges, Error> {
         let Desired { service, account, pools, disruption, network, monitor } = desired;
         let stores = self.stores;
@@ -76,7 +76,7 @@ impl ApplyContext<'_> {
         Ok(changes)
     }
 
-    /// Removes the StatefulSet of a pool that is no more in the spec. Its Grapes take leave.
+    /// Removes the StatefulSet of a pool that the spec no longer has. Its Grapes drain.
     ///
     /// # Errors
     /// The API server cannot do it now.
@@ -84,7 +84,7 @@ impl ApplyContext<'_> {
         self.applier.prune((&self.api(), &kind::<StatefulSet>()), set).await
     }
 
-    /// Deletes a pod, for its StatefulSet to make it anew.
+    /// Deletes a pod, which its StatefulSet recreates.
     ///
     /// # Errors
     /// The API server cannot do it now.
@@ -126,8 +126,8 @@ impl ApplyContext<'_> {
         Ok(())
     }
 
-    /// ServiceMonitors are not watched, for not every cluster has that kind. Whether one is wanted
-    /// and would be read by nobody.
+    /// ServiceMonitors are not watched, because not every cluster has that kind. Returns whether
+    /// one is wanted that nothing would read.
     async fn monitor(&mut self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
         if wanted.is_none() && self.applier.applied.no_monitor {
             return Ok(false);

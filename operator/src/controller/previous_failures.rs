@@ -1,18 +1,16 @@
-//! How Grapes were failing before: a status stays as it is while nothing but words changes. Pure.
+//! The former failures of Grapes: a status stays while nothing but words changes. Pure.
 
 use std::collections::BTreeMap;
 
 use super::failing::Failing;
 use super::rollout::Pool;
 
-/// How the Grapes of a cluster were failing when they were last seen to, so that a status stays as it
-/// is while nothing but words changes.
+/// How the Grapes of a cluster failed in the last round.
 #[derive(Debug, Default)]
 pub struct PreviousFailures(BTreeMap<String, Failing>);
 
 impl PreviousFailures {
-    /// Lets Grapes that fail as before say what they said before; those that are ready or gone are
-    /// forgotten.
+    /// Gives Grapes that fail as before their former words; forgets those that are ready or gone.
     pub fn settle(&mut self, pools: &mut [Pool]) {
         let mut before = std::mem::take(&mut self.0);
         for grape in pools.iter_mut().flat_map(|pool| pool.grapes.values_mut()) {

@@ -1,4 +1,4 @@
-//! Which clusters wait to be reconciled, or are being so: counted for the metrics.
+//! The clusters that wait to be reconciled, or are being so: counted for the metrics.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use kube::runtime::reflector::ObjectRef;
 use crate::informers::stored::Stored;
 use crate::metrics::Metrics;
 
-/// The clusters that something was told of since they were last reconciled.
+/// The clusters with a signal since their last reconciliation.
 pub struct Queue {
     metrics: Arc<Metrics>,
     state: Mutex<QueueState>,
@@ -20,30 +20,30 @@ struct QueueState {
     at_work: usize,
 }
 
-/// A reconciliation that goes on.
+/// A running reconciliation.
 pub struct AtWork<'a>(&'a Queue);
 
 impl Queue {
-    /// One with nobody in it.
+    /// An empty queue.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, state: Mutex::default() }
     }
 
-    /// Something was told of a cluster.
+    /// A signal for a cluster arrived.
     pub fn join(&self, cluster: ObjectRef<Stored>) {
         self.change(|state| {
             state.waiting.insert(cluster);
         });
     }
 
-    /// A cluster is gone: nobody will reconcile it.
+    /// A cluster was deleted: it will not be reconciled.
     pub fn leave(&self, cluster: &ObjectRef<Stored>) {
         self.change(|state| {
             state.waiting.remove(cluster);
         });
     }
 
-    /// A cluster is being reconciled, until what is returned is dropped.
+    /// A cluster is being reconciled until the returned guard is dropped.
     pub fn begin(&self, cluster: &ObjectRef<Stored>) -> AtWork<'_> {
         self.change(|state| {
             state.waiting.remove(cluster);

@@ -1,6 +1,6 @@
 //! The repair of pods without their sidecar: a controller of its own, beside that of clusters. It
-//! evicts pods, and writes no status: how it goes is in the cluster's state, and whenever that
-//! changes the cluster is reconciled.
+//! evicts pods, and writes no status: its progress is in the cluster's state, and each change of it
+//! starts a reconciliation.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -26,28 +26,28 @@ use crate::informers::stored::Stored;
 
 /// What all repairs share.
 pub struct Repairer {
-    /// The way to the API server. Nothing is tried again: that an eviction is forbidden is an answer.
+    /// A client that repeats no request: a forbidden eviction is an answer.
     pub once: Client,
     /// The pods of services.
     pub sidecars: Sidecars,
-    /// Completes when all that is watched was listed once.
+    /// Completes when all first lists have ended.
     pub whole: Shared<BoxFuture<'static, bool>>,
     /// What is remembered of clusters.
     pub states: ClusterStates,
-    /// Where events go.
+    /// Publishes events.
     pub events: Arc<Events>,
-    /// Starts a reconciliation of a cluster whose repair goes on.
+    /// Starts a reconciliation of a cluster after progress of its repair.
     pub changed: mpsc::UnboundedSender<ObjectRef<Stored>>,
-    /// The image of Grapes where a cluster names none.
+    /// The image of Grapes if a cluster names none.
     pub grape_image: String,
     /// Ends repairs that have not begun.
     pub stop: CancellationToken,
 }
 
-/// Repairs the pods of a cluster: evicts one of them, where that is asked for and it is time to.
+/// Repairs the pods of a cluster: evicts one of them, if the spec asks for it and it is time.
 ///
 /// # Errors
-/// None: what cannot be evicted is noted, and tried again later.
+/// None: a failed eviction is noted, and tried again later.
 pub async fn repair(stored: Arc<Stored>, repairer: Arc<Repairer>) -> Result<Action, Infallible> {
     tokio::select! {
         _ = repairer.whole.clone() => {}
@@ -63,7 +63,7 @@ pub async fn repair(stored: Arc<Stored>, repairer: Arc<Repairer>) -> Result<Acti
 }
 
 impl Repairer {
-    /// In how long to see again.
+    /// Returns in how long to check again.
     async fn repair(
         &self,
         cluster: &GrapeCluster,
@@ -72,7 +72,7 @@ impl Repairer {
         let now = Timestamp::now();
         let uid = cluster.metadata.uid.as_deref()?;
         if !valid.injection.repair {
-            // Asked for again, it begins anew.
+            // If it is asked for again, it starts from the beginning.
             self.states.known(uid, |state| state.repair = Repair::default());
             return None;
         }
@@ -83,8 +83,8 @@ impl Repairer {
         let made = cluster.creation_timestamp().map(|time| time.0);
         let members = self.sidecars.of(&namespace, (valid, made), &self.grape_image)?;
         let failed_before = report::repair_failures(cluster.status.as_ref());
-        // Of a cluster that no reconciliation has begun for nothing is known: it comes first, and
-        // then this again.
+        // Without a state, no reconciliation of the cluster has begun: it comes first, and starts
+        // this again.
         let (before, (step, failed)) = self.states.known(uid, |state| {
             let before = state.repair.progress(&members);
             state.repair.resume(failed_before);
@@ -105,7 +105,7 @@ impl Repairer {
                 }
                 let next = self.states.known(uid, |state| {
                     state.repair.tried(&pod, tried, &members, now);
-                    // Another one may be next.
+                    // Another pod may be next.
                     state.repair.next(&members, now).0
                 });
                 match next? {
@@ -117,7 +117,7 @@ impl Repairer {
         };
         let after = self.states.known(uid, |state| state.repair.progress(&members));
         if after.is_some_and(|after| after != before) {
-            // Nobody listens when the operator ends.
+            // The receiver is gone when the operator ends.
             let _ = self.changed.send(ObjectRef::new(&cluster.name_any()).within(&namespace));
         }
         wait

@@ -1,54 +1,54 @@
-//! Which Grape is replaced next when the pods of a cluster are to change. Pure.
+//! Which Grape is replaced next when the pods of a cluster have to change. Pure.
 //!
-//! A StatefulSet replaces pods from the highest ordinal down to its `partition`, and a pod below it
-//! that is lost comes back as it was. So the partition is held above all pods, and lowered one pod
-//! at a time, over all pools together: the next one when the last is ready and lookups are well.
-//! Whoever else changes a template by hand replaces nothing either.
+//! A StatefulSet replaces pods from the highest ordinal down to its `partition`, and recreates a
+//! lost pod below it from the former template. So the partition is held above all pods, and lowered
+//! one pod at a time, over all pools together: the next one when the last is ready and lookups
+//! succeed. A template that is changed by hand replaces nothing either.
 //!
-//! A pod below the partition that cannot be made from the former template would stay away, whatever
-//! the new one says. No partition helps: the StatefulSet would at once replace a pod that runs. So
-//! while such a pod is missing the strategy is `OnDelete`, by which the StatefulSet replaces no pod
-//! and makes a missing one from the newest template. Then the partition is above all pods again, and
-//! the change goes on.
+//! A pod below the partition that cannot be created from the former template would stay away,
+//! whatever the new template says. No partition helps: the StatefulSet would at once replace a
+//! running pod. So while such a pod is missing the strategy is `OnDelete`, by which the StatefulSet
+//! replaces no pod and creates missing ones from the newest template. Then the partition is above
+//! all pods again, and the rollout continues.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::failing::Failing;
 
-/// How long a StatefulSet may take to make a pod in the place of one that is gone. One that is not
-/// there by then is refused, or waits for another try.
+/// How long a StatefulSet may take to recreate a pod. A pod that is missing after that is refused,
+/// or waits for another try.
 pub const MADE: Duration = Duration::from_secs(3);
 
-/// A pool as it is.
+/// The current state of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pool {
     /// Its name.
     pub name: String,
     /// The name of its StatefulSet.
     pub set_name: String,
-    /// How many Grapes it is to have.
+    /// The wanted number of Grapes.
     pub desired: i32,
-    /// Its StatefulSet; none before it is made.
+    /// Its StatefulSet; none before its creation.
     pub set: Option<Set>,
     /// Its pods, by ordinal.
     pub grapes: BTreeMap<i32, GrapePod>,
-    /// The ordinals of pods that it is to have and that are not there, and for how long.
+    /// The ordinals of wanted pods that do not exist, and for how long.
     pub absent: BTreeMap<i32, Duration>,
 }
 
-/// A StatefulSet as it is.
+/// The current state of a StatefulSet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Set {
-    /// Whether its template is the one that is wanted.
+    /// Whether its template is the wanted one.
     pub template_is_current: bool,
-    /// Whether its controller has seen it as it is now.
+    /// Whether its controller has seen the latest change.
     pub observed: bool,
-    /// How many pods it is to have.
+    /// The wanted number of pods.
     pub replicas: i32,
     /// How it brings the update revision to its pods.
     pub strategy: Strategy,
-    /// The revision of a pod that is lost below the partition.
+    /// The revision by which a lost pod below the partition is recreated.
     pub current_revision: String,
     /// The revision of its template.
     pub update_revision: String,
@@ -57,81 +57,81 @@ pub struct Set {
 /// How a StatefulSet brings its newest template to its pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Strategy {
-    /// It replaces the pods from this ordinal up, and makes those that are missing below it from the
-    /// former template: `RollingUpdate`.
+    /// `RollingUpdate`: it replaces the pods from this ordinal up, and creates missing ones below
+    /// it from the former template.
     Partition(i32),
-    /// It replaces none, and makes those that are missing from the newest template: `OnDelete`.
+    /// `OnDelete`: it replaces none, and creates missing ones from the newest template.
     OnDelete,
 }
 
-/// A pod as it is.
+/// The current state of a pod.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrapePod {
     /// Its name.
     pub pod: String,
-    /// The revision it was made from.
+    /// The revision of its template.
     pub revision: String,
-    /// Ready, and not on its way out.
+    /// Whether it is ready and does not terminate.
     pub ready: bool,
-    /// On its way out.
+    /// Whether it terminates.
     pub leaving: bool,
-    /// Why it will not become ready by waiting; none if it may.
+    /// Why it does not become ready by waiting; none if it may.
     pub failing: Option<Failing>,
 }
 
 /// Whether the Grapes can spare one of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookups {
-    /// They see each other and find what was announced, observed since the last one was replaced.
+    /// They are connected and found all canaries since the last replacement.
     Healthy,
-    /// They do not, or it is not known yet.
+    /// They are not, or it is not known yet.
     NotYet,
 }
 
-/// What to do.
+/// The next step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The strategy of each pool.
     pub strategies: BTreeMap<String, Strategy>,
-    /// A pod that its StatefulSet will not replace by itself.
+    /// A pod that its StatefulSet does not replace by itself.
     pub delete: Option<String>,
-    /// Where the change stands.
+    /// The state of the rollout.
     pub phase: Phase,
 }
 
-/// Where a change of the pods stands.
+/// The state of a rollout.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// No pod is to change.
+    /// No pod has to change.
     Settled,
-    /// Under way: so many of all are as they should be.
+    /// In progress: this many of all pods are as they should be.
     Rolling(Wait),
     /// A pod of the new template does not start: no other is replaced.
     Stalled {
         /// The pod.
         pod: String,
-        /// Why it does not start.
+        /// The cause.
         why: String,
     },
 }
 
-/// What the change waits for.
+/// What the rollout waits for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wait {
-    /// A StatefulSet's controller has to see the change.
+    /// A StatefulSet's controller has not seen the change.
     Observed,
-    /// A pod is being replaced, or has to become ready.
+    /// A pod is being replaced, or is not ready.
     Ready(String),
-    /// Lookups have to be well before the next pod, this one.
+    /// Lookups have to succeed before the next pod, this one.
     Lookups(String),
 }
 
-/// Whether the template that is wanted has reached all Grapes, and they are ready.
+/// Whether the wanted template has reached all Grapes, and they are ready.
 pub fn is_done(pools: &[Pool], phase: &Phase) -> bool {
     *phase == Phase::Settled && pools.iter().all(Pool::is_ready)
 }
 
-/// What to do next.
+/// The next step.
 pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
     let mut plan = Plan {
         strategies: pools.iter().map(|pool| (pool.name.clone(), pool.kept())).collect(),
@@ -150,8 +150,9 @@ pub fn plan(pools: &[Pool], lookups: Lookups) -> Plan {
         Next::Replace { pool, ordinal, grape } => {
             let to = Strategy::Partition(ordinal);
             let lowered = plan.strategies.insert(pool, to) == Some(to);
-            // A StatefulSet replaces nothing while a pod of it is not ready (MaxUnavailable). And
-            // before it knows of the partition the pod would come back as it was.
+            // A StatefulSet replaces nothing while one of its pods is not ready (MaxUnavailable).
+            // And before it has seen the partition, it would recreate the pod from the former
+            // template.
             let stuck = pools.iter().flat_map(|pool| pool.grapes.values()).any(|any| !any.ready);
             let by_hand = lowered && stuck && !grape.leaving;
             plan.delete = by_hand.then(|| grape.pod.clone());
@@ -172,13 +173,13 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
         return Next::Wait(Wait::Observed);
     }
     let all = || pools.iter().flat_map(Pool::updated_or_not);
-    // A Grape of the new template that does not start would be followed by others like it.
+    // After a Grape of the new template that does not start, others like it would follow.
     let started = |(grape, updated): &(&GrapePod, bool)| !updated || grape.ready;
     if let Some((grape, _)) = all().find(|grape| !started(grape)) {
         return match &grape.failing {
             Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.to_string() },
-            // It may be one that finds nobody as long as the others do not start as they are. Those
-            // serve nobody, and the change may mend them.
+            // The new Grape may know nobody only because the former ones do not start. Those serve
+            // nobody, and the rollout may mend them.
             None => match candidate(pools)
                 .filter(|(.., other)| !other.ready && other.failing.is_some())
             {
@@ -194,11 +195,11 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
         return Next::Wait(Wait::Ready(missing));
     }
     let Some((pool, ordinal, grape)) = candidate(pools) else {
-        // All are as they should be, and the StatefulSets are about to say so.
+        // All pods are as they should be, and the StatefulSets are about to say so.
         return Next::Wait(Wait::Observed);
     };
-    // One that cannot start as it is, the change may mend; another may come back by itself, and
-    // until then no second one goes.
+    // A Grape that cannot start as it is may be mended by the rollout. Another one may come back by
+    // itself, and until then no second one is replaced.
     let unready = all()
         .map(|(other, _)| other)
         .find(|other| !other.ready && other.failing.is_none() && other.pod != grape.pod);
@@ -211,8 +212,8 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
     Next::Replace { pool: pool.name.clone(), ordinal, grape }
 }
 
-/// The pod to replace next: the highest of a pool, one that is not ready before others, and else
-/// in the order of the pools.
+/// The pod to replace next: the highest of a pool, one that is not ready before others, and else in
+/// the order of the pools.
 fn candidate(pools: &[Pool]) -> Option<(&Pool, i32, &GrapePod)> {
     let highest = pools.iter().filter_map(|pool| {
         let (ordinal, grape) = pool.outdated().next_back()?;
@@ -228,10 +229,10 @@ impl Pool {
         if self.wants_newest(set) {
             return Strategy::OnDelete;
         }
-        // Above all pods, whichever number of them is there.
+        // Above all pods, however many there are.
         let above = self.desired.max(set.replicas);
-        // One that is added is made as the others still are: until the change has reached all, nobody
-        // knows that it starts.
+        // An added pod is created like the others: until the rollout has reached all, it is not
+        // known whether the new template starts.
         let adds = self.desired > set.replicas;
         match set.strategy {
             Strategy::Partition(partition)
@@ -243,13 +244,13 @@ impl Pool {
         }
     }
 
-    /// Whether a pod is missing that its StatefulSet goes on making from a former template.
+    /// Whether a pod is missing that its StatefulSet would create from a former template.
     fn wants_newest(&self, set: &Set) -> bool {
         let Strategy::Partition(partition) = set.strategy else {
-            // Until each is there.
+            // Until each exists.
             return self.missing().next().is_some();
         };
-        // Before its controller has seen it, it has had no occasion to make one.
+        // Before its controller has seen the change, it could not create a pod.
         let differs = set.observed
             && (!set.template_is_current || set.current_revision != set.update_revision);
         let is_stuck = |(ordinal, time): (&i32, &Duration)| {
@@ -268,7 +269,7 @@ impl Pool {
         set.observed && set.current_revision == set.update_revision && self.outdated().count() == 0
     }
 
-    /// Whether no pod of it is to change; one that is not there yet will be right.
+    /// Whether no pod of the pool has to change; a missing pod will be right.
     fn is_settled(&self) -> bool {
         match &self.set {
             Some(set) if !self.grapes.is_empty() => {
@@ -278,18 +279,18 @@ impl Pool {
         }
     }
 
-    /// Whether it has all its Grapes, and they are ready.
+    /// Whether the pool has all its Grapes, and they are ready.
     pub fn is_ready(&self) -> bool {
         let ready = self.grapes.values().filter(|grape| grape.ready).count();
         i64::try_from(ready).ok() == Some(i64::from(self.desired))
     }
 
-    /// Pods that are not of the template that is wanted.
+    /// Pods of another template than the wanted one.
     fn outdated(&self) -> impl DoubleEndedIterator<Item = (&i32, &GrapePod)> {
         self.grapes.iter().filter(|(_, grape)| !self.is_updated(grape))
     }
 
-    /// Whether a pod is of the template that is wanted.
+    /// Whether a pod has the wanted template.
     pub fn is_updated(&self, grape: &GrapePod) -> bool {
         let set = self.set.as_ref().filter(|set| set.template_is_current);
         set.is_some_and(|set| set.update_revision == grape.revision)
@@ -299,7 +300,7 @@ impl Pool {
         self.grapes.values().map(|grape| (grape, self.is_updated(grape)))
     }
 
-    /// The ordinals of pods that are wanted and not there.
+    /// The ordinals of wanted pods that do not exist.
     pub fn missing(&self) -> impl Iterator<Item = i32> {
         let replicas = self.set.as_ref().map_or(0, |set| set.replicas.min(self.desired));
         (0..replicas).filter(|ordinal| !self.grapes.contains_key(ordinal))

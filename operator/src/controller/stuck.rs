@@ -1,6 +1,6 @@
-//! Why a node does not start a Grape that it has taken. Where it cannot make the pod's sandbox, or
-//! mount what the pod has, the pod's status says no more than `ContainerCreating`: the cause is in
-//! events of the pod alone.
+//! Why a node does not start a Grape that it has accepted. If it cannot create the pod's sandbox,
+//! or mount its volumes, the pod's status says no more than `ContainerCreating`: the cause is only
+//! in events of the pod.
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Event;
@@ -9,16 +9,16 @@ use kube::Client;
 use super::failing::Failing;
 use super::kubernetes_events;
 
-/// Most pods of one cluster that are looked up: no more are told of.
+/// Most pods of one cluster that are looked up; no more are reported.
 pub const MAX_PODS: usize = 4;
 
-/// Looks why the pod with this uid does not start.
+/// Finds out why the pod with this uid does not start.
 pub async fn probe(client: &Client, namespace: &str, uid: &str) -> Option<Failing> {
     let events = kubernetes_events::of(client, namespace, uid, "type=Warning").await;
     choose(&events, Timestamp::now())
 }
 
-/// What its node told last.
+/// The node's last message.
 fn choose(events: &[Event], now: Timestamp) -> Option<Failing> {
     let by_node = |event: &&Event| event.reason.as_deref() != Some("FailedScheduling");
     let told = kubernetes_events::lately(events, now).filter(by_node);

@@ -1,4 +1,4 @@
-//! The one write of a status.
+//! Writes a status.
 
 use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 use kube::api::{Patch, PatchParams};
@@ -11,7 +11,7 @@ use crate::api_client::MANAGER;
 /// Replaces the status of a cluster.
 ///
 /// # Errors
-/// The API server cannot do it now. That the cluster is gone meanwhile is none.
+/// The API server cannot do it now. A cluster that was deleted meanwhile is no error.
 pub async fn status(
     client: &Client,
     cluster: &GrapeCluster,
@@ -22,7 +22,7 @@ pub async fn status(
     let patch = json!({
         "apiVersion": GrapeCluster::api_version(&()),
         "kind": GrapeCluster::kind(&()),
-        // One of the same name that was made meanwhile is another.
+        // A cluster of the same name that was created meanwhile is another one.
         "metadata": {"uid": cluster.uid()},
         "status": status,
     });
@@ -33,7 +33,7 @@ pub async fn status(
             tracing::debug!(cluster = cluster.name_any(), %refusal, "cluster deleted");
             Ok(())
         }
-        // Also where another of that name was made meanwhile: that one is reconciled next.
+        // Also if another cluster of that name was created meanwhile: that one is reconciled next.
         Err(error) => {
             let object = format!("status of the GrapeCluster {}", cluster.name_any());
             Err(Error::failed("write", object)(error))

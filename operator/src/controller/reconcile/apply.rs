@@ -1,4 +1,4 @@
-//! Stage 4: the plan, carried out.
+//! Stage 4: carries out the plan.
 
 use kube::ResourceExt;
 
@@ -10,13 +10,13 @@ use crate::controller::error::Error;
 use crate::controller::objects::{ApplyContext, ObjectChanges};
 use crate::controller::rollout::Phase;
 
-/// What came of a plan.
+/// The result of a plan.
 pub(super) struct Applied {
     /// Why the objects are not as they should be, if that lasts.
     pub(super) trouble: Option<Error>,
-    /// Whether the status waits for what the watch of a StatefulSet tells.
+    /// Whether the status waits for the watch of a StatefulSet.
     pub(super) status_waits: bool,
-    /// Where a change of the pods stands.
+    /// The state of the rollout.
     pub(super) phase: Phase,
     /// The image of the last rollout that reached all Grapes.
     pub(super) rolled_out: String,
@@ -43,8 +43,8 @@ impl Reconciler {
         let status_waits = self.states.of(uid, |state| {
             state.objects = objects;
             if let Ok(changes) = &changes {
-                // What a StatefulSet is after a change, its watch tells at once: to write the status
-                // before would be to write it twice. Where the watch is late, it is written without.
+                // The watch reports the changed StatefulSet at once, so a status that is written
+                // before would be written twice. If the watch is late, it is written all the same.
                 state.status_waits = changes.changed && !state.status_waits;
             }
             state.status_waits

@@ -1,5 +1,5 @@
-//! One reconciliation of one cluster, in stages. Each takes what the stages before it gave, and
-//! nothing else; each locks the state of the cluster when it begins, or ends, and not between.
+//! One reconciliation of one cluster, in stages. Each stage takes what the stages before it gave,
+//! and nothing else; each locks the state of the cluster when it begins, or ends, and not between.
 //!
 //! | stage | takes | gives | |
 //! |---|---|---|---|
@@ -10,7 +10,7 @@
 //! | `status` | `Subject`, `Observed`, `Applied` | `Report` | pure |
 //! | `record` | `Report` | | writes the status, events and figures |
 //!
-//! `probe` starts what goes on beside it. A reconciliation starts from what is there, and remembers
+//! `probe` starts work beside it. A reconciliation starts from the current state, and remembers
 //! nothing that it could not find out again, so that it may end at any point.
 
 mod apply;
@@ -50,47 +50,46 @@ use crate::observe::Observer;
 use apply::Applied;
 use validate::Validated;
 
-/// How soon a cluster whose objects are refused is tried again: what refuses them, such as a quota,
-/// may change without a sign.
+/// How soon a cluster with refused objects is tried again: the cause, such as a quota, may change
+/// without a sign.
 pub(super) const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a cluster is probed while its Grapes are replaced.
 const ROLLOUT_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon a cluster is reconciled again whose StatefulSet was changed, if its watch does not tell
-/// of it before.
+/// How soon a cluster with a changed StatefulSet is reconciled again, if the watch is late.
 const STATUS_WAIT: Duration = Duration::from_secs(1);
-/// How often it is probed while it is not well, at most.
+/// How often a cluster with a problem is probed, at most.
 const UNWELL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// What all reconciliations in one namespace, or in all, share.
 pub struct Reconciler {
-    /// The way to the API server.
+    /// A client of the API server.
     pub client: Client,
-    /// The same, but that nothing is tried again.
+    /// A client that repeats no request.
     pub once: Client,
-    /// What is watched.
+    /// The watched copies of the operator's objects.
     pub stores: Stores,
-    /// The pods of services, of all namespaces that are watched.
+    /// The pods of services, in all watched namespaces.
     pub sidecars: Sidecars,
-    /// Completes when the copies of that are whole. It is one future for all reconciliations: of
-    /// several that wait for a copy by themselves only the last is woken.
+    /// Completes when these copies are complete. One future for all reconciliations: of several
+    /// tasks that wait for one store, only the last is woken.
     pub whole: Shared<BoxFuture<'static, bool>>,
     /// What is remembered of clusters.
     pub states: ClusterStates,
-    /// Which clusters there are.
+    /// The existing clusters.
     pub cluster_store: Mutex<ClusterStore>,
-    /// Who waits.
+    /// The clusters that wait.
     pub queue: Queue,
     /// Probes Grapes.
     pub observer: Observer,
-    /// Where events go.
+    /// Publishes events.
     pub events: Arc<Events>,
-    /// Where figures go.
+    /// The operator's metrics.
     pub metrics: Arc<Metrics>,
-    /// Starts a reconciliation of a cluster of which something else is known now.
+    /// Starts a reconciliation of a cluster after a change that no watch reports.
     pub changed: mpsc::UnboundedSender<ObjectRef<Stored>>,
     /// Starts a repair of the pods of a cluster.
     pub repair_due: mpsc::UnboundedSender<ObjectRef<Stored>>,
-    /// What the operator was started with.
+    /// The operator's settings.
     pub config: Arc<OperatorConfig>,
     /// The namespace of the operator's own pods.
     pub namespace: String,
@@ -98,10 +97,10 @@ pub struct Reconciler {
     pub stop: CancellationToken,
 }
 
-/// Reconciles a cluster. It is named by what is watched; see [`Stored`].
+/// Reconciles a cluster.
 ///
 /// # Errors
-/// What keeps it from its end for now: it is tried again.
+/// Why it failed for now: it is tried again.
 pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Result<Action, Error> {
     // Until the first full list, an absent object may only be one that was not listed yet.
     tokio::select! {
@@ -122,7 +121,7 @@ pub async fn reconcile(stored: Arc<Stored>, reconciler: Arc<Reconciler>) -> Resu
         reconciler.states.known(uid, |state| state.failures = 0);
     }
     if !reconciler.cluster_store().knows(uid) {
-        // It was deleted meanwhile, and was forgotten before.
+        // The cluster was deleted meanwhile, and forgotten before.
         reconciler.states.forget(uid);
         return Ok(Action::await_change());
     }
@@ -140,7 +139,7 @@ impl Reconciler {
         }
     }
 
-    /// Whether any reconciliation can have begun: all clusters were listed once.
+    /// Whether any reconciliation can have begun: the first list of clusters has ended.
     pub fn has_begun(&self) -> bool {
         self.cluster_store().is_whole()
     }
@@ -166,7 +165,7 @@ impl Reconciler {
             }
         };
         let observed = self.observe(&subject, now).await;
-        // Nobody listens when the operator ends.
+        // The receiver is gone when the operator ends.
         let _ = self.repair_due.send(ObjectRef::from_obj(stored));
         let plan = plan::plan(&subject, &observed);
         let applied = self.apply(&subject, plan).await?;

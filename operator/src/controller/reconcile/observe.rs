@@ -1,4 +1,4 @@
-//! Stage 2: what there is of a cluster. It reads, and changes nothing in Kubernetes.
+//! Stage 2: the current state of a cluster. It reads, and changes nothing in Kubernetes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,41 +26,41 @@ use crate::desired::names;
 use crate::observe::Target;
 use crate::observe::sidecars::InjectedSidecar;
 
-/// What there is of a cluster, as of one moment.
+/// The state of a cluster at one moment.
 pub(super) struct Observed {
     /// Its pools and pods.
     pub(super) actual: ActualState,
     /// Pods that StatefulSets cannot create.
     pub(super) blocked: Vec<Blocked>,
-    /// The marks by which StatefulSets are asked to try again, by pool.
+    /// The marks that ask StatefulSets to try again, by pool.
     pub(super) retry_marks: BTreeMap<String, String>,
-    /// In how long a pod will have been missing for so long that something is to be done.
+    /// In how long a missing pod will be late.
     pub(super) missing_in: Option<Duration>,
-    /// Where the Grapes are that should answer.
+    /// The Grapes that should answer.
     pub(super) targets: Vec<Target>,
-    /// What they answered until now.
+    /// The results of probes.
     pub(super) observations: Arc<Observations>,
-    /// Whether they can spare one of them.
+    /// Whether the Grapes can spare one of them.
     pub(super) lookups: Lookups,
-    /// The pods that are to have a sidecar; none before all are known.
+    /// The pods that should have a sidecar; none before all are known.
     pub(super) members: Option<Vec<Member>>,
     /// The sidecars that run.
     pub(super) sidecars: Vec<InjectedSidecar>,
-    /// Those of them that are to be asked again.
+    /// The sidecars that are asked again.
     pub(super) odd_sidecars: BTreeSet<String>,
-    /// How the repair of pods goes; none where it is not asked for.
+    /// The progress of the repair of pods; none if it is not asked for.
     pub(super) repair: Option<RepairProgress>,
 }
 
-/// What is to be looked up at the API server.
+/// What is looked up at the API server.
 struct Questions<'a> {
     /// Pods that their nodes do not start, by name and uid.
     stuck: Vec<(String, String)>,
-    /// Pools whose pods are missing for long, each with what was found before.
+    /// Pools with late pods, each with the cause found before.
     late: Vec<(&'a Pool, Option<Blocked>)>,
 }
 
-/// What was found, by the pod's uid and by the StatefulSet's name.
+/// The results, by the pod's uid and by the StatefulSet's name.
 #[derive(Default)]
 struct Answers {
     stuck: Vec<(String, Option<Failing>)>,
@@ -141,7 +141,7 @@ impl Reconciler {
         answers
     }
 
-    /// A StatefulSet as it should be, and the uid of the one that is there.
+    /// A StatefulSet as it should be, and the uid of the live one.
     fn set_of<'a>(
         &self,
         subject: &'a Subject<'_>,
@@ -153,7 +153,7 @@ impl Reconciler {
     }
 }
 
-/// Pods that their nodes do not start, by name and uid: as many as are asked about.
+/// Pods that their nodes do not start, by name and uid: as many as are looked up.
 fn stuck_pods(actual: &ActualState, now: Timestamp) -> Vec<(String, String)> {
     let stuck = actual.pods.values().filter(|pod| grapes::is_stuck(pod, now));
     stuck.filter_map(|pod| Some((pod.name_any(), pod.uid()?))).take(stuck::MAX_PODS).collect()
@@ -180,8 +180,8 @@ fn questions<'a>(
 }
 
 impl ClusterState {
-    /// Takes note of what was found, and lets Grapes that their nodes do not start fail for the cause
-    /// that was found last.
+    /// Takes the results, and gives Grapes that their nodes do not start the cause that was found
+    /// last.
     fn note(&mut self, actual: &mut ActualState, stuck: &[(String, String)], answers: Answers) {
         let now = clock::now();
         for (uid, found) in answers.stuck {
@@ -201,7 +201,7 @@ impl ClusterState {
     }
 }
 
-/// The sidecars that run. Nobody is to learn of those whose namespace is no longer allowed.
+/// The running sidecars. Those whose namespace is not admitted any more are introduced to nobody.
 fn running_sidecars(subject: &Subject<'_>, members: &[Member]) -> Vec<InjectedSidecar> {
     let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
     let sidecar = |Member { pod, .. }: &Member| {

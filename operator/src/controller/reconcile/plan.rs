@@ -1,4 +1,4 @@
-//! Stage 3: what is to be done. Pure.
+//! Stage 3: the next step. Pure.
 
 use std::sync::Arc;
 
@@ -10,17 +10,17 @@ use super::validate::Subject;
 use crate::controller::rollout::{self, Lookups, Phase, Strategy};
 use crate::desired::Desired;
 
-/// What is to be done, and where the rollout stands.
+/// The next step, and the state of the rollout.
 pub(super) struct Plan {
-    /// What is to be written; nothing of a paused cluster.
+    /// What is written; nothing for a paused cluster.
     pub(super) writes: Option<Writes>,
-    /// Where a change of the pods stands.
+    /// The state of the rollout.
     pub(super) phase: Phase,
     /// The image of the last rollout that reached all Grapes.
     pub(super) rolled_out: String,
 }
 
-/// What is to be written.
+/// What is written.
 pub(super) struct Writes {
     /// The objects, as they should be now.
     pub(super) desired: Desired,

@@ -1,4 +1,4 @@
-//! What goes on beside reconciliations: probes of Grapes, and introductions of those that start.
+//! Work beside reconciliations: probes of Grapes, and introductions of newly started ones.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,19 +14,19 @@ use crate::controller::observations::Due;
 use crate::controller::sidecars::member::Member;
 use crate::observe::sidecars;
 
-/// How often Grapes that have started lately are introduced to others, until they are ready …
+/// How often newly started Grapes are introduced to others, until they are ready …
 const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
-/// … and such as started longer ago than [`YOUNG`].
+/// … and Grapes that started longer ago than [`YOUNG`].
 const LATER_INTERVAL: Duration = Duration::from_secs(15);
 const YOUNG: SignedDuration = SignedDuration::from_secs(60);
 
-/// How often a cluster is reconciled that has no Grape to probe: that one does not start shows by
-/// the time that it takes.
+/// How often a cluster without a Grape to probe is reconciled: only time shows that a Grape does
+/// not start.
 const STARTING_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Reconciler {
-    /// Introduces Grapes that run and are not ready to others, so that they need not wait for what
-    /// their name server has cached. In how long to do so again, while there are any.
+    /// Introduces Grapes that run and are not ready to others, so that they need not wait for their
+    /// name server's cache. Returns in how long to do so again, while there are any.
     pub(super) fn introduce(
         &self,
         subject: &Subject<'_>,
@@ -61,8 +61,8 @@ impl Reconciler {
         Some(pace)
     }
 
-    /// Starts a probe of the Grapes when it is time for one; in how long it will be, else. None
-    /// while one goes on: its end starts a reconciliation.
+    /// Starts a probe of the Grapes if one is due, or returns in how long it will be. None while
+    /// one is running: its end starts a reconciliation.
     pub(super) fn start_probe(
         &self,
         subject: &Subject<'_>,
@@ -70,7 +70,7 @@ impl Reconciler {
         interval: Duration,
     ) -> Option<Duration> {
         let Observed { targets, sidecars, odd_sidecars, observations, .. } = observed;
-        // What is shared would be copied to be changed.
+        // Shared data would be copied on a change.
         drop(observations);
         if targets.is_empty() {
             return Some(STARTING_INTERVAL);
@@ -98,7 +98,7 @@ impl Reconciler {
                 state.complaints.note(complaints, now);
                 Arc::make_mut(&mut state.observations).take(observation, now);
             });
-            // Nobody listens when the operator ends.
+            // The receiver is gone when the operator ends.
             let _ = changed.send(cluster);
         });
         None

@@ -1,4 +1,4 @@
-//! What follows from a report: figures, the status and events, written.
+//! Writes a report: figures, the status and events.
 
 use grape_cluster::{GrapeCluster, GrapeClusterStatus};
 use kube::{Resource, ResourceExt};
@@ -47,7 +47,7 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Shows the figures of a cluster, unless it went meanwhile: nobody would remove them.
+    /// Shows the figures of a cluster, unless it was deleted meanwhile: nothing would remove them.
     fn show(&self, subject: &Subject<'_>, health: &Health) {
         let cluster_store = self.cluster_store();
         if cluster_store.knows(&subject.owner.uid) {
@@ -55,7 +55,7 @@ impl Reconciler {
         }
     }
 
-    /// Writes a status that is new, and an event of what has changed with it.
+    /// Writes a changed status, and an event for each change.
     pub(super) async fn write_status(
         &self,
         cluster: &GrapeCluster,

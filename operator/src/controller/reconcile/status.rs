@@ -10,7 +10,7 @@ use crate::controller::report::{self, Facts, Services};
 use crate::controller::sidecars::counts::Counts;
 use crate::metrics::Health;
 
-/// What is reported of a cluster.
+/// The report on a cluster.
 pub(super) struct Report {
     /// The status.
     pub(super) status: GrapeClusterStatus,
@@ -21,7 +21,7 @@ pub(super) struct Report {
 }
 
 /// The report on a cluster. None before the first probe of this process has ended, unless there is
-/// something else to tell: until then the status of the process before stands.
+/// something else to report: until then the last status stays.
 pub(super) fn report(
     subject: &Subject<'_>,
     observed: &Observed,

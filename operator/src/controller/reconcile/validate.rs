@@ -17,13 +17,13 @@ use crate::informers::stored::Stored;
 pub(super) struct Subject<'a> {
     /// The cluster, with the status that was written last.
     pub(super) cluster: Cow<'a, GrapeCluster>,
-    /// Its spec, checked.
+    /// Its validated spec.
     pub(super) valid: Arc<ValidatedCluster>,
     /// Its namespace.
     pub(super) namespace: String,
     /// The cluster as the owner of its objects.
     pub(super) owner: OwnerReference,
-    /// The image that its Grapes are to run.
+    /// The image of its Grapes.
     pub(super) image: String,
     /// The image of sidecars, unless a rollout has reached all Grapes.
     pub(super) sidecar_image: String,
@@ -31,7 +31,7 @@ pub(super) struct Subject<'a> {
     pub(super) desired: Desired,
 }
 
-/// What validation gives.
+/// The result of validation.
 pub(super) enum Validated<'a> {
     /// The cluster can run.
     Runnable(Box<Subject<'a>>),
@@ -42,7 +42,7 @@ pub(super) enum Validated<'a> {
         /// What is wrong with its spec.
         problems: Vec<Invalid>,
     },
-    /// An older schema let something pass that cannot be read: why.
+    /// An older schema accepted something that cannot be read: why.
     Unreadable(&'a str),
     /// The cluster is being deleted: Kubernetes deletes its objects.
     Leaving,
