@@ -32,11 +32,11 @@ enum Command {
     Check(check::Options),
 }
 
-/// Runs the command, and gives its exit code.
+/// Runs the command; returns its exit code.
 ///
 /// # Errors
 ///
-/// What the command could not do, for people to read.
+/// Why the command failed, for people to read.
 pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Run(args) => run::run(*args).await,

@@ -18,7 +18,7 @@ pub const API: &str = "api";
 /// The name of the admin pages' port.
 pub const ADMIN: &str = "admin";
 
-/// How long a Grape may take to withdraw what was announced at it, and to finish its requests.
+/// How long a Grape may take to withdraw the announces made at it, and to finish its requests.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The container of a pool's pods, which runs `image`.
@@ -46,9 +46,9 @@ pub(super) fn build(
     }
 }
 
-/// What a Grape has of a node. Without a word in the spec, enough of CPU to be heard in a crowd, and
-/// no limit of it: that would only make lookups wait while the CPU is idle. The limit of memory is
-/// six times what a Grape holds under the load of the bench.
+/// The resources of a Grape. By default enough CPU to be scheduled on a busy node, and no CPU
+/// limit, which would only delay lookups while the CPU is idle. The memory limit is six times what
+/// a Grape holds under the load of the bench.
 fn resources(pool: &Pool) -> Option<ResourceRequirements> {
     match &pool.template.resources {
         Some(own) => grape::resources(&own.requests, &own.limits),

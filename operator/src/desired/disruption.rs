@@ -1,4 +1,4 @@
-//! The PodDisruptionBudget: evictions take one Grape at a time.
+//! The PodDisruptionBudget: one Grape is evicted at a time.
 
 use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
@@ -6,7 +6,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::{BuildContext, labels, metadata};
 
-/// The budget of all pools together; none for a single Grape, whose eviction it would not keep off.
+/// The budget of all pools together; none for a single Grape, whose eviction it would only block.
 pub(super) fn build(
     cluster: &ValidatedCluster,
     context: &BuildContext,
@@ -16,7 +16,7 @@ pub(super) fn build(
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(labels::having(labels::selector(&cluster.name))),
-            // A Grape that is not ready serves nobody, and must not hold a node up.
+            // A Grape that is not ready serves nobody, and must not block the drain of a node.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),

@@ -1,5 +1,5 @@
-//! What every Grape has on Kubernetes, those of a cluster's pools and those beside services: its
-//! flags, ports and probes, and what it may do.
+//! What every Grape has on Kubernetes, in a cluster's pools and beside services: its flags, ports
+//! and probes, and its rights.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv6Addr, SocketAddr};
@@ -35,7 +35,7 @@ impl From<Port> for ContainerPort {
     }
 }
 
-/// Where a Grape listens.
+/// The ports of a Grape.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ports {
     /// UDP, of its DHT node.
@@ -47,12 +47,12 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// Those of a cluster's own Grapes.
+    /// The ports of a cluster's own Grapes.
     pub(crate) fn own(cluster: &ValidatedCluster) -> Self {
         Self { dht: cluster.dht.port, api: cluster.api.port, admin: limits::ADMIN_PORT }
     }
 
-    /// One by one.
+    /// Each of them.
     pub(crate) fn each(self) -> [Port; 3] {
         [
             Port { name: DHT, number: self.dht, protocol: "UDP" },
@@ -61,8 +61,8 @@ impl Ports {
         ]
     }
 
-    /// The lowest of them that no process without privileges may have by itself. Some container
-    /// runtimes allow it to every pod; a Grape does not depend on that.
+    /// The lowest of them that takes a privilege, on a node with default settings. Some container
+    /// runtimes allow such ports to every pod; a Grape does not depend on that.
     pub(crate) fn privileged(self) -> Option<u16> {
         self.each().into_iter().map(|port| port.number).filter(|port| *port < UNPRIVILEGED).min()
     }
@@ -71,16 +71,16 @@ impl Ports {
 /// The flag of the API's port.
 pub(crate) const API_PORT: &str = "--api_port=";
 
-/// What a Grape of a cluster in `namespace` is told that listens at these ports, as the flags of its
-/// command, every one but the addresses of the API and the DHT: without these it listens on all, of
-/// IPv4 and IPv6, whichever of them the node has. They want its [`environment`].
+/// The flags of a Grape of a cluster in `namespace` with these ports. Without addresses for the API
+/// and the DHT, both listen on all addresses, of IPv4 and IPv6, whichever the node has. The flags
+/// refer to its [`environment`].
 pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -> Vec<String> {
     let (dht, api) = (&cluster.dht, &cluster.api);
-    // The Service tells of the other Grapes, and a Grape of the cluster of itself: one that finds
-    // itself alone there knows that it is the first.
+    // The Service's name has the addresses of the other Grapes, and of a Grape itself: a Grape that
+    // finds only itself there knows that it is the first.
     let own = names::endpoint(&cluster.name, namespace, dht.port);
     let bootstrap = [&own].into_iter().chain(&dht.bootstrap).map(ToString::to_string);
-    // IPv4 comes in there too.
+    // This accepts IPv4 too.
     let admin = SocketAddr::from((Ipv6Addr::UNSPECIFIED, ports.admin));
     vec![
         format!("--dht_port={}", ports.dht),
@@ -99,8 +99,8 @@ pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -
     ]
 }
 
-/// The variables of such a Grape: those that its flags want, and what only newer Grapes know. One that
-/// does not know a variable goes without it, where it would not start with a flag.
+/// The variables of such a Grape: those that its flags refer to, and settings of newer Grapes. An
+/// older Grape ignores an unknown variable, and would not start with an unknown flag.
 pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<EnvVar> {
     let network = network(cluster, namespace).map(|name| variable(NETWORK, literal(&name)));
     std::iter::once(pod_ip()).chain(network).collect()
@@ -109,9 +109,9 @@ pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<En
 /// The variable of the network's name.
 const NETWORK: &str = "GRAPE_NETWORK";
 
-/// The network of a cluster in `namespace`. It never has to do with the cluster's uid: one that is
-/// deleted and made again is the same network. One that joins others by `spec.dht.bootstrap` is of
-/// any, unless it names its own.
+/// The network of a cluster in `namespace`. The uid is not part of it: a cluster that is deleted
+/// and created again is the same network. A cluster that joins others by `spec.dht.bootstrap` has
+/// no name of its own unless it sets one.
 fn network(cluster: &ValidatedCluster, namespace: &str) -> Option<String> {
     let default = || format!("{namespace}.{}", cluster.name);
     let joins_others = !cluster.dht.bootstrap.is_empty();
@@ -123,26 +123,27 @@ pub(crate) fn variable(name: &str, value: String) -> EnvVar {
     EnvVar { name: name.to_owned(), value: Some(value), ..EnvVar::default() }
 }
 
-/// A text that Kubernetes leaves as it is: it reads `$(NAME)` as a variable, and `$$` as `$`.
+/// A text in which Kubernetes expands nothing: it would read `$(NAME)` as a variable, and `$$` as
+/// `$`.
 pub(crate) fn literal(text: &str) -> String {
     text.replace('$', "$$")
 }
 
-/// The policy by which a node keeps the end of a Grape's log when it fails: why it did.
+/// The policy by which a node keeps the end of a failed Grape's log: it has the cause.
 pub(crate) const LAST_WORDS: &str = "FallbackToLogsOnError";
 
-/// The first port that any process may listen at, unless its network says otherwise.
+/// The first port that takes no privilege, by default.
 const UNPRIVILEGED: u16 = 1024;
-/// The setting of a pod's network that says otherwise. It is a safe one: the `restricted` Pod Security
-/// Standard lets a pod have it.
+/// The setting of a pod that lowers it. It is a safe sysctl: the `restricted` Pod Security Standard
+/// allows it.
 pub(crate) const PORT_START: &str = "net.ipv4.ip_unprivileged_port_start";
 
-/// The setting by which the processes of a pod may listen at every port.
+/// The setting that allows every port.
 pub(crate) fn any_port() -> Sysctl {
     Sysctl { name: PORT_START.to_owned(), value: "0".to_owned() }
 }
 
-/// The pod's address, as the node learns it.
+/// The pod's address, from the node.
 fn pod_ip() -> EnvVar {
     EnvVar {
         name: "POD_IP".to_owned(),
@@ -157,17 +158,17 @@ fn pod_ip() -> EnvVar {
     }
 }
 
-/// The probe at start. A Grape listens within milliseconds, where there is a CPU for it: a minute
-/// for nodes that have none left.
+/// The startup probe. A Grape listens within milliseconds if it gets CPU; a minute is for
+/// overloaded nodes.
 pub(crate) fn startup() -> Probe {
     probe("/healthz", 1, 2, 60)
 }
 
-/// The probe of readiness. Only it asks for `/readyz`, which waits for other Grapes: whoever is
-/// killed for their absence does not bring them back, and a Grape that restarts while the others
-/// cannot be reached would be killed over and over. `/healthz` tells of the process alone.
+/// The readiness probe. Only it asks `/readyz`, which waits for other Grapes: killing a Grape
+/// because the others are missing does not bring them back, and a Grape that restarts while the
+/// others are unreachable would be killed again and again. `/healthz` is about the process alone.
 pub(crate) fn readiness() -> Probe {
-    // Often, since a roll waits for it at every Grape.
+    // Often, because a rollout waits for it at every Grape.
     probe("/readyz", 2, 2, 3)
 }
 
@@ -190,7 +191,7 @@ fn probe(path: &str, period: i32, timeout: i32, failures: i32) -> Probe {
     }
 }
 
-/// What a Grape's process may do: nothing but what any may.
+/// The rights of a Grape's process: none beyond those of any process.
 pub(crate) fn security() -> SecurityContext {
     SecurityContext {
         allow_privilege_escalation: Some(false),
@@ -203,10 +204,10 @@ pub(crate) fn security() -> SecurityContext {
     }
 }
 
-/// What a Grape has of a node; nothing, if nothing is told.
+/// The resources of a Grape; none if nothing is set.
 ///
-/// What is limited and not requested is requested as limited. The API server would see to it once,
-/// and its request would stay when the limit changes.
+/// A limit without a request is its own request. The API server would set that once, and its value
+/// would stay when the limit changes.
 pub(crate) fn resources(
     requests: &BTreeMap<String, QuantityText>,
     limits: &BTreeMap<String, QuantityText>,

@@ -1,28 +1,28 @@
-//! The labels by which the operator, Services and policies find what belongs to a cluster.
+//! The labels by which the operator, Services and policies select a cluster's objects.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-/// What a pod or object is: [`GRAPE`], or [`OPERATOR`] for the operator's own.
+/// The kind of a pod or object: [`GRAPE`], or [`OPERATOR`] for the operator's own.
 pub const NAME: &str = "app.kubernetes.io/name";
-/// Of which cluster.
+/// The cluster.
 pub const INSTANCE: &str = "app.kubernetes.io/instance";
-/// Who made it: [`OPERATOR`].
+/// The manager: [`OPERATOR`].
 pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-/// Of which pool, on StatefulSets and pods.
+/// The pool, on StatefulSets and pods.
 pub const POOL: &str = "grenache.dev/pool";
 /// On pods of services that have a Grape of their own in this cluster's DHT, and on namespaces whose
 /// pods have: `CLUSTER` or `NAMESPACE.CLUSTER`.
 pub const CLUSTER: &str = "grenache.dev/cluster";
-/// On pods of services, with the value [`INJECTED`]: their Grape is one that the operator put in.
+/// On pods of services, with the value [`INJECTED`]: the operator injected their Grape.
 pub const SIDECAR: &str = "grenache.dev/grape";
 /// See [`SIDECAR`].
 pub const INJECTED: &str = "injected";
 
 /// [`NAME`] of Grapes.
 pub const GRAPE: &str = "grape";
-/// [`NAME`] of the operator, and [`MANAGED_BY`] of what it makes.
+/// [`NAME`] of the operator, and [`MANAGED_BY`] of its objects.
 pub const OPERATOR: &str = "grape-operator";
 
 /// The labels of each object of a cluster.
@@ -39,19 +39,20 @@ pub fn of_pool(cluster: &str, pool: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// What all pods of a cluster have, and no others: [`MANAGED_BY`] is among it. The other two labels are
-/// also those of a Helm release that is called as the cluster, of a chart called `grape`.
+/// Labels that all pods of a cluster have, and no others: [`MANAGED_BY`] is among them. The other
+/// two labels are also on a Helm release with the cluster's name, of a chart called `grape`.
 pub fn selector(cluster: &str) -> BTreeMap<String, String> {
     of_cluster(cluster)
 }
 
-/// What pods of a cluster are selected by where a selector cannot change, or its change would replace
-/// every Grape: in StatefulSets and in their pods' template. Pods of others may have it too.
+/// The selector of a cluster's pods where it cannot change, or where a change would replace every
+/// Grape: in StatefulSets and in their pods' template. Pods of others may match it, too.
 pub(super) fn lasting_selector(cluster: &str) -> BTreeMap<String, String> {
     map([(NAME, GRAPE), (INSTANCE, cluster)])
 }
 
-/// What a StatefulSet selects its pods by, for life. It takes those alone that are called as its own.
+/// The selector of a StatefulSet, which cannot change. The StatefulSet adopts only pods with its
+/// own names.
 pub fn pool_selector(cluster: &str, pool: &str) -> BTreeMap<String, String> {
     let mut labels = lasting_selector(cluster);
     labels.insert(POOL.to_owned(), pool.to_owned());
@@ -64,7 +65,7 @@ pub fn selector_text(cluster: &str) -> String {
     pairs.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
-/// Labels of one's own.
+/// The given labels.
 pub(super) fn map<const N: usize>(entries: [(&str, &str); N]) -> BTreeMap<String, String> {
     entries.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }

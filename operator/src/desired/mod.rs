@@ -1,4 +1,4 @@
-//! From a cluster that can run to the Kubernetes objects that it needs. Pure.
+//! Builds the Kubernetes objects of a valid cluster. Pure.
 //!
 //! | module | object |
 //! |---|---|
@@ -11,11 +11,11 @@
 //! | [`disruption`] | the PodDisruptionBudget |
 //! | [`network`] | the NetworkPolicy |
 //! | [`monitoring`] | the ServiceMonitor |
-//! | [`labels`], [`names`] | what several of them share |
+//! | [`labels`], [`names`] | shared by several of them |
 //!
-//! The objects are made for server-side apply, which owns what it is sent and leaves the rest to
-//! others. So they hold no status and nothing empty, and they do hold what the API server would
-//! fill in from another field of theirs: a default of that kind stays when its origin changes.
+//! The objects are for server-side apply, which owns what is sent and leaves the rest to others. So
+//! they have no status and no empty fields, but they do have defaults that the API server would
+//! derive from another field: such a default would stay when the other field changes.
 
 pub mod account;
 pub mod container;
@@ -40,31 +40,31 @@ use kube::api::DynamicObject;
 
 use grape_cluster::validate::ValidatedCluster;
 
-/// What the builders know beside the cluster itself.
+/// What the builders know beside the cluster.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BuildContext {
     /// The namespace of the cluster and all its objects.
     pub namespace: String,
-    /// The cluster as the owner of its objects, which go when it does.
+    /// The cluster as the owner of its objects, which are deleted with it.
     pub owner: OwnerReference,
-    /// The image of Grapes where a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
+    /// The image of Grapes if a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
     pub grape_image: String,
     /// The namespace of the operator's own pods.
     pub operator_namespace: String,
 }
 
-/// All objects of a cluster. Those that are `None` are not to exist.
+/// All objects of a cluster. A `None` must not exist.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Desired {
-    /// Under whose name the Grapes find each other.
+    /// The Service by whose name the Grapes find each other.
     pub service: Service,
-    /// Of the Grapes' pods.
+    /// The ServiceAccount of the Grapes' pods.
     pub account: ServiceAccount,
     /// The Grapes, in the order of the spec's pools.
     pub pools: Vec<PoolSet>,
-    /// Keeps evictions to one Grape at a time.
+    /// Limits evictions to one Grape at a time.
     pub disruption: Option<PodDisruptionBudget>,
-    /// Says who may reach the Grapes.
+    /// Limits who may reach the Grapes.
     pub network: Option<NetworkPolicy>,
     /// A ServiceMonitor, of the kind [`monitoring::resource`].
     pub monitor: Option<DynamicObject>,
@@ -75,9 +75,9 @@ pub struct Desired {
 pub struct PoolSet {
     /// The pool's name.
     pub pool: String,
-    /// How many Grapes it is to have, 0 to 1000.
+    /// The wanted number of Grapes, 0 to 1000.
     pub replicas: i32,
-    /// The StatefulSet with that many.
+    /// The StatefulSet with that number.
     pub set: StatefulSet,
 }
 
@@ -87,13 +87,13 @@ impl PoolSet {
         self.set_strategy(statefulset::rolling(partition));
     }
 
-    /// Lets the set replace no pod, and make those that are missing from the newest template.
+    /// Lets the set replace no pod, and create missing ones from the newest template.
     pub fn set_on_delete(&mut self) {
         self.set_strategy(statefulset::on_delete());
     }
 
-    /// Asks the set's controller to try again what it could not do: whatever changes in a set, it
-    /// looks at it at once. `mark` is another one than that of the last time.
+    /// Asks the set's controller to try again: it acts on any change of the set at once. `mark`
+    /// differs from the last one.
     pub fn mark_retried(&mut self, mark: String) {
         let annotations = self.set.metadata.annotations.get_or_insert_default();
         annotations.insert(statefulset::RETRIED.to_owned(), mark);

@@ -12,10 +12,10 @@ pub fn resource() -> ApiResource {
     ApiResource::from_gvk_with_plural(&kind, "servicemonitors")
 }
 
-/// The monitor of a cluster, if it wants one. All Grapes are the job `grape`; a series tells its
+/// The monitor of a cluster, if it wants one. All Grapes are the job `grape`; a series has its
 /// cluster in the label `app_kubernetes_io_instance`, and its pool in `grenache_dev_pool`.
 ///
-/// Without `honorLabels`: what a Grape says of itself does not go before what Prometheus knows.
+/// Without `honorLabels`: Prometheus' own labels override those of a Grape.
 pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> Option<DynamicObject> {
     let more = cluster.service_monitor.as_ref()?;
     let own = labels::of_cluster(&cluster.name);

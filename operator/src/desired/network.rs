@@ -51,7 +51,7 @@ fn ingress(cluster: &ValidatedCluster, context: &BuildContext) -> Vec<NetworkPol
         ..NetworkPolicyPeer::default()
     };
     vec![
-        // The Grapes outside find this cluster's, and ask any of them.
+        // Grapes outside look up at this cluster's, and call any of them.
         rule(
             is_closed(cluster)
                 .then(|| [own(cluster)].into_iter().chain(services(cluster, context)).collect()),
@@ -68,15 +68,15 @@ fn egress(cluster: &ValidatedCluster, context: &BuildContext) -> Vec<NetworkPoli
     let dht = if is_closed(cluster) {
         vec![
             to(Some(vec![own(cluster)]), port("UDP", cluster.dht.port)),
-            // Each pod may name a port of its own for its Grape.
+            // Each pod may set a port of its own for its Grape.
             to(Some(services(cluster, context)), any),
         ]
     } else {
-        // The Grapes outside have ports of their own, and not only those of the bootstrap.
+        // Grapes outside have ports of their own, not only those of the bootstrap.
         vec![to(None, any)]
     };
-    // Name servers may be anywhere, on the node or outside the cluster too. A long answer, of many
-    // Grapes, comes by TCP.
+    // Name servers may be anywhere, on the node or outside the cluster too. A long answer, with
+    // many Grapes, comes by TCP.
     let names =
         NetworkPolicyEgressRule { to: None, ports: Some(vec![port("UDP", DNS), port("TCP", DNS)]) };
     dht.into_iter().chain([names]).collect()
@@ -95,13 +95,13 @@ fn own(cluster: &ValidatedCluster) -> NetworkPolicyPeer {
     }
 }
 
-/// Services with a Grape of their own, in the namespaces that may have one.
+/// Services with a sidecar, in the namespaces that may have one.
 fn services(cluster: &ValidatedCluster, context: &BuildContext) -> Vec<NetworkPolicyPeer> {
     let short = cluster.name.clone();
     let long = format!("{}.{short}", context.namespace);
-    // No pod can have a label that long, and no policy takes it.
+    // No pod can have a label that long, and no policy accepts it.
     let long = Some(long).filter(|text| text.len() <= LABEL_LENGTH);
-    // The name alone is a cluster of the pod's own namespace.
+    // The name alone is a cluster in the pod's own namespace.
     let here = |namespaces| asking(namespaces, [short].into_iter().chain(long.clone()).collect());
     let there = |namespaces| Some(asking(Some(namespaces), vec![long.clone()?]));
     let (here, there) = match &cluster.injection.namespaces {

@@ -1,4 +1,4 @@
-//! The pods of a pool: who they are, and where they run.
+//! The pods of a pool: their metadata and placement.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use grape_cluster::validate::{Pool, ValidatedCluster};
 
 use super::{BuildContext, container, grape, labels};
 
-/// How long a pod may take to end beyond the drain of its Grape, in seconds: for the process to
-/// start its drain and to exit.
+/// How many seconds a pod may take to end beyond the drain of its Grape: for the process to begin
+/// its drain and to exit.
 const GRACE: u64 = 5;
 
 /// The template of a pool's pods. They keep the `restricted` Pod Security Standard.
@@ -39,18 +39,18 @@ pub(super) fn template(
             image_pull_secrets: some(cluster.image.pull_secrets.clone()),
             service_account_name: Some(cluster.name.clone()),
             automount_service_account_token: Some(false),
-            // Else a Service called `grape` would set GRAPE_PORT and the like.
+            // Otherwise a Service called `grape` would set GRAPE_PORT and similar variables.
             enable_service_links: Some(false),
             termination_grace_period_seconds: i64::try_from(grace).ok(),
-            // No runAsUser: the image names one that is nobody, and OpenShift gives each namespace
-            // its own.
+            // No runAsUser: the image names nobody as its user, and OpenShift sets one for each
+            // namespace.
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
                 seccomp_profile: Some(SeccompProfile {
                     type_: "RuntimeDefault".to_owned(),
                     ..SeccompProfile::default()
                 }),
-                // Only where it takes one: it would change the pods of all others.
+                // Only if it needs one: it would change the pods of all others.
                 sysctls: grape::Ports::own(cluster).privileged().map(|_| vec![grape::any_port()]),
                 ..PodSecurityContext::default()
             }),
@@ -64,10 +64,10 @@ pub(super) fn template(
     }
 }
 
-/// How the pods spread. Unless told otherwise, over zones and nodes and all pools together, as well
-/// as can be: a Grape that cannot be placed evenly is better than none.
+/// How the pods spread. By default over zones, nodes and all pools together, as evenly as possible:
+/// a Grape in an uneven place is better than none.
 fn spread(cluster: &ValidatedCluster, pool: &Pool) -> Vec<TopologySpreadConstraint> {
-    // A selector of more labels would be another template, and replace every Grape.
+    // A selector with more labels would change the template, and replace every Grape.
     let selector = || Some(labels::having(labels::lasting_selector(&cluster.name)));
     let own = pool.template.topology_spread_constraints.clone().and_then(some);
     let Some(mut constraints) = own else {

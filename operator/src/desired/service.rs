@@ -1,4 +1,4 @@
-//! The headless Service: the name under which a cluster's Grapes find each other.
+//! The headless Service, by whose name a cluster's Grapes find each other.
 
 use grape_cluster::validate::ValidatedCluster;
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
@@ -8,12 +8,12 @@ use super::{BuildContext, grape, labels, metadata};
 
 /// The Service of a cluster.
 ///
-/// It names Grapes that are not ready as well: they have to find each other to become it, and one
-/// that is alone has to find that it is.
+/// It has the addresses of Grapes that are not ready, too: they have to find each other in order to
+/// become ready, and a lone one has to see that it is alone.
 ///
 /// It has the cluster's first address family alone. A Grape with two addresses would be two nodes
-/// to others, and what is announced at it would be found twice, once at an address that services
-/// for IPv4 do not listen on.
+/// to others, and a service announced at it would be found twice, once at an address where services
+/// for IPv4 do not listen.
 pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> Service {
     let ports = grape::Ports::own(cluster).each().map(|port| ServicePort {
         name: Some(port.name.to_owned()),

@@ -13,11 +13,11 @@ use super::{BuildContext, PoolSet, labels, metadata, names, pod};
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
 /// whether the live set has that template already.
 pub const TEMPLATE_HASH: &str = "grenache.dev/template-hash";
-/// The annotation of a StatefulSet that tells when its controller was last asked to try again to make
-/// pods that were refused.
+/// The annotation of a StatefulSet with the time when its controller was last asked to try refused
+/// pods again.
 pub const RETRIED: &str = "grenache.dev/retried-at";
-/// The type of the update strategy by which a StatefulSet replaces no pod, and makes one that is
-/// missing from its newest template.
+/// The update strategy by which a StatefulSet replaces no pod, and creates missing ones from its
+/// newest template.
 pub const ON_DELETE: &str = "OnDelete";
 /// Characters of that hash.
 const HASH_LENGTH: usize = 16;
@@ -25,9 +25,10 @@ const HASH_LENGTH: usize = 16;
 /// The set of a pool.
 ///
 /// Its partition is its number of replicas, so that a new template reaches no pod by itself: the
-/// controller lowers the partition, Grape by Grape, while the cluster is well. A pod at or above
-/// the partition that is lost during such a roll comes back with the new template, and one below it
-/// as it was, unless it cannot be made so any more: see [`PoolSet::set_on_delete`].
+/// controller lowers the partition, Grape by Grape, while the cluster is healthy. If a pod is lost
+/// during such a rollout, one at or above the partition comes back with the new template, and one
+/// below it with the former one, unless that cannot be created any more: see
+/// [`PoolSet::set_on_delete`].
 pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, context: &BuildContext) -> PoolSet {
     // At most limits::REPLICAS.
     let replicas = i32::try_from(pool.replicas).unwrap_or(i32::MAX);
@@ -42,7 +43,7 @@ pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, context: &BuildCont
             service_name: Some(cluster.name.clone()),
             selector: labels::having(labels::pool_selector(&cluster.name, &pool.name)),
             template,
-            // Grapes need nobody before them, and many start sooner together.
+            // Grapes do not depend on the pods before them, and start faster together.
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(rolling(replicas)),
             revision_history_limit: Some(5),
@@ -70,9 +71,9 @@ pub(super) fn on_delete() -> StatefulSetUpdateStrategy {
     StatefulSetUpdateStrategy { type_: Some(ON_DELETE.to_owned()), rolling_update: None }
 }
 
-/// A hash of a pod template: the same for the same template, in whichever run of the operator.
+/// A hash of a pod template: equal for equal templates, in every process.
 fn hash(template: &PodTemplateSpec) -> String {
-    // As a value, whose keys are sorted. It is a mark, and keeps no secret.
+    // As a value, whose keys are sorted. The hash is a mark, not a secret.
     let json = json!(template).to_string();
     let mut hash = Sha1::from(json).digest().to_string();
     hash.truncate(HASH_LENGTH);

@@ -1,4 +1,4 @@
-//! What a pod says of its Grape, in its annotations.
+//! The annotations by which a pod configures its Grape.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,17 +13,17 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{Objection, Reason, selection};
 use crate::desired::labels;
 
-/// What begins the operator's annotations.
+/// The prefix of the operator's annotations.
 const PREFIX: &str = "grenache.dev/";
 /// What the Grape announces, as `NAME:PORT`, separated by commas.
 pub const ANNOUNCE: &str = "grenache.dev/announce";
-/// The CPU that is kept free for the Grape.
+/// The CPU request of the Grape.
 pub const CPU_REQUEST: &str = "grenache.dev/cpu-request";
-/// The memory that is kept free for the Grape.
+/// The memory request of the Grape.
 pub const MEMORY_REQUEST: &str = "grenache.dev/memory-request";
-/// The most CPU that the Grape gets.
+/// The CPU limit of the Grape.
 pub const CPU_LIMIT: &str = "grenache.dev/cpu-limit";
-/// The most memory that the Grape gets.
+/// The memory limit of the Grape.
 pub const MEMORY_LIMIT: &str = "grenache.dev/memory-limit";
 /// The image of the Grape.
 pub const IMAGE: &str = "grenache.dev/image";
@@ -31,17 +31,17 @@ pub const IMAGE: &str = "grenache.dev/image";
 pub const ADMIN_PORT: &str = "grenache.dev/admin-port";
 /// The UDP port of the Grape's DHT node.
 pub const DHT_PORT: &str = "grenache.dev/dht-port";
-/// What the Grape logs, as a filter.
+/// The Grape's log filter.
 pub const LOG: &str = "grenache.dev/log";
 /// How long containers wait before they are stopped.
 pub const DRAIN: &str = "grenache.dev/drain";
-/// Who put the Grape in: set, not read.
+/// The operator that injected the Grape: set, not read.
 pub const INJECTED_BY: &str = "grenache.dev/injected-by";
-/// The image of the Grape that was put in, as it was asked for: set, not read. Others may change the
-/// container's, as to that of a mirror.
+/// The image of the Grape as it was injected: set, not read. Others may change the container's, for
+/// example to that of a registry mirror.
 pub const INJECTED_IMAGE: &str = "grenache.dev/injected-image";
 
-/// All that are read. The chart's warnings have them too.
+/// All annotations that are read. The chart's warnings have the same list.
 pub const READ: [&str; 10] = [
     ANNOUNCE,
     CPU_REQUEST,
@@ -60,20 +60,20 @@ const SERVICES_LENGTH: usize = 64;
 /// Most seconds that containers wait.
 const DRAIN_SECONDS: u64 = 300;
 
-/// The annotations of a pod, each as it may be used.
+/// The annotations of a pod, parsed.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Annotations {
-    /// What its Grape announces.
+    /// The services that its Grape announces.
     pub announce: Vec<Service>,
-    /// Quantities that go before the cluster's.
+    /// Quantities that override the cluster's.
     pub resources: Asking,
-    /// Another image than the cluster's.
+    /// An image that overrides the cluster's.
     pub image: Option<String>,
-    /// Another port of the admin pages than the cluster's, 1024 to 65535.
+    /// A port of the admin pages that overrides the cluster's, 1024 to 65535.
     pub admin_port: Option<u16>,
-    /// Another port of the DHT node than the cluster's, 1024 to 65535.
+    /// A port of the DHT node that overrides the cluster's, 1024 to 65535.
     pub dht_port: Option<u16>,
-    /// A filter of the Grape's log.
+    /// The Grape's log filter.
     pub log: Option<String>,
     /// How long containers wait before they are stopped, in whole seconds, 0 to 300.
     pub drain: Option<i64>,
@@ -94,19 +94,19 @@ impl fmt::Display for Service {
     }
 }
 
-/// What is asked of the node, by the name of the resource: `cpu`, `memory`.
+/// Resources of the Grape, by name: `cpu`, `memory`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Asking {
-    /// What is kept free.
+    /// The request.
     pub requests: BTreeMap<String, QuantityText>,
-    /// The most there is.
+    /// The limit.
     pub limits: BTreeMap<String, QuantityText>,
 }
 
-/// What was read of a pod.
+/// The parsed annotations of a pod, with warnings.
 pub(super) struct Read {
     pub(super) own: Annotations,
-    /// About annotations that nobody reads.
+    /// Warnings about unknown annotations.
     pub(super) warnings: Vec<String>,
 }
 
@@ -139,7 +139,7 @@ pub(super) fn read(pod: &ObjectMeta) -> Result<Read, Objection> {
     Ok(Read { own, warnings: all.keys().filter_map(|key| misspelt(key)).collect() })
 }
 
-/// What is said of a value that cannot be used.
+/// The error about a value that cannot be used.
 pub(super) fn invalid(key: &str, problem: impl fmt::Display, expected: &str) -> Objection {
     let problem = format!("annotation {key}: {problem}");
     Objection::new(Reason::InvalidAnnotation, problem, format!("expected {expected}"))
@@ -152,7 +152,8 @@ fn services(text: &str) -> Result<Vec<Service>, Objection> {
     for entry in text.split(',').map(str::trim) {
         let service = entry.rsplit_once(':').and_then(|(name, port)| {
             let port = port.parse::<u16>().ok().filter(|port| *port > 0)?;
-            // To the rest of a Grape's life a name is any text; a line break in one is a slip.
+            // Elsewhere a Grape takes any text as a name; a line break in an annotation is a
+            // mistake.
             let plain = !name.is_empty() && !name.chars().any(char::is_control);
             plain.then(|| Service { name: name.to_owned(), port })
         });
@@ -195,7 +196,7 @@ fn port(key: &str, text: &str) -> Result<u16, Objection> {
     })
 }
 
-/// As a Grape reads it.
+/// As a Grape parses it.
 fn filter(text: &str) -> Result<String, Objection> {
     if log::filter(text).is_ok() {
         return Ok(text.to_owned());
@@ -219,7 +220,7 @@ fn seconds(text: &str) -> Result<i64, Objection> {
     }
 }
 
-/// What is said of an annotation that nobody reads, if it looks like one that is read.
+/// The warning about an unknown annotation that looks like a known one.
 fn misspelt(key: &str) -> Option<String> {
     if key == selection::INJECT || key == labels::CLUSTER {
         return Some(format!("annotation {key} has no effect: it is a label"));
@@ -227,7 +228,7 @@ fn misspelt(key: &str) -> Option<String> {
     let name = key.strip_prefix(PREFIX)?;
     let known = READ.iter().filter_map(|known| known.strip_prefix(PREFIX));
     let close = nearest(name, known)?;
-    // A name that is read is not misspelt.
+    // A known name is not misspelt.
     (close != name && key != INJECTED_BY)
         .then(|| format!("annotation {key} has no effect; did you mean {PREFIX}{close}?"))
 }

@@ -1,4 +1,4 @@
-//! What of a pod is against a Grape in it.
+//! Why a pod cannot have a Grape.
 
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 
@@ -7,18 +7,18 @@ use super::{Objection, Reason};
 use crate::desired::grape::{PORT_START, Port, Ports};
 use crate::desired::{container, labels};
 
-/// By this annotation a node says that it made the pod from a file.
+/// By this annotation kubelet marks the mirror of a static pod.
 const MIRROR: &str = "kubernetes.io/config.mirror";
-/// The label of nodes that tells their operating system.
+/// The label of nodes with their operating system.
 const OS: &str = "kubernetes.io/os";
 const WINDOWS: &str = "windows";
 
-/// Whether a pod is there already, on a node, and the object only shows it.
+/// Whether a pod runs on a node already, and the object only shows it.
 pub(super) fn is_mirror(pod: &Pod) -> bool {
     pod.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(MIRROR))
 }
 
-/// Whether there is room for a Grape at these ports, of the cluster that is called NAMESPACE/NAME.
+/// Whether the pod's ports leave room for a Grape at these ports, of the cluster NAMESPACE/NAME.
 pub(super) fn check(
     spec: &PodSpec,
     grape: Ports,
@@ -62,7 +62,7 @@ fn names(spec: &PodSpec) -> Result<(), Objection> {
     Ok(())
 }
 
-/// A pod that says at which ports its processes may listen knows why.
+/// A pod that sets which ports its processes may listen at does so on purpose.
 fn port_start(spec: &PodSpec, grape: Ports, cluster: &str) -> Result<(), Objection> {
     let context = spec.security_context.as_ref();
     let mut sysctls = context.and_then(|it| it.sysctls.as_ref()).into_iter().flatten();
@@ -85,10 +85,10 @@ fn port_start(spec: &PodSpec, grape: Ports, cluster: &str) -> Result<(), Objecti
     Err(Objection::new(Reason::PortForbidden, problem, remedy))
 }
 
-/// A container's ports may be left out, so that this finds only what is said.
+/// A container need not name its ports, so this finds only those that it names.
 ///
-/// A hostPort alone is none of the pod's: the node passes on what comes to its own address, and the
-/// port within the pod is the containerPort.
+/// A hostPort alone is not the pod's: the node forwards what comes to its own address, and the port
+/// within the pod is the containerPort.
 fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Result<(), Objection> {
     let taken = |who: String, port: &Port| {
         let Port { name, number, protocol } = port;
@@ -126,11 +126,11 @@ fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Resu
     Ok(())
 }
 
-/// The option of resolvers that says how many dots make a name that is looked up as it is.
+/// The resolver option for how many dots make a name absolute.
 const NDOTS: &str = "ndots";
 
-/// What does not keep a Grape from running, but perhaps from finding the others, which are behind the
-/// name of the Service `host`.
+/// Settings that do not keep a Grape from running, but maybe from finding the others, whose
+/// addresses are behind the name of the Service `host`.
 pub(super) fn warning(spec: &PodSpec, host: &str) -> Option<String> {
     let finds = format!("the pod's Grape finds the others by the name of a Service, {host}");
     match spec.dns_policy.as_deref() {

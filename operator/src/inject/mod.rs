@@ -1,19 +1,19 @@
-//! What the pod of a service gets when it is made: a Grape of its own. Pure.
+//! Gives the pod of a service a Grape when it is created. Pure.
 //!
 //! | module | concern |
 //! |---|---|
 //! | [`selection`] | which cluster a pod asks for |
-//! | [`annotations`] | what a pod says of its Grape |
-//! | `ports` | where the Grape listens |
-//! | `conflicts` | what of a pod is against a Grape in it |
+//! | [`annotations`] | how a pod configures its Grape |
+//! | `ports` | the Grape's ports |
+//! | `conflicts` | why a pod cannot have a Grape |
 //! | `sidecar` | the Grape's container |
-//! | `readiness` | when the services of a pod are ready |
-//! | `resources` | what the Grape has of the node |
+//! | `readiness` | what the Grape checks before it announces |
+//! | `resources` | the Grape's resources |
 //! | `patch` | what else changes in the pod |
 //!
-//! A pod is changed by a patch of single operations, and not by a comparison of what was with what
-//! is to be: the API server may know fields of pods that the types here do not, and they stay as
-//! they are.
+//! A pod is changed by a patch of single operations, and not by the difference between two
+//! versions: the API server may know fields of pods that the types here do not, and those stay
+//! unchanged.
 
 pub mod annotations;
 mod conflicts;
@@ -50,49 +50,49 @@ pub struct Context<'a> {
     pub namespace: &'a str,
     /// The labels of that namespace.
     pub namespace_labels: &'a BTreeMap<String, String>,
-    /// The cluster of a namespace and a name, if it is there and its spec can be used.
+    /// The cluster of a namespace and a name, if it exists and its spec is valid.
     pub clusters: &'a dyn Fn(&str, &str) -> Option<Arc<ValidatedCluster>>,
-    /// All clusters that are there and whose specs can be used, with their namespaces and names.
+    /// All clusters that exist and whose specs are valid, with their namespaces and names.
     pub all: &'a dyn Fn() -> Vec<Named>,
-    /// The image of Grapes where a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
+    /// The image of Grapes if a cluster names none, as `REPOSITORY[:TAG][@DIGEST]`.
     pub grape_image: &'a str,
 }
 
-/// What becomes of a pod.
+/// The verdict on a pod.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
-    /// It is changed.
+    /// The pod is changed.
     Inject {
-        /// How; it has at least one operation.
+        /// The patch; it has at least one operation.
         patch: Patch,
-        /// What its author should know.
+        /// Warnings for its author.
         warnings: Vec<String>,
         /// [`Reason::Injected`] or [`Reason::Completed`].
         reason: Reason,
     },
-    /// It is as it should be.
+    /// The pod stays as it is.
     Unchanged {
         /// [`Reason::NotAsked`], [`Reason::OptedOut`] or [`Reason::AlreadyInjected`].
         reason: Reason,
     },
-    /// It runs without a Grape, which its namespace asked for and it cannot have.
+    /// The pod stays without a Grape: its namespace asked for one, and the pod cannot have it.
     Skip {
-        /// Why.
+        /// The cause.
         reason: Reason,
-        /// The same as a sentence, and what to do.
+        /// The cause as a sentence, and what to do.
         message: String,
     },
-    /// It is not made: it asked for a Grape itself and cannot have it.
+    /// The pod is refused: it asked for a Grape itself, and cannot have it.
     Refuse {
-        /// Why.
+        /// The cause.
         reason: Reason,
-        /// The same as a sentence, and what to do.
+        /// The cause as a sentence, and what to do.
         message: String,
     },
 }
 
 impl Verdict {
-    /// What became of the pod, in a word for metrics.
+    /// The verdict in a word, for metrics.
     pub fn result(&self) -> &'static str {
         match self {
             Self::Inject { .. } => "injected",
@@ -102,7 +102,7 @@ impl Verdict {
         }
     }
 
-    /// Why.
+    /// The cause.
     pub fn reason(&self) -> Reason {
         match self {
             Self::Inject { reason, .. }
@@ -113,38 +113,38 @@ impl Verdict {
     }
 }
 
-/// Why a pod became what it became. Part of the API: alerts look for them.
+/// The cause of a verdict. Part of the API: alerts use them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
-    /// It has its Grape.
+    /// The pod gets its Grape.
     Injected,
-    /// It had its Grape, and containers that others added since then know of it now.
+    /// The pod had its Grape, and containers that others added since then get its address now.
     Completed,
-    /// It had its Grape before.
+    /// The pod had its Grape before.
     AlreadyInjected,
-    /// Neither it nor its namespace asks for one.
+    /// Neither the pod nor its namespace asks for a Grape.
     NotAsked,
-    /// It wants none.
+    /// The pod opts out.
     OptedOut,
-    /// It is a mirror of a pod that a node runs from a file, and nothing can be changed of that one.
+    /// The pod is the mirror of a static pod, which cannot be changed.
     MirrorPod,
-    /// There is no such cluster, or its spec cannot be used.
+    /// There is no such cluster, or its spec is invalid.
     ClusterNotFound,
-    /// The cluster is not for pods of this namespace.
+    /// The cluster does not admit pods of this namespace.
     NamespaceNotAllowed,
-    /// It has the network of its node.
+    /// The pod uses the network of its node.
     HostNetwork,
-    /// It is for nodes with Windows.
+    /// The pod is for nodes with Windows.
     Windows,
     /// One of its containers has a port that its Grape needs.
     PortTaken,
-    /// A setting of its own keeps its Grape from listening at its port.
+    /// A setting of the pod keeps its Grape from listening at its port.
     PortForbidden,
-    /// One of its containers is called as its Grape is.
+    /// One of its containers has the Grape's name.
     NameTaken,
-    /// A label cannot be read.
+    /// A label is invalid.
     InvalidLabel,
-    /// An annotation cannot be read.
+    /// An annotation is invalid.
     InvalidAnnotation,
 }
 
@@ -158,7 +158,7 @@ impl fmt::Display for Reason {
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Objection {
     reason: Reason,
-    /// What is wrong, after its place in the pod.
+    /// The problem, after its place in the pod.
     problem: String,
     /// What to do.
     remedy: String,
@@ -169,9 +169,9 @@ impl Objection {
         Self { reason, problem: problem.into(), remedy: remedy.into() }
     }
 
-    /// What a pod asks for itself and cannot have is refused: who makes it is told, and a
-    /// ReplicaSet tries again. What it has of its namespace is left out: else one label would keep
-    /// all pods of a namespace from being made.
+    /// A pod that asks for a Grape itself and cannot have it is refused: its author sees why, and a
+    /// ReplicaSet tries again. A pod whose namespace asks starts without one: otherwise one label
+    /// would keep all pods of a namespace from starting.
     fn verdict(self, inherited: bool) -> Verdict {
         let Self { reason, problem, remedy } = self;
         if inherited {
@@ -187,7 +187,7 @@ impl Objection {
     }
 }
 
-/// Decides about a pod that is to be made.
+/// Decides about a pod that is being created.
 pub fn inject(pod: &Pod, context: &Context<'_>) -> Verdict {
     let selected = match selection::of(&pod.metadata, context.namespace, context.namespace_labels) {
         Ok(Selection::Cluster(selected)) => selected,
@@ -215,10 +215,10 @@ pub fn inject(pod: &Pod, context: &Context<'_>) -> Verdict {
     attempt.unwrap_or_else(|objection| objection.verdict(selected.inherited))
 }
 
-/// A pod with its Grape, which another injector may have added containers to.
+/// A pod with its Grape, to which another injector may have added containers.
 fn complete(spec: &PodSpec) -> Verdict {
     let mut edit = Edit::default();
-    // A Grape without its flag is none that was made here, and its port is not known.
+    // A Grape without its flag was not injected here, and its port is unknown.
     if let Some(port) = sidecar::api_port(spec) {
         patch::tell(&mut edit, spec, port);
     }
@@ -267,7 +267,7 @@ fn attempt(
     patch::pull(&mut edit, spec, &cluster, context.namespace == *namespace);
     patch::drain(&mut edit, spec, &own);
     patch::tell(&mut edit, spec, cluster.api.port);
-    // Last: the operations before it count the init containers without it.
+    // Last: the operations before it count the init containers without the Grape.
     patch::put_first(&mut edit, spec, &grape);
     Ok(Verdict::Inject { patch: edit.patch(), warnings, reason: Reason::Injected })
 }

@@ -1,4 +1,4 @@
-//! What changes in a pod beside the Grape's container, as operations on its JSON.
+//! The other changes of a pod beside the Grape's container, as operations on its JSON.
 
 use std::collections::BTreeMap;
 
@@ -14,17 +14,17 @@ use super::sidecar;
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 
-/// The environment variable that tells a service where its Grape is.
+/// The environment variable with the address of the Grape's API.
 pub const GRAPE_URL: &str = "GRAPE_URL";
 
-/// How long containers wait before they are stopped, in seconds, unless their pod tells: meanwhile
-/// its Grape withdraws them, and those who found them before go elsewhere. npm's Link keeps what it
-/// looked up for ten seconds; a node that is short of CPU takes seconds to begin the Grape's hook.
+/// How long containers wait before they are stopped, in seconds, unless their pod says otherwise:
+/// meanwhile its Grape withdraws them, and their callers move to others. npm's Link keeps a lookup
+/// for ten seconds; a node that is short of CPU takes seconds to begin the Grape's hook.
 const DRAIN: i64 = 15;
-/// How long a pod may take to end where it says nothing, in seconds.
+/// How long a pod may take to end by default, in seconds.
 const GRACE: i64 = 30;
 
-/// Operations to come, each on what those before it leave.
+/// Collected operations, each on the result of those before it.
 #[derive(Default)]
 pub(super) struct Edit(Vec<PatchOperation>);
 
@@ -33,14 +33,14 @@ impl Edit {
         Patch(self.0)
     }
 
-    /// Sets a member, or puts an entry into a list before the one that is there.
+    /// Sets a member, or inserts an entry into a list before the present one.
     fn add<'a>(&mut self, path: impl IntoIterator<Item = Token<'a>>, value: Value) {
         let path = PointerBuf::from_tokens(path);
         self.0.push(PatchOperation::Add(AddOperation { path, value }));
     }
 }
 
-/// `/spec/containers/1/env`, say.
+/// For example `/spec/containers/1/env`.
 macro_rules! path {
     ($($step:expr),+) => { [$(Token::from($step)),+] };
 }
@@ -49,7 +49,7 @@ macro_rules! path {
 pub(super) fn mark(edit: &mut Edit, pod: &Pod, selected: &SelectedCluster, image: &str) {
     let mut labels = vec![(labels::SIDECAR, labels::INJECTED.to_owned())];
     if selected.inherited {
-        // NetworkPolicies and the operator find the pod by it.
+        // NetworkPolicies and the operator select the pod by it.
         labels.push((labels::CLUSTER, selected.value().to_owned()));
     }
     entries(edit, "labels", pod.metadata.labels.as_ref(), &labels);
@@ -72,8 +72,8 @@ fn entries(
     }
 }
 
-/// The Grape may listen at its ports, also at one that takes a privilege elsewhere. It is for the whole
-/// pod, whose containers have one network.
+/// Lets the Grape listen at its ports, also at one that takes a privilege elsewhere. The setting is
+/// for the whole pod, whose containers share one network.
 pub(super) fn ports(edit: &mut Edit, spec: &PodSpec, ports: Ports) {
     if ports.privileged().is_none() {
         return;
@@ -82,13 +82,13 @@ pub(super) fn ports(edit: &mut Edit, spec: &PodSpec, ports: Ports) {
     match spec.security_context.as_ref().map(|context| &context.sysctls) {
         None => edit.add(path!["spec", "securityContext"], json!({"sysctls": [any]})),
         Some(None) => edit.add(path!["spec", "securityContext", "sysctls"], json!([any])),
-        // One of its own is good enough, or was objected to.
+        // The pod's own setting is sufficient, or was refused before.
         Some(Some(sysctls)) if sysctls.iter().any(|it| it.name == any.name) => {}
         Some(Some(_)) => edit.add(path!["spec", "securityContext", "sysctls", "-"], json!(any)),
     }
 }
 
-/// The secrets to fetch the Grape's image with, if they are the pod's to have: in another namespace
+/// The secrets to pull the Grape's image with, if the pod is in the cluster's namespace: elsewhere
 /// a secret of that name is another one, or none.
 pub(super) fn pull(edit: &mut Edit, spec: &PodSpec, cluster: &ValidatedCluster, same: bool) {
     let there = spec.image_pull_secrets.as_ref();
@@ -106,17 +106,17 @@ pub(super) fn pull(edit: &mut Edit, spec: &PodSpec, cluster: &ValidatedCluster, 
 
 /// Containers wait before they are stopped, and the pod may take as much longer to end.
 pub(super) fn drain(edit: &mut Edit, spec: &PodSpec, own: &Annotations) {
-    // The containers of a Job end by themselves, and serve nobody who could still come.
+    // The containers of a Job end by themselves, and nobody calls them.
     let serves = spec.restart_policy.as_deref().is_none_or(|policy| policy == "Always");
     let seconds = own.drain.unwrap_or(if serves { DRAIN } else { 0 });
     let grace = spec.termination_grace_period_seconds.unwrap_or(GRACE);
-    // Without any grace no hook runs, and of 0 seconds none is allowed.
+    // Without a grace period no hook runs, and a hook of 0 seconds is invalid.
     if seconds == 0 || grace <= 0 {
         return;
     }
     let hook = json!({"sleep": {"seconds": seconds}});
     let mut waits = false;
-    // Sidecars end after these anyway.
+    // Kubernetes ends sidecars after the containers anyway.
     for (index, container) in spec.containers.iter().enumerate() {
         let path = |last| path!["spec", "containers", index, "lifecycle"].into_iter().chain(last);
         match &container.lifecycle {
@@ -134,12 +134,12 @@ pub(super) fn drain(edit: &mut Edit, spec: &PodSpec, own: &Annotations) {
     }
 }
 
-/// Where the API of a pod's own Grape is, at this port.
+/// The address of the pod's own Grape's API, at this port.
 pub(super) fn url(port: u16) -> String {
     format!("http://127.0.0.1:{port}")
 }
 
-/// Every container but the Grape learns where the API is, at this port.
+/// Gives every container but the Grape the address of the API, at this port.
 pub(super) fn tell(edit: &mut Edit, spec: &PodSpec, port: u16) {
     let lists = [
         ("initContainers", spec.init_containers.as_deref().unwrap_or_default()),
@@ -154,18 +154,18 @@ pub(super) fn tell(edit: &mut Edit, spec: &PodSpec, port: u16) {
     }
 }
 
-/// An envFrom may have it too, which nobody sees here; this goes before.
+/// An envFrom may have it too, which is not visible here; this one overrides it.
 fn tell_one(edit: &mut Edit, (list, index): (&str, usize), container: &Container, port: u16) {
     let variable = json!({"name": GRAPE_URL, "value": url(port)});
     match &container.env {
         None => edit.add(path!["spec", list, index, "env"], json!([variable])),
         Some(env) if env.iter().any(|variable| variable.name == GRAPE_URL) => {}
-        // First, so that the others may be made of it.
+        // First, so that other variables can refer to it.
         Some(_) => edit.add(path!["spec", list, index, "env", 0_usize], variable),
     }
 }
 
-/// The Grape comes before all init containers, so that it is there for them, and ends after all.
+/// The Grape comes before all init containers, so that they can use it, and ends after all.
 pub(super) fn put_first(edit: &mut Edit, spec: &PodSpec, grape: &Container) {
     match spec.init_containers {
         None => edit.add(path!["spec", "initContainers"], json!([grape])),

@@ -1,4 +1,4 @@
-//! Where the Grape of a pod listens: as the pod says, or else its cluster.
+//! The ports of a pod's Grape: the pod's, or else its cluster's.
 
 use grape_cluster::validate::ValidatedCluster;
 

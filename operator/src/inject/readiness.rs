@@ -1,14 +1,16 @@
-//! When the services of a pod are ready: what its readiness probes ask, as the Grape can ask it.
+//! What the Grape checks before it announces: the pod's readiness probes, as far as a Grape can
+//! make them.
 
 use http::Uri;
 use k8s_openapi::api::core::v1::{Container, PodSpec, Probe};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
-/// What the Grape asks before it announces, each once: `http://127.0.0.1:8080/healthz`, or
-/// `tcp://127.0.0.1:1337`, which is well when something listens there.
+/// The checks of the Grape, each once: `http://127.0.0.1:8080/healthz`, or `tcp://127.0.0.1:1337`,
+/// which succeeds if something listens there.
 ///
-/// So are HTTPS, gRPC, and what only the node can ask by HTTP: with headers of its own, or a path
-/// that is none. Not asked are commands in a container, and probes of another host than the pod.
+/// TCP stands for HTTPS and gRPC too, and for HTTP probes that only kubelet can make: with headers,
+/// or with an invalid path. Commands in a container, and probes of another host than the pod, are
+/// left out.
 pub(super) fn urls(spec: &PodSpec) -> Vec<String> {
     let mut urls = Vec::new();
     for container in &spec.containers {
@@ -34,8 +36,8 @@ fn url(container: &Container, probe: &Probe) -> Option<String> {
             && get.http_headers.as_ref().is_none_or(Vec::is_empty);
         let path = get.path.as_deref().unwrap_or_default().trim_start_matches('/');
         let url = format!("http://127.0.0.1:{port}/{path}");
-        // A Grape does not start with a flag that it cannot read; and a comma before a scheme parts
-        // one URL from the next.
+        // A Grape does not start with an invalid flag; and a comma before a scheme separates one
+        // URL from the next.
         let readable = url.parse::<Uri>().is_ok() && !path.contains("://");
         return Some(if plain && readable { url } else { tcp(port) });
     }

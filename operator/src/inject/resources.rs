@@ -1,4 +1,4 @@
-//! What a pod's Grape has of the node.
+//! The resources of a pod's Grape.
 
 use std::collections::BTreeMap;
 
@@ -11,11 +11,11 @@ use super::Objection;
 use super::annotations::{self, Annotations};
 use crate::desired::grape;
 
-/// The resources that decide about a pod's class.
+/// The resources that decide a pod's QoS class.
 const CLASSIFIED: [&str; 2] = ["cpu", "memory"];
 
-/// What the Grape of a pod has: what the pod says goes before what the cluster says, and that before
-/// what a Grape needs.
+/// The resources of a pod's Grape: the pod's annotations override the cluster's spec, and that
+/// overrides the defaults.
 pub(super) fn of(
     spec: &PodSpec,
     injection: &Injection,
@@ -24,22 +24,22 @@ pub(super) fn of(
     let asking = &own.resources;
     let (mut requests, mut limits) = match &injection.resources {
         Some(resources) => (resources.requests.clone(), resources.limits.clone()),
-        // With any other Grape the whole pod would lose its class, and with it CPUs of its own and
-        // the place among the last to go when the node is short of memory.
+        // With any other Grape the whole pod would lose its class, and with it exclusive CPUs, and
+        // its place among the last to be evicted when memory is short.
         None if is_guaranteed(spec) => {
             let mut same = grape::quantities([("cpu", "100m"), ("memory", "64Mi")]);
             same.extend(asking.limits.clone());
             same.extend(asking.requests.clone());
             (same.clone(), same)
         }
-        // A Grape beside a service holds little for others. No limit of CPU: it would only make
-        // lookups wait while the CPU is idle.
+        // A Grape beside a service holds little for others. No CPU limit: it would only delay
+        // lookups while the CPU is idle.
         None => (
             grape::quantities([("cpu", "10m"), ("memory", "16Mi")]),
             grape::quantities([("memory", "64Mi")]),
         ),
     };
-    // What is said of the pod as a whole, the Grape shares: its containers may not ask for more
+    // The Grape shares the resources of the pod as a whole: the containers may not request more
     // together.
     let whole = spec.resources.as_ref();
     let of_pod = |name: &str| {
@@ -56,7 +56,7 @@ pub(super) fn of(
     Ok(grape::resources(&requests, &limits))
 }
 
-/// No request is more than its limit, or the API server would refuse the pod: what the pod says
+/// No request may exceed its limit, or the API server would refuse the pod: the pod's own value
 /// moves the other.
 fn reconcile(
     requests: &mut BTreeMap<String, QuantityText>,
@@ -85,8 +85,8 @@ fn reconcile(
     Ok(())
 }
 
-/// Whether a pod is of the class Guaranteed without its Grape: each container has of CPU and memory
-/// what it asks for, and no more.
+/// Whether a pod is Guaranteed without its Grape: each container's limits of CPU and memory equal
+/// its requests.
 fn is_guaranteed(spec: &PodSpec) -> bool {
     let mut all = spec.init_containers.iter().flatten().chain(&spec.containers);
     all.all(|container| {
@@ -96,7 +96,7 @@ fn is_guaranteed(spec: &PodSpec) -> bool {
         };
         CLASSIFIED.iter().all(|name| {
             let limit = of(&resources.limits, name);
-            // What is not requested is requested as limited.
+            // A missing request equals the limit.
             limit.is_some() && of(&resources.requests, name).is_none_or(|own| Some(own) == limit)
         })
     })

@@ -7,25 +7,25 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use crate::desired::labels;
 
-/// The label of pods that want no Grape, with the value [`DISABLED`].
+/// The label by which a pod opts out, with the value [`DISABLED`].
 pub const INJECT: &str = "grenache.dev/inject";
 /// The only value of [`INJECT`].
 pub const DISABLED: &str = "disabled";
 
 /// Most characters of a namespace's name.
 const NAMESPACE_LENGTH: usize = 63;
-/// What would be right for the label.
+/// The valid form of the label.
 const EXPECTED: &str = "expected CLUSTER, or NAMESPACE.CLUSTER for one of another namespace, as in \
      market or trading.market";
 
-/// What a pod asks for.
+/// The Grape that a pod asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Selection {
-    /// No Grape: neither it nor its namespace says anything.
+    /// None: neither the pod nor its namespace asks.
     Nothing,
-    /// No Grape, whatever its namespace says.
+    /// None: the pod opts out, whatever its namespace says.
     OptedOut,
-    /// A Grape.
+    /// A Grape of this cluster.
     Cluster(SelectedCluster),
 }
 
@@ -36,13 +36,13 @@ pub struct SelectedCluster {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Whether it was the pod's namespace that asked, and not the pod.
+    /// Whether the pod's namespace asked, and not the pod.
     pub inherited: bool,
     value: String,
 }
 
 impl SelectedCluster {
-    /// The value of the label [`labels::CLUSTER`], as it was written.
+    /// The value of the label [`labels::CLUSTER`], as written.
     pub fn value(&self) -> &str {
         &self.value
     }
@@ -58,23 +58,23 @@ fn place(inherited: bool) -> String {
     format!("{} of {whose}", labels::CLUSTER)
 }
 
-/// A label that cannot be read.
+/// An invalid label.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}; {remedy}")]
 pub struct InvalidLabel {
-    /// What is wrong.
+    /// The problem.
     pub problem: String,
-    /// What would be right.
+    /// The valid form.
     pub remedy: String,
-    /// Whether it is the namespace's.
+    /// Whether it is the namespace's label.
     pub inherited: bool,
 }
 
-/// What a pod of this namespace asks for.
+/// The Grape that a pod of this namespace asks for.
 ///
 /// # Errors
 ///
-/// A label that cannot be read, of the pod or, where it has none, of its namespace.
+/// The label of the pod or, if it has none, of its namespace is invalid.
 pub fn of(
     pod: &ObjectMeta,
     namespace: &str,
@@ -97,7 +97,7 @@ pub fn of(
     }
     let inherited = namespace_labels.get(labels::CLUSTER);
     match inherited {
-        // Grapes of clusters, and the operator itself, are no services.
+        // Grapes of clusters, and the operator itself, are not services.
         Some(value)
             if label(labels::MANAGED_BY) != Some(labels::OPERATOR)
                 && label(labels::NAME) != Some(labels::OPERATOR) =>

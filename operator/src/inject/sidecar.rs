@@ -15,51 +15,51 @@ use crate::desired::container::{API, CONTAINER};
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 
-/// What makes an init container a sidecar, and what keeps a pod's containers running.
+/// What makes an init container a sidecar, and a pod's containers restart.
 const ALWAYS: &str = "Always";
 /// The user and group of the image, as a number.
 const NOBODY: i64 = 65532;
 
-/// Whether a pod has a Grape that was put into it.
+/// Whether a pod has an injected Grape.
 pub fn is_injected(pod: &Pod) -> bool {
     let labels = pod.metadata.labels.as_ref();
     let label = labels.and_then(|labels| labels.get(labels::SIDECAR)).map(String::as_str);
     label == Some(labels::INJECTED) && pod.spec.as_ref().is_some_and(|spec| find(spec).is_some())
 }
 
-/// The Grape that was put into a pod.
+/// The injected Grape of a pod.
 fn find(spec: &PodSpec) -> Option<&Container> {
     spec.init_containers.iter().flatten().find(|container| is_grape(container))
 }
 
-/// Whether a container is a Grape that was put into its pod, which is labelled so.
+/// Whether a container is the injected Grape of its pod, which has the label.
 pub fn is_grape(container: &Container) -> bool {
     container.name == CONTAINER && container.restart_policy.as_deref() == Some(ALWAYS)
 }
 
-/// The port of the API of the Grape that was put into a pod.
+/// The API port of a pod's injected Grape.
 pub(super) fn api_port(spec: &PodSpec) -> Option<u16> {
     let mut flags = find(spec)?.args.iter().flatten();
     flags.find_map(|flag| flag.strip_prefix(grape::API_PORT)?.parse().ok())
 }
 
-/// What a pod's Grape is made by, beside its cluster.
+/// What decides a pod's Grape.
 pub(super) struct Making<'a> {
     /// The cluster that the pod asks for.
     pub(super) selected: &'a SelectedCluster,
-    /// What the pod says of its Grape.
+    /// The pod's annotations.
     pub(super) own: &'a Annotations,
-    /// Where it listens.
+    /// The Grape's ports.
     pub(super) ports: Ports,
-    /// The image where neither names one.
+    /// The image if neither names one.
     pub(super) grape_image: &'a str,
 }
 
 /// The Grape's container.
 ///
-/// It has no probe of readiness. A pod is ready when its sidecars are too, and a Grape that finds no
-/// other would take its service out of every Service, though it works for all who call it there.
-/// Whoever looks it up in the DHT does not find it then anyway.
+/// It has no readiness probe. A pod is ready only if its sidecars are, so a Grape that knows no
+/// other one would take its service out of every Service, although the service works for callers
+/// there. Whoever looks the service up in the DHT does not find it then anyway.
 pub(super) fn build(
     spec: &PodSpec,
     cluster: &ValidatedCluster,
@@ -68,7 +68,8 @@ pub(super) fn build(
 ) -> Container {
     let of_cluster = || cluster.sidecar_image(making.grape_image);
     let image = making.own.image.clone().unwrap_or_else(of_cluster);
-    // The API is for the pod alone, and no port of it. By the others the operator finds this Grape.
+    // The API is for the pod alone, so it is not among the pod's ports. The operator finds the
+    // Grape by the others.
     let ports = making.ports.each().into_iter().filter(|port| port.name != API);
     Container {
         name: CONTAINER.to_owned(),
@@ -76,15 +77,16 @@ pub(super) fn build(
         image: Some(image),
         restart_policy: Some(ALWAYS.to_owned()),
         args: Some(flags(spec, cluster, making)),
-        // The command `grape` asks there, run in this container by people and by the hook below.
+        // The command `grape` calls this address, when people or the hook below run it in this
+        // container.
         env: Some(environment(cluster, making.selected)),
         ports: Some(ports.map(Into::into).collect()),
-        // What comes after it starts when the Grape answers.
+        // The next containers start when the Grape answers.
         startup_probe: Some(grape::startup()),
         liveness_probe: Some(grape::liveness()),
         lifecycle: Some(Lifecycle {
-            // Kubernetes asks for it when the pod is to end, at once and beside the hooks of the
-            // other containers, and ends the Grape itself when they have ended.
+            // Kubernetes runs it when the pod is to end, at once and beside the hooks of the other
+            // containers, and ends the Grape itself after those have ended.
             pre_stop: Some(LifecycleHandler {
                 exec: Some(ExecAction {
                     command: Some(vec!["/grape".to_owned(), "drain".to_owned()]),
@@ -118,12 +120,12 @@ fn environment(cluster: &ValidatedCluster, selected: &SelectedCluster) -> Vec<En
     variables
 }
 
-/// What a pod says for all its containers is the service's to need. The Grape keeps the `restricted`
-/// Pod Security Standard whatever the rest of its pod does.
+/// The pod's own security context is for the service. The Grape keeps the `restricted` Pod Security
+/// Standard whatever the rest of its pod does.
 fn security(spec: &PodSpec) -> SecurityContext {
     let pod = spec.security_context.as_ref();
-    // The image's own user is nobody; a user that the pod names goes before that, and OpenShift
-    // names one for each namespace.
+    // The image's own user is nobody; a user that the pod names overrides it, and OpenShift sets
+    // one for each namespace.
     let root = pod.and_then(|pod| pod.run_as_user) == Some(0);
     SecurityContext {
         run_as_non_root: Some(true),

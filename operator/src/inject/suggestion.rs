@@ -1,12 +1,12 @@
-//! The cluster that a label probably means, where it names one that there is not.
+//! The cluster that a label probably means, if it names one that does not exist.
 
 use grape_cluster::nearest::nearest;
 
 use super::selection::SelectedCluster;
 use super::{Context, Named};
 
-/// The question that helps, if a cluster is called almost so. Only those that the pod could have a Grape
-/// of are told of: the names of others are not for its author to know.
+/// A question with the name, if a cluster has a similar one. Only clusters whose Grape the pod
+/// could have are suggested: its author need not know the names of others.
 pub(super) fn cluster(selected: &SelectedCluster, context: &Context<'_>) -> Option<String> {
     let open = |((namespace, _), cluster): &Named| {
         cluster.injection.namespaces.allows(context.namespace, context.namespace_labels, namespace)

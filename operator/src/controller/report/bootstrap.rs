@@ -1,4 +1,4 @@
-//! What is told of the names in `spec.dht.bootstrap`.
+//! The condition about the names in `spec.dht.bootstrap`.
 
 use super::conditions::{Finding, unknown};
 use super::{Facts, few};
@@ -6,7 +6,7 @@ use super::{reasons, types};
 use crate::controller::bootstrap::DeadEnd;
 use crate::observe::outside::Trouble;
 
-/// The condition `BootstrapReachable`, where there are such names.
+/// The condition `BootstrapReachable`, if there are such names.
 pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     if facts.cluster.dht.bootstrap.is_empty() {
         return None;
@@ -38,12 +38,12 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     Some(Finding::new(types::BOOTSTRAP_REACHABLE, false, reason, message))
 }
 
-/// Whether one of these names leads to no Grape.
+/// Whether no Grape is reached by one of these names.
 pub(super) fn is_in_trouble(facts: &Facts<'_>) -> bool {
     dead_ends(facts).next().is_some()
 }
 
-/// The names in the spec that lead to no Grape, in its order.
+/// The names in the spec by which no Grape is reached, in its order.
 fn dead_ends<'a>(facts: &Facts<'a>) -> impl Iterator<Item = (String, &'a DeadEnd)> {
     let names = facts.cluster.dht.bootstrap.iter().map(ToString::to_string);
     let known = facts.snapshot.dead_ends;

@@ -1,4 +1,4 @@
-//! The conditions of a cluster: whether it is well, why not, and what to do.
+//! The conditions of a cluster: whether it is healthy, why not, and what to do.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -13,7 +13,7 @@ use crate::controller::rollout::{Phase, Wait};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
     kind: &'static str,
-    /// None: unknown.
+    /// `None`: unknown.
     is: Option<bool>,
     reason: &'static str,
     message: String,
@@ -29,7 +29,7 @@ impl Finding {
         Self { kind, is: is.into(), reason, message: message.into() }
     }
 
-    /// With its times: the one of the last change of its status is kept until the next.
+    /// The condition with its times: the last change of its status keeps its time until the next.
     pub(super) fn dated(
         self,
         before: &[Condition],
@@ -42,7 +42,7 @@ impl Finding {
             None => "Unknown",
         };
         let before = before.iter().find(|it| it.type_ == self.kind && it.status == status);
-        // Whole seconds: that is all that the API server keeps.
+        // The API server keeps whole seconds only.
         let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
         Condition {
             type_: self.kind.to_owned(),
@@ -56,9 +56,8 @@ impl Finding {
     }
 }
 
-/// All conditions of a cluster, in the order of [`types::ALWAYS`], and then those of [`types::SOMETIMES`]
-/// where there
-/// is something to tell.
+/// All conditions of a cluster, in the order of [`types::ALWAYS`], and then those of
+/// [`types::SOMETIMES`] that have something to report.
 pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let progressing = progressing(facts);
     let bootstrapped = bootstrapped(facts);
@@ -98,7 +97,7 @@ fn ready(
     }
     if facts.ready() < wanted {
         let unready = facts.unready();
-        // Of pods that are not there yet none has a name.
+        // Pods that do not exist yet have no names.
         let named = if unready.is_empty() {
             String::new()
         } else {
@@ -131,7 +130,7 @@ fn ready(
     Finding::new(READY, true, reasons::HEALTHY, message)
 }
 
-/// That drains of nodes wait, for whoever wonders why one hangs.
+/// That drains of nodes wait, for people who wonder why a drain hangs.
 fn held_drains(facts: &Facts<'_>) -> String {
     match facts.wanted() {
         // There is no budget.
@@ -170,7 +169,7 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
             );
             return Finding::new(types::PROGRESSING, false, reasons::ROLL_STALLED, message);
         }
-        // It would wait for one that cannot come.
+        // It would wait for a pod that cannot come.
         Phase::Rolling(_) | Phase::Settled if let Some(blocked) = facts.blocked.first() => {
             return Finding::new(
                 types::PROGRESSING,
@@ -225,8 +224,8 @@ fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
     )
 }
 
-/// True while clients that wait for the cluster should keep waiting: the cluster is not yet as its
-/// spec says, and nobody has to act.
+/// True while clients should keep waiting: the cluster is not yet as its spec says, and nobody has
+/// to act.
 fn reconciling(facts: &Facts<'_>, ready: &Finding, progressing: &Finding) -> Finding {
     let stalled = stalled(facts);
     let (is, cause) = if stalled.is == Some(true) {
@@ -243,8 +242,8 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding, progressing: &Finding) -> Fin
     }
 }
 
-/// Whoever waits for a cluster may give up: what it waits for comes only when somebody changes
-/// something. A paused cluster says so, too: what is refused is none of its pause.
+/// True when clients may stop waiting: nothing will happen until somebody changes something. A
+/// paused cluster reports it too: a refusal does not come from the pause.
 fn stalled(facts: &Facts<'_>) -> Finding {
     let progressing = progressing_unless_paused(facts);
     match progressing.reason {

@@ -1,5 +1,5 @@
-//! What is told of the pods of services: how many there are, whether they have their Grape, and where
-//! that is.
+//! The report on pods of services: how many there are, whether they have their Grape, and whether
+//! that is connected.
 
 use super::{reasons, types};
 use std::collections::BTreeMap;
@@ -16,14 +16,14 @@ use crate::desired::names;
 use crate::inject::annotations::ADMIN_PORT;
 
 impl Facts<'_> {
-    /// Pods of services, where there are any.
+    /// Pods of services, if there are any.
     pub(super) fn injected(&self) -> Option<&Services> {
         let any = |of: &&Services| of.counts.pods > 0 || !of.counts.left_out.is_empty();
         self.services.filter(any)
     }
 }
 
-/// The counts, if there is anything to count.
+/// The counts, if there are pods.
 pub(super) fn status(services: &Services) -> InjectedStatus {
     let Services { counts, connectivity, repair } = services;
     let some = |names: &[String]| names.iter().take(limits::NAMED_LENGTH).cloned().collect();
@@ -149,12 +149,12 @@ pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     ))
 }
 
-/// What is wrong with pods of services, as clauses.
+/// The problems of pods of services, as clauses.
 pub(super) fn trouble(services: &Services) -> impl Iterator<Item = String> {
     missing(services).into_iter().chain(failing(services)).chain(disconnected(services))
 }
 
-/// That Grapes of services do not start, if some do not.
+/// That Grapes of services do not start, if there are any.
 fn failing(services: &Services) -> Option<String> {
     let pods = services.counts.pods;
     match services.counts.failing.len() {
@@ -164,7 +164,7 @@ fn failing(services: &Services) -> Option<String> {
     }
 }
 
-/// That Grapes of services are not connected, if some are not.
+/// That Grapes of services are not connected, if there are any.
 fn disconnected(services: &Services) -> Option<String> {
     let pods = services.counts.pods;
     match services.connectivity.disconnected.len() {
@@ -176,7 +176,7 @@ fn disconnected(services: &Services) -> Option<String> {
     }
 }
 
-/// That pods run without their Grape, if some do.
+/// That pods run without their Grape, if there are any.
 fn missing(services: &Services) -> Option<String> {
     let counts = &services.counts;
     match counts.missing.len() {
@@ -190,7 +190,7 @@ fn missing(services: &Services) -> Option<String> {
 fn lacks(lacks: &BTreeMap<Lack, Vec<String>>) -> impl Iterator<Item = String> {
     let only = lacks.len() == 1;
     lacks.iter().map(move |(lack, pods)| match only {
-        // They are named before it.
+        // Their names come before it.
         true => format!("Cause: {}.", lack.explanation()),
         false => format!("{}: {}.", few(pods), lack.explanation()),
     })

@@ -1,6 +1,6 @@
-//! From what there is and what was seen to the status of a cluster. Pure.
+//! The status of a cluster, from its objects and the results of probes. Pure.
 //!
-//! Its words do not change while what they tell of does not: a cluster at rest costs no write.
+//! The words do not change while the facts do not: a cluster at rest costs no write.
 
 mod bootstrap;
 mod conditions;
@@ -27,7 +27,7 @@ use super::sidecars::repair::RepairProgress;
 
 pub use status::{band, invalid, repair_failures, status};
 
-/// All that a status is made of.
+/// Everything that a status is made of.
 #[derive(Debug)]
 pub struct Facts<'a> {
     /// The cluster.
@@ -36,21 +36,21 @@ pub struct Facts<'a> {
     pub namespace: &'a str,
     /// Its metadata.generation.
     pub generation: Option<i64>,
-    /// The image that its Grapes are to run.
+    /// The image of its Grapes.
     pub image: &'a str,
-    /// The image that pods of services get: that of the last change which reached all Grapes.
+    /// The image of sidecars: that of the last rollout that reached all Grapes.
     pub rolled_out: &'a str,
-    /// Its pools as they are, in the order of the spec.
+    /// Its current pools, in the order of the spec.
     pub pools: &'a [Pool],
-    /// Pools that it has no more in its spec.
+    /// Pools that the spec no longer has.
     pub leaving: &'a [Pool],
-    /// Where a change of its pods stands.
+    /// The state of the rollout.
     pub phase: &'a Phase,
-    /// What was seen of its Grapes.
+    /// The results of probes.
     pub snapshot: HealthSnapshot<'a>,
     /// Why the objects are not as they should be, if that lasts.
     pub trouble: Option<&'a Error>,
-    /// Pods that StatefulSets cannot make.
+    /// Pods that StatefulSets cannot create.
     pub blocked: &'a [Blocked],
     /// The pods of services; none while they are not known.
     pub services: Option<&'a Services>,
@@ -61,13 +61,13 @@ pub struct Facts<'a> {
 pub struct Services {
     /// How many there are.
     pub counts: Counts,
-    /// Those whose Grapes are not where they should be.
+    /// Those whose Grapes are not connected.
     pub connectivity: Connectivity,
-    /// How their repair goes; none where it is not asked for.
+    /// The progress of their repair; none if it is not asked for.
     pub repair: Option<RepairProgress>,
 }
 
-/// The share of canaries under which lookups are not healthy.
+/// The share of found canaries below which lookups are not healthy.
 const HEALTHY_SHARE: f64 = 0.95;
 
 impl Facts<'_> {
@@ -80,7 +80,7 @@ impl Facts<'_> {
         self.pools.iter().map(ready).sum()
     }
 
-    /// Wanted Grapes that are as the spec wants them.
+    /// Wanted Grapes of the current spec.
     fn updated(&self) -> usize {
         self.pools.iter().map(updated).sum()
     }
@@ -89,7 +89,7 @@ impl Facts<'_> {
         self.pools.iter().chain(self.leaving).map(|pool| pool.grapes.len()).sum()
     }
 
-    /// Whether a pool has other pods than it is to have.
+    /// Whether a pool has other pods than the wanted ones.
     fn scales(&self) -> bool {
         self.pools.iter().any(|pool| {
             let staying = pool.grapes.values().filter(|grape| !grape.leaving).count();
@@ -98,7 +98,7 @@ impl Facts<'_> {
         })
     }
 
-    /// Wanted Grapes that are not ready, with why they will not be if that is known.
+    /// Wanted Grapes that are not ready, each with the cause if it will not become so by waiting.
     fn unready(&self) -> Vec<String> {
         let grapes = self.pools.iter().flat_map(|pool| pool.grapes.values());
         let unready = grapes.filter(|grape| !grape.ready);
@@ -114,7 +114,7 @@ impl Facts<'_> {
         self.pools.iter().flat_map(|pool| pool.grapes.values()).any(|grape| grape.failing.is_some())
     }
 
-    /// Pods that are ready, so that they should answer.
+    /// Ready pods, whose Grapes should answer.
     fn ready_pods(&self) -> BTreeSet<&str> {
         let grapes = self.pools.iter().chain(self.leaving).flat_map(|pool| pool.grapes.values());
         grapes.filter(|grape| grape.ready).map(|grape| &*grape.pod).collect()
@@ -129,12 +129,12 @@ fn updated(pool: &Pool) -> usize {
     pool.grapes.values().filter(|grape| !grape.leaving && pool.is_updated(grape)).count()
 }
 
-/// Whether a status says that all is well.
+/// Whether a status is healthy.
 pub fn is_ready(status: &GrapeClusterStatus) -> bool {
     status.conditions.iter().any(|it| it.type_ == types::READY && it.status == "True")
 }
 
-/// Whether a status says that pods are refused.
+/// Whether a status reports refused pods.
 pub fn is_blocked(status: &GrapeClusterStatus) -> bool {
     let mut stalled = status.conditions.iter().filter(|it| it.type_ == types::STALLED);
     stalled.any(|it| it.status == "True" && it.reason == reasons::PODS_REFUSED)
@@ -175,12 +175,12 @@ pub fn health(facts: &Facts<'_>, status: &GrapeClusterStatus, window: &Window) -
     }
 }
 
-/// What is wrong with a spec, as one text.
+/// The problems of a spec, as one text.
 fn joined(invalid: &[Invalid]) -> String {
     invalid.iter().map(Invalid::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// A few of many names or phrases, and how many more there are. Phrases may have commas of their own.
+/// The first of many names or phrases, and how many more there are. Phrases may contain commas.
 pub(super) fn few(names: &[String]) -> String {
     const FEW: usize = 4;
     let more = names.len().saturating_sub(FEW);

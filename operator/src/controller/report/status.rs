@@ -15,7 +15,7 @@ use crate::desired::{labels, names};
 use crate::observe::band::P95Band;
 use crate::observe::topology::Topology as Observed;
 
-/// The status of a cluster, after what it was before.
+/// The status of a cluster, from the one before.
 pub fn status(
     facts: &Facts<'_>,
     before: Option<&GrapeClusterStatus>,
@@ -26,7 +26,7 @@ pub fn status(
     let pools = facts.pools.iter().map(pool_status).collect::<Vec<_>>();
     let shown = pools.iter().map(|it| format!("{} {}/{}", it.name, it.ready_replicas, it.desired));
     let name = &facts.cluster.name;
-    // What was known of services stands until it is known anew.
+    // The counts of services stay until they are known again.
     let stands = |it: &&Condition| facts.services.is_none() && it.type_ == types::INJECTED;
     let standing = known.iter().filter(stands).cloned();
     let injected = match facts.services {
@@ -58,7 +58,7 @@ pub fn status(
     }
 }
 
-/// The status of a cluster whose spec cannot be used: what else is known of it stays.
+/// The status of a cluster with an invalid spec: the rest of it stays.
 pub fn invalid(
     invalid: &[Invalid],
     before: Option<&GrapeClusterStatus>,
@@ -102,14 +102,14 @@ fn lookups(facts: &Facts<'_>) -> String {
     }
 }
 
-/// The controllers whose repair has failed, as a status names them.
+/// The controllers whose repair has failed, as a status has them.
 pub fn repair_failures(status: Option<&GrapeClusterStatus>) -> &[String] {
     let injected = status.and_then(|status| status.injected.as_ref());
     injected.map(|injected| &injected.repair_failures[..]).unwrap_or_default()
 }
 
-/// The band of latencies that a status holds; none of a status without the field, which an earlier
-/// release has written: then the first observation sets the band.
+/// The band of latencies of a status; none in a status of an earlier release: then the first
+/// observation sets the band.
 pub fn band(status: &GrapeClusterStatus) -> Option<P95Band> {
     let limit = status.lookup_latency_limit.as_ref()?.parse().ok()?;
     Some(P95Band::of(limit))

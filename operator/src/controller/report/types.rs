@@ -1,4 +1,4 @@
-//! The types of conditions, each once. They are part of the API: scripts and alerts look for them.
+//! The types of conditions, each once. They are part of the API: scripts and alerts use them.
 
 /// All Grapes are ready and connected, and lookups find what is announced.
 pub const READY: &str = "Ready";
