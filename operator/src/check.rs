@@ -110,8 +110,8 @@ impl fmt::Display for Line {
 
 fn line(what: &str, found: Result<String>) -> Line {
     let well = found.is_ok();
-    let told = found.unwrap_or_else(|error| format!("{error:#}"));
-    Line { well, text: format!("{what}: {told}") }
+    let result = found.unwrap_or_else(|error| format!("{error:#}"));
+    Line { well, text: format!("{what}: {result}") }
 }
 
 /// Looks again and again until it is well. After `patience`, the error is that of the last look.

@@ -235,8 +235,8 @@ mod tests {
             shown.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
         let shown: BTreeSet<_> = types.filter(|name| name.starts_with("grape_operator_")).collect();
         let page = include_str!("../../docs/metrics.md");
-        let told = page.split("\n## Of the operator\n").nth(1).unwrap().split('`');
-        assert_eq!(shown, told.filter(|word| word.starts_with("grape_operator_")).collect());
+        let documented = page.split("\n## Of the operator\n").nth(1).unwrap().split('`');
+        assert_eq!(shown, documented.filter(|word| word.starts_with("grape_operator_")).collect());
     }
 
     #[test]

@@ -48,12 +48,12 @@ pub async fn probe(
     let missing: Vec<_> = pool.missing().map(|ordinal| pool.pod_name(ordinal)).collect();
     let first = missing.first()?;
     let events = kubernetes_events::of(client, namespace, uid, FAILED_CREATE).await;
-    let told = choose(&events, &missing, before, Timestamp::now());
-    let told = match told {
-        Some(told) => Some(told),
+    let cause = choose(&events, &missing, before, Timestamp::now());
+    let cause = match cause {
+        Some(cause) => Some(cause),
         None => refusal(client, wanted, first).await.map(|why| (first.clone(), why)),
     };
-    told.map(|(pod, why)| Blocked { set: pool.set_name.clone(), pod, why })
+    cause.map(|(pod, why)| Blocked { set: pool.set_name.clone(), pod, why })
 }
 
 /// A missing pod that an event is about, and the cause.
@@ -66,11 +66,11 @@ fn choose(
     let lately: Vec<_> = kubernetes_events::lately(events, now).collect();
     let last_of = |pod: &str| {
         let about = format!("Pod {pod} in StatefulSet ");
-        let told = lately.iter().filter_map(|event| {
+        let cause = lately.iter().filter_map(|event| {
             let (what, why) = event.message.as_deref()?.split_once(SAYS)?;
             what.contains(&about).then(|| (time(event), words::line(why, MAX_WHY)))
         });
-        told.max_by_key(|(at, _)| *at).map(|(_, why)| why)
+        cause.max_by_key(|(at, _)| *at).map(|(_, why)| why)
     };
     let before = before.filter(|before| missing.contains(&before.pod) && !lately.is_empty());
     if let Some(Blocked { pod, why, .. }) = before {
@@ -139,8 +139,8 @@ mod tests {
         });
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_mins(60);
         let missing = ["market-1".to_owned(), "market-2".to_owned()];
-        let told = choose(events, &missing, before.as_ref(), now);
-        told.map(|(pod, why)| format!("{pod}: {why}"))
+        let cause = choose(events, &missing, before.as_ref(), now);
+        cause.map(|(pod, why)| format!("{pod}: {why}"))
     }
 
     #[test]

@@ -45,12 +45,12 @@ pub struct Bootstrap {
 impl Bootstrap {
     /// Takes the reports of a round that ended at `now`. A round in which no Grape answered says
     /// nothing.
-    pub fn take(&mut self, told: &Outside, now: Instant) {
-        if told.is_empty() {
+    pub fn take(&mut self, reports: &Outside, now: Instant) {
+        if reports.is_empty() {
             return;
         }
         let mut before = std::mem::take(&mut self.troubles);
-        for (pod, BootstrapReport { id, troubles }) in told {
+        for (pod, BootstrapReport { id, troubles }) in reports {
             let is_known = self.asked.get(pod) == Some(id);
             for (name, trouble) in troubles {
                 let key = (name.clone(), pod.clone());
@@ -61,7 +61,7 @@ impl Bootstrap {
                 self.troubles.insert(key, known.unwrap_or_else(anew));
             }
         }
-        self.asked = told.iter().map(|(pod, told)| (pod.clone(), told.id.clone())).collect();
+        self.asked = reports.iter().map(|(pod, report)| (pod.clone(), report.id.clone())).collect();
         let (mut lasting, mut is_open) = (DeadEnds::new(), false);
         for ((name, pod), Ongoing { trouble, since, was_well }) in &self.troubles {
             if now.saturating_duration_since(*since) >= LASTING {
@@ -75,7 +75,7 @@ impl Bootstrap {
             }
         }
         for dead_end in lasting.values_mut() {
-            if dead_end.alone.len() == told.len() {
+            if dead_end.alone.len() == reports.len() {
                 dead_end.alone.clear();
             }
         }
@@ -94,20 +94,20 @@ mod tests {
     use super::*;
 
     /// The reports of these Grapes about the name `old:1`.
-    fn told(grapes: &[Option<&str>]) -> Outside {
-        let told = grapes.iter().enumerate().map(|(number, reason)| {
+    fn reports(grapes: &[Option<&str>]) -> Outside {
+        let reports = grapes.iter().enumerate().map(|(number, reason)| {
             let trouble =
                 |reason: &&str| ("old:1".to_owned(), Trouble::Unresolved((*reason).to_owned()));
             let troubles = reason.iter().map(trouble).collect();
             (format!("market-{number}"), BootstrapReport { id: "first".to_owned(), troubles })
         });
-        told.collect()
+        reports.collect()
     }
 
     /// A round each 5 s, for this many seconds; returns the report after the last one.
-    fn after(bootstrap: &mut Bootstrap, told: &Outside, seconds: u64, now: &mut Instant) {
+    fn after(bootstrap: &mut Bootstrap, reports: &Outside, seconds: u64, now: &mut Instant) {
         for _ in 0..seconds / 5 {
-            bootstrap.take(told, *now);
+            bootstrap.take(reports, *now);
             *now += Duration::from_secs(5);
         }
     }
@@ -115,13 +115,18 @@ mod tests {
     #[test]
     fn a_name_that_leads_nowhere_is_told_after_a_while() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
-        after(&mut bootstrap, &told(&[Some("no such name"), Some("no such name")]), 25, &mut now);
+        after(
+            &mut bootstrap,
+            &reports(&[Some("no such name"), Some("no such name")]),
+            25,
+            &mut now,
+        );
         assert_eq!(bootstrap.dead_ends(), None, "it is not known yet");
-        after(&mut bootstrap, &told(&[Some("other words"), Some("no such name")]), 5, &mut now);
+        after(&mut bootstrap, &reports(&[Some("other words"), Some("no such name")]), 5, &mut now);
         let trouble = Trouble::Unresolved("no such name".to_owned());
         let wanted = DeadEnd { trouble, alone: BTreeSet::new() };
         assert_eq!(bootstrap.dead_ends(), Some(&[("old:1".to_owned(), wanted)].into()));
-        after(&mut bootstrap, &told(&[None, None]), 5, &mut now);
+        after(&mut bootstrap, &reports(&[None, None]), 5, &mut now);
         assert_eq!(bootstrap.dead_ends(), Some(&DeadEnds::new()), "over at once");
     }
 
@@ -129,8 +134,8 @@ mod tests {
     fn a_moment_is_no_trouble() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
         for _ in 0..10 {
-            after(&mut bootstrap, &told(&[None]), 5, &mut now);
-            after(&mut bootstrap, &told(&[Some("lost")]), 20, &mut now);
+            after(&mut bootstrap, &reports(&[None]), 5, &mut now);
+            after(&mut bootstrap, &reports(&[Some("lost")]), 20, &mut now);
             assert_eq!(bootstrap.dead_ends(), Some(&DeadEnds::new()));
         }
     }
@@ -138,7 +143,7 @@ mod tests {
     #[test]
     fn a_grape_that_is_alone_with_it_is_named() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
-        after(&mut bootstrap, &told(&[None, Some("no such name")]), 60, &mut now);
+        after(&mut bootstrap, &reports(&[None, Some("no such name")]), 60, &mut now);
         let dead_ends = bootstrap.dead_ends().unwrap();
         assert_eq!(dead_ends["old:1"].alone, ["market-1".to_owned()].into());
     }
@@ -148,23 +153,23 @@ mod tests {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
         after(&mut bootstrap, &Outside::new(), 60, &mut now);
         assert_eq!(bootstrap.dead_ends(), None);
-        after(&mut bootstrap, &told(&[Some("no such name")]), 15, &mut now);
+        after(&mut bootstrap, &reports(&[Some("no such name")]), 15, &mut now);
         after(&mut bootstrap, &Outside::new(), 10, &mut now);
-        after(&mut bootstrap, &told(&[Some("no such name")]), 5, &mut now);
+        after(&mut bootstrap, &reports(&[Some("no such name")]), 5, &mut now);
         assert_eq!(bootstrap.dead_ends().map(DeadEnds::len), Some(1));
     }
 
     #[test]
     fn a_grape_with_a_new_name_that_leads_nowhere_is_never_told_to_be_well() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
-        after(&mut bootstrap, &told(&[None]), 60, &mut now);
+        after(&mut bootstrap, &reports(&[None]), 60, &mut now);
         assert_eq!(bootstrap.dead_ends(), Some(&DeadEnds::new()));
         // It is replaced by one that has the name.
-        let mut told = told(&[Some("no such name")]);
-        told.values_mut().for_each(|told| told.id = "second".to_owned());
-        after(&mut bootstrap, &told, 25, &mut now);
+        let mut reports = reports(&[Some("no such name")]);
+        reports.values_mut().for_each(|report| report.id = "second".to_owned());
+        after(&mut bootstrap, &reports, 25, &mut now);
         assert_eq!(bootstrap.dead_ends(), None);
-        after(&mut bootstrap, &told, 5, &mut now);
+        after(&mut bootstrap, &reports, 5, &mut now);
         assert_eq!(bootstrap.dead_ends().map(DeadEnds::len), Some(1));
     }
 }

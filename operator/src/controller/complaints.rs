@@ -37,7 +37,7 @@ pub struct Complaints {
 #[derive(Debug)]
 struct KnownComplaint {
     complaint: Complaint,
-    told: Instant,
+    published: Instant,
     seen: Instant,
 }
 
@@ -58,16 +58,16 @@ impl Complaints {
                         known.seen = now;
                         // A lower count is that of a restarted Grape.
                         let is_known = known.complaint.count() == complaint.count();
-                        if is_known || ago(known.told) < REPEAT_AFTER {
+                        if is_known || ago(known.published) < REPEAT_AFTER {
                             continue;
                         }
-                        known.told = now;
+                        known.published = now;
                         known.complaint = complaint.clone();
                     }
                     None if has_room => {
                         causes.push(KnownComplaint {
                             complaint: complaint.clone(),
-                            told: now,
+                            published: now,
                             seen: now,
                         });
                     }
@@ -107,11 +107,11 @@ mod tests {
             by_pod.entry((*pod).to_owned()).or_default().push(refusal(name, *count));
         }
         complaints.note(by_pod, now);
-        let told = |NewComplaint { pod, complaint }| match complaint {
+        let published = |NewComplaint { pod, complaint }| match complaint {
             Complaint::Refused(it) => format!("{pod} {} {}", it.name, it.count),
             Complaint::HeldBack(it) => format!("{pod} {} held back", it.name),
         };
-        complaints.take().into_iter().map(told).collect()
+        complaints.take().into_iter().map(published).collect()
     }
 
     #[test]
@@ -133,13 +133,13 @@ mod tests {
     fn a_service_that_makes_up_names_is_told_of_a_few_times() {
         let mut complaints = Complaints::default();
         let start = clock::now();
-        let told: usize = (0..100)
+        let published: usize = (0..100)
             .map(|look: u64| {
                 let name = format!("svc-{look}");
                 new(&mut complaints, &[("a", &name, 1)], start + Duration::from_secs(look)).len()
             })
             .sum();
-        assert_eq!(told, MAX_CAUSES);
+        assert_eq!(published, MAX_CAUSES);
     }
 
     #[test]

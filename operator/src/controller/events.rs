@@ -33,7 +33,7 @@ const STATUS: &str = "status";
 pub struct Events {
     recorder: Recorder,
     /// Lasting facts that no status has and that were published, by the cluster's uid.
-    told: Mutex<HashSet<(String, &'static str)>>,
+    published: Mutex<HashSet<(String, &'static str)>>,
 }
 
 impl Events {
@@ -41,7 +41,7 @@ impl Events {
     pub fn new(client: Client, identity: &str) -> Self {
         let reporter =
             Reporter { controller: MANAGER.to_owned(), instance: Some(identity.to_owned()) };
-        Self { recorder: Recorder::new(client, reporter), told: Mutex::default() }
+        Self { recorder: Recorder::new(client, reporter), published: Mutex::default() }
     }
 
     /// Publishes how a status differs from the one before.
@@ -113,16 +113,16 @@ impl Events {
             _ => "run without sidecars",
         };
         let note = format!("{} {runs}: {}.", report::few(pods), lack.explanation());
-        let told = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
-        self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
+        let kind = (EventType::Warning, reasons::PODS_WITHOUT_GRAPE, "Inject");
+        self.publish_with(cluster, Some(pod_reference(first)), kind, note).await;
     }
 
     /// Publishes that a pod, `NAMESPACE/NAME`, was evicted in order to be recreated.
     pub async fn repaired(&self, cluster: &GrapeCluster, pod: &str) {
         let note =
             format!("Evicted {pod}, so that its controller creates it again with a sidecar.");
-        let told = (EventType::Normal, reasons::REPAIRED, "Evict");
-        self.publish_with(cluster, Some(pod_reference(pod)), told, note).await;
+        let kind = (EventType::Normal, reasons::REPAIRED, "Evict");
+        self.publish_with(cluster, Some(pod_reference(pod)), kind, note).await;
     }
 
     /// Publishes that pods of a controller are not evicted any more.
@@ -130,8 +130,8 @@ impl Events {
         let note = format!(
             "Evicting a pod of {maker} did not help: the operator evicts no other pod of it."
         );
-        let told = (EventType::Warning, reasons::REPAIR_FAILED, "Evict");
-        self.publish_with(cluster, Some(maker.reference()), told, note).await;
+        let kind = (EventType::Warning, reasons::REPAIR_FAILED, "Evict");
+        self.publish_with(cluster, Some(maker.reference()), kind, note).await;
     }
 
     /// Publishes at a pod that its Grape refuses a request of its service.
@@ -144,8 +144,8 @@ impl Events {
             field_path: Some(format!("{verb} {name}: {reason}")),
             ..cluster.object_ref(&())
         };
-        let told = (EventType::Warning, reasons::REQUEST_REFUSED, "Observe");
-        self.record(pod, Some(cause), told, note).await;
+        let kind = (EventType::Warning, reasons::REQUEST_REFUSED, "Observe");
+        self.record(pod, Some(cause), kind, note).await;
     }
 
     /// Publishes at a pod that its Grape does not announce its service.
@@ -159,8 +159,8 @@ impl Events {
             field_path: Some(format!("{name}:{port}: {reason}")),
             ..cluster.object_ref(&())
         };
-        let told = (EventType::Warning, reasons::ANNOUNCE_HELD_BACK, "Observe");
-        self.record(pod, Some(cause), told, note).await;
+        let kind = (EventType::Warning, reasons::ANNOUNCE_HELD_BACK, "Observe");
+        self.record(pod, Some(cause), kind, note).await;
     }
 
     /// Publishes that a cluster cannot be read at all.
@@ -179,19 +179,19 @@ impl Events {
 
     /// Takes note that the status of a cluster was written.
     pub fn status_written(&self, cluster: &GrapeCluster) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.remove(&(cluster.uid().unwrap_or_default(), STATUS));
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.remove(&(cluster.uid().unwrap_or_default(), STATUS));
     }
 
     /// Forgets the facts of a deleted cluster.
     pub fn forget(&self, uid: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.retain(|(of, _)| of != uid);
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.retain(|(of, _)| of != uid);
     }
 
     fn is_new(&self, cluster: &GrapeCluster, fact: &'static str) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        told.insert((cluster.uid().unwrap_or_default(), fact))
+        let mut published = self.published.lock().unwrap_or_else(PoisonError::into_inner);
+        published.insert((cluster.uid().unwrap_or_default(), fact))
     }
 
     async fn publish<K>(
@@ -212,12 +212,12 @@ impl Events {
         &self,
         about: &K,
         secondary: Option<ObjectReference>,
-        told: (EventType, &str, &str),
+        kind: (EventType, &str, &str),
         note: String,
     ) where
         K: Resource<DynamicType = ()>,
     {
-        self.record(&about.object_ref(&()), secondary, told, note).await;
+        self.record(&about.object_ref(&()), secondary, kind, note).await;
     }
 
     async fn record(

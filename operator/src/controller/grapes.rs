@@ -235,8 +235,8 @@ mod tests {
     fn why_a_grape_does_not_start(#[case] status: Value, #[case] why: Option<&str>) {
         let now = "2026-01-01T00:10:00Z".parse().unwrap();
         let grape = grape(&pod(status), now);
-        let told = grape.failing.map(|failing| failing.to_string());
-        assert_eq!((grape.ready, told.as_deref()), (false, why));
+        let failure = grape.failing.map(|failing| failing.to_string());
+        assert_eq!((grape.ready, failure.as_deref()), (false, why));
     }
 
     #[test]

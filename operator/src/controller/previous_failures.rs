@@ -39,7 +39,7 @@ mod tests {
     #[test]
     fn a_grape_that_fails_as_before_says_what_it_said() {
         let mut known = PreviousFailures::default();
-        let mut told = |failing: Option<(&str, Option<&str>)>, ready: bool| {
+        let mut words = |failing: Option<(&str, Option<&str>)>, ready: bool| {
             let failing = failing.map(|(why, words)| Failing::new(why, words));
             let pod = "market-0".to_owned();
             let grape = GrapePod { pod, revision: String::new(), ready, leaving: false, failing };
@@ -54,15 +54,15 @@ mod tests {
             known.settle(&mut pools);
             pools[0].grapes[&0].failing.as_ref().map(ToString::to_string).unwrap_or_default()
         };
-        assert_eq!(told(Some(("it ends", Some("at 12:01"))), false), "it ends: at 12:01");
-        assert_eq!(told(Some(("it ends", Some("at 13:59"))), false), "it ends: at 12:01");
-        assert_eq!(told(Some(("it ends", None)), false), "it ends: at 12:01");
-        assert_eq!(told(None, false), "", "it runs for a moment");
-        assert_eq!(told(Some(("it ends", Some("at 14:00"))), false), "it ends: at 12:01");
-        assert_eq!(told(Some(("it ends", Some("no port 80"))), false), "it ends: no port 80");
-        assert_eq!(told(Some(("no image", None)), false), "no image");
-        assert_eq!(told(Some(("no image", Some("not found"))), false), "no image: not found");
-        assert_eq!(told(None, true), "");
-        assert_eq!(told(Some(("no image", None)), false), "no image", "it was ready");
+        assert_eq!(words(Some(("it ends", Some("at 12:01"))), false), "it ends: at 12:01");
+        assert_eq!(words(Some(("it ends", Some("at 13:59"))), false), "it ends: at 12:01");
+        assert_eq!(words(Some(("it ends", None)), false), "it ends: at 12:01");
+        assert_eq!(words(None, false), "", "it runs for a moment");
+        assert_eq!(words(Some(("it ends", Some("at 14:00"))), false), "it ends: at 12:01");
+        assert_eq!(words(Some(("it ends", Some("no port 80"))), false), "it ends: no port 80");
+        assert_eq!(words(Some(("no image", None)), false), "no image");
+        assert_eq!(words(Some(("no image", Some("not found"))), false), "no image: not found");
+        assert_eq!(words(None, true), "");
+        assert_eq!(words(Some(("no image", None)), false), "no image", "it was ready");
     }
 }

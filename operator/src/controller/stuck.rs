@@ -21,8 +21,8 @@ pub async fn probe(client: &Client, namespace: &str, uid: &str) -> Option<Failin
 /// The node's last message.
 fn choose(events: &[Event], now: Timestamp) -> Option<Failing> {
     let by_node = |event: &&Event| event.reason.as_deref() != Some("FailedScheduling");
-    let told = kubernetes_events::lately(events, now).filter(by_node);
-    let last = told.max_by_key(|event| kubernetes_events::time(event))?;
+    let current = kubernetes_events::lately(events, now).filter(by_node);
+    let last = current.max_by_key(|event| kubernetes_events::time(event))?;
     Some(Failing::of_node(last.reason.as_deref()?, last.message.as_deref()?))
 }
 

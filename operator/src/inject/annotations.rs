@@ -322,8 +322,8 @@ mod tests {
         #[case] problem: &str,
         #[case] expected: &str,
     ) {
-        let told = read(&[(key, value)]).err().unwrap();
-        assert_eq!(told, format!("annotation {key}: {problem}; {expected}"));
+        let message = read(&[(key, value)]).err().unwrap();
+        assert_eq!(message, format!("annotation {key}: {problem}; {expected}"));
     }
 
     #[test]
@@ -333,8 +333,11 @@ mod tests {
             read(&[(ANNOUNCE, &all.join(","))]).map(|read| read.own.announce.len())
         };
         assert_eq!(services(64).unwrap(), 64);
-        let told = services(65).unwrap_err();
-        assert_eq!(told, "annotation grenache.dev/announce: has 65 services; expected 64 at most");
+        let message = services(65).unwrap_err();
+        assert_eq!(
+            message,
+            "annotation grenache.dev/announce: has 65 services; expected 64 at most"
+        );
     }
 
     #[rstest]
@@ -347,9 +350,11 @@ mod tests {
     #[case("grenache.dev/injected-by", None)]
     #[case("grenache.dev/template-hash", None)]
     #[case("example.com/anounce", None)]
-    fn a_misspelt_annotation_is_told(#[case] key: &str, #[case] told: Option<&str>) {
-        let expected: Vec<_> =
-            told.iter().map(|told| format!("annotation {key} has no effect{told}")).collect();
+    fn a_misspelt_annotation_is_told(#[case] key: &str, #[case] message: Option<&str>) {
+        let expected: Vec<_> = message
+            .iter()
+            .map(|message| format!("annotation {key} has no effect{message}"))
+            .collect();
         assert_eq!(read(&[(key, "a:1")]).unwrap().warnings, expected);
     }
 }

@@ -123,7 +123,7 @@ mod tests {
     const SHARED: &str = "{containers: [{name: a}], resources: {limits: {memory: 1Gi}}}";
 
     /// `CPU-MEMORY` of the requests, and of the limits; `_` where there is none.
-    fn told(spec: &str, cluster: Option<(&str, &str)>, asked: (&str, &str)) -> String {
+    fn resources_of(spec: &str, cluster: Option<(&str, &str)>, asked: (&str, &str)) -> String {
         let resources =
             |(requests, limits)| Resources { requests: read(requests), limits: read(limits) };
         let injection = Injection {
@@ -212,6 +212,6 @@ mod tests {
         #[case] asked: (&str, &str),
         #[case] expected: &str,
     ) {
-        assert_eq!(told(spec, cluster, asked), expected);
+        assert_eq!(resources_of(spec, cluster, asked), expected);
     }
 }

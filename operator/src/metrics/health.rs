@@ -148,8 +148,9 @@ mod tests {
             METRICS.iter().map(|(name, ..)| format!("grape_cluster_{name}")).collect();
         let part = page.split("\n## Of a GrapeCluster\n").nth(1).unwrap();
         let part = part.split("\n## ").next().unwrap();
-        let told: Vec<_> = part.split('`').filter(|word| word.starts_with("grape_")).collect();
-        assert_eq!(told, names);
+        let documented: Vec<_> =
+            part.split('`').filter(|word| word.starts_with("grape_")).collect();
+        assert_eq!(documented, names);
     }
 
     #[test]

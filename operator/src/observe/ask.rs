@@ -66,11 +66,11 @@ pub(super) struct GrapeReport {
 pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<GrapeReport, CallError> {
     let reply = caller.get(admin, "/status?brief").await?;
     let page = serde_json::from_slice(&reply.body).map_err(|error| foreign(&error.to_string()))?;
-    told(page)
+    report(page)
 }
 
 /// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
-fn told(page: StatusPage) -> Result<GrapeReport, CallError> {
+fn report(page: StatusPage) -> Result<GrapeReport, CallError> {
     let StatusPage { version, node, held_back, refusals, unresolved, unanswered, .. } = page;
     if version.chars().count() > MAX_VERSION {
         return Err(foreign("its version is too long"));
@@ -188,12 +188,12 @@ mod tests {
         page.unresolved = vec![Unresolved { name: "a".repeat(10_000), ..unresolved() }];
         page.unanswered = Vec::new();
         page.refusals = vec![Refusal { name: "a\n".repeat(1000), ..refusal() }; 100];
-        let told = told(page).unwrap();
-        assert_eq!(told.troubles, BTreeMap::new());
-        assert_eq!(told.complaints.len(), 2 * MAX_COMPLAINTS);
-        let [Complaint::Refused(first), .., Complaint::HeldBack(last)] = &told.complaints[..]
+        let report = report(page).unwrap();
+        assert_eq!(report.troubles, BTreeMap::new());
+        assert_eq!(report.complaints.len(), 2 * MAX_COMPLAINTS);
+        let [Complaint::Refused(first), .., Complaint::HeldBack(last)] = &report.complaints[..]
         else {
-            panic!("{:?}", told.complaints);
+            panic!("{:?}", report.complaints);
         };
         for name in [&first.name, &last.name] {
             assert!(name.chars().count() < 200 && !name.contains(char::is_control), "{name:?}");
@@ -206,8 +206,8 @@ mod tests {
         for field in ["heldBack", "refusals", "unresolved", "unanswered"] {
             page.as_object_mut().unwrap().remove(field);
         }
-        let told = told(serde_json::from_value(page).unwrap()).unwrap();
-        assert_eq!((told.complaints, told.troubles), (Vec::new(), BTreeMap::new()));
+        let report = report(serde_json::from_value(page).unwrap()).unwrap();
+        assert_eq!((report.complaints, report.troubles), (Vec::new(), BTreeMap::new()));
     }
 
     #[test]
@@ -221,8 +221,8 @@ mod tests {
         let mut page = longest();
         page.node.neighbours.truncate(3);
         page.node.neighbours[1].suspect = true;
-        let told = told(page).unwrap();
-        assert_eq!((told.live.len(), told.answer.nodes), (2, usize::MAX));
+        let report = report(page).unwrap();
+        assert_eq!((report.live.len(), report.answer.nodes), (2, usize::MAX));
     }
 
     #[test]
@@ -234,7 +234,7 @@ mod tests {
         ] {
             let mut page = longest();
             (page.version, page.node.id) = (version, id);
-            let error = told(page).unwrap_err();
+            let error = report(page).unwrap_err();
             assert_eq!(error.to_string(), format!("its /status is not a Grape's: {why}"));
         }
     }

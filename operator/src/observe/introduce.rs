@@ -133,19 +133,19 @@ mod tests {
     }
 
     /// The addresses of Grapes by number, introduced one to the other.
-    fn told(introductions: &[Introduction]) -> Vec<(u8, Vec<u8>)> {
+    fn introduced(introductions: &[Introduction]) -> Vec<(u8, Vec<u8>)> {
         let number = |at: &SocketAddr| match at.ip() {
             IpAddr::V4(ip) => ip.octets()[3],
             IpAddr::V6(_) => 0,
         };
-        let told = introductions.iter();
-        told.map(|it| (number(&it.to), it.addresses.iter().map(number).collect())).collect()
+        let introduced = introductions.iter();
+        introduced.map(|it| (number(&it.to), it.addresses.iter().map(number).collect())).collect()
     }
 
     fn between(own: &[View], sidecars: &[View]) -> Vec<(u8, Vec<u8>)> {
         let all = own.iter().chain(sidecars);
         let admin = all.map(|view| (view.name.clone(), SocketAddr::new(view.address.ip(), 9091)));
-        told(&between_parts(own, sidecars, &admin.collect()))
+        introduced(&between_parts(own, sidecars, &admin.collect()))
     }
 
     #[test]
@@ -169,18 +169,18 @@ mod tests {
     fn however_many_parts_there_are_what_is_told_is_bounded() {
         let own: Vec<_> = (1..=3).map(|it| view(it, &[1, 2, 3])).collect();
         let sidecars: Vec<_> = (10..250).map(|it| view(it, &[])).collect();
-        let told = between(&own, &sidecars);
-        assert_eq!(told.len(), PARTS + PARTS.div_ceil(MOST));
-        assert!(told.iter().all(|(_, addresses)| addresses.len() <= MOST));
-        assert_eq!(told[PARTS].0, 1);
-        assert_eq!(told[PARTS + 1].0, 2, "none of them is told twice at a time");
+        let introduced = between(&own, &sidecars);
+        assert_eq!(introduced.len(), PARTS + PARTS.div_ceil(MOST));
+        assert!(introduced.iter().all(|(_, addresses)| addresses.len() <= MOST));
+        assert_eq!(introduced[PARTS].0, 1);
+        assert_eq!(introduced[PARTS + 1].0, 2, "none of them is told twice at a time");
     }
 
     #[test]
     fn who_has_just_started_is_told_of_the_others() {
         let some = |from: u8, to: u8| (from..to).map(target).collect::<Vec<_>>();
         let new = |newcomers: &[Target], ready: &[Target], sidecars: &[InjectedSidecar], sole| {
-            told(&of_newcomers(newcomers, ready, sidecars, sole))
+            introduced(&of_newcomers(newcomers, ready, sidecars, sole))
         };
         let first_three = [(1, vec![2, 3]), (2, vec![3, 1]), (3, vec![1, 2])];
         assert_eq!(new(&some(1, 4), &[], &[], false), first_three);
@@ -191,7 +191,10 @@ mod tests {
         assert_eq!(new(&some(1, 2), &[], &[], true), [(1, vec![])], "there are none");
         let many = new(&some(1, 200), &some(200, 250), &sidecars, false);
         assert_eq!(many.len(), NEWCOMERS);
-        assert!(many.iter().all(|(own, told)| told.len() == MOST && !told.contains(own)));
+        assert!(
+            many.iter()
+                .all(|(own, introduced)| introduced.len() == MOST && !introduced.contains(own))
+        );
         let many = new(&some(1, 200), &[], &[], false);
         assert_eq!(many[0].1, [2, 3, 4, 5, 6, 7, 8, 9]);
     }

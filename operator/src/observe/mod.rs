@@ -147,8 +147,8 @@ impl Observer {
             let own = targets.iter().map(|target| (target.name.clone(), target.admin()));
             let admin =
                 sidecars.iter().map(|sidecar| (sidecar.name.clone(), sidecar.admin())).chain(own);
-            let told = introduce::between_parts(&views, &sidecar_views, &admin.collect());
-            self.introduce(told).await;
+            let introductions = introduce::between_parts(&views, &sidecar_views, &admin.collect());
+            self.introduce(introductions).await;
         }
         // Only now: pages of many Grapes that are read meanwhile would delay the lookups' answers.
         let answering = targets.iter().filter(|target| answers.contains_key(&target.name));
@@ -178,12 +178,12 @@ impl Observer {
         self.introduce(introduce::of_newcomers(newcomers, ready, sidecars, sole)).await;
     }
 
-    async fn introduce(&self, told: Vec<Introduction>) {
-        if told.is_empty() {
+    async fn introduce(&self, introductions: Vec<Introduction>) {
+        if introductions.is_empty() {
             return;
         }
-        tracing::debug!(count = told.len(), "introducing Grapes to each other");
-        let telling = told.into_iter().map(|introduction| async move {
+        tracing::debug!(count = introductions.len(), "introducing Grapes to each other");
+        let telling = introductions.into_iter().map(|introduction| async move {
             let (to, body) = (introduction.to, introduction.body());
             // One of an older release takes none, and others find it all the same; one that has just
             // started may not listen yet, and is told again.
@@ -200,20 +200,20 @@ impl Observer {
         complaints: &mut BTreeMap<String, Vec<Complaint>>,
     ) -> ClusterAnswers {
         let asking = targets.iter().cloned().map(|target| async move {
-            let told = ask::ask(&self.caller, target.admin()).await;
-            (target, told)
+            let report = ask::ask(&self.caller, target.admin()).await;
+            (target, report)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
         let mut answered = ClusterAnswers::default();
-        while let Some((target, told)) = answering.next().await {
+        while let Some((target, report)) = answering.next().await {
             let address = target.dht();
-            let live = told.map(|told| {
-                note(complaints, &target.name, told.complaints);
-                let (id, troubles) = (told.answer.id.clone(), told.troubles);
+            let live = report.map(|report| {
+                note(complaints, &target.name, report.complaints);
+                let (id, troubles) = (report.answer.id.clone(), report.troubles);
                 answered.outside.insert(target.name.clone(), BootstrapReport { id, troubles });
-                answered.answers.insert(target.name.clone(), told.answer);
-                answered.other_networks.extend(told.other_networks);
-                told.live
+                answered.answers.insert(target.name.clone(), report.answer);
+                answered.other_networks.extend(report.other_networks);
+                report.live
             });
             answered.views.push(View { name: target.name, address, live });
         }
@@ -226,19 +226,19 @@ impl Observer {
         complaints: &mut BTreeMap<String, Vec<Complaint>>,
     ) -> (Vec<View>, BTreeSet<String>) {
         let asking = sidecars.iter().cloned().map(|sidecar| async move {
-            let told = ask::ask(&self.caller, sidecar.admin()).await;
-            (sidecar, told)
+            let report = ask::ask(&self.caller, sidecar.admin()).await;
+            (sidecar, report)
         });
         let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
         let (mut views, mut unresolved) = (Vec::with_capacity(sidecars.len()), BTreeSet::new());
-        while let Some((sidecar, told)) = answering.next().await {
+        while let Some((sidecar, report)) = answering.next().await {
             let address = sidecar.dht();
-            let live = told.map(|told| {
-                note(complaints, &sidecar.name, told.complaints);
-                if let Some(Trouble::Unresolved(_)) = told.troubles.get(&sidecar.seed) {
+            let live = report.map(|report| {
+                note(complaints, &sidecar.name, report.complaints);
+                if let Some(Trouble::Unresolved(_)) = report.troubles.get(&sidecar.seed) {
                     unresolved.insert(sidecar.name.clone());
                 }
-                told.live
+                report.live
             });
             views.push(View { name: sidecar.name, address, live });
         }
@@ -256,9 +256,9 @@ impl Observer {
     }
 }
 
-fn note(complaints: &mut BTreeMap<String, Vec<Complaint>>, pod: &str, told: Vec<Complaint>) {
-    if !told.is_empty() {
-        complaints.insert(pod.to_owned(), told);
+fn note(complaints: &mut BTreeMap<String, Vec<Complaint>>, pod: &str, report: Vec<Complaint>) {
+    if !report.is_empty() {
+        complaints.insert(pod.to_owned(), report);
     }
 }
 

@@ -10,11 +10,11 @@
 //! |---|---|---|
 //! | [`claim`] | what a Lease publishes | pure |
 //! | [`index`] | which operators exist, and which one works | pure |
-//! | [`belief`] | whether an operator may work at all | I/O |
+//! | [`permissions`] | whether an operator may work at all | I/O |
 
-pub mod belief;
 pub mod claim;
 pub mod index;
+pub mod permissions;
 
 use std::fmt;
 use std::sync::Arc;
@@ -37,9 +37,9 @@ use tracing::{info, warn};
 
 use crate::api_client::MANAGER;
 use crate::api_client::is_refusal;
-use belief::Belief;
 use claim::{Claim, LABEL, Scope};
 use index::{LeaseName, OperatorIndex, Other};
+use permissions::Permissions;
 
 /// How long the API server may take for one request.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -85,7 +85,7 @@ pub struct Turn {
 
 struct TurnState {
     index: OperatorIndex,
-    belief: Belief,
+    permissions: Permissions,
     /// Whether the Leases may not be read, which is logged once.
     forbidden: bool,
 }
@@ -96,7 +96,7 @@ impl Turn {
     pub fn new(client: Client, own: LeaseName, scope: Scope) -> Self {
         let state = TurnState {
             index: OperatorIndex::new(own.clone(), scope.clone()),
-            belief: Belief::new(client.clone()),
+            permissions: Permissions::new(client.clone()),
             forbidden: false,
         };
         let standing = watch::Sender::new(Standing::Unknown);
@@ -222,7 +222,8 @@ impl Turn {
         let now = clock::now();
         if !state.index.is_own(&claim) {
             let Some(shared) = self.scope.shared_with(&claim.scope) else { return };
-            let asked = timeout(REQUEST_TIMEOUT, state.belief.holds(&claim, &shared, now)).await;
+            let asked =
+                timeout(REQUEST_TIMEOUT, state.permissions.may_work(&claim, &shared, now)).await;
             let (namespace, name) = (&claim.namespace, &claim.name);
             match asked {
                 Ok(Ok(true)) => {}

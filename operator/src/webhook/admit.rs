@@ -88,11 +88,11 @@ impl Admission {
         let fresh = match timeout(REFRESH_TIMEOUT, fresh).await {
             Ok(Ok(fresh)) => fresh,
             Ok(Err(error)) => {
-                warn!(%error, "cannot ask the API server: what it told before counts");
+                warn!(%error, "cannot ask the API server: judging by the watched objects");
                 return judged;
             }
             Err(_) => {
-                debug!("the API server does not answer: what it told before counts");
+                debug!("the API server does not answer: judging by the watched objects");
                 return judged;
             }
         };

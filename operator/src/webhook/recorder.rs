@@ -203,7 +203,7 @@ impl RecentEvents {
     fn is_new(&mut self, about: &ObjectReference, reason: &str, now: Instant) -> bool {
         let ObjectReference { kind, namespace, name, uid, .. } = about.clone();
         let key = ([kind, namespace, name, uid], reason.to_owned());
-        if self.0.get(&key).is_some_and(|told| now.duration_since(*told) < REPEAT_AFTER) {
+        if self.0.get(&key).is_some_and(|published| now.duration_since(*published) < REPEAT_AFTER) {
             return false;
         }
         self.0.put(key, now);

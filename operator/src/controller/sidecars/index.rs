@@ -110,9 +110,9 @@ impl PodIndex {
     }
 
     /// Takes note of an event.
-    pub fn note(&mut self, told: WatchEvent) -> Effects {
+    pub fn note(&mut self, event: WatchEvent) -> Effects {
         let mut effects = Effects::default();
-        match told {
+        match event {
             WatchEvent::Namespaces(event) => {
                 for change in self.namespaces.note(event) {
                     self.follow(&change, &mut effects);

@@ -175,10 +175,10 @@ mod tests {
             Lack::Missed,
             Lack::MissedOrUnlabelled,
         ];
-        let mut told = all.map(Lack::explanation).to_vec();
-        told.sort_unstable();
-        told.dedup();
-        assert_eq!(told.len(), all.len());
+        let mut explanations = all.map(Lack::explanation).to_vec();
+        explanations.sort_unstable();
+        explanations.dedup();
+        assert_eq!(explanations.len(), all.len());
         assert_eq!(all.map(Lack::is_lasting).iter().filter(|it| **it).count(), 3);
     }
 }

@@ -59,7 +59,7 @@ struct Inner {
 /// A reader of which clusters' pods have changed, in one namespace or in all.
 struct Listener {
     namespace: Option<String>,
-    tell: mpsc::UnboundedSender<ObjectRef<Stored>>,
+    send: mpsc::UnboundedSender<ObjectRef<Stored>>,
 }
 
 impl Sidecars {
@@ -94,7 +94,7 @@ impl Sidecars {
         };
         let labels = all.subscribe().filter(move |event| std::future::ready(is_own(event)));
         let webhook = webhook.as_deref();
-        watch::watch(client, labels, webhook, sources, |told| self.note(told)).await;
+        watch::watch(client, labels, webhook, sources, |event| self.note(event)).await;
     }
 
     /// Completes when all first lists have ended.
@@ -107,9 +107,9 @@ impl Sidecars {
         &self,
         namespace: Option<&str>,
     ) -> impl Stream<Item = ObjectRef<Stored>> + use<> {
-        let (tell, told) = mpsc::unbounded_channel();
-        self.listeners().push(Listener { namespace: namespace.map(str::to_owned), tell });
-        stream::unfold(told, |mut told| async move { Some((told.recv().await?, told)) })
+        let (send, changed) = mpsc::unbounded_channel();
+        self.listeners().push(Listener { namespace: namespace.map(str::to_owned), send });
+        stream::unfold(changed, |mut changed| async move { Some((changed.recv().await?, changed)) })
     }
 
     /// The pods that should have a Grape of a cluster in this namespace, created at this time;
@@ -129,10 +129,10 @@ impl Sidecars {
         Some(pods.into_iter().filter_map(member).collect())
     }
 
-    fn note(&self, told: WatchEvent) -> Effects {
+    fn note(&self, event: WatchEvent) -> Effects {
         let effects = {
             let mut index = self.index();
-            let effects = index.note(told);
+            let effects = index.note(event);
             if index.is_whole() {
                 self.0.known.cancel();
             }
@@ -143,7 +143,7 @@ impl Sidecars {
             let cluster = ObjectRef::new(name).within(namespace);
             listeners.retain(|listener| {
                 let meant = listener.namespace.as_ref().is_none_or(|own| own == namespace);
-                !meant || listener.tell.send(cluster.clone()).is_ok()
+                !meant || listener.send.send(cluster.clone()).is_ok()
             });
         }
         effects

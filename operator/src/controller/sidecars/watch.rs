@@ -39,8 +39,8 @@ pub(super) async fn watch(
     all.push(namespaces.map(|event| WatchEvent::Namespaces(map(event, labelled))).boxed());
     all.extend(webhook.map(|name| configuration(client, name)));
     all.extend(sources.into_iter().map(|source| pods(client, source)));
-    while let Some(told) = all.next().await {
-        let Effects { begin, end, .. } = note(told);
+    while let Some(event) = all.next().await {
+        let Effects { begin, end, .. } = note(event);
         for source in end {
             debug!(?source, "no more watched");
             ends.remove(&source);
@@ -64,14 +64,14 @@ fn labelled(namespace: Arc<PartialObjectMeta<Namespace>>) -> (String, Option<Arc
 fn configuration(client: &Client, name: &str) -> BoxStream<'static, WatchEvent> {
     let api: Api<MutatingWebhookConfiguration> = Api::all(client.clone());
     let found = watch_object(api, name).default_backoff();
-    let told = found.map(|found| match found {
+    let reach = found.map(|found| match found {
         Ok(configuration) => Reach::of(configuration.as_ref()),
         Err(error) => {
             warn!(%error, "cannot watch the configuration of the webhook; trying again");
             Reach::Unknown
         }
     });
-    told.map(WatchEvent::Webhook).boxed()
+    reach.map(WatchEvent::Webhook).boxed()
 }
 
 fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
@@ -90,19 +90,19 @@ fn pods(client: &Client, source: Source) -> BoxStream<'static, WatchEvent> {
         .fields("status.phase!=Succeeded,status.phase!=Failed");
     let events = watcher(scoped::<Pod>(client, namespace), config).default_backoff();
     let refused = source.clone();
-    let told = move |event| {
+    let pods = move |event| {
         let kept = |pod: Pod| {
             let key = format!("{}/{}", pod.namespace().unwrap_or_default(), pod.name_any());
             (key, ServicePod::of(pod, &of_namespace).map(Arc::new))
         };
         WatchEvent::Pods(source.clone(), map(event, kept))
     };
-    let told = move |event: watcher::Result<_>| match event {
+    let event_of = move |event: watcher::Result<_>| match event {
         Err(error) if is_refusal(&error) => Some(WatchEvent::Refused(refused.clone())),
         event => event
             .inspect_err(|error| warn!(%error, "cannot watch pods of services; trying again"))
             .ok()
-            .map(&told),
+            .map(&pods),
     };
-    events.filter_map(move |event| std::future::ready(told(event))).boxed()
+    events.filter_map(move |event| std::future::ready(event_of(event))).boxed()
 }

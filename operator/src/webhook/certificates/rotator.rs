@@ -115,7 +115,7 @@ impl Rotator {
             Ok(chain) => (chain, None),
             Err(problem) => (None, Some(problem)),
         };
-        let (mut trusted, mut told) = (false, Ok(()));
+        let (mut trusted, mut published) = (false, Ok(()));
         if let (Some(found), Some(_)) = (&found, &chain) {
             if self.resolver.serve(found.certificate.as_bytes(), found.key.as_bytes())? {
                 info!(secret = self.secret, "serving another certificate");
@@ -124,7 +124,7 @@ impl Rotator {
                 // No configuration asks this webhook, then.
                 Some(None) => trusted = true,
                 Some(Some(configuration)) => {
-                    told = self.publish(configuration, &found.authorities).await;
+                    published = self.publish(configuration, &found.authorities).await;
                     trusted = is_trusted(configuration, &found.authorities);
                 }
                 None => {}
@@ -135,11 +135,11 @@ impl Rotator {
         if let Next::Keep(until) = next {
             let pause = Duration::try_from(until.duration_since(now)).unwrap_or_default();
             // Certificates hold whole seconds.
-            return told.map(|()| (pause + Duration::from_millis(100)).min(MAX_PAUSE));
+            return published.map(|()| (pause + Duration::from_millis(100)).min(MAX_PAUSE));
         }
         let made = renew(found.as_ref(), next, &self.spec, now);
         self.write(secret, made.context("cannot make a certificate")?, &reason).await?;
-        told.map(|()| RETRY_PAUSE)
+        published.map(|()| RETRY_PAUSE)
     }
 
     /// Writes the Secret, unless another replica did so meanwhile: the watch then reports that

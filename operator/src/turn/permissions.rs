@@ -15,19 +15,19 @@ use lru::LruCache;
 use super::claim::{Claim, Shared};
 
 /// How long an answer is reused.
-const BELIEVED: Duration = Duration::from_secs(300);
+const VALID_FOR: Duration = Duration::from_secs(300);
 
 /// Most answers that are kept.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1024).expect("more than none");
 
 /// Asks the API server what a ServiceAccount may do.
-pub struct Belief {
+pub struct Permissions {
     client: Client,
     /// Its user name, and the namespaces where it would work.
     answers: LruCache<(String, String), (bool, Instant)>,
 }
 
-impl Belief {
+impl Permissions {
     /// Asks nothing before the first question.
     pub fn new(client: Client) -> Self {
         Self { client, answers: LruCache::new(KEPT) }
@@ -38,7 +38,7 @@ impl Belief {
     ///
     /// # Errors
     /// The API server does not answer, or refuses to say.
-    pub async fn holds(
+    pub async fn may_work(
         &mut self,
         claim: &Claim,
         shared: &Shared,
@@ -52,10 +52,10 @@ impl Belief {
         };
         let user = format!("system:serviceaccount:{}:{account}", claim.namespace);
         let key = (user.clone(), namespace.clone());
-        if let Some((holds, until)) = self.answers.get(&key)
+        if let Some((allowed, until)) = self.answers.get(&key)
             && *until > now
         {
-            return Ok(*holds);
+            return Ok(*allowed);
         }
         let groups = ["system:serviceaccounts", "system:authenticated"].map(str::to_owned);
         let own = format!("system:serviceaccounts:{}", claim.namespace);
@@ -77,8 +77,8 @@ impl Belief {
         };
         let reviews: Api<SubjectAccessReview> = Api::all(self.client.clone());
         let answered = reviews.create(&PostParams::default(), &review).await?;
-        let holds = answered.status.is_some_and(|status| status.allowed);
-        self.answers.put(key, (holds, now + BELIEVED));
-        Ok(holds)
+        let allowed = answered.status.is_some_and(|status| status.allowed);
+        self.answers.put(key, (allowed, now + VALID_FOR));
+        Ok(allowed)
     }
 }
