@@ -3,6 +3,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `iterative_lookup.rs` | which node to ask next, and when enough have answered |
+//! | `iterative_lookup/shortlist.rs` | the closest nodes of one address family |
 //! | `active_lookup.rs` | a lookup under way: what was found so far, and what follows |
 //! | `lookup_cache.rs` | what lookups found, kept for those who ask again |
 
