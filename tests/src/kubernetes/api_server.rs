@@ -9,7 +9,7 @@ use kube::Client;
 use tempfile::TempDir;
 
 use super::controllers::Controllers;
-use super::{Kubectl, access, guarded, script, tools};
+use super::{Kubectl, access, definition, guarded, script, tools};
 use crate::ports::Port;
 use crate::process::Process;
 
@@ -67,6 +67,16 @@ impl ApiServer {
         ready.await.map_err(|error| error.context(etcd.shown()))?;
         let own = Own { controllers: None, _server: server, _etcd: etcd, folder, _ports: ports };
         Ok(Self { kubeconfig, client, own: Some(own) })
+    }
+
+    /// Starts one that serves GrapeClusters.
+    ///
+    /// # Errors
+    /// When it does not start, or does not take the definition.
+    pub async fn start_with_definition() -> Result<Self> {
+        let server = Self::start().await?;
+        definition::install(&server.client()).await?;
+        Ok(server)
     }
 
     /// Runs some of Kubernetes' own controllers beside it, such as `garbage-collector-controller`

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::time::Duration;
@@ -15,8 +15,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_is_put_right_and_what_is_added_stays() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "drift").await;
     scene.cluster("market", json!({})).await;
     let _operator = scene.operator("one").await;

@@ -1,7 +1,7 @@
 //! Every write refused once: it is tried again, told and counted, and the end is the same.
 
 use grape_tests::kubernetes::proxy::{Refusal, Which};
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -33,8 +33,7 @@ struct Case {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_write_may_be_refused_once() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "refused").await;
     let proxy = Proxy::start(&server).await.unwrap();
     let cases = cases();

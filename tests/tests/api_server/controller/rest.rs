@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use grape_tests::kubernetes::grape_cluster::{condition, without_lookups};
 use grape_tests::kubernetes::proxy::Call;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::our_grape;
 use grape_tests::our_operator::Operator;
 use grape_tests::ports::Port;
@@ -27,8 +27,7 @@ const REST: Duration = Duration::from_secs(60);
 /// `Healthy`, and looked at every second.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_rest_nothing_is_written() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "rest").await;
     let proxy = Proxy::start(&server).await.unwrap();
     for number in 0..CLUSTERS {

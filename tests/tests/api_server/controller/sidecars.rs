@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::wait;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
@@ -22,8 +22,7 @@ const ASIDE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["replicaset-controller", "disruption-controller"]);
     let server = server.await.unwrap();
     let scene = Scene::new(&server, "repair").await;
@@ -108,8 +107,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_counts_the_pods_that_it_lets_in() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let [home, web, shop] = [
         Scene::new(&server, "home").await,
         Scene::new(&server, "web").await,

@@ -11,15 +11,14 @@ mod refused;
 
 use grape_cluster::GrapeCluster;
 use grape_cluster::{manifest, validate};
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use kube::Client;
 use kube::core::Status;
 use serde_json::Value;
 
 /// An API server that knows GrapeClusters. It may be somebody else's.
 async fn server() -> ApiServer {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     server
 }
 
