@@ -1,4 +1,4 @@
-//! The command `local`, of `grape-local` and of `grape-operator`.
+//! The command `local`, of `grape-local` and of `grape-operator`, and how both programs begin and end.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgAction, Args as _, Command};
-use grape::cli::boolean;
+use clap::{Args as _, Command, Parser};
+use grape::cli::CheckAnnounced;
 use grape::log::Format;
 use grape::nonblocking::NonBlocking;
-use grape::variables::is_named_as_part_of_a_service;
+use grape::variables::{self, is_named_as_part_of_a_service};
 use grape_cluster::limits;
 use tracing_subscriber::filter::Targets;
 
@@ -49,15 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
     dht_ports: Vec<u16>,
 
-    /// Once a second, connect to the port of each service that announced itself. Keep it announced
-    /// while its port answers, and withdraw it when the port no longer does.
-    /// --check-announced=false connects to none.
-    #[arg(
-        long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
-        default_missing_value = "true", num_args = 0..=1, require_equals = true,
-        action = ArgAction::Set, value_parser = boolean
-    )]
-    check_announced: bool,
+    #[command(flatten)]
+    check: CheckAnnounced,
 
     /// What to log: a level, or levels of modules, such as info or warn,grape=debug.
     #[arg(
@@ -91,6 +84,23 @@ fn port(text: &str) -> Result<u16, &'static str> {
     port.ok_or("expected ports from 1 to 65535, separated by commas, as in 30001,40001,50001")
 }
 
+/// Reads the program's flags, runs the command, and logs why it failed.
+pub async fn main<Cli: Parser>(run: impl AsyncFnOnce(Cli) -> anyhow::Result<ExitCode>) -> ExitCode {
+    // No variable of these programs has a name that Kubernetes sets for a Service, so there are no
+    // warnings to show.
+    let cli = match variables::parse::<Cli>(env::args_os()) {
+        Ok((cli, _)) => cli,
+        Err(error) => error.exit(),
+    };
+    match run(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            grape::log::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs a cluster here until it is stopped.
 ///
 /// # Errors
@@ -104,7 +114,7 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let choices = Choices {
         replicas: args.replicas,
         ports: Ports { api: args.api_ports, dht: args.dht_ports },
-        check_announced: args.check_announced,
+        check_announced: args.check.check_announced,
     };
     let ignored = ignored(env::vars_os());
     let options = Options { file: args.file, choices, ignored, style };
@@ -187,6 +197,6 @@ mod tests {
     #[case("--check-announced=off", false)]
     #[case("--replicas=1", true)]
     fn services_are_tried_unless_a_flag_says_otherwise(#[case] flag: &str, #[case] tried: bool) {
-        assert_eq!(parse(flag).unwrap().check_announced, tried);
+        assert_eq!(parse(flag).unwrap().check.check_announced, tried);
     }
 }

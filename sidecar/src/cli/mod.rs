@@ -16,8 +16,7 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use values::boolean;
-
+pub use args::CheckAnnounced;
 use args::{Cli, Command, KeyCommand};
 use output::{Failure, Output};
 

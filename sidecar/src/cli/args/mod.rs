@@ -8,6 +8,7 @@ mod tests;
 use clap::Parser;
 
 pub(crate) use commands::{Command, Format, KeyCommand, SigningArgs, To};
+pub use node::CheckAnnounced;
 pub(crate) use node::NodeArgs;
 
 /// The command `grape`.

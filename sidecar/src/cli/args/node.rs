@@ -145,15 +145,8 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "URL", env = "GRAPE_READY_WHEN")]
     ready_when: Vec<ReadyWhenList>,
 
-    /// Once a second, connect to the port of each service that announced itself. Keep it announced
-    /// while its port answers, and withdraw it when the port no longer does.
-    /// --check-announced=false connects to none
-    #[arg(
-        long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
-        default_missing_value = "true", num_args = 0..=1, require_equals = true,
-        action = ArgAction::Set, value_parser = boolean
-    )]
-    check_announced: bool,
+    #[command(flatten)]
+    check: CheckAnnounced,
 
     /// How long the Grape may take to withdraw its services and finish requests when it is stopped,
     /// in milliseconds
@@ -173,6 +166,21 @@ pub(crate) struct NodeArgs {
     /// Format of the log
     #[arg(long, value_name = "FORMAT", env = "GRAPE_LOG_FORMAT", default_value = "text")]
     pub(crate) log_format: log::Format,
+}
+
+/// Whether the ports of services that announced themselves are tried: a flag of `grape`, and of local
+/// mode.
+#[derive(Debug, Clone, Args)]
+pub struct CheckAnnounced {
+    /// Once a second, connect to the port of each service that announced itself. Keep it announced
+    /// while its port answers, and withdraw it when the port no longer does.
+    /// --check-announced=false connects to none
+    #[arg(
+        long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
+        default_missing_value = "true", num_args = 0..=1, require_equals = true,
+        action = ArgAction::Set, value_parser = boolean
+    )]
+    pub check_announced: bool,
 }
 
 impl NodeArgs {
@@ -197,7 +205,7 @@ impl NodeArgs {
             api_origins: self.api_origin.clone(),
             announce: self.announce.iter().flat_map(|list| list.0.clone()).collect(),
             ready_when: self.ready_when.iter().flat_map(|list| list.0.clone()).collect(),
-            check_announced: self.check_announced,
+            check_announced: self.check.check_announced,
             drain_timeout: Duration::from_millis(self.drain_timeout),
         }
     }
