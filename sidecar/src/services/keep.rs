@@ -8,7 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::facts::GRACE;
-use super::health::Outcome;
+use super::health::ProbeOutcome;
 use super::register::{Changes, Renewal, Service};
 use super::{CONCURRENCY, EACH, Reason, Services, State, probe};
 use crate::clock;
@@ -18,7 +18,7 @@ const NAMED: usize = 5;
 
 /// What is tried, and how that ended.
 enum Tried {
-    Port(u16, Outcome),
+    Port(u16, ProbeOutcome),
     Condition(usize, Result<(), String>),
 }
 
@@ -112,7 +112,7 @@ impl Services {
         match tried {
             Tried::Port(port, outcome) => state.register.tried(port, outcome, clock::now()),
             Tried::Condition(place, said) => {
-                let outcome = if said.is_ok() { Outcome::Yes } else { Outcome::No };
+                let outcome = if said.is_ok() { ProbeOutcome::Yes } else { ProbeOutcome::No };
                 state.said[place] = said.err();
                 state.register.asked(place, outcome)
             }

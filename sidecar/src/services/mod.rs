@@ -65,7 +65,7 @@ pub(crate) use refusals::{Refusals, Refused, shown};
 
 use family::Families;
 use overdue::Overdue;
-use register::{Register, Service, Settings};
+use register::{Register, RegisterConfig, Service};
 
 /// How often each port and each condition is tried, and what a flag declares is announced, as often
 /// as npm's clients do.
@@ -138,7 +138,7 @@ impl Services {
         let declared = config.announce.iter();
         let declared = declared.map(|Declared { name, port }| (name.as_bytes().into(), *port));
         let declared: Vec<Service> = declared.collect();
-        let register = Register::new(Settings {
+        let register = Register::new(RegisterConfig {
             declared: declared.clone(),
             conditions: config.ready_when.len(),
             check_announced: config.check_announced,

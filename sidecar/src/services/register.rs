@@ -11,7 +11,7 @@ use grape_engine::Name;
 use lru::LruCache;
 
 use super::facts::{ByFlag, Facts, Port, Reason};
-use super::health::{Health, Outcome};
+use super::health::{Health, ProbeOutcome};
 
 /// A service: its name and its port.
 pub(super) type Service = (Name, u16);
@@ -21,7 +21,7 @@ pub(super) const MAX_PORTS: usize = 256;
 
 /// What the register is made with.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
+pub(super) struct RegisterConfig {
     /// Services that the Grape announces by itself.
     pub(super) declared: Vec<Service>,
     /// How many conditions these wait for, beside their ports.
@@ -82,7 +82,7 @@ pub(super) struct Register {
 }
 
 impl Register {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: RegisterConfig) -> Self {
         let ports = settings.declared.iter().map(|(_, port)| (*port, Port::default()));
         Self {
             check_announced: settings.check_announced,
@@ -182,10 +182,10 @@ impl Register {
     }
 
     /// A port was tried. Returns whether that tells anything new.
-    pub(super) fn tried(&mut self, port: u16, outcome: Outcome, now: Instant) -> bool {
+    pub(super) fn tried(&mut self, port: u16, outcome: ProbeOutcome, now: Instant) -> bool {
         let Some(port) = self.facts.ports.get_mut(&port) else { return false };
         port.tried = Some(now);
-        if outcome == Outcome::Yes {
+        if outcome == ProbeOutcome::Yes {
             port.answered = Some(now);
         }
         let health = port.health.after(outcome);
@@ -193,7 +193,7 @@ impl Register {
     }
 
     /// The condition at this place was asked. Returns whether that tells anything new.
-    pub(super) fn asked(&mut self, condition: usize, outcome: Outcome) -> bool {
+    pub(super) fn asked(&mut self, condition: usize, outcome: ProbeOutcome) -> bool {
         let Some(health) = self.facts.conditions.get_mut(condition) else { return false };
         let told = health.after(outcome);
         replace(health, told) != told

@@ -28,7 +28,7 @@ impl Seen {
     }
 
     /// Lets this many seconds pass, a round in each, in which every port answers as `outcome` has it.
-    fn pass(&mut self, seconds: u64, outcome: impl Fn(u16) -> Outcome) {
+    fn pass(&mut self, seconds: u64, outcome: impl Fn(u16) -> ProbeOutcome) {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
             for port in self.register.ports_due(self.now) {
@@ -57,7 +57,7 @@ impl Seen {
 #[rstest]
 fn a_service_that_announces_as_links_do_is_never_missing(
     #[values(10, 60, 120, 600)] age: u64,
-    #[values(Outcome::Yes, Outcome::No, Outcome::Undecided)] port: Outcome,
+    #[values(ProbeOutcome::Yes, ProbeOutcome::No, ProbeOutcome::Undecided)] port: ProbeOutcome,
 ) {
     let mut seen = Seen::new(Duration::from_secs(age));
     let one = service("one", 1);
@@ -79,20 +79,20 @@ fn a_service_that_announced_once_is_found_while_its_port_answers(
     let one = service("one", 1);
     seen.announced(&one);
     for _ in 0..3600 {
-        seen.pass(1, |_| Outcome::Yes);
+        seen.pass(1, |_| ProbeOutcome::Yes);
         assert!(seen.is_found(&one));
     }
     let most = 3600 / usize::try_from(age / 3).unwrap() + 1;
     assert!(seen.told <= most, "stored {} times, not {most} at most", seen.told);
-    seen.pass(2, |_| Outcome::No);
+    seen.pass(2, |_| ProbeOutcome::No);
     assert!(!seen.is_found(&one), "its port refused twice");
 }
 
 #[rstest]
-#[case::never_answered(Outcome::No)]
-#[case::cannot_be_tried(Outcome::Undecided)]
+#[case::never_answered(ProbeOutcome::No)]
+#[case::cannot_be_tried(ProbeOutcome::Undecided)]
 fn a_service_whose_port_never_answered_is_found_for_four_minutes(
-    #[case] port: Outcome,
+    #[case] port: ProbeOutcome,
     #[values(10, 60, 120)] age: u64,
 ) {
     let mut seen = Seen::new(Duration::from_secs(age));
@@ -109,16 +109,16 @@ fn a_service_that_hangs_is_found_for_four_minutes_after_its_port_last_answered()
     let mut seen = Seen::new(AGE);
     let one = service("one", 1);
     seen.announced(&one);
-    seen.pass(1000, |_| Outcome::Yes);
-    seen.pass(239, |_| Outcome::Undecided);
+    seen.pass(1000, |_| ProbeOutcome::Yes);
+    seen.pass(239, |_| ProbeOutcome::Undecided);
     assert!(seen.is_found(&one));
-    seen.pass(2, |_| Outcome::Undecided);
+    seen.pass(2, |_| ProbeOutcome::Undecided);
     assert!(!seen.is_found(&one));
 }
 
 #[rstest]
 fn an_age_that_is_configured_short_holds_exactly(
-    #[values(Outcome::Yes, Outcome::No)] port: Outcome,
+    #[values(ProbeOutcome::Yes, ProbeOutcome::No)] port: ProbeOutcome,
 ) {
     let mut seen = Seen::new(Duration::from_secs(9));
     let one = service("one", 1);
@@ -137,15 +137,15 @@ fn another_service_at_the_port(#[case] announces: usize, #[case] stays: bool) {
     let mut seen = Seen::new(AGE);
     let [one, alias, other] = ["one", "alias", "other"].map(|name| service(name, 1));
     seen.announced(&one);
-    seen.pass(10, |_| Outcome::Yes);
+    seen.pass(10, |_| ProbeOutcome::Yes);
     for _ in 0..announces {
         seen.announced(&other);
         seen.announced(&alias);
-        seen.pass(10, |_| Outcome::Yes);
+        seen.pass(10, |_| ProbeOutcome::Yes);
     }
-    seen.pass(229 - 10 * announces as u64, |_| Outcome::Yes);
+    seen.pass(229 - 10 * announces as u64, |_| ProbeOutcome::Yes);
     assert!(seen.is_found(&one), "for four minutes it may be another name of the same service");
-    seen.pass(2, |_| Outcome::Yes);
+    seen.pass(2, |_| ProbeOutcome::Yes);
     assert_eq!(seen.is_found(&one), stays);
     assert!(seen.is_found(&other) && seen.is_found(&alias));
 }
@@ -161,7 +161,7 @@ fn many_services_are_renewed_by_turns() {
     let mut most = 0;
     for _ in 0..300 {
         let before = seen.told;
-        seen.pass(1, |_| Outcome::Yes);
+        seen.pass(1, |_| ProbeOutcome::Yes);
         most = most.max(seen.told - before);
         assert!(services.iter().all(|one| seen.is_found(one)));
     }
@@ -174,15 +174,15 @@ fn who_dies_comes_back_and_says_so_is_found_again() {
     let [says, silent] = [("says", 1), ("silent", 2)].map(|(name, port)| service(name, port));
     seen.announced(&says);
     seen.announced(&silent);
-    seen.pass(500, |_| Outcome::Yes);
-    seen.pass(2, |_| Outcome::No);
+    seen.pass(500, |_| ProbeOutcome::Yes);
+    seen.pass(2, |_| ProbeOutcome::No);
     assert!(!seen.is_found(&says) && !seen.is_found(&silent));
     seen.announced(&says);
     assert!(!seen.is_found(&says), "its port still refuses");
-    seen.pass(1, |_| Outcome::Yes);
+    seen.pass(1, |_| ProbeOutcome::Yes);
     assert!(seen.is_found(&says));
     assert!(!seen.is_found(&silent), "what answers there may be another");
-    seen.pass(1000, |_| Outcome::Yes);
+    seen.pass(1000, |_| ProbeOutcome::Yes);
     assert!(seen.is_found(&says) && !seen.is_found(&silent));
 }
 
@@ -191,9 +191,9 @@ fn a_service_that_withdraws_itself_is_not_announced_again() {
     let mut seen = Seen::new(AGE);
     let one = service("one", 1);
     seen.announced(&one);
-    seen.pass(100, |_| Outcome::Yes);
+    seen.pass(100, |_| ProbeOutcome::Yes);
     seen.register.withdrew(&one, seen.now);
     seen.until.clear();
-    seen.pass(500, |_| Outcome::Yes);
+    seen.pass(500, |_| ProbeOutcome::Yes);
     assert!(!seen.is_found(&one));
 }

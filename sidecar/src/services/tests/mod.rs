@@ -7,8 +7,8 @@ mod tries;
 use std::time::{Duration, Instant};
 
 use super::facts::{GRACE, Reason};
-use super::health::Outcome;
-use super::register::{Changes, MAX_PORTS, Register, Service, Settings};
+use super::health::ProbeOutcome;
+use super::register::{Changes, MAX_PORTS, Register, RegisterConfig, Service};
 
 const AGE: Duration = Duration::from_secs(120);
 
@@ -21,11 +21,16 @@ fn checked(max_services: usize) -> Register {
 }
 
 fn aged(max_services: usize, max_age: Duration) -> Register {
-    Register::new(Settings { check_announced: true, max_services, max_age, ..Settings::default() })
+    Register::new(RegisterConfig {
+        check_announced: true,
+        max_services,
+        max_age,
+        ..RegisterConfig::default()
+    })
 }
 
 fn declared(services: &[Service], conditions: usize) -> Register {
-    Register::new(Settings {
+    Register::new(RegisterConfig {
         declared: services.to_vec(),
         conditions,
         check_announced: true,
@@ -44,11 +49,11 @@ fn tried(register: &mut Register, port: u16, tries: &str, now: Instant) -> Chang
     changes
 }
 
-fn outcome(letter: char) -> Outcome {
+fn outcome(letter: char) -> ProbeOutcome {
     match letter {
-        'y' => Outcome::Yes,
-        'n' => Outcome::No,
-        _ => Outcome::Undecided,
+        'y' => ProbeOutcome::Yes,
+        'n' => ProbeOutcome::No,
+        _ => ProbeOutcome::Undecided,
     }
 }
 

@@ -55,8 +55,11 @@ fn who_announced_itself_meanwhile_is_back_when_its_port_is() {
 #[test]
 fn without_the_flag_nothing_is_tried() {
     let now = crate::clock::now();
-    let mut register =
-        Register::new(Settings { max_age: AGE, max_services: 10, ..Settings::default() });
+    let mut register = Register::new(RegisterConfig {
+        max_age: AGE,
+        max_services: 10,
+        ..RegisterConfig::default()
+    });
     assert!(register.announced(&service("one", 1), now));
     assert!(register.ports_due(now).is_empty() && register.conditions_due().is_empty());
 }
@@ -99,12 +102,12 @@ fn what_is_remembered_and_tried_is_bounded() {
         let ports = register.ports_due(now);
         assert_eq!(ports.len(), MAX_PORTS);
         for port in ports {
-            register.tried(port, Outcome::Yes, now + Duration::from_secs(round));
+            register.tried(port, ProbeOutcome::Yes, now + Duration::from_secs(round));
             tried.insert(port);
         }
     }
     assert_eq!(tried.len(), 1000, "each has its turn");
-    register.tried(7, Outcome::No, now + AGE);
+    register.tried(7, ProbeOutcome::No, now + AGE);
     assert!(register.ports_due(now).contains(&7), "whether it has ended should be known soon");
     let mut register = checked(2);
     for port in 1..=3 {
@@ -164,7 +167,7 @@ fn the_flag_goes_before_what_the_service_says_of_itself() {
     let mut register = declared(std::slice::from_ref(&one), 1);
     assert!(!register.announced(&one, now), "its port has not answered");
     tried(&mut register, 1, "y", now);
-    register.asked(0, Outcome::Yes);
+    register.asked(0, ProbeOutcome::Yes);
     assert!(register.announced(&one, now));
     assert_eq!(register.changes(now), Changes::default(), "it is announced already");
 
