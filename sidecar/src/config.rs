@@ -6,7 +6,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use grape_engine::{NetworkName, impossible};
+use grape_engine::{NetworkName, Settings, impossible};
+use mainline::Id;
 
 use crate::http::Origin;
 use crate::services::{Declared, ReadyWhen};
@@ -60,20 +61,21 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let engine = Settings::new(Id::from([0; 20]), 20001);
         Self {
             bind: None,
             api_port: 30001,
             admin_bind: None,
             dht_bind: None,
-            dht_port: 20001,
+            dht_port: engine.port,
             bootstrap: Vec::new(),
-            advertise_ip: None,
-            network: None,
-            dht_concurrency: 24,
-            dht_max_tables: 5000,
-            dht_max_values: 5000,
-            peer_max_age: Duration::from_secs(120),
-            node_liveness: Duration::from_secs(300),
+            advertise_ip: engine.advertise,
+            network: engine.network,
+            dht_concurrency: engine.concurrency,
+            dht_max_tables: engine.max_names,
+            dht_max_values: engine.max_items,
+            peer_max_age: engine.peer_max_age,
+            node_liveness: engine.node_liveness,
             max_payload_size: 8192,
             api_origins: Vec::new(),
             announce: Vec::new(),
