@@ -20,7 +20,7 @@ use crate::krpc::Contact;
 
 use shortlist::Shortlist;
 
-/// How often a bootstrap address is asked while nobody answers.
+/// How often a bootstrap address is asked while no node answers.
 const SEED_TRIES: u32 = 4;
 /// Bootstrap addresses that a lookup waits for at a time, beside the nodes that it waits for.
 const SEEDS_AT_ONCE: usize = 256;
@@ -49,7 +49,7 @@ struct Seed {
     asked: u32,
 }
 
-/// Who to ask next.
+/// A node to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) addr: SocketAddr,
@@ -133,7 +133,8 @@ impl IterativeLookup {
         !self.seeds_left.is_empty()
     }
 
-    /// Adds a node that somebody told of. Returns whether it is new to the lookup, and close enough.
+    /// Adds a node that another one returned. Returns whether it is new to the lookup, and close
+    /// enough.
     pub(super) fn add(&mut self, contact: Contact) -> bool {
         if contact.id == self.own {
             return false;
@@ -163,9 +164,9 @@ impl IterativeLookup {
         if ipv6 { &mut self.v6 } else { &mut self.v4 }
     }
 
-    /// Who to ask next, if anybody; that node counts as asked from now on.
+    /// The node to ask next, if any; it counts as asked from now on.
     pub(super) fn next(&mut self, standing: impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
-        // Seeds hold up no nodes that others told of, and the other way round.
+        // Seeds and nodes have limits of their own, so that neither holds the other up.
         let asks_seed = self.has_seeds_left() && self.seeds_waited_for < SEEDS_AT_ONCE;
         let asks_node = self.waited_for < self.concurrency;
         if !asks_seed && !asks_node {
@@ -173,7 +174,7 @@ impl IterativeLookup {
         }
         let alone = self.nobody_else(&standing);
         let weigh = |addr: &SocketAddr| match standing(addr) {
-            // Where there is nobody better, the silent are asked and waited for.
+            // If there are no better nodes, the silent ones are asked and waited for.
             _ if alone => Standing::Good,
             standing => standing,
         };
@@ -197,7 +198,7 @@ impl IterativeLookup {
             }
         };
         let seed = &mut self.seeds[place];
-        // A seed is what the user named: it is always asked.
+        // The user named the seeds, so they are always asked.
         let waited_for = nobody || standing(&seed.addr) == Standing::Good;
         seed.asked += 1;
         seed.state = if waited_for { State::Asked } else { State::Slow };
@@ -228,7 +229,7 @@ impl IterativeLookup {
             self.add(from);
         }
         if let Some(candidate) = self.shortlist_mut(from.addr.is_ipv6()).find(from.id) {
-            // It may have been asked by its own name as well as by its address.
+            // It may have been asked as a node as well as as a seed.
             let before = std::mem::replace(&mut candidate.state, State::Answered);
             candidate.token = token.map(Box::from);
             self.waits_no_more(Some(from.id), before);
@@ -309,8 +310,8 @@ impl IterativeLookup {
         }
     }
 
-    /// Whether the closest live nodes have answered. Holds only once [`IterativeLookup::next`] has nobody
-    /// more to ask.
+    /// Whether the closest live nodes have answered. Holds only once [`IterativeLookup::next`]
+    /// returns no more nodes.
     pub(super) fn is_settled(&self) -> bool {
         let waits = self.waited_for > 0 || self.late > 0 || self.seeds_waited_for > 0;
         !waits && (self.answers > 0 || self.out == 0)

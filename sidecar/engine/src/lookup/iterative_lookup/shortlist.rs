@@ -13,8 +13,8 @@ use crate::routing::K;
 
 /// Candidates that are remembered, without the silent ones.
 pub(super) const MEMORY: usize = 3 * K;
-/// Silent candidates that are remembered beside them. It bounds whom a lookup asks in vain: others can
-/// tell of nodes that are not there.
+/// Silent candidates that are remembered beside them. This bounds the futile queries of a lookup:
+/// other nodes may return nodes that do not exist.
 pub(super) const MOST_SILENT: usize = 12 * K;
 
 #[derive(Debug)]
