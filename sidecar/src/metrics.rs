@@ -20,12 +20,12 @@ use crate::services::Counts;
 
 pub(crate) use labels::{Endpoint, Introduced};
 
-/// Upper bounds of the request durations' buckets in seconds: a hot lookup takes some 50 µs, a walk
-/// milliseconds, a walk past dead nodes up to seconds.
+/// Upper bounds of the request durations' buckets in seconds: a cached lookup takes some 50 µs, an
+/// iterative one milliseconds, and one past dead nodes up to seconds.
 const DURATIONS: [f64; 14] =
     [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 1.0, 2.5];
 
-/// Classes of status that are told apart.
+/// Classes of status that are counted separately.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// A Grape's metrics. Every child of a labelled metric is made at the start: counting a request

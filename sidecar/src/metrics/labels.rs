@@ -2,7 +2,7 @@
 
 use crate::http::Verb;
 
-/// What a request asks for, as a label: as many as are listed here, whatever is sent.
+/// What a request asks for, as a label. The values are fixed, so that clients cannot add series.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Endpoint {
     /// A verb, over HTTP or a WebSocket.
@@ -61,7 +61,7 @@ impl Endpoint {
 pub(crate) enum Introduced {
     /// The addresses were pinged.
     Taken,
-    /// It is none, or nobody can be at one of its addresses.
+    /// It is no introduction, or one of its addresses is impossible.
     Invalid,
     /// Another one came just before.
     TooSoon,

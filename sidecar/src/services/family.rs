@@ -36,7 +36,7 @@ impl Families {
         if !self.dht.has_both_families() || self.lock().contains_key(&port) {
             return;
         }
-        // Where it takes longer, the next second tells.
+        // If it takes longer, the next second's try decides.
         if let Ok(alone) = timeout(PATIENCE, self.is_ipv6_alone(port)).await {
             self.learn([(port, alone)]);
         }

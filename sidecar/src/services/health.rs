@@ -7,12 +7,12 @@ pub(super) enum ProbeOutcome {
     Yes,
     /// It refused, or said no.
     No,
-    /// Neither: at an address of this host a connection that takes too long tells of a service with
-    /// more to do than it can, not of one that has ended.
+    /// Neither: at an address of this host, a connection that takes too long means an overloaded
+    /// service, not one that has ended.
     Undecided,
 }
 
-/// What the tries so far tell.
+/// What the tries so far show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Health {
     /// It has never answered.
@@ -27,7 +27,7 @@ pub(super) enum Health {
 }
 
 impl Health {
-    /// What one more try tells.
+    /// The health after one more try.
     pub(super) fn after(self, outcome: ProbeOutcome) -> Self {
         match (self, outcome) {
             (_, ProbeOutcome::Yes) | (Self::Failing, ProbeOutcome::Undecided) => Self::Up,

@@ -30,7 +30,7 @@ pub(super) struct RegisterConfig {
     pub(super) check_announced: bool,
     /// Most services that announce themselves that are remembered; 1 or more.
     pub(super) max_services: usize,
-    /// How long others believe one announce.
+    /// How long one announce is valid.
     pub(super) max_age: Duration,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Changes {
     pub(super) announce: Vec<Service>,
     /// To be withdrawn, each with its reason.
     pub(super) withdraw: Vec<(Service, Reason)>,
-    /// Were kept announced, and are no longer: nobody believes them any more.
+    /// Were kept announced, and have expired.
     pub(super) ended: Vec<Service>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Changes {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Renewal {
     pub(super) service: Service,
-    /// Until when others are to believe it.
+    /// When the renewed announce expires.
     pub(super) until: Instant,
     /// Whether it is the first since the service came.
     pub(super) first: bool,
@@ -60,7 +60,7 @@ pub(super) struct Renewal {
 struct Own {
     /// When it last announced itself.
     announced: Instant,
-    /// Until when others believe it, unless it is held back.
+    /// When its announce expires, unless it is held back.
     until: Instant,
     held: bool,
     /// Whether it announced itself while it was held back.
@@ -181,7 +181,7 @@ impl Register {
         0..if needless { 0 } else { self.facts.conditions.len() }
     }
 
-    /// A port was tried. Returns whether that tells anything new.
+    /// A port was tried. Returns whether that changed anything.
     pub(super) fn tried(&mut self, port: u16, outcome: ProbeOutcome, now: Instant) -> bool {
         let Some(port) = self.facts.ports.get_mut(&port) else { return false };
         port.tried = Some(now);
@@ -192,7 +192,7 @@ impl Register {
         replace(&mut port.health, health) != health
     }
 
-    /// The condition at this place was asked. Returns whether that tells anything new.
+    /// The condition at this place was tried. Returns whether that changed anything.
     pub(super) fn asked(&mut self, condition: usize, outcome: ProbeOutcome) -> bool {
         let Some(health) = self.facts.conditions.get_mut(condition) else { return false };
         let told = health.after(outcome);

@@ -35,8 +35,8 @@ const SERVICES: [(&str, u16); 5] = [("a", 1), ("b", 1), ("b", 2), ("c", 2), ("d"
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whoever follows what the register says has, at any time, announced what is free and
-    /// nothing that is held back.
+    /// If each change is applied, the announced services are at any time exactly those that are not
+    /// held back.
     #[test]
     fn what_is_told_adds_up(events in events()) {
         let mut now = crate::clock::now();

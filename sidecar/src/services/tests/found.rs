@@ -6,7 +6,7 @@ use rstest::rstest;
 
 use super::*;
 
-/// What other Grapes know of the services here, as one that does what the register wants tells them.
+/// What other Grapes know of the services here, if each change of the register is applied.
 struct Seen {
     register: Register,
     max_age: Duration,

@@ -39,7 +39,7 @@ fn declared(services: &[Service], conditions: usize) -> Register {
     })
 }
 
-/// Tries a port as letters tell: yes, no, undecided. Returns the changes after the last.
+/// Tries a port as the letters say: yes, no, undecided. Returns the changes after the last try.
 fn tried(register: &mut Register, port: u16, tries: &str, now: Instant) -> Changes {
     let mut changes = Changes::default();
     for letter in tries.chars() {
