@@ -1,7 +1,7 @@
 //! The pages for those who run the operator: `/healthz`, `/readyz`, `/metrics`.
 //!
 //! Each connection is for one request, and short: kubelet's probes and Prometheus' scrapes need no
-//! more, and nobody can take up the server's memory.
+//! more, and no client can use up the server's memory.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -31,10 +31,10 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Largest head of a request in bytes.
 const MAX_HEAD: usize = 16 << 10;
 
-/// How long requests are waited for that were sent before the server was told to end.
+/// How long requests that were sent before the shutdown are waited for.
 const FINISH: Duration = Duration::from_secs(1);
 
-/// Whether `/readyz` says yes, and otherwise why not. Clones tell the same.
+/// Whether `/readyz` says yes, and otherwise why not. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Readiness(watch::Sender<Reasons>);
 
@@ -61,8 +61,8 @@ impl Readiness {
         self.0.send_modify(|reasons| reasons.own = Some(reason));
     }
 
-    /// For whom it waits from now on, as one line; `None`: for nobody. While it waits it is not
-    /// ready, whatever else is told.
+    /// What the process waits for from now on, as one line; `None`: for nothing. While it waits it
+    /// is not ready.
     pub fn waits(&self, reason: Option<String>) {
         self.0.send_modify(|reasons| reasons.waits = reason);
     }
@@ -107,7 +107,8 @@ async fn answer(stream: TcpStream, pages: Pages) {
         .half_close(true)
         .max_buf_size(MAX_HEAD)
         .serve_connection(TokioIo::new(stream), service);
-    // An error here is the client's: it went away, or did not speak HTTP and was told so.
+    // An error here is the client's: it went away, or did not speak HTTP and got an answer that
+    // says so.
     let _ = connection.await;
 }
 

@@ -1,4 +1,4 @@
-//! What the operator was started with: one struct, from the flags to whoever reads a field.
+//! The operator's configuration: one struct, made from the flags.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

@@ -1,7 +1,8 @@
-//! What the operator tells Prometheus: of itself, and of each cluster.
+//! The operator's metrics for Prometheus: of itself, and of each cluster.
 //!
-//! What is counted here lies in a registry. What is told of a cluster is kept as it was told, and
-//! made into metrics when it is asked for: so nothing of a cluster that is gone can be left over.
+//! The operator's own counters are in a registry. The health of each cluster is kept as it was
+//! reported, and made into metrics at each scrape, so that no series of a deleted cluster can be
+//! left over.
 
 mod health;
 
@@ -164,7 +165,7 @@ impl Metrics {
         if is {
             self.unwatched.with_label_values(&[namespace]).set(1);
         } else {
-            // It fails where nothing was told before.
+            // It fails if the series does not exist, which is fine.
             let _ = self.unwatched.remove_label_values(&[namespace]);
         }
     }
@@ -176,7 +177,7 @@ impl Metrics {
         }
     }
 
-    /// How a cluster is. It replaces all that was told of it before.
+    /// Sets the health of a cluster, in place of what was reported before.
     pub fn cluster(&self, namespace: &str, name: &str, health: &Health) {
         self.clusters().insert((namespace.to_owned(), name.to_owned()), health.clone());
     }

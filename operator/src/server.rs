@@ -27,7 +27,7 @@ pub type Reply = Response<Full<Bytes>>;
 pub struct Limits {
     /// Most connections at once. Further ones wait in the system's queue.
     pub connections: usize,
-    /// How long connections are accepted after the server was told to end.
+    /// How long connections are accepted after the shutdown began.
     pub linger: Duration,
     /// How long they may take to finish after that.
     pub finish: Duration,

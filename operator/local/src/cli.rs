@@ -19,14 +19,14 @@ use crate::plan::{Choices, Ports};
 use crate::show::Style;
 use crate::{EXAMPLE, Ended, Options, log};
 
-/// How long the end waits for who reads its last words.
+/// How long the program waits at its end for the reader of its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a shell reports of a command that SIGINT ended.
+/// The exit code that shells report for a command that SIGINT ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// The variable of the commands that ask a Grape, as `grape lookup`. It is well set beside a local
-/// cluster.
+/// The variable of the commands that ask a Grape, such as `grape lookup`. It may be set beside a
+/// local cluster.
 const OF_COMMANDS: &str = "GRAPE_URL";
 
 /// The flags of the command.
@@ -108,7 +108,7 @@ pub async fn main<Cli: Parser>(run: impl AsyncFnOnce(Cli) -> anyhow::Result<Exit
 /// What keeps the cluster from running, for people to read.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _log = log::to_stderr(&args.log, log::SILENCE, Format::Text)?;
-    // The Grapes run on this thread: they must not wait for who reads what is shown.
+    // The Grapes run on this thread: they must not wait for a slow reader of the output.
     let mut out = NonBlocking::new("output", io::stdout())?;
     let style = if io::stdout().is_terminal() { Style::Boxed } else { Style::Plain };
     let choices = Choices {
@@ -132,7 +132,7 @@ fn ignored(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Str
     let read = |name: &str| command.get_arguments().any(|arg| arg.get_env() == Some(name.as_ref()));
     let names = variables.into_iter().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.to_string_lossy().into_owned());
-        // Those that Kubernetes sets for a Service named grape-… are nobody's wish.
+        // Kubernetes sets such variables for a Service named grape-…, so they are not settings.
         let is_wish = !value.trim().is_empty()
             && !value.contains("://")
             && !is_named_as_part_of_a_service(&name);

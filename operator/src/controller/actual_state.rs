@@ -62,7 +62,7 @@ impl ActualState {
         let wanted = |wanted: &PoolSet| {
             let name = wanted.set.name_any();
             let live = set_called(&name).filter(|_| !is_others(&name));
-            // One that is on its way out is about to be made anew.
+            // A StatefulSet that is being deleted is about to be recreated.
             let live = live.filter(|set| set.metadata.deletion_timestamp.is_none());
             let set = live.map(|live| set(&live, hash_of(&wanted.set)));
             pool(&wanted.pool, name, wanted.replicas, set, &pods, now)
@@ -143,7 +143,7 @@ fn pool(
         desired,
         set,
         grapes: grapes.collect(),
-        // It takes a memory to tell for how long.
+        // Filled in by `missing.rs`, which remembers since when.
         absent: BTreeMap::new(),
         set_name,
     }

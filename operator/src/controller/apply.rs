@@ -1,5 +1,5 @@
-//! Objects of a cluster: applied where they differ, made anew where they cannot be changed, deleted
-//! where they are no more wanted.
+//! Objects of a cluster: applied if they differ, recreated if they cannot be changed, deleted if
+//! they are no longer wanted.
 //!
 //! Server-side apply owns what is sent, and leaves to others what is theirs. What was applied and
 //! is as it was then costs no call.
@@ -46,7 +46,7 @@ struct Stamp {
     version: Option<String>,
 }
 
-/// How an object that cannot be changed in place is removed to be made anew.
+/// How an object that cannot be changed in place is deleted to be recreated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recreate {
     /// With all that it controls.
@@ -64,7 +64,7 @@ pub enum ApplyResult {
     Created,
     /// It was changed.
     Updated,
-    /// It was deleted to be made anew, or is still being deleted: its end will be told.
+    /// It was deleted to be recreated, or is still being deleted: a watch will report its end.
     Leaving,
 }
 
@@ -149,8 +149,8 @@ impl Applier<'_> {
         self.remove(api, &ObjectRef::of(kind, object), Some(object), Recreate::Whole).await
     }
 
-    /// Whether an object that cannot be applied over the one that is there would be taken as a new
-    /// one: a dry run says that the name is taken, which is told after all else was found good.
+    /// Whether the API server would accept an object as a new one, if the old one were gone. A dry
+    /// run answers that the name is taken, which is checked after everything else.
     async fn is_good<K>(&self, api: &Api<K>, object: &K) -> kube::Result<bool>
     where
         K: Resource + Clone + Debug + Serialize + DeserializeOwned,
@@ -178,7 +178,7 @@ impl Applier<'_> {
             Recreate::Whole => PropagationPolicy::Background,
             Recreate::Orphaning => PropagationPolicy::Orphan,
         });
-        // Whoever made another one of that name meanwhile keeps it.
+        // An object that somebody else made under that name meanwhile stays.
         let uid = live.and_then(|live| live.uid());
         let preconditions = Some(Preconditions { uid, resource_version: None });
         let parameters = DeleteParams { propagation_policy, preconditions, ..Default::default() };
@@ -214,7 +214,7 @@ impl Applier<'_> {
 /// An object, if there is one, and its kind.
 ///
 /// # Errors
-/// The API server cannot tell now.
+/// The API server does not answer, or refuses.
 pub async fn find<K>(api: &Api<K>, name: &str) -> kube::Result<Option<K>>
 where
     K: Clone + Debug + DeserializeOwned,

@@ -19,7 +19,7 @@ use crate::api_client::MANAGER;
 
 /// Most characters of what the API server says.
 const MAX_WHY: usize = 400;
-/// Events that tell of a pod that was not made.
+/// Events about pods that could not be created.
 const FAILED_CREATE: &str = "reason=FailedCreate";
 /// What parts the pod from the API server's words in such an event.
 const SAYS: &str = " failed error: ";
@@ -35,9 +35,9 @@ pub struct Blocked {
     pub why: String,
 }
 
-/// Looks why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid. `client`
-/// tries nothing again. What was found `before` stays while it is so: of several pods each is refused
-/// in words of its own.
+/// Finds out why a pod of a pool is missing, whose StatefulSet is `wanted` and has this uid.
+/// `client` must not retry. What was found `before` stays while it holds: otherwise the reason
+/// would change between several pods, each of which is refused with a message of its own.
 pub async fn probe(
     client: &Client,
     (wanted, uid): (&StatefulSet, &str),
@@ -56,7 +56,7 @@ pub async fn probe(
     told.map(|(pod, why)| Blocked { set: pool.set_name.clone(), pod, why })
 }
 
-/// Of the pods that are missing one that events tell of, and why it is.
+/// One of the missing pods that has events, and why it is missing.
 fn choose(
     events: &[Event],
     missing: &[String],

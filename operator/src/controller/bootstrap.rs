@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use crate::observe::outside::{BootstrapReport, Outside, Trouble};
 
-/// How long a name leads to no Grape before it is told. A Grape asks again after 20 s: one datagram that is
-/// lost is no trouble.
+/// How long a name leads to no Grape before this is reported. A Grape asks again after 20 s, so a
+/// single lost datagram is not reported.
 const LASTING: Duration = Duration::from_secs(25);
 
 /// A bootstrap name that leads to no Grape.
@@ -14,7 +14,7 @@ const LASTING: Duration = Duration::from_secs(25);
 pub struct DeadEnd {
     /// Why.
     pub trouble: Trouble,
-    /// The pods whose Grapes tell so; empty where all do.
+    /// The pods whose Grapes report so; empty if all do.
     pub alone: BTreeSet<String>,
 }
 
@@ -24,26 +24,26 @@ pub type DeadEnds = BTreeMap<String, DeadEnd>;
 /// A name in trouble.
 #[derive(Debug, Clone)]
 struct Ongoing {
-    /// In the words in which it was told first.
+    /// In the words of the first report.
     trouble: Trouble,
     since: Instant,
-    /// Whether the same Grape told of none before.
+    /// Whether the same Grape reported none before.
     was_well: bool,
 }
 
-/// What was told of bootstrap names, look by look.
+/// What Grapes reported of bootstrap names, probe by probe.
 #[derive(Debug, Clone, Default)]
 pub struct Bootstrap {
     /// By name and pod.
     troubles: BTreeMap<(String, String), Ongoing>,
     /// The ids of the Grapes that answered last, by pod.
     asked: BTreeMap<String, String>,
-    /// The troubles that have lasted; none while that cannot be told yet.
+    /// The troubles that have lasted; `None` while that is not known yet.
     lasting: Option<DeadEnds>,
 }
 
 impl Bootstrap {
-    /// Takes in what was told in a look that ended at `now`. A look at which no Grape answered tells
+    /// Takes in the reports of a probe that ended at `now`. A probe that no Grape answered changes
     /// nothing.
     pub fn take(&mut self, told: &Outside, now: Instant) {
         if told.is_empty() {
@@ -79,11 +79,11 @@ impl Bootstrap {
                 dead_end.alone.clear();
             }
         }
-        // A name that was never well is not told to be, while its trouble is young.
+        // A name that never worked is not reported as working while its trouble is new.
         self.lasting = Some(lasting).filter(|lasting| !is_open || !lasting.is_empty());
     }
 
-    /// Those that have lasted; none while that cannot be told yet.
+    /// The troubles that have lasted; `None` while that is not known yet.
     pub fn dead_ends(&self) -> Option<&DeadEnds> {
         self.lasting.as_ref()
     }
@@ -93,7 +93,7 @@ impl Bootstrap {
 mod tests {
     use super::*;
 
-    /// What each of these Grapes tells of the name `old:1`.
+    /// What each of these Grapes reports of the name `old:1`.
     fn told(grapes: &[Option<&str>]) -> Outside {
         let told = grapes.iter().enumerate().map(|(number, reason)| {
             let trouble =
@@ -104,7 +104,7 @@ mod tests {
         told.collect()
     }
 
-    /// Looks each 5 s, for so many seconds; and what is told then.
+    /// Probes every 5 s, for so many seconds; returns what is reported then.
     fn after(bootstrap: &mut Bootstrap, told: &Outside, seconds: u64, now: &mut Instant) {
         for _ in 0..seconds / 5 {
             bootstrap.take(told, *now);

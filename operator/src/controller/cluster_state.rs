@@ -29,9 +29,9 @@ pub struct ClusterStates(Arc<Mutex<HashMap<String, ClusterState>>>);
 pub struct ClusterState {
     /// What was applied.
     pub objects: AppliedObjects,
-    /// The status that was written, until the watch tells of it.
+    /// The status that was written, until the watch delivers it.
     pub written: Option<Written>,
-    /// Whether the status waits for what the watch of a StatefulSet tells.
+    /// Whether the status waits for an event of the watch of a StatefulSet.
     pub status_waits: bool,
     /// Reconciliations that failed since the last one that did not.
     pub failures: usize,
@@ -65,8 +65,8 @@ pub struct Written {
 }
 
 impl ClusterStates {
-    /// A cluster as it was watched, with the status that was written since: the watch tells of that
-    /// later, and it would be written, and told of in events, again.
+    /// A cluster as the watch has it, with the status that was written since. The watch delivers
+    /// that status later; until then it would be written, and published in events, again.
     pub fn caught_up<'a>(&self, cluster: &'a GrapeCluster) -> Cow<'a, GrapeCluster> {
         let uid = cluster.metadata.uid.as_deref().unwrap_or_default();
         let written = self.known(uid, |state| {

@@ -1,4 +1,4 @@
-//! Which complaints of Grapes are told in events: each cause once, and again while its count rises.
+//! Which complaints of Grapes become events: each cause once, and again while its count rises.
 //! Pure.
 
 use std::collections::BTreeMap;
@@ -10,30 +10,30 @@ use crate::observe::complaint::Complaint;
 /// service that makes up names makes no events without end.
 const MAX_CAUSES: usize = 8;
 
-/// How often a cause is told again, at most, while its count rises. An event that is told again
-/// within six minutes is the same one, with a higher count.
+/// How soon a cause is published again while its count rises. An event that is published again
+/// within six minutes is the same event with a higher count.
 const REPEAT_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// When a cause is forgotten that was not seen again.
 const FORGET_AFTER: Duration = Duration::from_secs(60 * 60);
 
-/// A complaint that is to be told, and the pod whose Grape has it.
+/// A complaint to publish, and the pod whose Grape has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewComplaint {
     /// The pod's name, as the look had it.
     pub pod: String,
-    /// What is to be told.
+    /// The complaint.
     pub complaint: Complaint,
 }
 
-/// What was told of complaints, and what is to be.
+/// Complaints that were published, and those to be published.
 #[derive(Debug, Default)]
 pub struct Complaints {
     pods: BTreeMap<String, Vec<KnownComplaint>>,
     new: Vec<NewComplaint>,
 }
 
-/// A cause that was told.
+/// A cause that was published.
 #[derive(Debug)]
 struct KnownComplaint {
     complaint: Complaint,
@@ -78,7 +78,7 @@ impl Complaints {
         }
     }
 
-    /// What is to be told now; nothing of it is returned again.
+    /// Takes the complaints that are to be published now.
     pub fn take(&mut self) -> Vec<NewComplaint> {
         std::mem::take(&mut self.new)
     }

@@ -1,11 +1,11 @@
-//! A copy of what a watch tells of, and what each event changes in it. Pure.
+//! A copy of the objects of a watch, and what each event changes in it. Pure.
 
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 
 use kube::runtime::watcher::Event;
 
-/// What there is, by its key, as far as a watch has told.
+/// The objects of a watch, by key.
 #[derive(Debug)]
 pub struct DiffStore<K, V> {
     known: BTreeMap<K, V>,
@@ -67,9 +67,8 @@ impl<K: Ord + Clone, V: Clone + PartialEq> DiffStore<K, V> {
         self.whole = true;
     }
 
-    /// Takes note of an event; what has changed by it. While a watch that broke off lists anew, what
-    /// was known stands.
-    /// Something that is there, and none of those that are meant, is told without a value.
+    /// Takes in an event, and returns what it changed. While a broken watch lists again, the former
+    /// objects stay. An object that does not belong here comes as an event without a value.
     pub fn note(&mut self, event: Event<(K, Option<V>)>) -> Vec<StoreChange<K, V>> {
         match event {
             Event::Apply((key, Some(after))) => {

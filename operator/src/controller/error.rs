@@ -76,7 +76,7 @@ impl Error {
 pub(super) fn is_lasting(refusal: &Status) -> bool {
     match refusal.code {
         400 | 403 | 422 => true,
-        // So it calls a list with two entries of one key, whoever sent it.
+        // The API server answers so to a list with two entries of one key.
         500 => refusal.message.starts_with("failed to create typed patch object"),
         _ => false,
     }

@@ -32,7 +32,7 @@ const STATUS: &str = "status";
 /// Where events go.
 pub struct Events {
     recorder: Recorder,
-    /// Clusters, by uid, of which a lasting fact was told that no status holds.
+    /// Clusters, by uid, for which an event about a lasting fact was published that no status has.
     told: Mutex<HashSet<(String, &'static str)>>,
 }
 
@@ -44,7 +44,7 @@ impl Events {
         Self { recorder: Recorder::new(client, reporter), told: Mutex::default() }
     }
 
-    /// Tells how a status differs from the one that the cluster had.
+    /// Publishes how a status differs from the one that the cluster had.
     pub async fn status(&self, cluster: &GrapeCluster, now: &GrapeClusterStatus) {
         let of = |status: &GrapeClusterStatus| {
             status.conditions.iter().find(|it| it.type_ == types::READY).cloned()
@@ -78,7 +78,7 @@ impl Events {
         self.publish(cluster, kind, &ready.reason, "Report", ready.message).await;
     }
 
-    /// Tells what was done to the objects of a cluster.
+    /// Publishes what was done to the objects of a cluster.
     pub async fn applied(&self, cluster: &GrapeCluster, changes: &ObjectChanges) {
         for set in &changes.created {
             let note = format!("Created the StatefulSet {set}.");
@@ -98,13 +98,13 @@ impl Events {
         }
     }
 
-    /// Tells that a pool which is no more in the spec has gone.
+    /// Publishes that a pool is gone which is no longer in the spec.
     pub async fn pool_removed(&self, cluster: &GrapeCluster, set: &str) {
         let note = format!("Removed the StatefulSet {set}: the spec has no such pool.");
         self.publish(cluster, EventType::Normal, "PoolRemoved", "Prune", note).await;
     }
 
-    /// Tells of pods that newly run without their Grape, each as `NAMESPACE/NAME`, all for one cause.
+    /// Publishes which pods newly run without a Grape, each as `NAMESPACE/NAME`, all for one cause.
     pub async fn without_grape(&self, cluster: &GrapeCluster, pods: &[String], lack: Lack) {
         let Some(first) = pods.first() else { return };
         let runs = match pods.len() {
@@ -116,7 +116,7 @@ impl Events {
         self.publish_with(cluster, Some(pod_reference(first)), told, note).await;
     }
 
-    /// Tells that a pod, `NAMESPACE/NAME`, was evicted, for its controller to make it anew.
+    /// Publishes that a pod, `NAMESPACE/NAME`, was evicted, for its controller to recreate it.
     pub async fn repaired(&self, cluster: &GrapeCluster, pod: &str) {
         let note =
             format!("Evicted {pod}, so that its controller creates it again with a sidecar.");
@@ -124,7 +124,7 @@ impl Events {
         self.publish_with(cluster, Some(pod_reference(pod)), told, note).await;
     }
 
-    /// Tells that pods of a controller are no more evicted.
+    /// Publishes that pods of a controller are no longer evicted.
     pub async fn repair_failed(&self, cluster: &GrapeCluster, maker: &Maker) {
         let note = format!(
             "Evicting a pod of {maker} did not help: the operator evicts no other pod of it."
@@ -133,7 +133,7 @@ impl Events {
         self.publish_with(cluster, Some(maker.reference()), told, note).await;
     }
 
-    /// Tells a pod that the Grape in it refuses what a service asks.
+    /// Publishes, at a pod, that its Grape refuses what a service asks.
     pub async fn refused(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &Refusal) {
         let Refusal { verb, name, reason, hint, .. } = what;
         let who = if name.is_empty() { "a service".to_owned() } else { format!("{name:?}") };
@@ -147,7 +147,7 @@ impl Events {
         self.record(pod, Some(cause), told, note).await;
     }
 
-    /// Tells a pod that the Grape in it does not announce its service.
+    /// Publishes, at a pod, that its Grape does not announce a service.
     pub async fn held_back(&self, cluster: &GrapeCluster, pod: &ObjectReference, what: &HeldBack) {
         let HeldBack { name, port, reason } = what;
         let note = format!(
@@ -162,13 +162,13 @@ impl Events {
         self.record(pod, Some(cause), told, note).await;
     }
 
-    /// Tells that a cluster cannot be read at all.
+    /// Publishes that a cluster cannot be read at all.
     pub async fn unreadable(&self, stored: &Stored, why: &str) {
         let note = format!("Cannot read this GrapeCluster: {why}. Apply it again.");
         self.publish(stored, EventType::Warning, reasons::INVALID, "Validate", note).await;
     }
 
-    /// Tells that the status of a cluster cannot be written, once until it can.
+    /// Publishes that the status of a cluster cannot be written, once until it can.
     pub async fn status_refused(&self, cluster: &GrapeCluster, why: &Error) {
         if self.is_new(cluster, STATUS) {
             let kind = EventType::Warning;
@@ -182,7 +182,7 @@ impl Events {
         told.remove(&(cluster.uid().unwrap_or_default(), STATUS));
     }
 
-    /// Forgets what was told of a cluster that is gone.
+    /// Forgets what was published about a cluster that is gone.
     pub fn forget(&self, uid: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         told.retain(|(of, _)| of != uid);
@@ -226,7 +226,7 @@ impl Events {
         (type_, reason, action): (EventType, &str, &str),
         mut note: String,
     ) {
-        // A longer one is refused, and nobody would hear of it.
+        // The API server refuses longer notes, and the event would be lost.
         note.truncate(note.floor_char_boundary(MAX_NOTE));
         let (name, namespace) = (about.name.as_deref(), about.namespace.as_deref());
         match type_ {
@@ -251,7 +251,7 @@ impl Events {
     }
 }
 
-/// A pod that is told as `NAMESPACE/NAME`.
+/// The reference to a pod that is given as `NAMESPACE/NAME`.
 fn pod_reference(title: &str) -> ObjectReference {
     let (namespace, name) = title.split_once('/').unwrap_or_default();
     ObjectReference {

@@ -1,4 +1,4 @@
-//! Why a Grape does not start, with the words of whoever knows: its own last ones, or the node's. Pure.
+//! Why a Grape does not start, in its own last words, or in the node's. Pure.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use super::words;
 
 /// Most characters of what a Grape or a node says.
 const MAX_WORDS: usize = 200;
-/// Most characters of an event's reason: whoever may write events may write a long one.
+/// Most characters of an event's reason: other programs may write long ones.
 const MAX_REASON: usize = 64;
 
 /// Why a Grape will not become ready by waiting.
@@ -19,7 +19,7 @@ const MAX_REASON: usize = 64;
 pub struct Failing {
     /// What is wrong.
     why: String,
-    /// What is said of it, in one line; none where nobody says anything.
+    /// The message, in one line; `None` if there is none.
     words: Option<String>,
 }
 

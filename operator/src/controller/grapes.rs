@@ -1,4 +1,4 @@
-//! What a pod tells of the Grape in it. Pure.
+//! What a pod's status says of the Grape in it. Pure.
 
 use std::net::IpAddr;
 
@@ -24,7 +24,7 @@ const BEGIN: SignedDuration = SignedDuration::from_secs(5);
 /// longest pause between two starts, and a start.
 const LATELY: SignedDuration = SignedDuration::from_secs(8 * 60);
 
-/// The label by which a StatefulSet tells its pods' revision.
+/// The label in which a StatefulSet notes its pods' revision.
 const REVISION: &str = "controller-revision-hash";
 
 /// The Grape in a pod.

@@ -1,4 +1,4 @@
-//! Events that others have written, read where nothing else tells why.
+//! Events of other programs, read if nothing else says why.
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Event;
@@ -10,7 +10,7 @@ use tracing::warn;
 /// are forgotten, an hour later. Kubernetes lets one object have 25 at once, and one more every five
 /// minutes.
 const MAX_EVENTS: u32 = 100;
-/// For how long an event tells of what is: the next one may take five minutes.
+/// For how long an event counts as current: the next one may take five minutes.
 const RECENT: SignedDuration = SignedDuration::from_secs(6 * 60);
 
 /// The events of the object with this uid that also match `fields`; none where they cannot be read.
@@ -26,12 +26,12 @@ pub async fn of(client: &Client, namespace: &str, uid: &str, fields: &str) -> Ve
     }
 }
 
-/// Those that tell of what is.
+/// The events that are current.
 pub fn lately(events: &[Event], now: Timestamp) -> impl Iterator<Item = &Event> {
     events.iter().filter(move |event| now.duration_since(time(event)) < RECENT)
 }
 
-/// When an event was last told.
+/// When an event was last published.
 pub fn time(event: &Event) -> Timestamp {
     let series = event.series.as_ref().and_then(|series| series.last_observed_time.as_ref());
     let micro = series.or(event.event_time.as_ref()).map(|time| time.0);

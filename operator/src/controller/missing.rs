@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::rollout::{MADE, Pool};
 
-/// How long a pod is missing before it is told why.
+/// How long a pod is missing before the reason is reported.
 const LATE: Duration = Duration::from_secs(10);
 /// How often the StatefulSet of such a pod is asked to try again. Its controller waits ever longer
 /// after each pod that is refused, up to 1,000 s, unless the StatefulSet changes.
@@ -29,8 +29,8 @@ pub struct Missing {
 }
 
 impl Missing {
-    /// Takes note of pools as they are, and tells each of them for how long its pods are missing.
-    /// An operator that starts goes on with what one before it has told: `was_late`.
+    /// Takes note of pools as they are, and sets for how long the pods of each are missing. An
+    /// operator that starts continues from what the one before it reported: `was_late`.
     pub fn note(&mut self, pools: &mut [Pool], now: Instant, was_late: bool) {
         let resumed = now.checked_sub(LATE).filter(|_| was_late && !self.begun);
         let first = resumed.unwrap_or(now);

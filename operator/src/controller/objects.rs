@@ -20,11 +20,11 @@ use crate::desired::{Desired, monitoring};
 /// What came of applying the objects of a cluster.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct ObjectChanges {
-    /// Whether a StatefulSet was made or changed, of which its watch will tell.
+    /// Whether a StatefulSet was made or changed, so that its watch will have an event.
     pub changed: bool,
     /// StatefulSets that were made.
     pub created: Vec<String>,
-    /// StatefulSets that are deleted to be made anew around their pods.
+    /// StatefulSets that are deleted to be recreated around their pods.
     pub recreated: Vec<String>,
     /// The ServiceMonitor that is wanted, where nothing would read it.
     pub monitor_unknown: bool,
@@ -84,7 +84,7 @@ impl ApplyContext<'_> {
         self.applier.prune((&self.api(), &kind::<StatefulSet>()), set).await
     }
 
-    /// Deletes a pod, for its StatefulSet to make it anew.
+    /// Deletes a pod, for its StatefulSet to recreate it.
     ///
     /// # Errors
     /// The API server cannot do it now.
@@ -126,8 +126,8 @@ impl ApplyContext<'_> {
         Ok(())
     }
 
-    /// ServiceMonitors are not watched, for not every cluster has that kind. Whether one is wanted
-    /// and would be read by nobody.
+    /// Returns whether a ServiceMonitor is wanted but the kind is not there. ServiceMonitors are
+    /// not watched, because not every Kubernetes cluster has that kind.
     async fn monitor(&mut self, wanted: Option<&DynamicObject>) -> Result<bool, Error> {
         if wanted.is_none() && self.applier.applied.no_monitor {
             return Ok(false);

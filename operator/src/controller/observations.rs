@@ -16,42 +16,42 @@ use crate::observe::window::Window;
 pub use sidecars::Connectivity;
 use sidecars::OddSidecars;
 
-/// How many canaries it takes for another band of latencies to be shown: of fewer, 95 of 100 are
-/// all.
+/// How many canaries it takes for another band of latencies to be shown: of fewer than 20, the 95th
+/// percentile is the slowest.
 const ENOUGH_PROBES: usize = 20;
 
-/// How soon a change is looked at.
+/// How soon the Grapes are probed after a change.
 const SOON: Duration = Duration::from_secs(1);
-/// Longer than any look takes. One that has not ended by then never will.
+/// Longer than any probe takes. One that has not ended by then never will.
 const MAX_PROBE_TIME: Duration = Duration::from_secs(180);
 
-/// When to look.
+/// When to probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {
-    /// Now: the look with this number is begun.
+    /// Now: the probe with this number begins.
     Now(u64),
     /// In a while.
     In(Duration),
-    /// A look goes on, whose end will be told.
+    /// A probe is under way, and its end will be reported.
     Probing,
 }
 
 /// What probes of a cluster's Grapes have shown.
 #[derive(Clone, Default)]
 pub struct Observations {
-    /// How many looks were begun.
+    /// How many probes were begun.
     rounds: u64,
-    /// When the look was begun that goes on.
+    /// When the probe that is under way was begun.
     probing: Option<Instant>,
-    /// The mark of its pods, and since when it is that.
+    /// The mark of the pods, and since when it has this value.
     mark: Option<(u64, Instant)>,
-    /// The last look.
+    /// The last probe's result.
     last: Option<Observation>,
-    /// What is shown of who sees whom: an odd look shows after a second one like it.
+    /// The topology that is shown: an odd one is shown only after a second odd one.
     shown: Option<Topology>,
-    /// Odd looks in a row.
+    /// How many odd probes came in a row.
     odd: usize,
-    /// The canaries of the last ones.
+    /// The canaries of the last probes.
     pub window: Window,
     /// The Grapes at which canaries were lost.
     lost_at: Vec<String>,
@@ -59,34 +59,35 @@ pub struct Observations {
     band: Option<P95Band>,
     /// Grapes of services that were not as they should be when they were last asked.
     sidecars: OddSidecars,
-    /// What was told of bootstrap names.
+    /// What Grapes reported of bootstrap names.
     bootstrap: Bootstrap,
-    /// Where Grapes of other networks were heard, in the last look, and in the one before too.
+    /// Addresses of Grapes of other networks: those of the last probe, and those that the one
+    /// before had too.
     other_networks: [BTreeSet<SocketAddr>; 2],
 }
 
 /// What was seen of a cluster's Grapes.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct HealthSnapshot<'a> {
-    /// Who sees whom; none before the first look.
+    /// Which Grapes know each other; `None` before the first probe.
     pub topology: Option<&'a Topology>,
-    /// The share of canaries that were found; none without any.
+    /// The share of canaries that were found; `None` without any.
     pub success: Option<f64>,
     /// The Grapes at which others were lost.
     pub lost_at: &'a [String],
     /// The band that 95 of 100 lookups are in.
     pub band: Option<P95Band>,
-    /// Bootstrap names that lead to no Grape; none while that is not known.
+    /// Bootstrap names that lead to no Grape; `None` while that is not known.
     pub dead_ends: Option<&'a DeadEnds>,
-    /// Addresses at which Grapes of other networks are heard; none before the first look.
+    /// Addresses of Grapes of other networks; `None` before the first probe.
     pub other_networks: Option<&'a BTreeSet<SocketAddr>>,
 }
 
 impl Observations {
-    /// Takes in a look that has ended.
+    /// Takes in a probe that has ended.
     ///
-    /// A Grape takes another for lost, for a moment, when one datagram was: what is told of the
-    /// cluster does not follow that.
+    /// A single lost datagram makes a Grape miss another for a moment. The cluster's status does
+    /// not follow that.
     pub fn take(&mut self, observation: Observation, now: Instant) {
         self.probing = None;
         self.odd = if is_odd(&observation.topology) { self.odd + 1 } else { 0 };
@@ -94,37 +95,38 @@ impl Observations {
             self.shown = Some(observation.topology.clone());
         }
         self.window.record(observation.probes.clone(), now);
-        // Of few, the slowest would tell alone.
+        // Of few canaries, the slowest alone would decide.
         let enough = self.band.is_none() || self.window.probes() >= ENOUGH_PROBES;
         self.band = P95Band::follow(self.band, self.window.p95().filter(|_| enough));
         self.sidecars.take(&observation.sidecars, &observation.unresolved);
         self.bootstrap.take(&observation.outside, now);
         let [last, lasting] = &mut self.other_networks;
-        // Whoever has an address that was another's before is asked there for a moment.
+        // For a moment, nodes still ask at the former address of a Grape, where a Grape of another
+        // network may be now.
         *lasting = last.intersection(&observation.other_networks).copied().collect();
         last.clone_from(&observation.other_networks);
         self.last = Some(observation);
     }
 
-    /// How many looks were begun.
+    /// How many probes were begun.
     pub fn rounds(&self) -> u64 {
         self.rounds
     }
 
-    /// Whether no look has ended yet.
+    /// Whether no probe has ended yet.
     pub fn is_new(&self) -> bool {
         self.last.is_none()
     }
 
-    /// Before the first look, the band that an operator before this one has shown goes on.
+    /// Until the first probe, the band stays that an operator before this one has shown.
     pub fn resume(&mut self, band: Option<P95Band>) {
         if self.is_new() {
             self.band = band;
         }
     }
 
-    /// Takes note of the `mark` of the Grapes that are ready, which changes when they do. Whether
-    /// they can spare one of them, after what was seen since then.
+    /// Takes note of the `mark` of the Grapes that are ready, which changes when they do. Returns
+    /// whether lookups have been healthy since then, so that one Grape can be replaced.
     pub fn lookups(&mut self, mark: u64, now: Instant) -> Lookups {
         let since = match self.mark {
             Some((known, since)) if known == mark => since,
@@ -141,8 +143,8 @@ impl Observations {
         }
     }
 
-    /// When to look at Grapes that are looked at every `interval`. A change is looked at soon,
-    /// however lately there was a look; and what is odd, again.
+    /// When to probe Grapes that are probed every `interval`. After a change they are probed soon,
+    /// and after an odd probe again.
     pub fn due(&mut self, interval: Duration, now: Instant) -> Due {
         let ago = |then: Instant| now.saturating_duration_since(then);
         if self.probing.is_some_and(|since| ago(since) < MAX_PROBE_TIME) {
@@ -166,7 +168,7 @@ impl Observations {
         self.lost_at = self.window.lost_at().into_iter().map(str::to_owned).collect();
     }
 
-    /// What a status tells of it.
+    /// What a status shows of it.
     pub fn snapshot(&self) -> HealthSnapshot<'_> {
         HealthSnapshot {
             success: self.window.success_ratio(),
@@ -189,7 +191,7 @@ impl Observations {
         self.sidecars.connectivity()
     }
 
-    /// Forgets what was seen: it was of Grapes that are no more.
+    /// Forgets what was observed, because those Grapes are gone.
     pub fn forget(&mut self) {
         let Self { rounds, probing, mark, .. } = *self;
         *self = Self { rounds, probing, mark, ..Self::default() };

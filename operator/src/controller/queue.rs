@@ -8,7 +8,7 @@ use kube::runtime::reflector::ObjectRef;
 use super::stores::Stored;
 use crate::metrics::Metrics;
 
-/// The clusters that something was told of since they were last reconciled.
+/// The clusters that an event came for since they were last reconciled.
 pub struct Queue {
     metrics: Arc<Metrics>,
     state: Mutex<QueueState>,
@@ -24,19 +24,19 @@ struct QueueState {
 pub struct AtWork<'a>(&'a Queue);
 
 impl Queue {
-    /// One with nobody in it.
+    /// An empty queue.
     pub fn new(metrics: Arc<Metrics>) -> Self {
         Self { metrics, state: Mutex::default() }
     }
 
-    /// Something was told of a cluster.
+    /// An event came for a cluster.
     pub fn join(&self, cluster: ObjectRef<Stored>) {
         self.change(|state| {
             state.waiting.insert(cluster);
         });
     }
 
-    /// A cluster is gone: nobody will reconcile it.
+    /// A cluster is gone: it will not be reconciled.
     pub fn leave(&self, cluster: &ObjectRef<Stored>) {
         self.change(|state| {
             state.waiting.remove(cluster);

@@ -69,7 +69,7 @@ impl Repairer {
         let uid = cluster.metadata.uid.as_deref()?;
         let valid = Arc::new(validate(cluster).ok()?);
         if !valid.injection.repair {
-            // Asked for again, it begins anew.
+            // When repair is asked for again, it starts over.
             self.states.known(uid, |state| state.repair = Repair::default());
             return None;
         }
@@ -114,7 +114,7 @@ impl Repairer {
         };
         let after = self.states.known(uid, |state| state.repair.progress(&members));
         if after.is_some_and(|after| after != before) {
-            // Nobody listens when the operator ends.
+            // The receiver is gone when the operator ends.
             let _ = self.changed.send(ObjectRef::new(&cluster.name_any()).within(&namespace));
         }
         wait

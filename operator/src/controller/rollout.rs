@@ -2,14 +2,14 @@
 //!
 //! A StatefulSet replaces pods from the highest ordinal down to its `partition`, and a pod below it
 //! that is lost comes back as it was. So the partition is held above all pods, and lowered one pod
-//! at a time, over all pools together: the next one when the last is ready and lookups are well.
-//! Whoever else changes a template by hand replaces nothing either.
+//! at a time, over all pools together: the next one when the last is ready and lookups are well. A
+//! template that somebody changes by hand replaces no pod either.
 //!
-//! A pod below the partition that cannot be made from the former template would stay away, whatever
-//! the new one says. No partition helps: the StatefulSet would at once replace a pod that runs. So
-//! while such a pod is missing the strategy is `OnDelete`, by which the StatefulSet replaces no pod
-//! and makes a missing one from the newest template. Then the partition is above all pods again, and
-//! the change goes on.
+//! A missing pod below the partition is made from the former template. If that template cannot
+//! work, a new one would not help, and with a lower partition the StatefulSet would at once replace
+//! a pod that runs. So while such a pod is missing the strategy is `OnDelete`: the StatefulSet
+//! replaces no pod, and makes a missing one from the newest template. Then the partition is above
+//! all pods again, and the rollout goes on.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -177,8 +177,8 @@ fn next(pools: &[Pool], lookups: Lookups) -> Next<'_> {
     if let Some((grape, _)) = all().find(|grape| !started(grape)) {
         return match &grape.failing {
             Some(why) => Next::Stalled { pod: grape.pod.clone(), why: why.to_string() },
-            // It may be one that finds nobody as long as the others do not start as they are. Those
-            // serve nobody, and the change may mend them.
+            // It may be a Grape that finds no others because these do not start with the former
+            // template. They serve no client, and the change may fix them.
             None => match candidate(pools)
                 .filter(|(.., other)| !other.ready && other.failing.is_some())
             {
@@ -230,8 +230,8 @@ impl Pool {
         }
         // Above all pods, whichever number of them is there.
         let above = self.desired.max(set.replicas);
-        // One that is added is made as the others still are: until the change has reached all, nobody
-        // knows that it starts.
+        // A pod that is added is made from the former template: until the change has reached all
+        // pods, it is not known whether the new template starts.
         let adds = self.desired > set.replicas;
         match set.strategy {
             Strategy::Partition(partition)

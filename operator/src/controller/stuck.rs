@@ -9,7 +9,7 @@ use kube::Client;
 use super::failing::Failing;
 use super::kubernetes_events;
 
-/// Most pods of one cluster that are looked up: no more are told of.
+/// Most pods of one cluster that are looked up and reported.
 pub const MAX_PODS: usize = 4;
 
 /// Looks why the pod with this uid does not start.
@@ -18,7 +18,7 @@ pub async fn probe(client: &Client, namespace: &str, uid: &str) -> Option<Failin
     choose(&events, Timestamp::now())
 }
 
-/// What its node told last.
+/// What its node reported last.
 fn choose(events: &[Event], now: Timestamp) -> Option<Failing> {
     let by_node = |event: &&Event| event.reason.as_deref() != Some("FailedScheduling");
     let told = kubernetes_events::lately(events, now).filter(by_node);

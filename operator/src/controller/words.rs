@@ -1,7 +1,7 @@
 //! What others say, in bounds: it goes into statuses and events, which hold one line of it. Pure.
 
-/// One line of at most `most` characters: line ends and other characters that nobody can read become
-/// spaces, and what is cut off is marked.
+/// One line of at most `most` characters: control characters become spaces, and a mark shows that
+/// the text was cut.
 pub fn line(text: &str, most: usize) -> String {
     let words = text.split(|c: char| c.is_control() || c.is_whitespace());
     let line = words.filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");

@@ -33,7 +33,7 @@ pub async fn status(
             tracing::debug!(cluster = cluster.name_any(), %refusal, "cluster deleted");
             Ok(())
         }
-        // Also where another of that name was made meanwhile: that one is reconciled next.
+        // Also if a new cluster of that name was made meanwhile: the new one is reconciled next.
         Err(error) => {
             let object = format!("status of the GrapeCluster {}", cluster.name_any());
             Err(Error::failed("write", object)(error))

@@ -46,9 +46,9 @@ pub(super) fn build(
     }
 }
 
-/// What a Grape has of a node. Without a word in the spec, enough of CPU to be heard in a crowd, and
-/// no limit of it: that would only make lookups wait while the CPU is idle. The limit of memory is
-/// six times what a Grape holds under the load of the bench.
+/// The resources of a Grape. By default, it requests enough CPU to answer on a busy node, and has
+/// no CPU limit, which would only make lookups wait while the CPU is idle. The memory limit is six
+/// times what a Grape uses under the load of the bench.
 fn resources(pool: &Pool) -> Option<ResourceRequirements> {
     match &pool.template.resources {
         Some(own) => grape::resources(&own.requests, &own.limits),

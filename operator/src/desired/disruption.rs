@@ -16,7 +16,8 @@ pub(super) fn build(
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(labels::having(labels::selector(&cluster.name))),
-            // A Grape that is not ready serves nobody, and must not hold a node up.
+            // A Grape that is not ready serves no clients, and must not hold up the drain of a
+            // node.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),

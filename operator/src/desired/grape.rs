@@ -71,13 +71,13 @@ impl Ports {
 /// The flag of the API's port.
 pub(crate) const API_PORT: &str = "--api_port=";
 
-/// What a Grape of a cluster in `namespace` is told that listens at these ports, as the flags of its
-/// command, every one but the addresses of the API and the DHT: without these it listens on all, of
-/// IPv4 and IPv6, whichever of them the node has. They want its [`environment`].
+/// The flags of a Grape of a cluster in `namespace` that listens at these ports, without the
+/// addresses of the API and the DHT: by default the Grape listens at all addresses, of IPv4 and
+/// IPv6, whichever the node has. The flags use variables of the [`environment`].
 pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -> Vec<String> {
     let (dht, api) = (&cluster.dht, &cluster.api);
-    // The Service tells of the other Grapes, and a Grape of the cluster of itself: one that finds
-    // itself alone there knows that it is the first.
+    // The Service's name resolves to all Grapes, this one included: a Grape that finds only itself
+    // there knows that it is the first.
     let own = names::endpoint(&cluster.name, namespace, dht.port);
     let bootstrap = [&own].into_iter().chain(&dht.bootstrap).map(ToString::to_string);
     // IPv4 comes in there too.
@@ -163,9 +163,9 @@ pub(crate) fn startup() -> Probe {
     probe("/healthz", 1, 2, 60)
 }
 
-/// The probe of readiness. Only it asks for `/readyz`, which waits for other Grapes: whoever is
-/// killed for their absence does not bring them back, and a Grape that restarts while the others
-/// cannot be reached would be killed over and over. `/healthz` tells of the process alone.
+/// The readiness probe. Only this probe uses `/readyz`, which waits for other Grapes: killing a
+/// Grape does not bring the others back, and a Grape that restarts while the others cannot be
+/// reached would be killed over and over. `/healthz` is about the process alone.
 pub(crate) fn readiness() -> Probe {
     // Often, since a roll waits for it at every Grape.
     probe("/readyz", 2, 2, 3)
@@ -203,7 +203,7 @@ pub(crate) fn security() -> SecurityContext {
     }
 }
 
-/// What a Grape has of a node; nothing, if nothing is told.
+/// The resources of a Grape; `None` if neither requests nor limits are given.
 ///
 /// What is limited and not requested is requested as limited. The API server would see to it once,
 /// and its request would stay when the limit changes.

@@ -92,8 +92,8 @@ impl PoolSet {
         self.set_strategy(statefulset::on_delete());
     }
 
-    /// Asks the set's controller to try again what it could not do: whatever changes in a set, it
-    /// looks at it at once. `mark` is another one than that of the last time.
+    /// Makes the StatefulSet controller retry what it could not do: it reconciles a set at every
+    /// change. `mark` must differ from the last one.
     pub fn mark_retried(&mut self, mark: String) {
         let annotations = self.set.metadata.annotations.get_or_insert_default();
         annotations.insert(statefulset::RETRIED.to_owned(), mark);

@@ -12,8 +12,8 @@ pub fn resource() -> ApiResource {
     ApiResource::from_gvk_with_plural(&kind, "servicemonitors")
 }
 
-/// The monitor of a cluster, if it wants one. All Grapes are the job `grape`; a series tells its
-/// cluster in the label `app_kubernetes_io_instance`, and its pool in `grenache_dev_pool`.
+/// The monitor of a cluster, if it wants one. All Grapes are the job `grape`; the label
+/// `app_kubernetes_io_instance` of a series is its cluster, and `grenache_dev_pool` its pool.
 ///
 /// Without `honorLabels`: what a Grape says of itself does not go before what Prometheus knows.
 pub(super) fn build(cluster: &ValidatedCluster, context: &BuildContext) -> Option<DynamicObject> {

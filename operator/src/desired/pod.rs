@@ -39,11 +39,11 @@ pub(super) fn template(
             image_pull_secrets: some(cluster.image.pull_secrets.clone()),
             service_account_name: Some(cluster.name.clone()),
             automount_service_account_token: Some(false),
-            // Else a Service called `grape` would set GRAPE_PORT and the like.
+            // Otherwise a Service called `grape` would set variables such as GRAPE_PORT.
             enable_service_links: Some(false),
             termination_grace_period_seconds: i64::try_from(grace).ok(),
-            // No runAsUser: the image names one that is nobody, and OpenShift gives each namespace
-            // its own.
+            // No runAsUser: the image names an unprivileged user, and OpenShift gives each
+            // namespace its own.
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
                 seccomp_profile: Some(SeccompProfile {
@@ -64,8 +64,8 @@ pub(super) fn template(
     }
 }
 
-/// How the pods spread. Unless told otherwise, over zones and nodes and all pools together, as well
-/// as can be: a Grape that cannot be placed evenly is better than none.
+/// How the pods spread: by default over zones and nodes, all pools together, as far as possible,
+/// because an unevenly placed Grape is better than none.
 fn spread(cluster: &ValidatedCluster, pool: &Pool) -> Vec<TopologySpreadConstraint> {
     // A selector of more labels would be another template, and replace every Grape.
     let selector = || Some(labels::having(labels::lasting_selector(&cluster.name)));

@@ -13,8 +13,8 @@ use super::{BuildContext, PoolSet, labels, metadata, names, pod};
 /// The annotation of a StatefulSet with the hash of its pod template, by which the controller sees
 /// whether the live set has that template already.
 pub const TEMPLATE_HASH: &str = "grenache.dev/template-hash";
-/// The annotation of a StatefulSet that tells when its controller was last asked to try again to make
-/// pods that were refused.
+/// The annotation of a StatefulSet with the time when its controller was last made to retry pods
+/// that were refused.
 pub const RETRIED: &str = "grenache.dev/retried-at";
 /// The type of the update strategy by which a StatefulSet replaces no pod, and makes one that is
 /// missing from its newest template.
@@ -42,7 +42,7 @@ pub(super) fn build(cluster: &ValidatedCluster, pool: &Pool, context: &BuildCont
             service_name: Some(cluster.name.clone()),
             selector: labels::having(labels::pool_selector(&cluster.name, &pool.name)),
             template,
-            // Grapes need nobody before them, and many start sooner together.
+            // A Grape needs no earlier Grape, and many start sooner in parallel.
             pod_management_policy: Some("Parallel".to_owned()),
             update_strategy: Some(rolling(replicas)),
             revision_history_limit: Some(5),

@@ -106,7 +106,7 @@ pub struct Asking {
 /// What was read of a pod.
 pub(super) struct Read {
     pub(super) own: Annotations,
-    /// About annotations that nobody reads.
+    /// About annotations that have no effect.
     pub(super) warnings: Vec<String>,
 }
 
@@ -219,7 +219,7 @@ fn seconds(text: &str) -> Result<i64, Objection> {
     }
 }
 
-/// What is said of an annotation that nobody reads, if it looks like one that is read.
+/// A warning about an unknown annotation, if it looks like a known one.
 fn misspelt(key: &str) -> Option<String> {
     if key == selection::INJECT || key == labels::CLUSTER {
         return Some(format!("annotation {key} has no effect: it is a label"));

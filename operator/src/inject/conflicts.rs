@@ -9,7 +9,7 @@ use crate::desired::{container, labels};
 
 /// By this annotation a node says that it made the pod from a file.
 const MIRROR: &str = "kubernetes.io/config.mirror";
-/// The label of nodes that tells their operating system.
+/// The label of nodes with their operating system.
 const OS: &str = "kubernetes.io/os";
 const WINDOWS: &str = "windows";
 

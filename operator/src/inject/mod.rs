@@ -126,7 +126,8 @@ pub enum Reason {
     NotAsked,
     /// It wants none.
     OptedOut,
-    /// It is a mirror of a pod that a node runs from a file, and nothing can be changed of that one.
+    /// It is the mirror of a static pod, which its node runs from a file and which cannot be
+    /// changed here.
     MirrorPod,
     /// There is no such cluster, or its spec cannot be used.
     ClusterNotFound,
@@ -169,9 +170,9 @@ impl Objection {
         Self { reason, problem: problem.into(), remedy: remedy.into() }
     }
 
-    /// What a pod asks for itself and cannot have is refused: who makes it is told, and a
-    /// ReplicaSet tries again. What it has of its namespace is left out: else one label would keep
-    /// all pods of a namespace from being made.
+    /// If the pod itself asks for a Grape that it cannot have, the pod is refused: its creator gets
+    /// the error, and a ReplicaSet tries again. If only its namespace asks, the pod is created
+    /// without a Grape: otherwise one label would keep all pods of a namespace from being created.
     fn verdict(self, inherited: bool) -> Verdict {
         let Self { reason, problem, remedy } = self;
         if inherited {

@@ -14,12 +14,13 @@ use super::sidecar;
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 
-/// The environment variable that tells a service where its Grape is.
+/// The environment variable with the URL of a service's Grape.
 pub const GRAPE_URL: &str = "GRAPE_URL";
 
-/// How long containers wait before they are stopped, in seconds, unless their pod tells: meanwhile
-/// its Grape withdraws them, and those who found them before go elsewhere. npm's Link keeps what it
-/// looked up for ten seconds; a node that is short of CPU takes seconds to begin the Grape's hook.
+/// How long containers wait before they are stopped, in seconds, unless the pod sets it: meanwhile
+/// the Grape withdraws them, and clients that found them before go elsewhere. npm's Link keeps what
+/// it looked up for ten seconds; a node that is short of CPU takes seconds to begin the Grape's
+/// hook.
 const DRAIN: i64 = 15;
 /// How long a pod may take to end where it says nothing, in seconds.
 const GRACE: i64 = 30;
@@ -106,7 +107,7 @@ pub(super) fn pull(edit: &mut Edit, spec: &PodSpec, cluster: &ValidatedCluster, 
 
 /// Containers wait before they are stopped, and the pod may take as much longer to end.
 pub(super) fn drain(edit: &mut Edit, spec: &PodSpec, own: &Annotations) {
-    // The containers of a Job end by themselves, and serve nobody who could still come.
+    // The containers of a Job end by themselves, and have no clients that could still come.
     let serves = spec.restart_policy.as_deref().is_none_or(|policy| policy == "Always");
     let seconds = own.drain.unwrap_or(if serves { DRAIN } else { 0 });
     let grace = spec.termination_grace_period_seconds.unwrap_or(GRACE);
@@ -154,7 +155,7 @@ pub(super) fn tell(edit: &mut Edit, spec: &PodSpec, port: u16) {
     }
 }
 
-/// An envFrom may have it too, which nobody sees here; this goes before.
+/// An envFrom may set it too, which cannot be seen here; `env` takes precedence.
 fn tell_one(edit: &mut Edit, (list, index): (&str, usize), container: &Container, port: u16) {
     let variable = json!({"name": GRAPE_URL, "value": url(port)});
     match &container.env {

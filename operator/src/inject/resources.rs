@@ -96,7 +96,7 @@ fn is_guaranteed(spec: &PodSpec) -> bool {
         };
         CLASSIFIED.iter().all(|name| {
             let limit = of(&resources.limits, name);
-            // What is not requested is requested as limited.
+            // By default the request equals the limit.
             limit.is_some() && of(&resources.requests, name).is_none_or(|own| Some(own) == limit)
         })
     })

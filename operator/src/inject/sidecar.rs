@@ -57,9 +57,9 @@ pub(super) struct Making<'a> {
 
 /// The Grape's container.
 ///
-/// It has no probe of readiness. A pod is ready when its sidecars are too, and a Grape that finds no
-/// other would take its service out of every Service, though it works for all who call it there.
-/// Whoever looks it up in the DHT does not find it then anyway.
+/// The sidecar has no readiness probe. A pod is ready only if its sidecars are, so a Grape that
+/// finds no others would take its pod out of every Service, though the pod works for clients of
+/// these Services. Clients that use the DHT do not find it then anyway.
 pub(super) fn build(
     spec: &PodSpec,
     cluster: &ValidatedCluster,
@@ -118,12 +118,12 @@ fn environment(cluster: &ValidatedCluster, selected: &SelectedCluster) -> Vec<En
     variables
 }
 
-/// What a pod says for all its containers is the service's to need. The Grape keeps the `restricted`
-/// Pod Security Standard whatever the rest of its pod does.
+/// The pod's security context is made for the service. The Grape keeps to the `restricted` Pod
+/// Security Standard, whatever the rest of the pod has.
 fn security(spec: &PodSpec) -> SecurityContext {
     let pod = spec.security_context.as_ref();
-    // The image's own user is nobody; a user that the pod names goes before that, and OpenShift
-    // names one for each namespace.
+    // The image's own user is unprivileged; a user of the pod takes precedence, and OpenShift sets
+    // one for each namespace.
     let root = pod.and_then(|pod| pod.run_as_user) == Some(0);
     SecurityContext {
         run_as_non_root: Some(true),

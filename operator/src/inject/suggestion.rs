@@ -5,8 +5,8 @@ use grape_cluster::nearest::nearest;
 use super::selection::SelectedCluster;
 use super::{Context, Named};
 
-/// The question that helps, if a cluster is called almost so. Only those that the pod could have a Grape
-/// of are told of: the names of others are not for its author to know.
+/// The suggestion, if a cluster has a similar name. Only clusters that the pod may use are
+/// suggested: the pod's author must not learn the names of others.
 pub(super) fn cluster(selected: &SelectedCluster, context: &Context<'_>) -> Option<String> {
     let open = |((namespace, _), cluster): &Named| {
         cluster.injection.namespaces.allows(context.namespace, context.namespace_labels, namespace)

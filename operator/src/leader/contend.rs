@@ -21,9 +21,9 @@ pub(super) struct Contender {
     changes: Changes,
     /// The Lease on whose resourceVersion the next write builds.
     known: Option<Lease>,
-    /// Whether the last request failed, so that an outage is told once.
+    /// Whether the last request failed, so that an outage is logged once.
     failing: bool,
-    /// The holder that was last told.
+    /// The holder that was last logged.
     reported: Option<String>,
 }
 

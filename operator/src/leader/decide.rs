@@ -1,8 +1,8 @@
 //! What one candidate does about a Lease, decided from what it has seen of it. Pure: the time is
 //! an argument, and nothing is read or written.
 //!
-//! The clocks of others are never believed. The times in a Lease are for people; what counts is how
-//! long ago, on one's own clock, the record was last seen to change.
+//! The clocks of other machines are never trusted. The times in a Lease are for people; what counts
+//! is how long ago, by this machine's clock, the record last changed.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use super::timings::Timings;
 pub enum Step {
     /// Read the Lease: nothing is known of it.
     Look,
-    /// Write [`Candidate::claim`]: nobody holds the Lease.
+    /// Write [`Candidate::claim`]: the Lease has no holder.
     Acquire,
     /// Write [`Candidate::claim`]: it is held, and to be held on.
     Renew,
@@ -83,7 +83,7 @@ impl Candidate {
             self.seen = Some(ObservedLease { record: record.cloned(), free_at });
             return;
         }
-        // Who held a Lease that was deleted may not know of it yet, and leads on for a while.
+        // The holder of a deleted Lease may not know of it yet, and may lead for a while.
         let held = record.or(before.as_ref().and_then(|seen| seen.record.as_ref()));
         let free_at = now + held.map_or(Duration::ZERO, |record| self.runs(record));
         self.seen = Some(ObservedLease { record: record.cloned(), free_at });
@@ -122,8 +122,8 @@ impl Candidate {
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
             lease_duration_seconds: Some(self.timings.lease_seconds()),
-            // A new one also after oneself: by it a term is told from that of another process of
-            // the same name.
+            // A new time also after this identity's own term: it distinguishes the terms of two
+            // processes with the same name.
             acquire_time: Some(wall.clone()),
             renew_time: Some(wall),
             lease_transitions: Some(transitions),
@@ -155,7 +155,7 @@ impl Candidate {
         self.term.as_ref().is_some_and(|term| !record.is_some_and(|record| continues(term, record)))
     }
 
-    /// Who else holds the Lease, for all that was seen.
+    /// The other holder of the Lease, as last seen.
     pub fn waits_for(&self) -> Option<&str> {
         let record = self.seen.as_ref()?.record.as_ref()?;
         holder(record).filter(|holder| *holder != self.identity)
@@ -188,7 +188,7 @@ impl Candidate {
         if now >= term.until {
             return Some(Loss::Expired(self.timings.renew_deadline()));
         }
-        // A Lease that was deleted is made again: nobody else takes it at once.
+        // A deleted Lease is made again: no other candidate takes it at once.
         let record = self.seen.as_ref()?.record.as_ref()?;
         if continues(term, record) {
             return None;

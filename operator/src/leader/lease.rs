@@ -15,7 +15,7 @@ use tokio::time::timeout;
 /// First pause after a watch broke, and the shortest.
 const WATCH_PAUSE: Duration = Duration::from_millis(200);
 
-/// Who is written beside each field as its manager.
+/// The field manager of what the operator writes.
 const FIELD_MANAGER: &str = "grape-operator";
 
 /// What the Lease is changed to, as it happens; `None` when it is deleted.

@@ -33,15 +33,15 @@ use decide::Loss;
 use lease::Failure;
 pub use timings::{BadTimings, Timings};
 
-/// Which Lease is contended for, and by whom.
+/// Which Lease is contended for, and by which identity.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ElectionConfig {
     /// The namespace of the Lease.
     pub namespace: String,
     /// Its name, a DNS subdomain.
     pub lease: String,
-    /// Who contends. No two that run may have the same; one that restarts may, and need not wait
-    /// for itself.
+    /// The candidate's name. No two running processes may have the same; one that restarts may, and
+    /// need not wait for itself.
     pub identity: String,
     /// How long things take.
     pub timings: Timings,
@@ -64,8 +64,8 @@ impl Elector {
         Self { client, config }
     }
 
-    /// Contends until it leads, however long the API server is away or refuses; the log tells. With
-    /// `stop` it ends, and gives `None` when it does not lead by then.
+    /// Contends until it leads, however long the API server is down or refuses; failures are
+    /// logged. Ends at `stop`, and returns `None` if it does not lead by then.
     pub async fn campaign(&self, stop: &CancellationToken) -> Option<Leadership> {
         let mut contender = Contender::new(self.client.clone(), &self.config);
         loop {
@@ -124,7 +124,7 @@ impl Leadership {
         .await
     }
 
-    /// Completes when the loss is told, or when no renewal was in time.
+    /// Completes when the loss is reported, or when no renewal was in time.
     async fn heard(&self) -> Loss {
         let mut state = self.state.clone();
         loop {
@@ -133,7 +133,8 @@ impl Leadership {
                 State::Lost(loss) => return loss.clone(),
             };
             tokio::select! {
-                // Were the task gone, nothing would be told any more, and the time would run out.
+                // If the task were gone, nothing would be reported any more, and the deadline would
+                // pass.
                 Ok(()) = state.changed() => {}
                 () = sleep_until(until.into()) => return self.expired(),
             }
@@ -149,7 +150,7 @@ impl Leadership {
     ///
     /// # Errors
     ///
-    /// When the API server cannot be told; others lead after the lease duration then.
+    /// When the API server cannot be reached; then another replica leads after the lease duration.
     pub async fn release(self) -> Result<(), NotReleased> {
         self.release.cancel();
         let released = self.task.await.map_err(|ended| NotReleased(ended.to_string()))?;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// Longest `--lease-duration`: for as long nobody leads after a leader was killed.
+/// Longest `--lease-duration`: after a leader was killed, no replica leads for that long.
 const MAX_LEASE_DURATION: Duration = Duration::from_secs(60 * 60);
 
 /// Shortest `--lease-duration`: a Lease counts in whole seconds.
@@ -80,7 +80,7 @@ impl Timings {
         Ok(Self { lease_duration, renew_deadline, retry_period })
     }
 
-    /// How long others wait for a leader that is not heard of.
+    /// How long others wait for a leader that does not renew the Lease.
     pub fn lease_duration(&self) -> Duration {
         self.lease_duration
     }
@@ -90,7 +90,7 @@ impl Timings {
         self.renew_deadline
     }
 
-    /// How often a leader renews, and whoever failed tries again.
+    /// How often a leader renews the Lease, and a candidate retries.
     pub fn retry_period(&self) -> Duration {
         self.retry_period
     }

@@ -1,4 +1,4 @@
-//! The metrics of clusters, made from what was told of them.
+//! The metrics of clusters, made from their health.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus::proto::MetricFamily;
 use prometheus::{GaugeVec, Opts, Registry};
 
-/// What is told of a cluster. What is `None` is not known, and has no series.
+/// The health of a cluster. A `None` is not known, and has no series.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Health {
     /// Grapes that it is to have.

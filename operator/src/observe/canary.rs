@@ -1,10 +1,10 @@
-//! The canary: a name announced at one Grape has to be found at another. A pure plan of who asks
-//! whom, and the probes. I/O.
+//! The canary: a name announced at one Grape has to be found at another. A pure plan of the pairs
+//! of Grapes, and the probes themselves. I/O.
 //!
 //! A canary's name, `grape-canary-` and 32 random hex digits, is used once and withdrawn at the end
-//! of its probe, whatever came of it. Where that fails too it lapses after four minutes: it
-//! leads to the DHT's port of the Grape that it was announced at, where no connection is taken. At a
-//! port that answers it would stay.
+//! of its probe, whatever the result. If that fails too, the announce expires after four minutes:
+//! its port is that of the announcing Grape's DHT, which accepts no connections. At a port that
+//! answers, the Grape would keep it announced.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};

@@ -1,8 +1,8 @@
-//! What the service beside a Grape should be told of. Pure.
+//! What the author of the service beside a Grape should know. Pure.
 
 use grape::services::{HeldBack, Refusal};
 
-/// What the service beside a Grape should be told of.
+/// What the author of the service beside a Grape should know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Complaint {
     /// A request of it is refused, which it may take for success.

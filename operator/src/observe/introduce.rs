@@ -1,9 +1,9 @@
-//! Who is introduced to whom: parts of a network that do not know each other, and Grapes that have
-//! just started, before their name server tells them of the others. Pure.
+//! Which Grapes are introduced to each other: those of different partitions, and those that have
+//! just started, before their bootstrap name resolves to the others. Pure.
 //!
-//! An introduction is some addresses that a Grape pings, each once. Whoever answers is known from then
-//! on, both ways, and the Grapes find the rest by themselves. So a few introductions are enough, and
-//! at rest there are none.
+//! An introduction is a list of addresses that a Grape pings once each. A Grape that answers and
+//! the one that asked know each other from then on, and find the rest by themselves. So a few
+//! introductions are enough, and at rest there are none.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ const NEWCOMERS: usize = 32;
 /// that is left of a network.
 const SIDECARS: usize = 2;
 
-/// Addresses to be told to a Grape.
+/// Addresses to be sent to a Grape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Introduction {
     /// Where its admin pages are.
@@ -76,8 +76,8 @@ pub(super) fn are_parts(own: &Topology, sidecars: &BTreeMap<String, SidecarConne
         || sidecars.values().any(|connection| *connection == SidecarConnection::Disconnected)
 }
 
-/// Introductions of Grapes that have just started, to those that are `ready`, to each other, and to
-/// some of services. One that is told to be the `sole` one of all learns so.
+/// Introductions of Grapes that have just started: to those that are `ready`, to each other, and to
+/// some sidecars. If it is the `sole` Grape, it gets an empty list, which says so.
 pub(super) fn of_newcomers(
     newcomers: &[Target],
     ready: &[Target],
@@ -131,7 +131,7 @@ mod tests {
         View { name: target(number).name, address: target(number).dht(), live }
     }
 
-    /// Where Grapes are by their numbers: who is told of whom.
+    /// The introductions by the numbers of their Grapes.
     fn told(introductions: &[Introduction]) -> Vec<(u8, Vec<u8>)> {
         let number = |at: &SocketAddr| match at.ip() {
             IpAddr::V4(ip) => ip.octets()[3],

@@ -1,10 +1,10 @@
 //! The Grapes of services, as far as they can be seen from outside of their pods: some of them in each
 //! look, for there may be thousands.
 //!
-//! Their API answers their own pod alone, so that no canary can be announced or looked up at them:
-//! what is asked of them is their status page, which tells whom they know. That shows whether they are
-//! in one network with the cluster's own Grapes, and so whether their services are found. Where a
-//! policy keeps the operator from that page, the cluster's own Grapes may still see them.
+//! Their API answers their own pod alone, so no canary can be announced or looked up at them. Only
+//! their status page can be read, which shows the nodes that they know: whether they are in one
+//! network with the cluster's own Grapes, and so whether their services are found. If a policy
+//! keeps the operator from that page, the cluster's own Grapes may still see them.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};

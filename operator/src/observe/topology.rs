@@ -1,4 +1,4 @@
-//! Who sees whom: from what each Grape of a cluster tells to partitions and lonely Grapes. Pure.
+//! Partitions and lonely Grapes of a cluster, from the nodes that each of its Grapes knows. Pure.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
@@ -104,7 +104,7 @@ struct Answered<'a> {
     known: HashSet<SocketAddr>,
 }
 
-/// Whoever knows a node is connected with it, whichever way: each tells the other when it is asked.
+/// Two Grapes are connected if either knows the other: each returns the other in its answers.
 fn partitions(answered: &[Answered<'_>]) -> Vec<Vec<String>> {
     let mut groups = Groups::default();
     for grape in answered {

@@ -1,5 +1,5 @@
-//! Whether the operator that a Lease tells of may run GrapeClusters at all. Whoever may write Leases
-//! in a namespace of their own could otherwise keep every operator waiting.
+//! Whether the operator behind a Lease may run GrapeClusters at all. Otherwise any user who may
+//! write Leases in a namespace could keep every operator waiting.
 
 use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
@@ -14,7 +14,7 @@ use lru::LruCache;
 
 use super::claim::{Claim, Shared};
 
-/// How long an answer is believed.
+/// How long an answer is valid.
 const BELIEVED: Duration = Duration::from_secs(300);
 
 /// Most answers that are kept.

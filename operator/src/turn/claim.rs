@@ -1,4 +1,4 @@
-//! What the Lease of an operator tells others: where it runs GrapeClusters, and since when.
+//! What the Lease of an operator says: where it runs GrapeClusters, and since when.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -17,7 +17,7 @@ const NAMESPACES: &str = "grenache.dev/watch-namespaces";
 /// The ServiceAccount that the operator is, of the Lease's own namespace.
 const ACCOUNT: &str = "grenache.dev/service-account";
 
-/// A number, from 1: whoever takes its turn takes the highest that there is, and one more.
+/// A number, from 1: an operator that takes its turn takes the highest number there is, plus 1.
 const TURN: &str = "grenache.dev/turn";
 
 /// Where an operator runs GrapeClusters.
@@ -127,8 +127,8 @@ impl Claim {
         })
     }
 
-    /// Whether this one works rather than the other. The later turn does: whoever took it waited
-    /// until nobody else worked. Where nobody took one yet, the older Lease does.
+    /// Whether this one works rather than the other. The later turn does, because its operator
+    /// waited until no other worked. If neither has taken a turn, the older Lease does.
     pub fn is_before(&self, other: &Self) -> bool {
         let rank = |claim: &Self| {
             let created = claim.created.as_ref().map(|time| time.0);
@@ -138,7 +138,7 @@ impl Claim {
     }
 }
 
-/// Tells which operator a Lease is of: a merge patch.
+/// A merge patch that names the operator of a Lease.
 pub fn announcement(scope: &Scope, account: Option<&str>) -> Value {
     let (label, value) = LABEL;
     json!({"metadata": {
@@ -147,7 +147,7 @@ pub fn announcement(scope: &Scope, account: Option<&str>) -> Value {
     }})
 }
 
-/// Tells which turn the operator takes: a merge patch.
+/// A merge patch with the turn that the operator takes.
 pub fn turn(turn: u64) -> Value {
     json!({"metadata": {"annotations": {TURN: turn.to_string()}}})
 }

@@ -1,8 +1,9 @@
 //! Which other operators there are, and whether one of them works where this one would. Pure: the
 //! time is an argument.
 //!
-//! The clocks of others are never believed. An operator is there as long as its Lease changes, which
-//! a leader's does every few seconds; a Lease that is seen for the first time has just changed.
+//! The clocks of other machines are never trusted. An operator is there as long as its Lease
+//! changes, which a leader's does every few seconds; a Lease that is seen for the first time has
+//! just changed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ pub struct Other {
 }
 
 impl OperatorIndex {
-    /// That of an operator with this Lease. It knows of nobody.
+    /// The index of an operator with this Lease, without other operators.
     pub fn new(own: LeaseName, scope: Scope) -> Self {
         Self { own, scope, seen: BTreeMap::new() }
     }
@@ -62,7 +63,7 @@ impl OperatorIndex {
         self.own == (claim.namespace.clone(), claim.name.clone())
     }
 
-    /// A Lease as it is now; of another operator only if it is believed.
+    /// A Lease as it is now; of another operator only if that one is trusted.
     pub fn saw(&mut self, lease: &Lease, mut claim: Claim, now: Instant) {
         let name = (claim.namespace.clone(), claim.name.clone());
         let version = lease.resource_version();
@@ -74,7 +75,7 @@ impl OperatorIndex {
         match self.seen.get_mut(&name) {
             Some(seen) if seen.version == version => seen.claim = claim,
             Some(seen) => {
-                // What was listed may be newer than what the watch tells; turns only rise.
+                // The list may be newer than an event of the watch; turns only rise.
                 claim.turn = claim.turn.max(seen.claim.turn);
                 *seen = Sighting { claim, version, until: now + lasts, lasts };
             }
@@ -85,7 +86,7 @@ impl OperatorIndex {
         }
     }
 
-    /// A Lease is gone, or is believed no more.
+    /// A Lease is gone, or is no longer trusted.
     pub fn gone(&mut self, name: &LeaseName) {
         self.seen.remove(name);
     }

@@ -2,13 +2,13 @@
 //! other's writes for ever.
 //!
 //! Each operator writes beside its Lease where it runs GrapeClusters, and reads the Leases of the
-//! others. One that comes where another works waits until that one is gone; then it takes the next
-//! turn. Replicas of one operator share a Lease, and the turn with it. Operators of different
-//! namespaces do not wait for each other.
+//! others. An operator that starts where another works waits until the other is gone; then it takes
+//! the next turn. Replicas of one operator share a Lease, and the turn with it. Operators of
+//! different namespaces do not wait for each other.
 //!
 //! | module | concern | |
 //! |---|---|---|
-//! | [`claim`] | what a Lease tells | pure |
+//! | [`claim`] | what a Lease says | pure |
 //! | [`index`] | who is there, and who works | pure |
 //! | [`belief`] | whether one may work at all | I/O |
 
@@ -52,7 +52,7 @@ const RETRY_PAUSE: Duration = Duration::from_secs(2);
 pub enum Standing {
     /// The Leases have not been read yet.
     Unknown,
-    /// Nobody else does.
+    /// No other operator does.
     First,
     /// This one does.
     After(Other),
@@ -86,7 +86,7 @@ pub struct Turn {
 struct TurnState {
     index: OperatorIndex,
     belief: Belief,
-    /// Whether the Leases may not be read, which is told once.
+    /// Whether the Leases may not be read, which is logged once.
     forbidden: bool,
 }
 
@@ -141,8 +141,8 @@ impl Turn {
         }
     }
 
-    /// Announces where this operator works, waits until nobody else does, and takes its turn. To be
-    /// called by the one replica that holds the Lease. `false` when it is to end before.
+    /// Announces where this operator works, waits until no other works there, and takes its turn.
+    /// To be called by the one replica that holds the Lease. `false` when it is to end before.
     pub async fn take(&self, stop: &CancellationToken) -> bool {
         let account = self.account().await;
         let announcement = claim::announcement(&self.scope, account.as_deref());
@@ -178,7 +178,7 @@ impl Turn {
         let mut standing = self.standing();
         match standing.wait_for(|now| matches!(now, Standing::After(_))).await {
             Ok(after) => after.to_string(),
-            // It is told as long as there is a `self`.
+            // The sender lives as long as `self`.
             Err(_) => std::future::pending().await,
         }
     }
@@ -227,7 +227,8 @@ impl Turn {
             match asked {
                 Ok(Ok(true)) => {}
                 Ok(Ok(false)) => return state.index.gone(&(namespace.clone(), name.clone())),
-                // Better to wait for nobody than to undo somebody's writes.
+                // If this cannot be checked, wait: waiting in vain is better than undoing the
+                // writes of another operator.
                 Ok(Err(error)) => warn!(namespace, name, %error, "cannot tell what it may do"),
                 Err(_) => warn!(namespace, name, "cannot tell what it may do: no answer"),
             }
@@ -293,7 +294,7 @@ impl Turn {
         Ok(())
     }
 
-    /// Whether it went well; if not, it is told, and a while passes.
+    /// Whether it went well; if not, logs the error and waits a while.
     async fn done(&self, outcome: anyhow::Result<()>) -> bool {
         if let Err(error) = &outcome {
             warn!(error = format!("{error:#}"), "cannot take a turn; trying again");

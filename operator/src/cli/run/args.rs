@@ -17,8 +17,8 @@ use crate::leader::Timings;
 /// Shortest `--observe-interval`: each Grape is asked this often.
 const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);
 
-/// Shortest `--webhook-certificate-lifetime`, in which several API servers hear of an authority, and
-/// the longest: ten years.
+/// Bounds of `--webhook-certificate-lifetime`: within the shortest, several API servers receive a
+/// new CA bundle; the longest is ten years.
 const LIFETIMES: RangeInclusive<Duration> =
     Duration::from_secs(5)..=Duration::from_secs(10 * 365 * 24 * 3600);
 

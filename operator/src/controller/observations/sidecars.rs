@@ -13,28 +13,28 @@ pub(super) struct OddSidecars(BTreeMap<String, OddSidecar>);
 #[derive(Clone)]
 struct OddSidecar {
     connection: SidecarConnection,
-    /// Whether the name by which it joins does not resolve.
+    /// Whether its bootstrap name does not resolve.
     unresolved: bool,
     /// How many times in a row it was odd.
     times: usize,
 }
 
-/// Grapes of services that are not where they should be: it shows after a second look that is so, as
-/// that of a cluster's own.
+/// Grapes of services that are not connected with the cluster. Shown after a second odd probe in a
+/// row.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Connectivity {
     /// Pods whose Grapes are not connected with the cluster's own.
     pub disconnected: Vec<String>,
-    /// Pods whose Grapes nobody sees.
+    /// Pods whose Grapes do not answer, and which no Grape knows.
     pub silent: Vec<String>,
-    /// Pods in which the name does not resolve by which their Grapes join, whether these are
-    /// connected, by another way, or not.
+    /// Pods in which the Grape's bootstrap name does not resolve, whether the Grape is connected in
+    /// another way or not.
     pub unresolved: Vec<String>,
 }
 
 impl OddSidecars {
-    /// Takes in what the Grapes of services answered, and at which of them the name by which they
-    /// join did not resolve.
+    /// Takes in how the Grapes of services are connected, and for which of them the bootstrap name
+    /// did not resolve.
     pub(super) fn take(
         &mut self,
         connections: &BTreeMap<String, SidecarConnection>,

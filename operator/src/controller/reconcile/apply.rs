@@ -14,7 +14,7 @@ use crate::controller::rollout::Phase;
 pub(super) struct Applied {
     /// Why the objects are not as they should be, if that lasts.
     pub(super) trouble: Option<Error>,
-    /// Whether the status waits for what the watch of a StatefulSet tells.
+    /// Whether the status waits for an event of the watch of a StatefulSet.
     pub(super) status_waits: bool,
     /// Where a change of the pods stands.
     pub(super) phase: Phase,
@@ -43,8 +43,9 @@ impl Reconciler {
         let status_waits = self.states.of(uid, |state| {
             state.objects = objects;
             if let Ok(changes) = &changes {
-                // What a StatefulSet is after a change, its watch tells at once: to write the status
-                // before would be to write it twice. Where the watch is late, it is written without.
+                // The watch of a StatefulSet soon delivers the changed one. A status that is
+                // written before would have to be written twice. If the watch is late, the status
+                // is written without it.
                 state.status_waits = changes.changed && !state.status_waits;
             }
             state.status_waits

@@ -54,8 +54,8 @@ use validate::Validated;
 pub(super) const REFUSED_INTERVAL: Duration = Duration::from_secs(10);
 /// How often a cluster is probed while its Grapes are replaced.
 const ROLLOUT_INTERVAL: Duration = Duration::from_secs(1);
-/// How soon a cluster is reconciled again whose StatefulSet was changed, if its watch does not tell
-/// of it before.
+/// How soon a cluster is reconciled again whose StatefulSet was changed, if no event of the watch
+/// comes before.
 const STATUS_WAIT: Duration = Duration::from_secs(1);
 /// How often it is probed while it is not well, at most.
 const UNWELL_INTERVAL: Duration = Duration::from_secs(5);
@@ -169,7 +169,7 @@ impl Reconciler {
             }
         };
         let observed = self.observe(&subject, now).await;
-        // Nobody listens when the operator ends.
+        // The receiver is gone when the operator ends.
         let _ = self.repair_due.send(ObjectRef::from_obj(stored));
         let plan = plan::plan(&subject, &observed);
         let applied = self.apply(&subject, plan).await?;

@@ -201,7 +201,8 @@ impl ClusterState {
     }
 }
 
-/// The sidecars that run. Nobody is to learn of those whose namespace is no longer allowed.
+/// The sidecars that run, without those whose namespace is no longer allowed: their addresses must
+/// not be passed on.
 fn running_sidecars(subject: &Subject<'_>, members: &[Member]) -> Vec<InjectedSidecar> {
     let seed = names::endpoint(&subject.valid.name, &subject.namespace, subject.valid.dht.port);
     let sidecar = |Member { pod, .. }: &Member| {

@@ -20,8 +20,8 @@ const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
 const LATER_INTERVAL: Duration = Duration::from_secs(15);
 const YOUNG: SignedDuration = SignedDuration::from_secs(60);
 
-/// How often a cluster is reconciled that has no Grape to probe: that one does not start shows by
-/// the time that it takes.
+/// How often a cluster without a Grape to probe is reconciled: a Grape that does not start is
+/// recognised by the time that it takes.
 const STARTING_INTERVAL: Duration = Duration::from_secs(30);
 
 impl Reconciler {
@@ -98,7 +98,7 @@ impl Reconciler {
                 state.complaints.note(complaints, now);
                 Arc::make_mut(&mut state.observations).take(observation, now);
             });
-            // Nobody listens when the operator ends.
+            // The receiver is gone when the operator ends.
             let _ = changed.send(cluster);
         });
         None

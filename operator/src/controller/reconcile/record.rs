@@ -47,7 +47,8 @@ impl Reconciler {
         Ok(())
     }
 
-    /// Shows the figures of a cluster, unless it went meanwhile: nobody would remove them.
+    /// Sets the metrics of a cluster, unless the cluster was deleted meanwhile: then nothing would
+    /// remove them.
     fn show(&self, subject: &Subject<'_>, health: &Health) {
         let cluster_store = self.cluster_store();
         if cluster_store.knows(&subject.owner.uid) {

@@ -20,8 +20,8 @@ pub(super) struct Report {
     pub(super) counts: Option<Counts>,
 }
 
-/// The report on a cluster. None before the first probe of this process has ended, unless there is
-/// something else to tell: until then the status of the process before stands.
+/// The report on a cluster. `None` before the first probe of this process has ended, unless there
+/// is something else to report: until then the status of the process before stays.
 pub(super) fn report(
     subject: &Subject<'_>,
     observed: &Observed,

@@ -1,4 +1,4 @@
-//! What is told of the names in `spec.dht.bootstrap`.
+//! The condition on the names in `spec.dht.bootstrap`.
 
 use super::conditions::{Finding, unknown};
 use super::{Facts, few};

@@ -56,9 +56,8 @@ impl Finding {
     }
 }
 
-/// All conditions of a cluster, in the order of [`types::ALWAYS`], and then those of [`types::SOMETIMES`]
-/// where there
-/// is something to tell.
+/// All conditions of a cluster, in the order of [`types::ALWAYS`], and then those of
+/// [`types::SOMETIMES`] that have something to report.
 pub fn findings(facts: &Facts<'_>) -> Vec<Finding> {
     let progressing = progressing(facts);
     let bootstrapped = bootstrapped(facts);
@@ -131,7 +130,7 @@ fn ready(
     Finding::new(READY, true, reasons::HEALTHY, message)
 }
 
-/// That drains of nodes wait, for whoever wonders why one hangs.
+/// Says that drains of nodes wait, and why.
 fn held_drains(facts: &Facts<'_>) -> String {
     match facts.wanted() {
         // There is no budget.
@@ -213,7 +212,7 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
     Finding::new(types::PROGRESSING, false, reasons::SETTLED, message)
 }
 
-/// That a pod is refused, by whom and why.
+/// Says that a pod is refused, and why.
 fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
     let Blocked { set, pod, why } = blocked;
     let again = if facts.cluster.paused { "" } else { " The next attempt follows within 10 s." };
@@ -225,8 +224,8 @@ fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
     )
 }
 
-/// True while clients that wait for the cluster should keep waiting: the cluster is not yet as its
-/// spec says, and nobody has to act.
+/// True while clients that wait for the cluster should keep waiting: the cluster does not match its
+/// spec yet, and no action is needed.
 fn reconciling(facts: &Facts<'_>, ready: &Finding, progressing: &Finding) -> Finding {
     let stalled = stalled(facts);
     let (is, cause) = if stalled.is == Some(true) {
@@ -243,8 +242,8 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding, progressing: &Finding) -> Fin
     }
 }
 
-/// Whoever waits for a cluster may give up: what it waits for comes only when somebody changes
-/// something. A paused cluster says so, too: what is refused is none of its pause.
+/// True if clients that wait for the cluster may give up: it will not match its spec until somebody
+/// acts. A paused cluster can be stalled too, because a refusal does not come from the pause.
 fn stalled(facts: &Facts<'_>) -> Finding {
     let progressing = progressing_unless_paused(facts);
     match progressing.reason {

@@ -1,5 +1,5 @@
-//! What is told of the pods of services: how many there are, whether they have their Grape, and where
-//! that is.
+//! The conditions on pods of services: how many there are, whether they have their Grape, and
+//! whether it is connected.
 
 use super::{reasons, types};
 use std::collections::BTreeMap;

@@ -1,6 +1,6 @@
-//! From what there is and what was seen to the status of a cluster. Pure.
+//! Makes the status of a cluster from the actual state and the observations. Pure.
 //!
-//! Its words do not change while what they tell of does not: a cluster at rest costs no write.
+//! The texts change only with the facts, so that a cluster at rest costs no write.
 
 mod bootstrap;
 mod conditions;

@@ -1,10 +1,10 @@
-//! What is told of Grapes of other networks, which the cluster's refuse.
+//! The condition on Grapes of other networks, which the cluster's Grapes refuse.
 
 use super::conditions::Finding;
 use super::{Facts, few};
 use super::{reasons, types};
 
-/// The condition `OtherNetworks`, while there is anything to tell.
+/// The condition `OtherNetworks`, while there are such Grapes.
 pub(super) fn finding(facts: &Facts<'_>) -> Option<Finding> {
     let others = facts.snapshot.other_networks.filter(|others| !others.is_empty())?;
     let named: Vec<_> = others.iter().map(ToString::to_string).collect();

@@ -26,7 +26,7 @@ pub fn status(
     let pools = facts.pools.iter().map(pool_status).collect::<Vec<_>>();
     let shown = pools.iter().map(|it| format!("{} {}/{}", it.name, it.ready_replicas, it.desired));
     let name = &facts.cluster.name;
-    // What was known of services stands until it is known anew.
+    // The former conditions on services stay until new facts are known.
     let stands = |it: &&Condition| facts.services.is_none() && it.type_ == types::INJECTED;
     let standing = known.iter().filter(stands).cloned();
     let injected = match facts.services {
