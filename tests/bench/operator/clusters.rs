@@ -176,7 +176,7 @@ impl Fleet {
         let mut settled = BTreeSet::new();
         let all_settled = async {
             while settled.len() < self.count {
-                // One that fails begins anew.
+                // A watch that fails starts over.
                 let Some(Ok(cluster)) = changes.next().await else { continue };
                 if cluster.metadata.generation == Some(generation)
                     && cluster.data["status"]["observedGeneration"] == generation

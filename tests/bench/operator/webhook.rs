@@ -27,7 +27,8 @@ use super::{Size, cpu};
 const CONNECTIONS: usize = 16;
 /// The constant rate: a question each so often.
 const EACH: Duration = Duration::from_millis(5);
-/// How long nobody asks before that: the system lets those wait who have just taken a whole core.
+/// How long the pause before that is: the scheduler delays a process that has just used a whole
+/// core.
 const REST: Duration = Duration::from_secs(1);
 /// The Service of the webhook, to whose name its certificate is made.
 const SERVICE: &str = "grape-operator-webhook";

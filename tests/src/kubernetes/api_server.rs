@@ -146,7 +146,8 @@ fn server_arguments(pki: &Path, store: u16, secure: u16) -> Vec<String> {
         format!("--tls-private-key-file={}", file("apiserver.key")),
         format!("--client-ca-file={}", file("ca.crt")),
         "--authorization-mode=RBAC".to_owned(),
-        // Nobody makes the default account of a namespace, without which it refuses pods.
+        // No controller makes the default account of a namespace, without which this plugin refuses
+        // pods.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--allow-privileged=true".to_owned(),
         // What changes objects as a webhook does, without one: not on by itself before 1.36.

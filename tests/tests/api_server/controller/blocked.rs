@@ -1,4 +1,5 @@
-//! Pods that the API server refuses to a StatefulSet: told, and made once nothing is against them.
+//! Pods that the API server refuses to a StatefulSet: reported, and created once nothing is against
+//! them.
 
 use grape_tests::figure;
 use grape_tests::kubernetes::{ApiServer, Proxy};
@@ -48,7 +49,7 @@ async fn what_a_quota_refuses_is_told_until_it_is_lifted() {
     let event = scene.until_event("market", "PodsRefused").await;
     assert_eq!((&event["type"], &event["note"]), (&json!("Warning"), &stalled["message"]));
 
-    // It is tried again, and nothing is told anew.
+    // It is tried again, and nothing is reported again.
     proxy.forget_calls();
     sleep(Duration::from_secs(25)).await;
     let written = writes(&proxy);

@@ -43,7 +43,7 @@ async fn what_is_changed_is_put_right_and_what_is_added_stays() {
         put_right(&scene, &format!("{kind} {name} after its deletion"), &whole).await;
         annotate(&scene, kind, name).await;
     }
-    // One that is being deleted cannot be mended, and is made anew when it is gone.
+    // An object that is being deleted cannot be changed, and is recreated when it is gone.
     hold(&scene).await;
 }
 
@@ -109,7 +109,7 @@ async fn annotate(scene: &Scene, kind: &str, name: &str) {
     scene.change(kind, name, theirs).await;
 }
 
-/// What there is, without marks of when and by whom.
+/// The objects, without times and managers.
 async fn essence(scene: &Scene) -> BTreeMap<String, Value> {
     let mut all = scene.children().await;
     for object in all.values_mut() {

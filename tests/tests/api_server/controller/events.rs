@@ -1,4 +1,4 @@
-//! What is told of a cluster in events: what changes, once.
+//! The events of a cluster: one for each change.
 
 use std::net::SocketAddr;
 
@@ -27,7 +27,7 @@ async fn what_changes_is_told_once() {
     let mut told = vec![("Created", "Normal"), ("Scaling", "Normal")];
     assert_eq!(events(&scene).await, told);
 
-    // That it is still so is no news, whatever else changes.
+    // A state that lasts makes no further events, whatever else changes.
     for replicas in [4, 5] {
         scene.change("GrapeCluster", "market", json!({"spec": {"replicas": replicas}})).await;
         scene.until_applied("market").await;
@@ -167,7 +167,7 @@ async fn what_a_grape_refuses_is_told_at_its_pod_once_a_cause() {
     assert!(both.await.unwrap()[1].contains("the port is missing"));
 }
 
-/// Reasons and types in the order of time; each that was told again would be there as often.
+/// Reasons and types in the order of time; an event that was published again is there as often.
 async fn events(scene: &Scene) -> Vec<(&'static str, &'static str)> {
     let mut events: Vec<_> = scene.all(&["Event"]).await.into_values().collect();
     events.sort_by_key(|event| event["eventTime"].as_str().unwrap().to_owned());

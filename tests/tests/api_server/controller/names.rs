@@ -1,4 +1,4 @@
-//! Names that somebody else has: what is there stays as it is, and the cluster tells.
+//! Names that somebody else has: the objects stay as they are, and the cluster's status says so.
 
 use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;

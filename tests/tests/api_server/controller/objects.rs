@@ -197,7 +197,7 @@ async fn a_monitor_comes_and_goes(server: &ApiServer) {
     .unwrap();
     let monitored = |wanted: bool| json!({"monitoring": {"serviceMonitor": wanted}});
     scene.cluster("market", monitored(true)).await;
-    // One of the same name that is somebody else's is in nobody's way.
+    // An object of the same name that is somebody else's is not in the way.
     let other = scene.cluster("other", monitored(false)).await;
     scene
         .make(

@@ -1,4 +1,4 @@
-//! StatefulSets that cannot be made right in place: made anew, around their pods.
+//! StatefulSets that cannot be changed in place: recreated around their pods.
 
 use std::collections::BTreeMap;
 

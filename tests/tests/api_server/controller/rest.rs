@@ -90,9 +90,8 @@ impl Known {
         Self { versions: versions(scene).await, live: live(scene).await["status"].clone() }
     }
 
-    /// Checks that it is still so, and that nothing was written for it. But what the lookups of the
-    /// Grapes that run met is shown, and changes on a machine that has other things to do: that may
-    /// be told, and nothing else with it.
+    /// Checks that nothing has changed, and that nothing was written. Only the latency band of the
+    /// running Grapes may have been written: it changes on a busy machine.
     async fn is_so(&self, scene: &Scene, written: Vec<Call>) {
         let mut told = self.live.clone();
         for call in &written {
@@ -103,7 +102,7 @@ impl Known {
             told = status;
         }
         let mut changed = changed(&self.versions, &versions(scene).await);
-        // The calls tell what was written to it.
+        // The calls show what was written to it.
         changed.remove("GrapeCluster live");
         assert_eq!(changed, BTreeMap::new());
     }

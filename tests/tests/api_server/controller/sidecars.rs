@@ -49,7 +49,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
         be_ready(&scene, pod).await;
     }
 
-    // Without being asked, and with nobody who would put it in, none is evicted.
+    // Without repair, and without a webhook that would inject a Grape, none is evicted.
     until_quiet(&proxy, Duration::from_secs(2)).await;
     scene.change("GrapeCluster", "market", repair(true)).await;
     until_message(&scene, "a new pod would get no sidecar either").await;
@@ -88,7 +88,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
     let message = told(&cluster, "Injected")["message"].clone();
     assert!(message.as_str().unwrap().contains("alone has no controller"), "{message}");
 
-    // Nobody is told of anything twice, and nothing is done any more.
+    // No event is published twice, and nothing is done any more.
     until_quiet(&proxy, Duration::from_secs(2)).await;
     proxy.forget_calls();
     operator.kill().await.unwrap();
@@ -254,7 +254,7 @@ async fn label(client: &Client, namespace: &str, key: &str, value: Option<&str>)
     api.patch(namespace, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// Waits until what a cluster tells of pods of services is so, and gives it.
+/// Waits until the condition on pods of services is so, and returns it.
 async fn until_injected(scene: &Scene, is: impl Fn(&Value) -> bool) -> Value {
     let cluster = scene.until("its pods are counted so", ("GrapeCluster", "market"), |cluster| {
         is(&cluster["status"]["injected"])

@@ -107,7 +107,7 @@ impl Scene {
     }
 
     /// Makes the chart's configuration, with an address for each of its webhooks instead of the
-    /// Service, and waits until it is told whom to believe.
+    /// Service, and waits until it has a CA bundle.
     pub async fn configure(&self, urls: [&str; 2]) {
         self.make_configuration(urls.map(|url| json!({"url": url}))).await;
         wait::until("API servers are told whom to believe", async || {
