@@ -25,7 +25,7 @@ use grape_cluster::{GrapeCluster, duration};
 /// Between two looks at the same thing.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Most bytes of an answer that are read to tell why it is no good one.
+/// Most bytes that are read of an answer with an error.
 const MAX_REASON: usize = 1024;
 
 /// What to check, and for how long.

@@ -5,7 +5,7 @@
 //! | [`observe`] | what the Grapes of a cluster see, and whether they find each other | Kubernetes |
 //! | [`desired`] | a cluster to the Kubernetes objects that it needs; pure | the API server |
 //! | [`inject`] | the pod of a service to one with a Grape in it; pure | the API server |
-//! | [`metrics`] | what Prometheus is told, of the operator and of clusters | Kubernetes |
+//! | [`metrics`] | metrics for Prometheus, of the operator and of clusters | Kubernetes |
 //! | [`server`] | HTTP connections, accepted within bounds | what they carry |
 //! | [`admin`] | the pages `/healthz`, `/readyz` and `/metrics` | Kubernetes |
 //! | [`leader`] | one leader among several replicas | Grapes |

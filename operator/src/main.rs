@@ -1,10 +1,8 @@
 //! The command `grape-operator`.
 
-use std::env;
 use std::process::ExitCode;
 
-use grape::{log, variables};
-use grape_operator::cli::{self, Cli};
+use grape_operator::cli;
 
 // In images. That of glibc is good enough where that is what there is.
 #[cfg(target_env = "musl")]
@@ -13,16 +11,5 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // None of its variables has a name that a Service gives.
-    let cli = match variables::parse::<Cli>(env::args_os()) {
-        Ok((cli, _)) => cli,
-        Err(error) => error.exit(),
-    };
-    match cli::run(cli).await {
-        Ok(code) => code,
-        Err(error) => {
-            log::say(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    grape_local::cli::main(cli::run).await
 }

@@ -7,11 +7,11 @@ use std::process::{Command, Output, Stdio};
 
 use rstest::rstest;
 
-/// Runs the command where nobody reads what it prints.
+/// Runs the command with a standard output that has no reader.
 fn unread(args: &[&str]) -> Output {
     let (reader, stdout) = std::io::pipe().unwrap();
     drop(reader);
-    // An API server where nobody is.
+    // An API server that does not exist.
     let mut kubeconfig = tempfile::NamedTempFile::new().unwrap();
     let yaml = "{apiVersion: v1, kind: Config, current-context: a, \
                 clusters: [{name: a, cluster: {server: \"http://127.0.0.1:1\"}}], \

@@ -87,7 +87,7 @@ fn a_service_that_was_killed_disappears_from_lookups() {
     service.set_nonblocking(true).unwrap();
     until("the Grape tries the service", || service.accept().ok());
     drop(service);
-    // An announce is believed for two minutes, twice as long as this waits.
+    // An announce is valid for two minutes, twice as long as this waits.
     until("the service is found no more", || (found() == "[]").then_some(()));
 }
 
@@ -158,7 +158,7 @@ fn a_further_grape_is_shown_when_it_joins_and_when_it_is_lost() {
     let mut other = Local::start(&flags);
     let address = format!("127.0.0.1:{}", other_ports.dht[0]);
     local.wait_for(&format!("+ {address} joined (seen by 3 of 3)"));
-    // They are told in the order of their addresses.
+    // They are printed in the order of their addresses.
     for port in &ports.dht {
         other.wait_for(&format!("+ 127.0.0.1:{port} joined (seen by 1 of 1)"));
     }

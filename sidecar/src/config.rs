@@ -1,12 +1,12 @@
-//! What a Grape is told when it starts. Plain values: flags and environment are read in
-//! [`crate::cli`].
+//! The configuration of a Grape, as plain values: [`crate::cli`] reads flags and variables.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
-use grape_engine::{NetworkName, impossible};
+use grape_engine::{NetworkName, Settings, impossible};
+use mainline::Id;
 
 use crate::http::Origin;
 use crate::services::{Declared, ReadyWhen};
@@ -27,29 +27,30 @@ pub struct Config {
     pub dht_port: u16,
     /// Other Grapes to join through. Host names are resolved, to all of their addresses.
     pub bootstrap: Vec<HostPort>,
-    /// The address under which this Grape's own announces are seen by those who ask it; found out
-    /// from the route to the other Grapes when `None`.
+    /// The IP under which this Grape shows its own announces; when `None`, the Grape takes the one
+    /// of the route to the other Grapes.
     pub advertise_ip: Option<IpAddr>,
-    /// The network that this Grape belongs to: it and Grapes that name another one refuse each
-    /// other. Without one it takes every Grape, as npm's does.
+    /// The network that this Grape belongs to: it and Grapes of other networks refuse each other.
+    /// When `None`, it accepts every Grape, as npm's Grape does.
     pub network: Option<NetworkName>,
     /// Most queries that one lookup keeps in flight; 1 to 1024.
     pub dht_concurrency: usize,
-    /// Most names that are held for others, and most lookups that are kept.
+    /// Most names that are stored for others, and most lookups that are cached.
     pub dht_max_tables: usize,
-    /// Most BEP 44 items that are held.
+    /// Most BEP 44 items that are stored.
     pub dht_max_values: usize,
-    /// How long an announced peer is believed without being announced again.
+    /// How long an announce is valid.
     pub peer_max_age: Duration,
-    /// How often the routing table is refreshed by a walk.
+    /// How often the routing table is refreshed by a lookup.
     pub node_liveness: Duration,
     /// Largest body of a request in bytes; one byte more is refused with 413.
     pub max_payload_size: usize,
-    /// Origins of the web pages that may use the API from a browser. None: browsers are told nothing.
+    /// Origins of the web pages that may use the API from a browser. When empty, answers have no
+    /// CORS headers.
     pub api_origins: Vec<Origin>,
     /// Services that the Grape announces by itself, while their ports answer.
     pub announce: Vec<Declared>,
-    /// What has to say yes, beside their ports, for those to be announced.
+    /// URLs that must be ready, beside the services' ports, for `announce` to take effect.
     pub ready_when: Vec<ReadyWhen>,
     /// Whether the ports of services that announce themselves are tried: those that answer stay
     /// announced, and those that no longer do are withdrawn.
@@ -60,20 +61,21 @@ pub struct Config {
 
 impl Default for Config {
     fn default() -> Self {
+        let engine = Settings::new(Id::from([0; 20]), 20001);
         Self {
             bind: None,
             api_port: 30001,
             admin_bind: None,
             dht_bind: None,
-            dht_port: 20001,
+            dht_port: engine.port,
             bootstrap: Vec::new(),
-            advertise_ip: None,
-            network: None,
-            dht_concurrency: 24,
-            dht_max_tables: 5000,
-            dht_max_values: 5000,
-            peer_max_age: Duration::from_secs(120),
-            node_liveness: Duration::from_secs(300),
+            advertise_ip: engine.advertise,
+            network: engine.network,
+            dht_concurrency: engine.concurrency,
+            dht_max_tables: engine.max_names,
+            dht_max_values: engine.max_items,
+            peer_max_age: engine.peer_max_age,
+            node_liveness: engine.node_liveness,
             max_payload_size: 8192,
             api_origins: Vec::new(),
             announce: Vec::new(),
@@ -140,7 +142,7 @@ impl FromStr for HostPort {
     }
 }
 
-/// Why nobody can be asked at this host; none where it is a name.
+/// Why no Grape can have this address; `None` if it is a name, or a possible address.
 fn cannot_be_asked(host: &str) -> Option<&'static str> {
     let (ip, zone) = match host.split_once('%') {
         Some((ip, zone)) => (ip, Some(zone)),

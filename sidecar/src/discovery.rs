@@ -1,7 +1,7 @@
 //! Bootstrap names to addresses, again and again: the addresses behind a name change when pods come
-//! and go. While the routing table is short, the node joins through them; once it is not, it asks
-//! some of them now and then, whatever it knows: all others may be of a part of the network that has
-//! lost the rest.
+//! and go. While the routing table is short, the node joins through them; later it still asks some
+//! of them now and then, because all nodes that it knows may be in a partition that has lost the
+//! rest.
 //!
 //! All names are resolved side by side, each by a lookup that goes on until the system's resolver
 //! has answered: it may try a dead name server for many seconds before it asks the next.
@@ -44,9 +44,9 @@ const ENOUGH: usize = 20;
 /// Most shared addresses behind which other nodes are looked for at a time.
 const LOOKED_BEHIND: usize = 8;
 
-/// Joins the network through these names, and does so again when the node has lost the others, or
-/// a name has an address that it does not know. Asks those addresses again when it has joined. Tells
-/// of names that do not resolve. Never ends.
+/// Joins the network through these names, and does so again when the node has lost the others, or a
+/// name has a new address. Asks the addresses again after joining. Reports names that do not
+/// resolve. Never ends.
 pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, known: BootstrapNames) {
     let pauses = ExponentialBuilder::new()
         .with_min_delay(FIRST_PAUSE)
@@ -116,7 +116,7 @@ struct Name {
     asked: Option<Instant>,
     /// The last lookup was begun in this round.
     is_fresh: bool,
-    /// Why it does not resolve, as people were told.
+    /// Why it does not resolve, as it was logged.
     problem: Option<String>,
 }
 
@@ -128,7 +128,7 @@ struct Names {
     names: Vec<Name>,
     /// One a name at most.
     lookups: FuturesUnordered<BoxFuture<'static, Answer>>,
-    /// Where what is known of them is told.
+    /// Where the status of the names is kept.
     known: BootstrapNames,
 }
 
@@ -173,7 +173,7 @@ impl Names {
         !self.lookups.is_empty() && !found.any(|addr| !dht.is_itself(addr))
     }
 
-    /// Tells people of names that take long.
+    /// Logs names that take long.
     fn tell_slow(&mut self) {
         for name in &mut self.names {
             if name.asked.is_some_and(|asked| asked.elapsed() >= PATIENCE) {
@@ -183,7 +183,7 @@ impl Names {
         self.tell_status();
     }
 
-    /// Tells whoever asks for the status.
+    /// Updates what the status shows.
     fn tell_status(&self) {
         let names = self.names.iter().map(|Name { name, problem, addresses, .. }| known::Name {
             name: name.to_string(),

@@ -12,7 +12,7 @@
 //! | [`services`] | the services beside it: which are announced, and which are held back | HTTP's API, KRPC |
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
-//! | [`metrics`] | what Prometheus is told, of the Grape and of its process | |
+//! | [`metrics`] | metrics for Prometheus, of the Grape and of its process | |
 //! | [`lifecycle`] | start, readiness, drain | |
 //! | [`log`] | lines on standard error | |
 //! | [`nonblocking`] | writing that never blocks | |

@@ -26,7 +26,7 @@ const LEAVE: Duration = Duration::from_millis(500);
 /// frees its ports; [`Grape::drain`] takes leave first.
 pub struct Grape {
     api: Arc<Api>,
-    /// Listeners with their connections: they end when the API is told to stop.
+    /// Listeners with their connections: they end when the API stops.
     servers: Tasks,
     /// What ends only when it fails.
     background: Tasks,
@@ -209,8 +209,8 @@ impl Grape {
         self.api.dht.ready().await;
     }
 
-    /// Takes leave: tells the other Grapes that what was announced here is gone, lets requests in
-    /// flight finish, tells the others that it ends, and stops. Takes no longer than [`Config::drain_timeout`].
+    /// Drains: withdraws what was announced here, lets requests in flight finish, notifies the
+    /// other Grapes that this one ends, and stops. Takes no longer than [`Config::drain_timeout`].
     pub async fn drain(mut self) -> Drained {
         let start = Instant::now();
         let deadline = start + self.api.drain_timeout;

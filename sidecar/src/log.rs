@@ -34,7 +34,7 @@ pub type Lines = Layered<Box<dyn Layer<Registry> + Send + Sync>, Registry>;
 pub struct Log(NonBlocking);
 
 impl Log {
-    /// Writes a line as it is, whatever the filter.
+    /// Writes a line as it is, past the filter.
     pub fn say(&mut self, line: &str) {
         // It never fails.
         let _ = self.0.write_all(format!("{line}\n").as_bytes());
@@ -95,7 +95,7 @@ pub fn to_stderr(
 pub fn say(line: &str) {
     match stderr() {
         Ok(mut log) => log.say(line),
-        // Where even this cannot be written, the exit code has to tell it.
+        // If even this cannot be written, only the exit code says it.
         Err(_) => drop(writeln!(io::stderr(), "{line}")),
     }
 }

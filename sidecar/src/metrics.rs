@@ -1,105 +1,31 @@
-//! What a Grape tells Prometheus. Each Grape has a registry of its own, so that several can run in
-//! one process; what the DHT counts is read when it is asked for.
+//! A Grape's metrics for Prometheus. Each Grape has a registry of its own, so that several can run in
+//! one process; what the DHT counts is read when Prometheus asks.
 
+mod families;
+mod labels;
 pub mod process;
 
 use std::time::Duration;
 
-use grape_engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
+use grape_engine::Stats;
 use hyper::StatusCode;
 use prometheus::core::Collector;
-use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
     Registry, TextEncoder,
 };
 
 use crate::http::Verb;
-use crate::services::{Counts, Reason};
+use crate::services::Counts;
 
-/// Upper bounds of the request durations' buckets in seconds: a hot lookup takes some 50 µs, a walk
-/// milliseconds, a walk past dead nodes up to seconds.
+pub(crate) use labels::{Endpoint, Introduced};
+
+/// Upper bounds of the request durations' buckets in seconds: a cached lookup takes some 50 µs, an
+/// iterative one milliseconds, and one past dead nodes up to seconds.
 const DURATIONS: [f64; 14] =
     [5e-5, 1e-4, 2.5e-4, 5e-4, 1e-3, 2.5e-3, 5e-3, 1e-2, 2.5e-2, 5e-2, 0.1, 0.5, 1.0, 2.5];
 
-/// What a request asks for, as a label: as many as are listed here, whatever is sent.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Endpoint {
-    /// A verb, over HTTP or a WebSocket.
-    Verb(Verb),
-    /// A watch.
-    Watch,
-    /// A drain.
-    Drain,
-    /// An introduction to other Grapes.
-    Introduction,
-    /// A page for operators.
-    Admin,
-    /// A path or frame that names nothing.
-    Unknown,
-}
-
-impl Endpoint {
-    const ALL: [Self; 10] = [
-        Self::Verb(Verb::Lookup),
-        Self::Verb(Verb::Announce),
-        Self::Verb(Verb::Withdraw),
-        Self::Verb(Verb::Put),
-        Self::Verb(Verb::Get),
-        Self::Watch,
-        Self::Drain,
-        Self::Introduction,
-        Self::Admin,
-        Self::Unknown,
-    ];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Verb(verb) => verb.name(),
-            Self::Watch => "watch",
-            Self::Drain => "drain",
-            Self::Introduction => "introduce",
-            Self::Admin => "admin",
-            Self::Unknown => "unknown",
-        }
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::Verb(verb) => verb as usize,
-            Self::Watch => 5,
-            Self::Drain => 6,
-            Self::Introduction => 7,
-            Self::Admin => 8,
-            Self::Unknown => 9,
-        }
-    }
-}
-
-/// What became of an introduction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Introduced {
-    /// The addresses were pinged.
-    Taken,
-    /// It is none, or nobody can be at one of its addresses.
-    Invalid,
-    /// Another one came just before.
-    TooSoon,
-}
-
-impl Introduced {
-    const ALL: [Self; 3] = [Self::Taken, Self::Invalid, Self::TooSoon];
-
-    fn label(self) -> &'static str {
-        match self {
-            Self::Taken => "taken",
-            Self::Invalid => "invalid",
-            Self::TooSoon => "too_soon",
-        }
-    }
-}
-
-/// Classes of status that are told apart.
+/// Classes of status that are counted separately.
 const CLASSES: [&str; 4] = ["2xx", "3xx", "4xx", "5xx"];
 
 /// A Grape's metrics. Every child of a labelled metric is made at the start: counting a request
@@ -275,13 +201,13 @@ impl Metrics {
         services: &Counts,
         ready: bool,
     ) -> Result<Vec<u8>, prometheus::Error> {
-        let mut families = self.registry.gather();
-        families.extend(dht_families(stats, ready));
-        families.extend(services_families(services));
-        families.extend(process::families());
-        families.sort_by(|a, b| a.name().cmp(b.name()));
+        let mut all = self.registry.gather();
+        all.extend(families::of_dht(stats, ready));
+        all.extend(families::of_services(services));
+        all.extend(process::families());
+        all.sort_by(|a, b| a.name().cmp(b.name()));
         let mut text = Vec::with_capacity(16 << 10);
-        TextEncoder::new().encode(&families, &mut text)?;
+        TextEncoder::new().encode(&all, &mut text)?;
         Ok(text)
     }
 }
@@ -291,152 +217,10 @@ fn open(gauge: &IntGauge) -> Open {
     Open(gauge.clone())
 }
 
-/// What the DHT counted.
-fn dht_families(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
-    let one = |n: u64| vec![(None, float(n))];
-    let sources = |memory, walked| {
-        vec![(Some(("source", "memory")), float(memory)), (Some(("source", "walk")), float(walked))]
-    };
-    let methods = |counts: &[u64; QUERY_METHODS.len()]| {
-        let counts = QUERY_METHODS.iter().zip(counts);
-        counts.map(|(&method, &n)| (Some(("method", method)), float(n))).collect()
-    };
-    let refusals = ADDRESS_REFUSALS.iter().zip(&stats.addresses_refused);
-    let refusals = refusals.map(|(&reason, &n)| (Some(("reason", reason)), float(n))).collect();
-    let others = OTHER_NETWORK_MESSAGES.iter().zip(&stats.other_network);
-    let others = others.map(|(&kind, &n)| (Some(("kind", kind)), float(n))).collect();
-    let counters = [
-        ("packets_received", "Datagrams received.", one(stats.packets_received)),
-        ("packets_sent", "Datagrams sent.", one(stats.packets_sent)),
-        ("received_bytes", "Bytes received in datagrams.", one(stats.bytes_received)),
-        ("sent_bytes", "Bytes sent in datagrams.", one(stats.bytes_sent)),
-        ("malformed_packets", "Datagrams that were no KRPC message.", one(stats.malformed)),
-        (
-            "addresses_refused",
-            "Addresses announced or sent by others at which nobody can be, by reason.",
-            refusals,
-        ),
-        (
-            "other_network_messages",
-            "Messages from Grapes of other networks: queries, which are refused, and answers.",
-            others,
-        ),
-        ("queries_received", "Queries received.", methods(&stats.queries_received)),
-        ("queries_sent", "Queries sent.", methods(&stats.queries_sent)),
-        ("query_timeouts", "Queries sent that were never answered.", one(stats.timeouts)),
-        (
-            "query_errors",
-            "Queries sent that were answered with an error.",
-            one(stats.errors_received),
-        ),
-        (
-            "names_dropped",
-            "Names dropped with their peers because there were more than --dht_maxTables.",
-            one(stats.names_dropped),
-        ),
-        (
-            "lookups",
-            "Lookups, by source: memory, or walk (an iterative lookup through the DHT).",
-            sources(stats.lookups_from_memory, stats.lookups_from_dht),
-        ),
-        ("empty_lookups", "Lookups that found nobody.", one(stats.lookups_empty)),
-        (
-            "announces",
-            "Announces, by source: memory (the holders were already known), or walk (they had to be \
-             searched for).",
-            sources(stats.announces_from_memory, stats.announces_from_dht),
-        ),
-    ];
-    let size = |n: usize| one(u64::try_from(n).unwrap_or(u64::MAX));
-    let gauges = [
-        ("dht_nodes", "Nodes in the routing table.", size(stats.nodes)),
-        ("dht_names", "Names of which peers are stored.", size(stats.names_held)),
-        ("dht_peers", "Peers stored, of all names.", size(stats.peers_held)),
-        ("dht_items", "BEP 44 items stored.", size(stats.items_held)),
-        ("dht_announced", "Active announces of services of this host.", size(stats.announced)),
-        (
-            "ready",
-            "1 if /readyz says ready: the Grape has joined others or is the first, and is not being stopped.",
-            one(ready.into()),
-        ),
-    ];
-    let counters = counters.into_iter().map(|(name, help, samples)| {
-        family(&format!("grape_dht_{name}_total"), help, MetricType::COUNTER, samples)
-    });
-    let gauges = gauges.into_iter().map(|(name, help, samples)| {
-        family(&format!("grape_{name}"), help, MetricType::GAUGE, samples)
-    });
-    counters.chain(gauges).collect()
-}
-
-/// What became of the services here. How many are announced is `grape_dht_announced`.
-fn services_families(counts: &Counts) -> [MetricFamily; 2] {
-    let samples = |counts: &[u64; Reason::LABELS.len()]| {
-        let counts = Reason::LABELS.iter().zip(counts);
-        counts.map(|(&reason, &n)| (Some(("reason", reason)), float(n))).collect()
-    };
-    [
-        family(
-            "grape_services_held_back",
-            "Services of this host that the Grape does not announce, by reason.",
-            MetricType::GAUGE,
-            samples(&counts.held_back),
-        ),
-        family(
-            "grape_services_withdrawals_total",
-            "Services that the Grape withdrew by itself, by reason.",
-            MetricType::COUNTER,
-            samples(&counts.withdrawals),
-        ),
-    ]
-}
-
-/// Prometheus knows no numbers but floats; up to 2^53 they are exact.
-fn float(n: u64) -> f64 {
-    n as f64
-}
-
-type Sample = (Option<(&'static str, &'static str)>, f64);
-
-fn family(name: &str, help: &str, kind: MetricType, samples: Vec<Sample>) -> MetricFamily {
-    let mut family = MetricFamily::default();
-    family.set_name(name.to_owned());
-    family.set_help(help.to_owned());
-    family.set_field_type(kind);
-    family.set_metric(samples.into_iter().map(|sample| metric(sample, kind)).collect());
-    family
-}
-
-fn metric((label, value): Sample, kind: MetricType) -> Metric {
-    let mut metric = Metric::default();
-    if let Some((name, value)) = label {
-        let mut pair = LabelPair::default();
-        pair.set_name(name.to_owned());
-        pair.set_value(value.to_owned());
-        metric.set_label(vec![pair]);
-    }
-    if kind == MetricType::COUNTER {
-        let mut counter = Counter::default();
-        counter.set_value(value);
-        metric.set_counter(counter);
-    } else {
-        let mut gauge = Gauge::default();
-        gauge.set_value(value);
-        metric.set_gauge(gauge);
-    }
-    metric
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn indices_are_positions() {
-        for (position, asked) in Endpoint::ALL.into_iter().enumerate() {
-            assert_eq!(asked.index(), position, "{asked:?}");
-        }
-    }
+    use crate::services::Reason;
 
     #[test]
     fn what_is_counted_is_shown() {

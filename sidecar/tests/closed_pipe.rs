@@ -9,7 +9,7 @@ use grape::config::Config;
 use grape::lifecycle::Grape;
 use tokio::task::spawn_blocking;
 
-/// Runs the command where nobody reads what it prints.
+/// Runs the command with a standard output that has no reader.
 fn unread(grape: u16, args: &[&str]) -> Output {
     let (reader, stdout) = std::io::pipe().unwrap();
     drop(reader);

@@ -11,7 +11,7 @@ use rand::{RngExt, SeedableRng};
 
 use crate::phases::Plan;
 
-/// How long an announce is believed: the command's default.
+/// How long an announce is valid: the command's default.
 const PEER_MAX_AGE: Duration = Duration::from_secs(120);
 /// Pods of each service, each beside a Grape of its own.
 const PODS: usize = 20;

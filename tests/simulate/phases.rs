@@ -18,7 +18,7 @@ use crate::spread::spread;
 /// Networks of so many Grapes and more are run on several threads: with fewer, those would wait
 /// longer for each other than they work …
 const MANY: usize = 1000;
-/// … on so many, whatever the machine: another number makes other figures.
+/// … on so many, on any machine: with another number the figures differ.
 const THREADS: usize = 2;
 /// One way, where links are steady.
 const LATENCY: Duration = Duration::from_millis(1);
@@ -65,7 +65,7 @@ pub(super) struct Plan {
     pub(super) lookups: usize,
     /// How long Grapes come and go.
     pub(super) churn: Duration,
-    /// In their order, whatever it is here.
+    /// Run in the order of the phases, not of this list.
     pub(super) phases: Vec<Phase>,
 }
 
@@ -129,11 +129,11 @@ struct Run<'a, T> {
     fleet: Fleet,
     first: Meter,
     progress: &'a ProgressBar,
-    /// Is told what came of each phase.
+    /// Called with the result of each phase.
     tell: T,
 }
 
-/// Runs the phases, and tells what came of each, and what it cost, when it is over.
+/// Runs the phases, and reports the result and the cost of each.
 ///
 /// # Errors
 /// Where the process' own figures cannot be read, or `tell` has one.

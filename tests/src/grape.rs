@@ -1,4 +1,4 @@
-//! A running Grape, whoever wrote it, and what a service asks of it.
+//! A running Grape, npm's or ours, and what a service asks of it.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -13,7 +13,7 @@ use crate::ports::Port;
 use crate::process::Process;
 use crate::{npm_grape, our_grape};
 
-/// Who wrote a Grape.
+/// Which implementation a Grape is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
     /// npm's `grenache-grape`.
@@ -38,7 +38,7 @@ pub struct Options {
     pub bootstrap: Vec<u16>,
     /// Others that it joins through, as HOST:PORT; of ours alone.
     pub bootstrap_at: Vec<String>,
-    /// How long a peer is believed; two minutes when not given.
+    /// How long an announce is valid; two minutes when not given.
     pub peer_max_age: Option<Duration>,
     /// Started without `--bind`: the API is on all addresses, not on 127.0.0.1 alone.
     pub unbound: bool,
@@ -96,7 +96,7 @@ impl Grape {
         Ok(self.seat)
     }
 
-    /// Who wrote it.
+    /// Which implementation it is.
     pub fn kind(&self) -> Kind {
         self.kind
     }
@@ -116,7 +116,7 @@ impl Grape {
         SocketAddr::from((Ipv4Addr::LOCALHOST, self.seat.api.number()))
     }
 
-    /// What a Grenache link is told.
+    /// The URL for a Grenache link.
     pub fn url(&self) -> String {
         format!("http://{}", self.api())
     }
@@ -197,7 +197,7 @@ impl Grape {
     /// How many other nodes its routing table holds.
     ///
     /// # Errors
-    /// When it does not tell.
+    /// When the Grape does not say.
     pub async fn nodes(&mut self) -> Result<u64> {
         match self.kind {
             Kind::Npm => npm_grape::nodes(&mut self.process).await,

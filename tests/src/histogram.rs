@@ -45,8 +45,8 @@ impl Histogram {
         self.buckets.last().map_or(0.0, |(_, count)| *count)
     }
 
-    /// What so large a part of them is at most, as Prometheus' `histogram_quantile` tells it: evenly
-    /// spread in its bucket, and the largest bound there is for what is above that. None of nothing.
+    /// A quantile, as Prometheus' `histogram_quantile` computes it: values are spread evenly within
+    /// a bucket, and above the largest bound that bound counts. `None` for an empty histogram.
     pub fn quantile(&self, part: f64) -> Option<f64> {
         let rank = part * self.count();
         if self.count() == 0.0 {

@@ -139,7 +139,7 @@ impl HostedGrape<'_> {
             .with_context(|| format!("grape {arguments:?}: {}", said(&output)))
     }
 
-    /// What it tells of itself.
+    /// The Grape's status.
     ///
     /// # Errors
     /// When it does not answer.
@@ -150,7 +150,7 @@ impl HostedGrape<'_> {
     /// How many other nodes its routing table holds.
     ///
     /// # Errors
-    /// When it does not tell.
+    /// When the Grape does not say.
     pub async fn nodes(&self) -> Result<u64> {
         self.status().await?["nodes"].as_u64().context("/status tells no nodes")
     }

@@ -116,7 +116,7 @@ impl Connection {
     /// Connects.
     ///
     /// # Errors
-    /// When nobody listens there.
+    /// When no server listens there.
     pub async fn open(address: SocketAddr) -> Result<Self> {
         let stream = timeout(PATIENCE, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
@@ -247,7 +247,7 @@ impl Connection {
 /// When there is no answer in 30 s.
 pub async fn send(address: SocketAddr, request: &Request) -> Result<Reply> {
     let mut connection = Connection::open(address).await?;
-    // Who refuses a long body may stop reading, and the answer counts all the same.
+    // A server that refuses a long body may stop reading; its answer counts all the same.
     let sent = connection.send(&request.bytes()).await;
     let reply = connection.reply(request.method == "HEAD").await;
     reply.with_context(|| format!("{} {} (sent: {sent:?})", request.method, request.path))

@@ -2,27 +2,27 @@
 //!
 //! | module | concern |
 //! |---|---|
-//! | [`grape`] | a running Grape, whoever wrote it, and what a service asks of it |
+//! | [`grape`] | a running Grape, npm's or ours, and what a service asks of it |
 //! | [`npm_grape`], [`our_grape`] | how the Node.js Grape and ours are started |
-//! | [`our_operator`] | how `grape-operator run` is started, and what it tells |
+//! | [`our_operator`] | how `grape-operator run` is started, and its log |
 //! | [`binaries`] | where the project's binaries are |
 //! | [`link`] | a connection that can be cut |
 //! | [`hosts`] | hosts that a test makes, with interfaces and addresses of their own |
 //! | [`network`] | several Grapes that have joined each other |
-//! | [`programs`] | Grenache clients in Node.js, and what they tell |
+//! | [`programs`] | Grenache clients in Node.js, and their output |
 //! | [`scenarios`] | what several of them do together |
 //! | [`peers`] | the npm packages, installed once |
 //! | [`process`] | child processes |
 //! | [`http`] | requests as they are, byte by byte |
-//! | [`ports`] | ports that nobody else has |
+//! | [`ports`] | ports that no other test has |
 //! | [`namespace`] | tests in a network of their own |
 //! | [`items`] | signed BEP 44 items, as JSON |
 //! | [`simulation`] | networks of engines under virtual time, with the faults that a test wants |
-//! | [`kernel`] | what the kernel tells of a process: memory, CPU time |
+//! | [`kernel`] | what the kernel reports of a process: memory, CPU time |
 //! | [`kubernetes`] | a real API server, and a real cluster |
 //! | [`histogram`] | Prometheus' histograms, read |
-//! | [`results`] | what a measurement came to, beside its goal |
-//! | [`figure`] | what was measured, told |
+//! | [`results`] | the result of a measurement, beside its goal |
+//! | [`figure`] | measured figures, printed |
 //! | [`wait`] | until something holds |
 
 pub mod binaries;

@@ -1,4 +1,5 @@
-//! A connection that can be cut: bytes wait, as in a network that is parted, and nobody is told.
+//! A connection that can be cut: bytes wait, as in a partitioned network, and neither end gets an
+//! error.
 
 use std::net::{Ipv4Addr, SocketAddr};
 

@@ -5,10 +5,10 @@ use anyhow::{Result, ensure};
 use crate::grape::{Grape, Kind, Options, Seat};
 use crate::wait;
 
-/// Who bootstraps to whom.
+/// Which Grapes bootstrap to which others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shape {
-    /// All to the first, which has nobody to bootstrap to.
+    /// All to the first, which has no bootstrap address.
     Star,
     /// Each to the one before, and the first to the last, which is not there yet.
     Ring,
@@ -45,7 +45,7 @@ impl Network {
         Self::start_with(shape, kinds, &Options::default()).await
     }
 
-    /// As [`Network::start`], with options; who bootstraps to whom follows from the shape.
+    /// As [`Network::start`], with options; the bootstrap addresses follow from the shape.
     ///
     /// # Errors
     /// When one does not start, or they do not find each other.

@@ -43,7 +43,7 @@ pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> 
 /// How many other nodes its routing table holds.
 ///
 /// # Errors
-/// When it does not tell.
+/// When the Grape does not say.
 pub async fn nodes(process: &mut Process) -> Result<u64> {
     process.say(&Value::from("nodes").to_string()).await?;
     let told = programs::event(process, "nodes").await?;

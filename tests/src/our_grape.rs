@@ -66,10 +66,10 @@ pub async fn start(seat: &Seat, options: &Options) -> Result<(Process, String)> 
     Ok((process, id.context("/status tells the node's id")?))
 }
 
-/// What it tells of itself at `/status`.
+/// Its `/status`.
 ///
 /// # Errors
-/// When it does not tell.
+/// When the Grape does not say.
 pub async fn status(api: SocketAddr) -> Result<Value> {
     http::send(api, &Request::get("/status")).await?.json()
 }
@@ -77,7 +77,7 @@ pub async fn status(api: SocketAddr) -> Result<Value> {
 /// How many other nodes its routing table holds.
 ///
 /// # Errors
-/// When it does not tell.
+/// When the Grape does not say.
 pub async fn nodes(api: SocketAddr) -> Result<u64> {
     let status = status(api).await?;
     status["nodes"].as_u64().with_context(|| format!("/status tells no nodes: {status}"))

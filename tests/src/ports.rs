@@ -1,4 +1,4 @@
-//! Ports that nobody else has: tests run beside each other, in one process and in several.
+//! Ports that no other test has: tests run in parallel, in one process and in several.
 
 use std::fs::{self, File, TryLockError};
 use std::net::{Ipv4Addr, TcpListener, UdpSocket};

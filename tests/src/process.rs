@@ -62,8 +62,8 @@ impl Process {
         self.child.id()
     }
 
-    /// The first line of standard output from which `pick` takes something, and that nobody took
-    /// before. Other lines stay for who wants them.
+    /// The first line of standard output from which `pick` takes something, and that was not taken
+    /// before. Other lines stay for later calls.
     ///
     /// # Errors
     /// When the process ends its output or [`DEADLINE`] passes before.
@@ -123,7 +123,7 @@ impl Process {
     /// Whether it has ended.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system does not answer.
     pub fn has_ended(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.child.try_wait()?)
     }

@@ -1,4 +1,4 @@
-//! The Node.js programs of `tests/peers`, and what they tell: JSON lines with an `event` each.
+//! The Node.js programs of `tests/peers`, and their output: JSON lines with an `event` each.
 
 use anyhow::{Context, Result};
 use serde_json::Value;
@@ -9,7 +9,7 @@ use crate::process::Process;
 
 /// A program of `tests/peers`, wherever it runs.
 pub trait Talks {
-    /// Tells it to do something.
+    /// Sends a command.
     ///
     /// # Errors
     /// When it no longer reads.
@@ -29,7 +29,7 @@ pub trait Talks {
 pub fn node(name: &str, program: &str, argument: &Value) -> Result<Process> {
     let mut command = Command::new("node");
     command.arg(program).arg(argument.to_string()).current_dir(peers::directory()?);
-    // Whatever debugging the caller's shell asks of its own programs is not ours to print.
+    // The debug settings of the caller's shell would add to the output.
     command.env_remove("NODE_OPTIONS").env_remove("DEBUG");
     Process::start(name, &mut command)
 }

@@ -54,7 +54,7 @@ fn join_lines(schema: &mut JSONSchemaProps) {
 const TIME_PATTERN: &str = r"^2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$";
 
 /// In fields of Kubernetes' own types the API server stores more than their types hold, such as a
-/// maxSkew of 3000000000: one such object, and nobody could read the list of all.
+/// maxSkew of 3000000000: with one such object, no client could read the list of all.
 fn bound(schema: &mut JSONSchemaProps) {
     match schema.format.as_deref() {
         Some("int32") => {

@@ -92,7 +92,7 @@ impl Default for Fields {
     }
 }
 
-/// What its first rule tells.
+/// The message of its first rule.
 fn told(schema: &Value) -> Option<&str> {
     let message = schema.get("x-kubernetes-validations")?.get(0)?.get("message")?.as_str()?;
     message.strip_prefix(limits::MUST_BE)

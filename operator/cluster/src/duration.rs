@@ -110,7 +110,7 @@ impl JsonSchema for DurationText {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        // No `format: duration`: that one means ISO 8601.
+        // No `format: duration`: it means ISO 8601.
         json_schema!({"type": "string", "maxLength": MAX_LENGTH})
     }
 }

@@ -47,8 +47,8 @@ pub fn is_one(image: &str) -> bool {
         && digest.is_none_or(|digest| alike(digest, limits::DIGEST_PATTERN, limits::DIGEST_LENGTH))
 }
 
-/// Whether an image seems to be `original` in another place, as in a mirror: of the same digest, or of
-/// the same name and version whatever comes before the name.
+/// Whether an image seems to be `original` in another place, as in a mirror: of the same digest, or
+/// of the same name and version in any registry.
 pub fn is_copy(image: &str, original: &str) -> bool {
     let parts = |image| {
         let (repository, version) = split(image);

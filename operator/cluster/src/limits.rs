@@ -42,8 +42,8 @@ pub fn host_port_rule() -> Rule {
 
 /// Where a Grape's admin pages are on Kubernetes, a TCP port.
 pub const ADMIN_PORT: u16 = 9091;
-/// `spec.injection.adminPort`, `spec.injection.dhtPort` and the annotations that go before them: a
-/// Grape is nobody in particular, and may have no lower one everywhere.
+/// `spec.injection.adminPort`, `spec.injection.dhtPort` and the annotations that go before them:
+/// the Grape's user is unprivileged, and not every node lets it listen at a lower port.
 pub const SIDECAR_PORT: RangeInclusive<i32> = 1024..=65535;
 /// `spec.injection.adminPort` beside the other ports of the same Grape, as CEL of a spec.
 pub fn sidecar_admin_port_rule() -> Rule {
@@ -91,8 +91,8 @@ pub const NETWORK_LENGTH: usize = 253;
 /// What would be right for it.
 pub const NETWORK_EXPECTED: &str =
     "1 to 253 printable ASCII characters without spaces, as in prod.market";
-/// A network that is named later, or no more, as CEL of `spec.dht`. A cluster with
-/// `spec.dht.bootstrap` and no name refuses nobody, so that it may get one, or lose it.
+/// A network name that is set later, or removed, as CEL of `spec.dht`. A cluster with
+/// `spec.dht.bootstrap` and without a name refuses no Grapes, so its name may be set or removed.
 pub fn network_stays_rule() -> Rule {
     let rule = "has(self.network) == has(oldSelf.network) || \
          size((has(self.network) ? oldSelf : self).bootstrap) > 0";
@@ -276,8 +276,8 @@ pub fn must_be(expected: &str) -> String {
     format!("{MUST_BE}{expected}")
 }
 
-/// A text that looks like `pattern`, as a rule: of a `pattern` in the schema people would be told
-/// the pattern alone.
+/// A text that looks like `pattern`, as a rule: for a `pattern` in the schema, the API server's
+/// error shows the pattern alone.
 pub fn shape(pattern: &str, expected: &str) -> Rule {
     Rule::new(matches(pattern)).message(&*must_be(expected))
 }

@@ -104,7 +104,7 @@ pub fn amount(text: &str) -> Option<Amount> {
     for byte in whole {
         amount = amount.and_then(|amount| amount.checked_mul(10)?.checked_add(digit(byte)));
     }
-    // From its last digit on: what each leaves over only tells whether to round up.
+    // From its last digit on: remainders only decide whether to round up.
     let (mut part, mut over) = (0, false);
     for byte in fraction.iter().rev() {
         part += digit(byte) * unit;
@@ -128,8 +128,8 @@ impl JsonSchema for QuantityText {
         json_schema!({
             "x-kubernetes-int-or-string": true,
             "anyOf": [{"type": "integer"}, {"type": "string"}],
-            // A rule would tell more, and cannot be had: the API server counts a value of two
-            // types as the longest text there is, and so the rule as too dear.
+            // A rule would have a better message, but is not possible: the API server takes a value
+            // of two types for the longest possible text, and refuses the rule as too expensive.
             "pattern": PATTERN,
             "maxLength": MAX_LENGTH,
             "minimum": 0,

@@ -1,4 +1,4 @@
-//! What the API server is told of a `GrapeCluster`, without one.
+//! The definition of `GrapeCluster` that the API server gets, tested without one.
 
 use kube_core::cel::validate_cel_schema;
 use rstest::rstest;

@@ -34,25 +34,25 @@ pub struct Watcher {
     seen: BTreeMap<SocketAddr, Sighting>,
 }
 
-/// What has been seen and told of one Grape.
+/// What has been seen and printed of one Grape.
 #[derive(Debug, Clone, Copy)]
 enum Sighting {
-    /// Seen by so many, and not told yet: the others see it soon.
+    /// Seen by so many, and not printed yet: the others see it soon.
     Arriving { seen_by: usize },
-    /// Told to be here.
+    /// Printed as joined.
     Here,
-    /// Told to be here, and not seen the last time: one lost datagram is no loss yet.
+    /// Printed as joined, and not seen the last time, which may be a lost datagram.
     Missed,
 }
 
 impl Watcher {
-    /// Follows on from a cluster whose Grapes are here and need not be told.
+    /// Begins with a cluster whose Grapes are here and need not be printed.
     pub fn new(here: impl IntoIterator<Item = SocketAddr>) -> Self {
         Self { seen: here.into_iter().map(|address| (address, Sighting::Here)).collect() }
     }
 
-    /// What has changed since the last observation. A join is told once as many Grapes see the
-    /// newcomer as will, a loss when none has seen it twice in a row.
+    /// What has changed since the last observation. A join is printed once the number of Grapes
+    /// that see the newcomer stays the same, a loss when none has seen it twice in a row.
     pub fn observe(&mut self, own: &[SocketAddr], statuses: &[Status]) -> Vec<MembershipChange> {
         let counts = sightings(statuses);
         for address in counts.keys() {
@@ -72,7 +72,7 @@ impl Watcher {
                     changes.push(MembershipChange { address, kind: Kind::Joined { seen_by, of } });
                     *sighting = Sighting::Here;
                 }
-                // A Grape that is alone is seen by nobody, and lost to nobody.
+                // A Grape without others is not seen, and cannot be lost.
                 (_, 0) if of == 0 => {}
                 (Sighting::Here, 0) => *sighting = Sighting::Missed,
                 (Sighting::Missed, 0) => {
@@ -116,7 +116,7 @@ mod tests {
             Self { watcher: Watcher::new([address(A), address(B)]) }
         }
 
-        /// A sees its list of ports, B sees its own; what is told of it.
+        /// A sees the Grapes of its list of ports, B those of its own. Returns what is printed.
         fn sees(&mut self, a: &[u16], b: &[u16]) -> Vec<String> {
             let changes = self.watcher.observe(&[address(A), address(B)], &[status(a), status(b)]);
             let text = |change: &MembershipChange| match change.kind {

@@ -1,4 +1,4 @@
-//! The command `local`, of `grape-local` and of `grape-operator`.
+//! The command `local`, of `grape-local` and of `grape-operator`, and how both programs begin and end.
 
 use std::env;
 use std::ffi::OsString;
@@ -7,11 +7,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::{ArgAction, Args as _, Command};
-use grape::cli::boolean;
+use clap::{Args as _, Command, Parser};
+use grape::cli::CheckAnnounced;
 use grape::log::Format;
 use grape::nonblocking::NonBlocking;
-use grape::variables::is_named_as_part_of_a_service;
+use grape::variables::{self, is_named_as_part_of_a_service};
 use grape_cluster::limits;
 use tracing_subscriber::filter::Targets;
 
@@ -19,14 +19,14 @@ use crate::plan::{Choices, Ports};
 use crate::show::Style;
 use crate::{EXAMPLE, Ended, Options, log};
 
-/// How long the end waits for who reads its last words.
+/// How long the program waits at its end for the reader of its output.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// What a shell reports of a command that SIGINT ended.
+/// The exit code that shells report for a command that SIGINT ended.
 const EXIT_INTERRUPTED: u8 = 130;
 
-/// The variable of the commands that ask a Grape, as `grape lookup`. It is well set beside a local
-/// cluster.
+/// The variable of the commands that ask a Grape, such as `grape lookup`. It may be set beside a
+/// local cluster.
 const OF_COMMANDS: &str = "GRAPE_URL";
 
 /// The flags of the command.
@@ -49,15 +49,8 @@ pub struct Args {
     #[arg(long, value_name = "PORT,…", value_delimiter = ',', value_parser = port)]
     dht_ports: Vec<u16>,
 
-    /// Once a second, connect to the port of each service that announced itself. Keep it announced
-    /// while its port answers, and withdraw it when the port no longer does.
-    /// --check-announced=false connects to none.
-    #[arg(
-        long, value_name = "BOOL", env = "GRAPE_CHECK_ANNOUNCED", default_value = "true",
-        default_missing_value = "true", num_args = 0..=1, require_equals = true,
-        action = ArgAction::Set, value_parser = boolean
-    )]
-    check_announced: bool,
+    #[command(flatten)]
+    check: CheckAnnounced,
 
     /// What to log: a level, or levels of modules, such as info or warn,grape=debug.
     #[arg(
@@ -91,6 +84,23 @@ fn port(text: &str) -> Result<u16, &'static str> {
     port.ok_or("expected ports from 1 to 65535, separated by commas, as in 30001,40001,50001")
 }
 
+/// Reads the program's flags, runs the command, and logs why it failed.
+pub async fn main<Cli: Parser>(run: impl AsyncFnOnce(Cli) -> anyhow::Result<ExitCode>) -> ExitCode {
+    // No variable of these programs has a name that Kubernetes sets for a Service, so there are no
+    // warnings to show.
+    let cli = match variables::parse::<Cli>(env::args_os()) {
+        Ok((cli, _)) => cli,
+        Err(error) => error.exit(),
+    };
+    match run(cli).await {
+        Ok(code) => code,
+        Err(error) => {
+            grape::log::say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// Runs a cluster here until it is stopped.
 ///
 /// # Errors
@@ -98,13 +108,13 @@ fn port(text: &str) -> Result<u16, &'static str> {
 /// What keeps the cluster from running, for people to read.
 pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let _log = log::to_stderr(&args.log, log::SILENCE, Format::Text)?;
-    // The Grapes run on this thread: they must not wait for who reads what is shown.
+    // The Grapes run on this thread: they must not wait for a slow reader of the output.
     let mut out = NonBlocking::new("output", io::stdout())?;
     let style = if io::stdout().is_terminal() { Style::Boxed } else { Style::Plain };
     let choices = Choices {
         replicas: args.replicas,
         ports: Ports { api: args.api_ports, dht: args.dht_ports },
-        check_announced: args.check_announced,
+        check_announced: args.check.check_announced,
     };
     let ignored = ignored(env::vars_os());
     let options = Options { file: args.file, choices, ignored, style };
@@ -122,7 +132,7 @@ fn ignored(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Vec<Str
     let read = |name: &str| command.get_arguments().any(|arg| arg.get_env() == Some(name.as_ref()));
     let names = variables.into_iter().filter_map(|(name, value)| {
         let (name, value) = (name.into_string().ok()?, value.to_string_lossy().into_owned());
-        // Those that Kubernetes sets for a Service named grape-… are nobody's wish.
+        // Kubernetes sets such variables for a Service named grape-…, so they are not settings.
         let is_wish = !value.trim().is_empty()
             && !value.contains("://")
             && !is_named_as_part_of_a_service(&name);
@@ -187,6 +197,6 @@ mod tests {
     #[case("--check-announced=off", false)]
     #[case("--replicas=1", true)]
     fn services_are_tried_unless_a_flag_says_otherwise(#[case] flag: &str, #[case] tried: bool) {
-        assert_eq!(parse(flag).unwrap().check_announced, tried);
+        assert_eq!(parse(flag).unwrap().check.check_announced, tried);
     }
 }

@@ -58,8 +58,8 @@ pub enum Ended {
     AtOnce,
 }
 
-/// Runs a cluster until it is asked to stop, and tells on `out` what happens to it. That the
-/// reader of `out` goes away counts as such a request.
+/// Runs a cluster until it is asked to stop, and prints its progress to `out`. If the reader of
+/// `out` goes away, that counts as such a request.
 ///
 /// # Errors
 ///
@@ -89,7 +89,7 @@ pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ende
     told.map(|()| Ended::Drained)
 }
 
-/// Prints the progress of the cluster until it is asked to stop, or nobody reads it.
+/// Prints the progress of the cluster until it is asked to stop, or `out` has no reader.
 async fn tell(
     local_cluster: &mut LocalCluster,
     style: Style,

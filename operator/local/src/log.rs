@@ -4,16 +4,16 @@ use anyhow::Context;
 use grape::log::{self, Format, Log};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 
-/// The watches log each try that failed. Who watches knows what that means, and tells once, with more
-/// words; a filter that names the module has it all the same.
+/// The watches log each failed try. The code that watches knows what the failure means, and logs it
+/// once, with more detail. A filter that names the module still shows these lines.
 pub const WATCHES: &str = "kube_runtime::watcher";
 
-/// Grapes warn of bootstrap addresses that do not answer. Local mode tells of each, once for all of
+/// Grapes warn of bootstrap addresses that do not answer. Local mode prints each, once for all of
 /// its Grapes.
 pub const SILENCE: &str = "grape::discovery::silence";
 
-/// Sends the log to standard error: what `filter` lets pass, without what `quiet` tells in its own
-/// way.
+/// Sends the log to standard error: the lines that pass `filter`, without those of the module
+/// `quiet`, which are reported in another way.
 ///
 /// # Errors
 ///

@@ -1,13 +1,11 @@
 //! The command `grape-local`, which `cargo run -- local` starts from a checkout. `grape-operator` has
 //! the same commands, and more.
 
-use std::env;
 use std::io;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use clap::{Parser, Subcommand};
-use grape::{log, variables};
 use grape_cluster::crd;
 use grape_local::cli;
 use grape_local::screen::Screen;
@@ -31,8 +29,8 @@ enum Command {
     Other(Vec<String>),
 }
 
-async fn run(command: Command) -> anyhow::Result<ExitCode> {
-    match command {
+async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
         Command::Local(args) => cli::run(*args).await,
         Command::Crd => {
             Screen::new(io::stdout()).say(&crd::to_yaml()?)?;
@@ -54,16 +52,5 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    // None of its variables has a name that a Service gives.
-    let cli = match variables::parse::<Cli>(env::args_os()) {
-        Ok((cli, _)) => cli,
-        Err(error) => error.exit(),
-    };
-    match run(cli.command).await {
-        Ok(code) => code,
-        Err(error) => {
-            log::say(&format!("error: {error:#}"));
-            ExitCode::FAILURE
-        }
-    }
+    cli::main(run).await
 }

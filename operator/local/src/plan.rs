@@ -9,12 +9,12 @@ use grape_cluster::validate::ValidatedCluster;
 /// All that runs is bound here: nothing is opened to the network.
 pub const HOST: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
-/// Most Grapes of the cluster that one of them is told to join through, as many as a bucket of the
-/// routing table holds; it hears of the others from them.
+/// Most bootstrap addresses of a Grape, as many as a bucket of the routing table holds; the Grape
+/// learns of the others from them.
 const MOST_SEEDS: usize = 20;
 
 /// The ports that were asked for, in the order of the Grapes. Without any, they count up from the
-/// port of the spec; with a single one, they count up from that one.
+/// port of the spec; with a single port, they count up from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ports {
     /// TCP ports of the APIs.
@@ -26,7 +26,7 @@ pub struct Ports {
 /// What was asked for beside the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Choices {
-    /// How many Grapes there are, whatever the spec says.
+    /// How many Grapes to run, in place of the spec's number.
     pub replicas: Option<usize>,
     /// Their ports.
     pub ports: Ports,

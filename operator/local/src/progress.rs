@@ -1,5 +1,5 @@
-//! What a local cluster tells from its start on: that it waits, its table, then each change. Pure:
-//! statuses in, text out.
+//! What a local cluster prints: that it waits, its table, then each change. Pure: statuses in, text
+//! out.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -22,13 +22,13 @@ const LOOKS_UNTIL_REMINDER: u32 = 100;
 /// the far ones.
 const ENOUGH: usize = 20;
 
-/// Most causes of refusals that are told.
+/// Most causes of refusals that are printed.
 const MAX_REFUSED: usize = 100;
 
-/// Most bootstrap addresses that are told to be silent.
+/// Most bootstrap addresses that are printed as silent.
 const MAX_SILENT: usize = 100;
 
-/// How often it is told that a bootstrap address is still silent.
+/// How often a bootstrap address that is still silent is printed again.
 const SILENT_AGAIN: Duration = Duration::from_secs(60);
 
 /// What is said at last, before the changes.
@@ -46,16 +46,16 @@ pub struct Member {
     pub dht: SocketAddr,
 }
 
-/// What has been told so far.
+/// What has been printed so far.
 #[derive(Debug, Clone)]
 pub struct Progress {
     members: Vec<Member>,
     own: Vec<SocketAddr>,
     style: Style,
     phase: Phase,
-    /// The Grapes, by their places, and the causes for which they refused something, that were told.
+    /// The causes of refusals that were printed, each with its Grape's place.
     refused: Vec<(usize, Refusal)>,
-    /// The bootstrap addresses that were told to be silent, and when.
+    /// The bootstrap addresses that were printed as silent, and when.
     silent: BTreeMap<SocketAddr, Instant>,
 }
 
@@ -81,8 +81,8 @@ impl Progress {
         }
     }
 
-    /// What is to be told now, given the status of each Grape in the order of the members: whole
-    /// lines, or nothing.
+    /// What to print now, given the status of each Grape in the order of the members: whole lines,
+    /// or nothing.
     pub fn tell(&mut self, statuses: &[Status]) -> String {
         match &mut self.phase {
             Phase::Running(watcher) => {
@@ -100,7 +100,7 @@ impl Progress {
         }
     }
 
-    /// What is to be told now of requests that the Grapes refused, in the order of the members: a line
+    /// What to print now of requests that the Grapes refused, in the order of the members: a line
     /// for each cause, once.
     pub fn refusals(&mut self, refusals: &[Vec<Refusal>]) -> String {
         let mut text = String::new();
@@ -122,8 +122,8 @@ impl Progress {
         text
     }
 
-    /// What is to be told now of bootstrap addresses outside the cluster from which the Grapes have
-    /// no answer: a line for each, and again after a minute.
+    /// What to print now of bootstrap addresses outside the cluster that do not answer: a line for
+    /// each, and again after a minute.
     pub fn silent_seeds(&mut self, silent: &[Vec<SocketAddr>], now: Instant) -> String {
         let mut text = String::new();
         for address in silent.iter().flatten().filter(|address| !self.own.contains(address)) {
@@ -283,7 +283,7 @@ mod tests {
             progress.silent_seeds(&silent, start + Duration::from_secs(second))
         };
         assert_eq!(told(&[&[], &[]], 0), "");
-        // One of the cluster's own is told of where it has not joined.
+        // A bootstrap address of the cluster itself is printed while its Grape has not joined.
         assert_eq!(told(&[&[20002], &[]], 1), "");
         assert_eq!(
             told(&[&[20009], &[20009]], 3),

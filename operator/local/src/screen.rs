@@ -1,4 +1,4 @@
-//! Where text is shown, until nobody reads it.
+//! Output to a terminal or a pipe, until its reader is gone.
 
 use std::io::{self, Write};
 
@@ -29,7 +29,7 @@ impl<W: Write> Screen<W> {
         self.flush()
     }
 
-    /// What came of a write, or `gone` if nobody reads any more.
+    /// The result of a write, or `gone` if the reader is gone.
     fn unless_gone<T>(&mut self, written: io::Result<T>, gone: T) -> io::Result<T> {
         match written {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {

@@ -11,7 +11,7 @@ use grape::services::Refusal;
 use super::changes::{Kind, MembershipChange};
 use super::plan::Plan;
 
-/// Most digits of an id that are shown: enough to tell Grapes apart.
+/// Most digits of an id that are shown: enough to distinguish Grapes.
 const ID_DIGITS: usize = 8;
 
 /// The ports of APIs that nearly every README of Grenache programs has.
@@ -52,7 +52,7 @@ pub struct Row {
 pub struct Notes {
     /// Bootstrap addresses that are not on this machine.
     pub elsewhere: Vec<HostPort>,
-    /// Fields of the spec that nobody reads here.
+    /// Fields of the spec that local mode does not use.
     pub unread: Vec<String>,
     /// Variables that are set, and that only `grape` reads.
     pub ignored: Vec<String>,

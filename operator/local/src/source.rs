@@ -41,7 +41,7 @@ pub enum Unusable {
 pub struct Source {
     /// All of it.
     pub cluster: ValidatedCluster,
-    /// Fields of the spec that the file sets, and that nobody reads here.
+    /// Fields of the spec that the file sets, and that local mode does not use.
     pub unread: Vec<String>,
 }
 

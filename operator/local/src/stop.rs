@@ -4,7 +4,7 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Hears Ctrl-C, SIGTERM and the closing of the terminal, from its making on.
+/// Receives Ctrl-C, SIGTERM and the closing of the terminal, from its creation on.
 pub struct Stop {
     signals: [Signal; 3],
 }

@@ -1,4 +1,4 @@
-//! The NetworkPolicy: who may reach the Grapes, and whom they may reach.
+//! The NetworkPolicy: which pods may reach the Grapes, and what the Grapes may reach.
 
 use grape_cluster::limits;
 use grape_cluster::validate::{self, ValidatedCluster};

@@ -77,7 +77,7 @@ fn a_single_grape_has_no_budget() {
     assert_eq!(changed(|spec| spec.replicas = 1), expected);
 }
 
-/// What its Grapes are told of their network.
+/// The network in the flags of its Grapes.
 #[rstest]
 #[case::by_default(&[], None, Some("trading.market"))]
 #[case::named(&[], Some("prod"), Some("prod"))]

@@ -1,4 +1,4 @@
-//! What a Grape tells of itself, asked at its admin pages. I/O.
+//! The status of a Grape, from its admin pages. I/O.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -27,7 +27,7 @@ const MAX_ADDRESSES: usize = 4;
 /// no more.
 const MAX_COMPLAINTS: usize = 8;
 
-/// What a Grape told of itself.
+/// What a Grape reported of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     /// Its version; 64 characters at most.
@@ -48,13 +48,13 @@ pub(super) struct GrapeReport {
     pub(super) answer: Answer,
     /// Addresses of the nodes that answered it lately.
     pub(super) live: Vec<SocketAddr>,
-    /// Addresses at which it heard Grapes of other networks lately; 8 at most.
+    /// Addresses from which Grapes of other networks sent something lately; 8 at most.
     pub(super) other_networks: Vec<SocketAddr>,
     /// What services asked of it and were refused, and services that it holds back; 8 of each at most,
     /// each text short.
     pub(super) complaints: Vec<Complaint>,
-    /// Its bootstrap names that lead to no Grape, as `HOST:PORT`, and why; 32 at most. None of an
-    /// earlier release, which does not tell.
+    /// Its bootstrap names that lead to no Grape, as `HOST:PORT`, and why; 32 at most. Empty for
+    /// earlier releases, which do not report them.
     pub(super) troubles: BTreeMap<String, Trouble>,
 }
 

@@ -1,4 +1,4 @@
-//! A latency as one of a few bands, so that a status at rest is not written anew with each round.
+//! A latency as one of a few bands, so that a status at rest is not written again with each round.
 //! Pure.
 
 use std::time::Duration;
@@ -7,8 +7,8 @@ use std::time::Duration;
 /// waited for.
 const LIMITS: [u64; 5] = [10, 50, 200, 1000, 2000];
 
-/// A band of latencies: the lookups took this long or less. It is told by its limit alone, so that
-/// an operator that starts anew goes on from what it finds in a status.
+/// A band of latencies: the lookups took this long or less. Only its limit is reported, so that an
+/// operator that restarts can go on from what a status has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct P95Band {
     index: usize,

@@ -3,9 +3,9 @@
 //!
 //! [`ask`] (their status pages) → [`topology`] (pure: who sees whom), and [`canary`] (a name
 //! announced here is found there) → [`window`] (pure: the canaries of late) → [`band`] (pure: their
-//! latency, coarse). [`call`] is the HTTP under both. [`sidecars`] (pure) are the Grapes of services,
-//! of which less can be seen. Parts of a network that a look has found are introduced to each other,
-//! and whoever has just started is to the others: `introduce` (pure) tells who to whom.
+//! latency, coarse). [`call`] is the HTTP under both. [`sidecars`] (pure) are the Grapes of
+//! services, of which less can be seen. The partitions that a probe has found are introduced to
+//! each other, and new Grapes to the others: `introduce` (pure) decides which.
 
 pub mod ask;
 pub mod band;
@@ -81,7 +81,7 @@ pub struct Observation {
     pub at: Instant,
     /// Who sees whom.
     pub topology: Topology,
-    /// What each Grape that answered told, by its pod's name.
+    /// What each Grape that answered reported, by its pod's name.
     pub answers: BTreeMap<String, Answer>,
     /// The canaries of this round.
     pub probes: Vec<Probe>,
@@ -89,17 +89,17 @@ pub struct Observation {
     pub sidecars: BTreeMap<String, SidecarConnection>,
     /// Those of them for whom the name by which they join the cluster does not resolve.
     pub unresolved: BTreeSet<String>,
-    /// What the cluster's own Grapes tell of bootstrap names.
+    /// What the cluster's own Grapes report of bootstrap names.
     pub outside: Outside,
-    /// Addresses at which the cluster's own Grapes heard such of other networks lately; 8 of each at
-    /// most.
+    /// Addresses from which Grapes of other networks sent something to the cluster's own Grapes
+    /// lately; 8 of each at most.
     pub other_networks: BTreeSet<SocketAddr>,
-    /// What the service beside a Grape should be told of, by its pod's name; none of a Grape that has
-    /// nothing to tell.
+    /// What the authors of services should know, by the name of the pod; without pods that have no
+    /// complaints.
     pub complaints: BTreeMap<String, Vec<Complaint>>,
 }
 
-/// What the cluster's own Grapes told.
+/// What the cluster's own Grapes reported.
 #[derive(Default)]
 struct ClusterAnswers {
     views: Vec<View>,

@@ -1,4 +1,4 @@
-//! Canaries: what is found, what is not, and that nothing of them is left.
+//! Canaries: which are found, which are not, and that none are left over.
 
 use std::time::Duration;
 
@@ -68,7 +68,7 @@ async fn a_canary_is_withdrawn_after_a_failed_lookup_too() {
     let mut targets = targets(2);
     let grapes = join(&targets).await;
     let page = ok(r#""ERR_GRAPE_LOOKUP""#);
-    // The second Grape's API is replaced by something that refuses whatever it is asked.
+    // The second Grape's API is replaced by a port that refuses connections.
     let elsewhere = Target { api_port: targets[1].api_port + 1, ..targets[1].clone() };
     let _parrot = Parrot::start(elsewhere.api(), page, Duration::ZERO).await;
     targets[1] = elsewhere;

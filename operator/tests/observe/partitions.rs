@@ -1,4 +1,4 @@
-//! Who sees whom.
+//! Which Grapes know each other.
 
 use std::time::Duration;
 

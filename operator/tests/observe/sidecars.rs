@@ -45,7 +45,7 @@ async fn a_grape_of_a_service_is_joined_apart_or_silent() {
     assert_eq!(seen.sidecars[&joined], SidecarConnection::Joined);
 }
 
-/// Also where it is joined by another way, and as long as it is so.
+/// Also if the Grape joined in another way, and for as long as the name does not resolve.
 #[tokio::test]
 async fn a_grape_whose_seed_does_not_resolve_is_told() {
     let targets = targets(2);

@@ -22,7 +22,7 @@ const API: u16 = 7301;
 const ADMIN: u16 = 7391;
 const DHT: u16 = 7201;
 
-/// Most Grapes that one of them is told to join through.
+/// Most bootstrap addresses of a Grape.
 const SEEDS: usize = 20;
 
 /// Seats that no other test has, named `market-default-0` and so on; nothing listens there yet.
@@ -71,8 +71,8 @@ pub async fn start_with(target: &Target, bootstrap: Vec<HostPort>) -> Grape {
     Grape::start(config).await.unwrap()
 }
 
-/// Starts a Grape that knows nobody, at a seat; it joins through a name, if there is one. Its status
-/// page, too.
+/// Starts a Grape without seeds at a target, with its status page; it joins through `bootstrap`, if
+/// there is one.
 pub async fn start_alone(target: &Target, bootstrap: Option<&str>) -> (Grape, String) {
     let bootstrap = bootstrap.into_iter().map(|name| name.parse().unwrap()).collect();
     let grape = Grape::start(Config { bootstrap, ..config(target) }).await.unwrap();

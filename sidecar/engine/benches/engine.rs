@@ -82,7 +82,7 @@ fn meet(engine: &mut Engine, node: SocketAddr, id: Id, now: Instant) {
     while engine.poll_effect().is_some() {}
 }
 
-/// `find_node` at a node that has heard ten thousand.
+/// `find_node` at a node that knows of ten thousand others.
 fn closest(criterion: &mut Criterion) {
     let now = now();
     let mut rng = StdRng::seed_from_u64(1);
@@ -129,7 +129,7 @@ fn peers(criterion: &mut Criterion) {
         for port in 1..=count {
             answer(&mut engine, &announce(port), now);
         }
-        // It knows nobody to ask, so the walk ends at once, and the next answer is from memory.
+        // The node knows no others, so the lookup ends at once, and the next answer is from memory.
         let _ = engine.lookup(&name, now);
         while engine.poll_effect().is_some() {}
         let Answer::Now(found) = engine.lookup(&name, now) else { panic!("it walks") };

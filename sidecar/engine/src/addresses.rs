@@ -1,4 +1,5 @@
-//! Addresses that enter the node: their one form, and those at which nobody can be.
+//! Addresses that enter the node: their canonical form, and the impossible ones, which no host can
+//! have.
 //!
 //! Addresses come in datagrams, in answers and notices of other nodes, and from bootstrap names.
 //! All of them pass through here once, before they are kept, asked or shown. What is kept is in its
@@ -19,10 +20,9 @@ pub enum AddressRefusal {
     Broadcast,
     /// The rest of 240.0.0.0/4, where this Grape has no address in it.
     Reserved,
-    /// 127.0.0.0/8 or `::1`, told by a node that is not on loopback: it means its own host.
+    /// 127.0.0.0/8 or `::1`, sent by a node that is not on loopback: the node means its own host.
     Loopback,
-    /// An address of fe80::/10 without the interface that leads there, or told by a node of another
-    /// link.
+    /// An address of fe80::/10 without its interface, or sent by a node of another link.
     LinkLocal,
 }
 
@@ -44,7 +44,7 @@ impl AddressRefusal {
         }
     }
 
-    /// Why nobody can be there, as a phrase.
+    /// Why the address is impossible, as a phrase.
     pub(crate) fn told(self) -> &'static str {
         match self {
             Self::Port => "nothing can be sent to port 0",
@@ -145,8 +145,8 @@ fn zone(addr: &SocketAddr) -> u32 {
     }
 }
 
-/// Whether an address means the same to a node as to us, so that it may be told: loopback
-/// addresses mean the own host, link-local ones the own link.
+/// Whether an address means the same to a node as to us, so that we may send it: a loopback address
+/// means the host that uses it, and a link-local address the link.
 pub(crate) fn means_the_same_to(node: &SocketAddr, addr: &SocketAddr) -> bool {
     let loopback = !addr.ip().is_loopback() || node.ip().is_loopback();
     let link = !is_link_local(addr) || is_link_local(node) && zone(node) == zone(addr);
@@ -157,7 +157,7 @@ pub(crate) fn means_the_same_to(node: &SocketAddr, addr: &SocketAddr) -> bool {
 /// this Grape. A link-local address is on the link that its teller is on.
 ///
 /// # Errors
-/// Why nobody can be there.
+/// Why the address is impossible.
 pub(crate) fn told(
     addr: SocketAddr,
     teller: &SocketAddr,
@@ -189,10 +189,10 @@ pub(crate) fn told(
 /// A bootstrap address in its canonical form.
 ///
 /// # Errors
-/// Why nobody can be there, whatever this host's addresses are.
+/// Why the address is impossible, whichever addresses this host has.
 pub fn seed(addr: SocketAddr) -> Result<SocketAddr, AddressRefusal> {
-    // Whom we are told to ask is told by ourselves; and to ask an address that others would not
-    // use is for the user to decide.
+    // The user names the seeds, so loopback and link-local addresses mean this host and its links.
+    // An address that is of no use to other nodes may still be right for this one.
     let addr = canonical(addr);
     told(addr, &addr, std::iter::once(addr.ip()))
 }

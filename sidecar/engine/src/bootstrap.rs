@@ -3,7 +3,8 @@
 //!
 //! A node is the *first* of its network, and ready while it knows nobody, when all its seeds are
 //! known and each of them is an address of this node itself, or has led only to it for
-//! [`LED_HOME`]. A seed that another node answered at, or that did not answer, counts from anew.
+//! [`LED_HOME`]. When another node answers at a seed, or none does, the time of this seed begins
+//! again.
 //!
 //! However many nodes it knows, it asks its seeds again and again: a node that was joined once may
 //! be in a part of the network that has lost the others, and knows nothing of it.
@@ -11,7 +12,7 @@
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// Behind seeds that led only to this node for so long there is nobody else.
+/// How long all seeds must lead only to this node before it concludes that it is alone.
 const LED_HOME: Duration = Duration::from_secs(30);
 /// Most seeds that a node which has joined asks at a time. One of another part of the network is
 /// enough to find all.
@@ -63,13 +64,13 @@ impl Bootstrap {
         self.ready
     }
 
-    /// Somebody who sees more of the network than we do says that there is nobody else.
+    /// The operator, which sees more of the network, says that there are no other nodes.
     pub(crate) fn is_alone(&mut self) {
         self.ready = true;
     }
 
-    /// Whether it is ready may have changed: by the nodes that it knows, or because there is nobody
-    /// to join. `is_itself` tells addresses of this node.
+    /// Updates whether the node is ready: it knows other nodes, or there are none to join.
+    /// `is_itself` says whether an address is this node's.
     pub(crate) fn settle(
         &mut self,
         knows_others: bool,
@@ -122,7 +123,7 @@ impl Bootstrap {
         }
     }
 
-    /// Another node answered at this address, or nobody.
+    /// Another node answered at this address, or none did.
     pub(crate) fn led_elsewhere(&mut self, addr: &SocketAddr, answered: bool) {
         if let Some(seed) = self.find(addr) {
             (seed.home_since, seed.is_silent) = (None, !answered);

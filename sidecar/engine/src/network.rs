@@ -1,8 +1,8 @@
 //! The name of the network that a Grape belongs to.
 //!
-//! Grapes that name different networks refuse each other, so that an address which passes from a
-//! pod of one network to a pod of another joins nobody. It is a name and no secret: it keeps apart
-//! what is mixed up by mistake. A Grape without one is of any network, as npm's Grapes are.
+//! Grapes of different networks refuse each other, so that two networks do not merge when an
+//! address passes from a pod of one to a pod of the other. The name is no secret: it prevents
+//! mistakes, not attacks. A Grape without a name accepts every network, as npm's Grapes do.
 
 use std::fmt;
 use std::str::FromStr;

@@ -91,8 +91,8 @@ impl OwnAddresses {
         }
     }
 
-    /// What a node at this address is told of where a service is reached: the IP that the settings
-    /// name, if it is of that family; and whether it is rather to be reached over the other.
+    /// Where a service is reached, for a node at this address: the IP of the settings, if it is of
+    /// the node's family; and whether the other family is preferred.
     pub(crate) fn reach(
         &self,
         port: u16,

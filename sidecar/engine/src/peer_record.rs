@@ -17,8 +17,7 @@ pub(super) struct PeerRecord(Announcers);
 enum Announcers {
     One {
         until: Instant,
-        /// The DHT port of the node, whose IP is the peer's; none where only others know, and do
-        /// not tell.
+        /// The DHT port of the node, whose IP is the peer's; `None` if only other nodes know it.
         port: Option<u16>,
         alt: bool,
     },
@@ -31,7 +30,7 @@ enum Announcers {
 pub(super) struct Announcer {
     /// Its DHT address. An unspecified IP stands for our own node.
     pub(super) addr: SocketAddr,
-    /// Until when its announce is believed.
+    /// When its announce expires.
     pub(super) until: Instant,
     /// It announces the service over the other address family too, where it is rather to be
     /// reached.
@@ -45,12 +44,12 @@ pub(super) enum Left {
     All,
     /// Others announced it too.
     Others,
-    /// Nobody else did.
+    /// No other node did.
     Nobody,
 }
 
 impl PeerRecord {
-    /// Nobody told who announced the peer.
+    /// It is not known which node announced the peer.
     #[cfg(test)]
     pub(super) fn untold(until: Instant) -> Self {
         Self(Announcers::One { until, port: None, alt: false })
@@ -65,7 +64,7 @@ impl PeerRecord {
         })
     }
 
-    /// What the node at `from` tells of a peer, which is to be believed until then.
+    /// What the node at `from` returned of a peer, which expires at `until`.
     pub(super) fn told(peer: &Peer, from: SocketAddr, until: Instant) -> Self {
         let alt = peer.alt;
         if peer.announcers.is_empty() {
@@ -86,7 +85,7 @@ impl PeerRecord {
         }
     }
 
-    /// Until when the peer is believed.
+    /// When the peer expires.
     pub(super) fn until(&self) -> Instant {
         match &self.0 {
             Announcers::One { until, .. } => *until,
@@ -106,7 +105,7 @@ impl PeerRecord {
         }
     }
 
-    /// Whether anybody told who announced it.
+    /// Whether it is known which node announced it.
     pub(super) fn is_told(&self) -> bool {
         !matches!(self.0, Announcers::One { port: None, .. })
     }
@@ -123,7 +122,7 @@ impl PeerRecord {
         one.into_iter().chain(several.iter().copied())
     }
 
-    /// Whether the node at this address announced the peer; none where nobody told.
+    /// Whether the node at this address announced the peer; `None` if that is not known.
     pub(super) fn is_from(&self, peer: &SocketAddr, node: &SocketAddr) -> Option<bool> {
         match &self.0 {
             Announcers::One { .. } if peer.ip() != node.ip() => Some(false),
@@ -149,8 +148,8 @@ impl PeerRecord {
         }
     }
 
-    /// Takes what somebody else tells of the same peer: who believes longer knows better, but who
-    /// announced it is known once anybody tells.
+    /// Takes what another node returned of the same peer: the later expiry counts, and the
+    /// announcers are those of the node that knows them.
     pub(super) fn merge(&mut self, peer: &SocketAddr, other: Self) {
         match (&mut self.0, other.0) {
             (
@@ -182,7 +181,7 @@ impl PeerRecord {
         }
     }
 
-    /// The peer is believed until then, or longer.
+    /// The peer expires then, or later.
     fn believe_until(&mut self, least: Instant) {
         match &mut self.0 {
             Announcers::One { until, .. } => *until = least.max(*until),
@@ -194,9 +193,9 @@ impl PeerRecord {
         }
     }
 
-    /// The node at this address announces the peer no more. `untold` says that this holds for what
-    /// a node of the peer's host announced as well, where nobody told which. When nobody is left,
-    /// the record stays as it was: the peer is no more.
+    /// The node at this address announces the peer no more. `untold` says that this also holds for
+    /// announces of the peer's host whose node is not known. If no announcer is left, the record
+    /// stays as it was, and the caller drops the peer.
     pub(super) fn strike(&mut self, peer: &SocketAddr, node: &SocketAddr, untold: bool) -> Left {
         match &mut self.0 {
             Announcers::One { .. } => match self.is_from(peer, node).unwrap_or(untold) {
@@ -217,7 +216,7 @@ impl PeerRecord {
         }
     }
 
-    /// Drops the announces whose time is over; tells whether there are others.
+    /// Drops the announces that expired; returns whether others are left.
     pub(super) fn expire(&mut self, peer: &SocketAddr, now: Instant) -> bool {
         if self.until() <= now {
             return false;
@@ -239,7 +238,7 @@ impl PeerRecord {
         }
     }
 
-    /// Who announced the peer, as an answer tells it.
+    /// The peer with its announcers, as an answer has it.
     pub(super) fn tell(&self, peer: SocketAddr) -> Peer {
         let told = Peer { alt: self.is_alt(), ..Peer::new(peer) };
         match &self.0 {

@@ -1,4 +1,4 @@
-//! What a node tells of itself: a bounded picture for people, and counters for metrics.
+//! A node's status: a bounded picture for people, and counters for metrics.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -90,7 +90,7 @@ pub struct Stats {
     pub bytes_sent: u64,
     /// Datagrams that were no KRPC message.
     pub malformed: u64,
-    /// Addresses that nobody can be at, announced or told by others, by [`ADDRESS_REFUSALS`].
+    /// Impossible addresses, announced or sent by others, by [`ADDRESS_REFUSALS`].
     pub addresses_refused: [u64; ADDRESS_REFUSALS.len()],
     /// Messages of Grapes of other networks, by [`OTHER_NETWORK_MESSAGES`].
     pub other_network: [u64; OTHER_NETWORK_MESSAGES.len()],
@@ -106,11 +106,11 @@ pub struct Stats {
     pub lookups_from_memory: u64,
     /// Lookups that asked other nodes.
     pub lookups_from_dht: u64,
-    /// Lookups that found nobody.
+    /// Lookups that found no peer.
     pub lookups_empty: u64,
     /// Announces answered from memory.
     pub announces_from_memory: u64,
-    /// Announces that nobody was known to hold, or to hold for long.
+    /// Announces whose holders had to be searched for.
     pub announces_from_dht: u64,
     /// Nodes in the routing table.
     pub nodes: usize,

@@ -1,4 +1,4 @@
-//! Names that somebody follows, with what the followers were last told.
+//! Names with subscribers, and the peers of which these were last notified.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -46,7 +46,7 @@ impl Subscriptions {
         std::mem::take(&mut self.touched)
     }
 
-    /// These are the peers of a name by now. Returns whether its followers were not told yet.
+    /// Notes the peers that a name has now. Returns whether its subscribers have to be notified.
     pub(crate) fn update(&mut self, name: &[u8], peers: &[SocketAddr]) -> bool {
         match self.told.get_mut(name) {
             Some(told) if told.as_deref() != Some(peers) => {

@@ -20,7 +20,7 @@ const MAX_INPUT: u64 = 1 << 20;
 /// Why a Grape may know of nothing that is elsewhere.
 const ALONE: &str = " (this Grape has not joined any other)";
 
-/// Where a Grape looks for others' announces, as the end of a sentence. npm's Grape does not tell.
+/// Where a Grape looks for others' announces, as the end of a sentence. npm's Grape does not say.
 async fn whereabouts(to: &To) -> String {
     let Ok(page) = client::status(&to.url()).await else { return String::new() };
     let network = page.node.network.map(|it| format!(" in the network {}", printable(&it)));
@@ -170,7 +170,7 @@ pub(crate) enum Stored {
     Data(String),
 }
 
-/// Stores a value: a text, JSON, or whatever the data says.
+/// Stores a value: a text, JSON, or the data of a whole request.
 pub(crate) async fn put(
     stored: Stored,
     signing: &SigningArgs,

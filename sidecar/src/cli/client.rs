@@ -21,7 +21,7 @@ const ANSWER: Duration = Duration::from_secs(30);
 
 /// What npm's Grape answers where it does not know the verb.
 const UNKNOWN_VERB: &[u8] = b"\"ERR_REQ_NOTFOUND\"";
-/// What npm's Grape answers to a request that has no body, whatever its path.
+/// What npm's Grape answers to a request without a body, at any path.
 const NO_BODY: &[u8] = b"ERR_GRAPE_PAYLOAD_INVALID";
 
 /// Where a Grape's API is.

@@ -91,7 +91,7 @@ pub(crate) struct Signing<'a> {
     pub(crate) key: &'a SigningKey,
     /// The item's version; the one after what is stored unless given.
     pub(crate) seq: Option<i64>,
-    /// Tells several items of one key apart; empty for none.
+    /// Distinguishes several items of one key; empty for none.
     pub(crate) salt: &'a str,
 }
 

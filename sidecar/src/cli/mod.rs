@@ -16,8 +16,7 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-pub use values::boolean;
-
+pub use args::CheckAnnounced;
 use args::{Cli, Command, KeyCommand};
 use output::{Failure, Output};
 
@@ -28,7 +27,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (cli, links) = match variables::parse::<Cli>(args) {
         Ok(parsed) => parsed,
         Err(error) => {
-            // `--help` ends up here too. Where it cannot be shown there is no one to tell.
+            // `--help` ends up here too. If it cannot be printed, the failure cannot be either.
             let _ = error.print();
             return exit_code(error.exit_code());
         }

@@ -35,13 +35,13 @@ impl Output {
         Ok(())
     }
 
-    /// Tells why a command failed, if it did, and gives its exit code. Programs read it where they
-    /// read results.
+    /// Prints why a command failed, if it did, and returns its exit code. Programs read the reason
+    /// where they read results.
     pub(crate) fn finish(&mut self, result: Result<bool, Failure>, format: Format) -> i32 {
         match result {
             Ok(true) => 0,
             Ok(false) => 1,
-            // Whoever read the output has read enough.
+            // The reader of the output has closed it, as `head` does.
             Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Err(failure) => {
                 let told = failure.to_string();
@@ -61,7 +61,7 @@ impl Output {
     }
 }
 
-/// Why the command did not do what it was told.
+/// Why the command failed.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     /// The result could not be written.

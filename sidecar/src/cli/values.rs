@@ -68,10 +68,7 @@ pub(super) fn advertised(text: &str) -> Result<IpAddr, String> {
 }
 
 /// A truth value, as flags and variables have it.
-///
-/// # Errors
-/// When it is none: what would be.
-pub fn boolean(text: &str) -> Result<bool, &'static str> {
+pub(super) fn boolean(text: &str) -> Result<bool, &'static str> {
     match text.trim().to_lowercase().as_str() {
         "true" | "t" | "yes" | "y" | "on" | "1" => Ok(true),
         "false" | "f" | "no" | "n" | "off" | "0" => Ok(false),

@@ -19,9 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// More bytes than an answer to `find_node` has.
 const LONGEST: usize = 2048;
 
-/// Asks the node behind `seed` once, from a port of its own at `ip`, for the nodes close to `own`, as
-/// one of `network`.
-/// None when this node itself answered, or nobody.
+/// Asks the node behind `seed` once, from a port of its own at `ip`, for the nodes close to `own`,
+/// as one of `network`. `None` when this node itself answered, or none.
 ///
 /// # Errors
 /// When the socket fails.
@@ -48,7 +47,7 @@ pub(super) async fn others(
     timeout(PATIENCE, answer).await.unwrap_or(Ok(None))
 }
 
-/// Read-only (BEP 43) and in a name of its own, so that nobody keeps a port that is closed soon.
+/// Read-only (BEP 43) and with an id of its own, so that no node keeps a port that is closed soon.
 fn question(transaction: &[u8], own: Id, network: Option<NetworkTag>) -> io::Result<Vec<u8>> {
     let sender = Some(Id::from(rand::rng().random::<[u8; 20]>()));
     let method = Method::FindNode { target: own.as_bytes().as_slice().into() };

@@ -78,8 +78,8 @@ impl Shared {
         self.with_state(|state, now| act(&mut state.engine, now))
     }
 
-    /// What is to be sent goes out when the tasks that are ready have had their turn, all at once:
-    /// whoever gets it is woken once, and not for each datagram.
+    /// Datagrams are sent together, once the tasks that are ready have had their turn: so each
+    /// receiver is woken once, and not for each datagram.
     pub(super) fn with_state<T>(&self, act: impl FnOnce(&mut State, Instant) -> T) -> T {
         let mut state = self.lock();
         let result = act(&mut state, crate::clock::now());
@@ -127,7 +127,7 @@ impl Shared {
                     let source = self.sockets.source_towards(addr);
                     let route = source.map(|source| Route::new(addr, source));
                     state.routes[usize::from(addr.is_ipv6())] = route;
-                    // Where it knows us by another address, that is the one which it tells of.
+                    // If the other node knows us by another address, it returns that address.
                     let known = state.sources.towards(&addr).filter(|ip| !is_link_local(ip));
                     if let Some(ip) = known.or(source) {
                         state.change_address(|engine, now| engine.set_external(ip, now));
@@ -164,8 +164,8 @@ impl State {
         }
     }
 
-    /// Where the way to the others leaves from another address for good, that is the one which they
-    /// see.
+    /// When the route to the others leaves from another address and stays there, others see that
+    /// address.
     fn follow_route(&mut self, sockets: &Sockets) {
         for family in 0..self.routes.len() {
             let Some(route) = &mut self.routes[family] else { continue };
@@ -190,7 +190,7 @@ impl Driver {
     /// Runs the node until this future is dropped.
     ///
     /// # Errors
-    /// When a socket fails for good.
+    /// When a socket fails and cannot be used any more.
     pub async fn run(self) -> io::Result<()> {
         let shared = &*self.shared;
         let mut receiver = Receiver::new();

@@ -10,7 +10,7 @@ use nix::sys::socket::SockaddrStorage;
 /// All of them, sorted, each once.
 ///
 /// # Errors
-/// When the system does not tell.
+/// When the system does not list them.
 pub(super) fn addresses() -> io::Result<Vec<IpAddr>> {
     let interfaces = getifaddrs()?;
     let mut addresses: Vec<IpAddr> =

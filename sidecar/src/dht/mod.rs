@@ -120,16 +120,15 @@ impl Dht {
         holders
     }
 
-    /// Announces `name` again, believed until `until`: at most `peer_max_age` from now. Waits for
-    /// nobody.
+    /// Announces `name` again until `until`: at most `peer_max_age` from now. Does not wait.
     pub(crate) fn renew(&self, name: &[u8], port: u16, until: Instant) {
-        // An operation that nobody waits for goes on by itself.
+        // An operation goes on without a task that waits for it.
         self.shared.with(|engine, now| {
             engine.announce_until(name, port, until, now);
         });
     }
 
-    /// As [`Dht::withdraw`], but waits for nobody.
+    /// As [`Dht::withdraw`], but does not wait.
     pub(crate) fn retract(&self, name: &[u8], port: u16) {
         self.shared.with(|engine, now| {
             engine.withdraw(name, port, now);
@@ -150,8 +149,8 @@ impl Dht {
         withdrawn
     }
 
-    /// Tells the other nodes that this one ends, and waits until they have confirmed. It is of no
-    /// use afterwards.
+    /// Notifies the other nodes that this one ends, and waits until they have confirmed. The node
+    /// is of no use afterwards.
     pub async fn leave(&self) -> usize {
         self.confirmed(Engine::leave).await.0
     }
@@ -179,8 +178,8 @@ impl Dht {
         self.shared.with(|engine, _| engine.external())
     }
 
-    /// Tells at which ports of this host services are reached over IPv6 alone. What is announced
-    /// there is shown under its IPv6 address, and everything else under its IPv4 one.
+    /// Sets at which ports of this host services are reached over IPv6 alone. Services at these
+    /// ports are shown under the IPv6 address, all others under the IPv4 address.
     pub fn set_ipv6_ports(&self, ports: BTreeSet<u16>) {
         self.shared.with(|engine, now| engine.set_ipv6_ports(ports, now));
     }
@@ -252,10 +251,10 @@ impl Dht {
         self.shared.with(|engine, now| engine.ask_seeds_again(seeds, complete, now));
     }
 
-    /// Meets whoever is at these addresses, which `by` names; see [`Engine::introduce`].
+    /// Pings the nodes at these addresses, which `by` sent; see [`Engine::introduce`].
     ///
     /// # Errors
-    /// When nobody can be at one of them.
+    /// When one of them is impossible.
     pub fn introduce(
         &self,
         addrs: &[SocketAddr],
@@ -286,8 +285,8 @@ impl Dht {
         }
     }
 
-    /// The bootstrap addresses that did not answer when they were last asked, and at which nobody is
-    /// known.
+    /// The bootstrap addresses that did not answer when they were last asked, and at which no node
+    /// is known.
     pub fn silent_seeds(&self) -> Vec<SocketAddr> {
         self.shared.with(|engine, _| engine.silent_seeds())
     }
@@ -314,8 +313,8 @@ impl Dht {
         let _ = ready.wait_for(|ready| *ready).await;
     }
 
-    /// The address that others are told of services announced here, where this host has it: they
-    /// are reached there from this host as from any other. None where it is that of a NAT.
+    /// The IP under which other nodes show services of this host, if this host has it: then the
+    /// services are reached there from this host too. `None` if it is the address of a NAT.
     pub(crate) fn own_advertised(&self) -> Option<IpAddr> {
         let advertised = self.shared.with(|engine, _| engine.advertised())?;
         // Services bind to addresses that the DHT is not bound to. Of loopback's, interfaces show

@@ -1,6 +1,6 @@
-//! Which address of this host each remote knows us by: the one that it last sent a datagram to. All
-//! that goes to that remote is sent from there, so that answers come from the address that was
-//! asked. Where the host has one address only, the kernel takes that one anyway, and nothing is
+//! Which address of this host each remote knows us by: the one that it last sent a datagram to.
+//! Datagrams to the remote are sent from that address, so that answers come from the address that
+//! was asked. Where the host has one address only, the kernel takes that one anyway, and nothing is
 //! remembered.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -9,7 +9,7 @@ use ahash::RandomState;
 use grape_engine::canonical;
 use lru::LruCache;
 
-/// Most remotes that are remembered; the least recently heard goes first.
+/// Most remotes that are remembered; the least recently seen is dropped first.
 const CAPACITY: usize = 1024;
 
 /// Source addresses by remote.

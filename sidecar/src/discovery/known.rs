@@ -42,7 +42,7 @@ pub(super) struct Name {
     pub(super) addresses: Vec<SocketAddr>,
 }
 
-/// What is known of the bootstrap names now. Clones tell the same.
+/// What is known of the bootstrap names now. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct BootstrapNames(Arc<Mutex<Vec<Name>>>);
 

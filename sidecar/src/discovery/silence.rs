@@ -44,7 +44,7 @@ pub async fn warn_of_silence(dht: Dht) {
     }
 }
 
-/// What was told.
+/// The warnings that were logged.
 #[derive(Debug, Default)]
 struct Told {
     /// The silent addresses that were named.
@@ -53,7 +53,7 @@ struct Told {
 }
 
 impl Told {
-    /// Whether people are to be told now: of each address once, and again while the node is alone.
+    /// Whether to warn now: of each address once, and again while the node is alone.
     fn is_due(&mut self, silent: &BTreeSet<SocketAddr>, alone: bool, now: Instant) -> bool {
         self.named.retain(|addr| silent.contains(addr));
         let just_told = self.last.is_some_and(|last| now.saturating_duration_since(last) < AGAIN);

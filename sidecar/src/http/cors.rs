@@ -1,6 +1,6 @@
-//! Which web pages may use the API from a browser, and what their browsers are told (CORS, in the
-//! Fetch standard). Without a list browsers are told nothing, and so let no page of another origin
-//! read an answer.
+//! Which web pages may use the API from a browser, and the CORS headers for their browsers (see the
+//! Fetch standard). Without a list there are no such headers, so browsers let no page of another
+//! origin read an answer.
 
 use std::fmt;
 use std::str::FromStr;
@@ -67,7 +67,7 @@ impl FromStr for Origin {
         let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else {
             return Err(invalid(Reason::Form));
         };
-        // `port_u16` cannot tell a bad port from none.
+        // `port_u16` returns `None` for a bad port as well as for no port.
         let given = authority.as_str() != authority.host();
         if authority.as_str().contains(['@', '*']) || given && authority.port_u16().is_none() {
             return Err(invalid(Reason::Form));
@@ -90,7 +90,7 @@ impl FromStr for Origin {
 /// The origins of the pages that may ask.
 pub(crate) struct Origins(Vec<HeaderValue>);
 
-/// What a browser is told with an answer.
+/// The CORS headers of an answer.
 pub(crate) struct Permit {
     origin: Option<HeaderValue>,
     /// Whether the answer to a page of another origin would be another one.
@@ -109,8 +109,8 @@ impl Origins {
         self.0.is_empty()
     }
 
-    /// What the browser is told that sent these headers; any other program may ask, and is told
-    /// nothing.
+    /// The CORS headers for a request with these headers. A program that is no browser may ask too,
+    /// and gets none.
     ///
     /// # Errors
     /// When it is a page of an origin that is not listed: the text for its developer.

@@ -1,11 +1,11 @@
-//! `POST /introduce`, at the admin address alone: has the Grape meet others whose addresses it may
-//! not know, as in `{"addresses": ["10.0.0.7:20001"]}`. The operator asks for it, who sees parts of a
-//! network that do not know each other, or a new Grape before its name server tells it of the others.
+//! `POST /introduce`, at the admin address alone: introduces the Grape to others whose addresses it
+//! may not know, as in `{"addresses": ["10.0.0.7:20001"]}`. The operator sends it when it sees
+//! partitions of a network, or a new Grape whose bootstrap name does not resolve to the others yet.
 //!
-//! Whoever reaches the admin address may ask. It costs at most 8 pings a second, and it makes nobody a
-//! member: each address is pinged once, and only a Grape that answers, and is of this network, enters
-//! the table. An empty list says that there is nobody else: a Grape that knows nobody is then the
-//! first, and ready.
+//! Any program that reaches the admin address may send it. It costs at most 8 pings a second, and
+//! makes no address a member by itself: each address is pinged once, and only a Grape that answers,
+//! and is of this network, enters the routing table. An empty list says that there are no other
+//! Grapes: a Grape that knows none is then the first, and ready.
 
 use std::net::SocketAddr;
 use std::sync::{Mutex, PoisonError};

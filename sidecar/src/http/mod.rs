@@ -5,14 +5,14 @@
 //! | `server.rs` | listening, and the last connections when the Grape stops |
 //! | `connection/` | one connection: keep-alive, time-outs, bytes held, closing |
 //! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
-//! | `cors.rs` | which web pages may ask, and what their browsers are told |
+//! | `cors.rs` | which web pages may use the API, and the headers for their browsers |
 //! | `routes.rs`, `verbs.rs`, `items.rs` | the verbs, shared by HTTP and WebSocket |
 //! | `refused.rs` | why a verb's data was refused, for people |
 //! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
 //! | `websocket.rs` | the verbs in text frames |
 //! | `watch.rs` | a name's peers as server-sent events |
 //! | `admin.rs` | `/healthz`, `/readyz`, `/status`, `/metrics` |
-//! | `drain.rs` | `/drain`, for who is on this host |
+//! | `drain.rs` | `/drain`, for programs on this host |
 //! | `introduce.rs` | `/introduce`, for the operator: addresses of others |
 //! | `outgoing.rs` | connections to others, for the command and for [`crate::services`] |
 

@@ -14,16 +14,16 @@ pub(crate) struct Reply {
     pub(crate) body: Bytes,
     /// Whether the request was refused.
     pub(crate) refused: bool,
-    /// Of a withdrawal that changed nothing, since the service was not announced here: who
-    /// announces it. It is told in a header of the answer, whose body is as ever.
+    /// For a withdrawal that changed nothing, since the service was not announced here: which Grape
+    /// announces it. A header of the answer says it; the body is the same as for other withdrawals.
     pub(crate) announced_at: Option<HeaderValue>,
 }
 
 /// The header for [`Reply::announced_at`].
 pub(crate) const ANNOUNCED_AT: HeaderName = HeaderName::from_static("grape-announced-at");
-/// Its value where nobody announces the service …
+/// Its value if no Grape announces the service …
 pub(crate) const NOWHERE: &str = "nowhere";
-/// … and where nobody tells who does.
+/// … and if it is not known which Grape does.
 pub(crate) const UNKNOWN: &str = "unknown";
 
 impl Reply {

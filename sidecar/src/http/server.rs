@@ -47,7 +47,7 @@ pub fn bind(ip: Option<IpAddr>, port: u16) -> io::Result<TcpListener> {
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     if address.is_ipv6() {
-        // `::` takes IPv4 as well, whatever the system's default is.
+        // `::` accepts IPv4 as well, also where that is not the system's default.
         socket.set_only_v6(false)?;
     }
     // A Grape that starts again gets its port back at once.
@@ -62,8 +62,8 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Serves all connections of a socket. Once the API is told to stop it accepts no more, and
-/// returns when those that are open have ended.
+/// Serves all connections of a socket. Once the API stops, no more connections are accepted, and
+/// this returns when the open ones have ended.
 pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener) {
     let mut connections = JoinSet::new();
     let mut failing = false;

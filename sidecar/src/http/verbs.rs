@@ -76,8 +76,8 @@ async fn put(dht: &Dht, put: items::Put) -> Reply {
     }
 }
 
-/// In the original a KRPC error's code is the answer's status. Only those of 3xx, which say that
-/// another version is there, tell a client something by it.
+/// In the original a KRPC error's code is the answer's status. Only 3xx codes, which say that
+/// another version is stored, mean something to a client there.
 fn refused_put(error: &PutError) -> Reply {
     let refused = |status| Reply::refused(status, &error.to_string());
     match error {

@@ -1,5 +1,5 @@
 //! The verbs over a WebSocket, as the first Grapes had them: a text frame `[rid, verb, data]` is
-//! answered by `[rid, result]` or `[rid, "ERR_…"]`, in whatever order the answers come.
+//! answered by `[rid, result]` or `[rid, "ERR_…"]`, in the order in which answers are ready.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -108,7 +108,7 @@ pub(crate) async fn serve(
                 if !heard || !send(&mut sink, Message::Ping(Bytes::new())).await {
                     return;
                 }
-                // While it is not read from, a client cannot be heard.
+                // While nothing is read, silence does not mean that the client is gone.
                 heard = answers.len() >= MAX_IN_FLIGHT;
             }
             message = stream.next(), if goodbye.is_none() && answers.len() < MAX_IN_FLIGHT => {
@@ -162,7 +162,7 @@ pub(crate) async fn serve(
                         goodbye = Some((CloseCode::Again, "too many messages are unfinished"));
                     }
                     Verdict::Stuck => return,
-                    // Pings tell whether a quiet client is there.
+                    // Pings show whether a quiet client is still there.
                     Verdict::Idle => patience.begins_again(),
                 }
             }
@@ -178,8 +178,8 @@ pub(crate) async fn serve(
     }
 }
 
-/// What a client is told that broke the protocol, or a limit of ours; `None` when nobody is there
-/// any more.
+/// The close frame for a client that broke the protocol, or a limit of ours; `None` when the client
+/// is gone.
 fn breach(error: &Error) -> Option<Goodbye> {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => {

@@ -5,7 +5,7 @@ use std::fs;
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use super::{family, float};
+use super::families::{family, float};
 use crate::nonblocking;
 
 /// Ticks of the clock in which Linux counts a process' times; the same on every architecture.

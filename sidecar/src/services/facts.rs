@@ -9,7 +9,7 @@ use ahash::RandomState;
 use super::health::Health;
 
 /// How long a service stays announced after it last announced itself, or its port last answered.
-/// Grenache's clients announce at random every 60 to 180 s unless told otherwise.
+/// Grenache's clients announce every 60 to 180 s, at random, by default.
 pub(super) const GRACE: Duration = Duration::from_secs(240);
 
 /// A configured age below this holds exactly: nothing is announced for longer.
@@ -30,7 +30,7 @@ pub(crate) enum Reason {
     NotReady(usize),
     /// A flag declares it, and it withdrew itself a moment ago.
     Withdrew,
-    /// All that is announced here was withdrawn for good.
+    /// All that is announced here was withdrawn, until the Grape restarts.
     Drained,
     /// Another service announced itself at its port since, more than once.
     TakenOver,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
-use super::health::Outcome;
+use super::health::ProbeOutcome;
 use super::{CONCURRENCY, EACH, probe};
 use crate::dht::Dht;
 
@@ -36,7 +36,7 @@ impl Families {
         if !self.dht.has_both_families() || self.lock().contains_key(&port) {
             return;
         }
-        // Where it takes longer, the next second tells.
+        // If it takes longer, the next second's try decides.
         if let Ok(alone) = timeout(PATIENCE, self.is_ipv6_alone(port)).await {
             self.learn([(port, alone)]);
         }
@@ -74,9 +74,9 @@ impl Families {
             let mut refused = true;
             for ip in std::iter::once(&loopback).chain(external) {
                 match probe::port(&[*ip], port).await {
-                    Outcome::Yes => return Some(true),
-                    Outcome::No => {}
-                    Outcome::Undecided => refused = false,
+                    ProbeOutcome::Yes => return Some(true),
+                    ProbeOutcome::No => {}
+                    ProbeOutcome::Undecided => refused = false,
                 }
             }
             refused.then_some(false)

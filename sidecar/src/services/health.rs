@@ -2,17 +2,17 @@
 
 /// How a try ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum ProbeOutcome {
     /// It answered, and well.
     Yes,
     /// It refused, or said no.
     No,
-    /// Neither: at an address of this host a connection that takes too long tells of a service with
-    /// more to do than it can, not of one that has ended.
+    /// Neither: at an address of this host, a connection that takes too long means an overloaded
+    /// service, not one that has ended.
     Undecided,
 }
 
-/// What the tries so far tell.
+/// What the tries so far show.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Health {
     /// It has never answered.
@@ -27,12 +27,12 @@ pub(super) enum Health {
 }
 
 impl Health {
-    /// What one more try tells.
-    pub(super) fn after(self, outcome: Outcome) -> Self {
+    /// The health after one more try.
+    pub(super) fn after(self, outcome: ProbeOutcome) -> Self {
         match (self, outcome) {
-            (_, Outcome::Yes) | (Self::Failing, Outcome::Undecided) => Self::Up,
-            (Self::Up, Outcome::No) => Self::Failing,
-            (Self::Failing, Outcome::No) => Self::Down,
+            (_, ProbeOutcome::Yes) | (Self::Failing, ProbeOutcome::Undecided) => Self::Up,
+            (Self::Up, ProbeOutcome::No) => Self::Failing,
+            (Self::Failing, ProbeOutcome::No) => Self::Down,
             (same, _) => same,
         }
     }
@@ -67,9 +67,9 @@ mod tests {
     #[case("ynnynn", Health::Down)]
     fn tries_tell(#[case] tries: &str, #[case] health: Health) {
         let outcome = |letter| match letter {
-            'y' => Outcome::Yes,
-            'n' => Outcome::No,
-            _ => Outcome::Undecided,
+            'y' => ProbeOutcome::Yes,
+            'n' => ProbeOutcome::No,
+            _ => ProbeOutcome::Undecided,
         };
         let told = tries.chars().map(outcome).fold(Health::Unknown, Health::after);
         assert_eq!(told, health);

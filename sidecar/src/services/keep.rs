@@ -1,4 +1,4 @@
-//! Keeps what is announced as it should be: tries ports and conditions, and tells the DHT.
+//! Keeps announces up to date: tries ports and conditions, and announces or withdraws in the DHT.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -8,7 +8,7 @@ use tokio::time::{Interval, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
 use super::facts::GRACE;
-use super::health::Outcome;
+use super::health::ProbeOutcome;
 use super::register::{Changes, Renewal, Service};
 use super::{CONCURRENCY, EACH, Reason, Services, State, probe};
 use crate::clock;
@@ -18,7 +18,7 @@ const NAMED: usize = 5;
 
 /// What is tried, and how that ended.
 enum Tried {
-    Port(u16, Outcome),
+    Port(u16, ProbeOutcome),
     Condition(usize, Result<(), String>),
 }
 
@@ -51,7 +51,7 @@ impl Services {
             let mut tries = stream::iter(conditions.map(Err).chain(ports))
                 .map(|what| self.attempt(what, &addresses))
                 .buffer_unordered(CONCURRENCY);
-            // One that takes its time keeps the others' news from nobody.
+            // A slow try does not delay the results of others.
             while let Some(tried) = tries.next().await {
                 if self.note(tried) {
                     self.settle();
@@ -87,8 +87,8 @@ impl Services {
         }
     }
 
-    /// The addresses of this host at which services are tried: loopback, and the address that others
-    /// are told, if it is of this host. IPv4 comes first.
+    /// The addresses of this host at which services are tried: loopback, and the advertised
+    /// address, if it is of this host. IPv4 comes first.
     fn addresses(&self) -> Vec<IpAddr> {
         let mut addresses = vec![Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
         addresses.extend(self.dht.own_advertised());
@@ -106,13 +106,13 @@ impl Services {
         }
     }
 
-    /// Notes how a try ended. Returns whether that tells anything new.
+    /// Notes how a try ended. Returns whether it changed anything.
     fn note(&self, tried: Tried) -> bool {
         let mut state = self.lock();
         match tried {
             Tried::Port(port, outcome) => state.register.tried(port, outcome, clock::now()),
             Tried::Condition(place, said) => {
-                let outcome = if said.is_ok() { Outcome::Yes } else { Outcome::No };
+                let outcome = if said.is_ok() { ProbeOutcome::Yes } else { ProbeOutcome::No };
                 state.said[place] = said.err();
                 state.register.asked(place, outcome)
             }

@@ -1,32 +1,33 @@
-//! What the Grape knows of the services beside it, and what it therefore announces.
+//! The services on the Grape's host: which of them the Grape announces.
 //!
-//! A client of Grenache announces its service once a minute or two, or only once. Others believe an
-//! announce for its age, two minutes as a rule: without help a service that runs would be missing
-//! now and then, and one that died would be called for minutes. The Grape is on the same host: it
-//! tries the port of each service every second, announces again what is there, and withdraws what
-//! has gone.
+//! A client of Grenache announces its service every minute or two, or only once. An announce
+//! expires after two minutes by default: without help, a running service would be missing now and
+//! then, and a dead one would be found for minutes. The Grape is on the same host: it connects to
+//! the port of each service every second, renews the announces of services that answer, and
+//! withdraws those that do not.
 //!
 //! | who announces | is announced | is held back |
 //! |---|---|---|
 //! | the Grape, for a flag | once the port answers and every condition says yes | when one of these fails twice in a row |
 //! | the service, by the API | at once | when a port that answered before refuses twice in a row |
 //!
-//! A service that announced itself stays announced while its port answers. Where the port has never
-//! answered, or cannot be tried, it stays for four minutes after its last announce: the port may be
-//! one of UDP. So does one at whose port another announces itself instead. An age that is
-//! configured below ten seconds holds exactly, whatever the port does.
+//! A service that announced itself stays announced while its port answers. If the port has never
+//! answered, or cannot be tried, the service stays for four minutes after its last announce: the
+//! port may be one of UDP. So does a service at whose port another service announces itself
+//! instead. An age that is configured below ten seconds is exact, and no announce is renewed.
 //!
-//! A time-out is no refusal: at an address of this host it tells of a queue that is full. What is
-//! held back is answered as ever, and is announced again when its port answers again, if the
-//! service announced itself meanwhile: what answers there may be another.
+//! A time-out is no refusal: at an address of this host it means that the service's queue is full.
+//! A service that is held back gets the usual answers to its announces. It is announced again when
+//! its port answers again, if the service announced itself meanwhile: otherwise another service may
+//! be at the port.
 //!
 //! | file | concern |
 //! |---|---|
 //! | `register.rs` | which services are announced, until when, and which are held back; pure |
-//! | `facts.rs`, `health.rs` | what one try after another tells; pure |
+//! | `facts.rs`, `health.rs` | what the tries so far show; pure |
 //! | `keep.rs` | does what the register wants, every second |
 //! | `probe.rs` | tries a port, asks a URL |
-//! | `overdue.rs` | what is held back for so long that people should hear of it; pure |
+//! | `overdue.rs` | which services have been held back for too long; pure |
 //! | `refusals.rs` | what services asked for and were refused |
 //! | `family.rs` | which services are reached over IPv6 alone |
 //! | `declared.rs`, `ready_when.rs` | what the flags say |
@@ -65,7 +66,7 @@ pub(crate) use refusals::{Refusals, Refused, shown};
 
 use family::Families;
 use overdue::Overdue;
-use register::{Register, Service, Settings};
+use register::{Register, RegisterConfig, Service};
 
 /// How often each port and each condition is tried, and what a flag declares is announced, as often
 /// as npm's clients do.
@@ -125,7 +126,7 @@ pub(crate) struct Services {
 struct State {
     register: Register,
     overdue: Overdue,
-    /// The address in what is told of ports: one of those where they are tried.
+    /// The address that messages about ports show: one of those where they are tried.
     address: IpAddr,
     /// What each condition said last, unless that was yes.
     said: Vec<Option<String>>,
@@ -138,7 +139,7 @@ impl Services {
         let declared = config.announce.iter();
         let declared = declared.map(|Declared { name, port }| (name.as_bytes().into(), *port));
         let declared: Vec<Service> = declared.collect();
-        let register = Register::new(Settings {
+        let register = Register::new(RegisterConfig {
             declared: declared.clone(),
             conditions: config.ready_when.len(),
             check_announced: config.check_announced,
@@ -225,7 +226,8 @@ impl Services {
         held_back.map(told).collect()
     }
 
-    /// Those of them that have been so for 30 s and that nobody asked for, their texts cut: 8 at most.
+    /// Those that have been held back for 30 s without being asked to be, with shortened texts: 8
+    /// at most.
     pub(crate) fn overdue(&self) -> Vec<HeldBack> {
         let state = self.lock();
         let overdue = state.overdue.list(clock::now()).into_iter().take(MAX_OVERDUE);

@@ -1,4 +1,4 @@
-//! Services that have been held back for so long that people should hear of it. Pure.
+//! Services that have been held back for so long that people should know. Pure.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};

@@ -12,7 +12,7 @@ use hyper::{Request, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::health::Outcome;
+use super::health::ProbeOutcome;
 use super::ready_when::{Question, ReadyWhen};
 use crate::http::outgoing;
 
@@ -24,11 +24,11 @@ const EAFNOSUPPORT: i32 = 97;
 
 /// Whether something takes connections at a port of this host: at the first of these addresses where
 /// it does not refuse them.
-pub(super) async fn port(addresses: &[IpAddr], port: u16) -> Outcome {
-    let mut told = Outcome::Undecided;
+pub(super) async fn port(addresses: &[IpAddr], port: u16) -> ProbeOutcome {
+    let mut told = ProbeOutcome::Undecided;
     for ip in addresses {
         match address(SocketAddr::new(*ip, port)).await {
-            Some(Outcome::No) => told = Outcome::No,
+            Some(ProbeOutcome::No) => told = ProbeOutcome::No,
             Some(other) => return other,
             None => {}
         }
@@ -37,21 +37,21 @@ pub(super) async fn port(addresses: &[IpAddr], port: u16) -> Outcome {
 }
 
 /// Whether something takes connections at an address; none where this host has no such address.
-async fn address(address: SocketAddr) -> Option<Outcome> {
+async fn address(address: SocketAddr) -> Option<ProbeOutcome> {
     match timeout(PATIENCE, TcpStream::connect(address)).await {
-        Ok(Ok(_)) => Some(Outcome::Yes),
+        Ok(Ok(_)) => Some(ProbeOutcome::Yes),
         Ok(Err(error)) => match error.kind() {
-            io::ErrorKind::ConnectionRefused => Some(Outcome::No),
+            io::ErrorKind::ConnectionRefused => Some(ProbeOutcome::No),
             io::ErrorKind::AddrNotAvailable
             | io::ErrorKind::InvalidInput
             | io::ErrorKind::NetworkUnreachable
             | io::ErrorKind::HostUnreachable => None,
             _ if error.raw_os_error() == Some(EAFNOSUPPORT) => None,
             // Not the service's doing: too many open files, say.
-            _ => Some(Outcome::Undecided),
+            _ => Some(ProbeOutcome::Undecided),
         },
         // Its queue is full: it is busy.
-        Err(_) => Some(Outcome::Undecided),
+        Err(_) => Some(ProbeOutcome::Undecided),
     }
 }
 
@@ -120,11 +120,11 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let addresses = ["127.0.0.2".parse().unwrap(), address.ip()];
-        assert_eq!(port(&addresses, address.port()).await, Outcome::Yes);
-        assert_eq!(port(&addresses[..1], address.port()).await, Outcome::No);
+        assert_eq!(port(&addresses, address.port()).await, ProbeOutcome::Yes);
+        assert_eq!(port(&addresses[..1], address.port()).await, ProbeOutcome::No);
         drop(listener);
-        assert_eq!(port(&addresses, address.port()).await, Outcome::No);
-        assert_eq!(port(&[], address.port()).await, Outcome::Undecided);
+        assert_eq!(port(&addresses, address.port()).await, ProbeOutcome::No);
+        assert_eq!(port(&[], address.port()).await, ProbeOutcome::Undecided);
     }
 
     #[tokio::test]
@@ -138,7 +138,7 @@ mod tests {
         // Without its interface's name, an address of a link is one of no host.
         let nowhere = "fe80::1".parse().unwrap();
         assert_eq!(address(SocketAddr::new(nowhere, here.port())).await, None);
-        assert_eq!(port(&[here.ip(), nowhere], here.port()).await, Outcome::No);
+        assert_eq!(port(&[here.ip(), nowhere], here.port()).await, ProbeOutcome::No);
         drop(socket);
     }
 
@@ -154,7 +154,7 @@ mod tests {
         {
             waiting.push(stream);
         }
-        assert_eq!(port(&[address.ip()], address.port()).await, Outcome::Undecided);
+        assert_eq!(port(&[address.ip()], address.port()).await, ProbeOutcome::Undecided);
     }
 
     #[rstest]

@@ -55,7 +55,7 @@ impl FromStr for ReadyWhen {
             Some("tcp") => return Err(invalid("a tcp:// URL has no path")),
             _ => return Err(invalid(WANTED)),
         };
-        // `port_u16` cannot tell a bad port from none.
+        // `port_u16` returns `None` for a bad port as well as for no port.
         let given = authority.as_str() != authority.host();
         let port = if given { authority.port_u16() } else { default_port };
         let port = port.filter(|port| *port > 0);

@@ -11,7 +11,7 @@ use grape_engine::Name;
 use lru::LruCache;
 
 use super::facts::{ByFlag, Facts, Port, Reason};
-use super::health::{Health, Outcome};
+use super::health::{Health, ProbeOutcome};
 
 /// A service: its name and its port.
 pub(super) type Service = (Name, u16);
@@ -21,7 +21,7 @@ pub(super) const MAX_PORTS: usize = 256;
 
 /// What the register is made with.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Settings {
+pub(super) struct RegisterConfig {
     /// Services that the Grape announces by itself.
     pub(super) declared: Vec<Service>,
     /// How many conditions these wait for, beside their ports.
@@ -30,7 +30,7 @@ pub(super) struct Settings {
     pub(super) check_announced: bool,
     /// Most services that announce themselves that are remembered; 1 or more.
     pub(super) max_services: usize,
-    /// How long others believe one announce.
+    /// How long one announce is valid.
     pub(super) max_age: Duration,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct Changes {
     pub(super) announce: Vec<Service>,
     /// To be withdrawn, each with its reason.
     pub(super) withdraw: Vec<(Service, Reason)>,
-    /// Were kept announced, and are no longer: nobody believes them any more.
+    /// Were kept announced, and have expired.
     pub(super) ended: Vec<Service>,
 }
 
@@ -49,7 +49,7 @@ pub(super) struct Changes {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Renewal {
     pub(super) service: Service,
-    /// Until when others are to believe it.
+    /// When the renewed announce expires.
     pub(super) until: Instant,
     /// Whether it is the first since the service came.
     pub(super) first: bool,
@@ -60,7 +60,7 @@ pub(super) struct Renewal {
 struct Own {
     /// When it last announced itself.
     announced: Instant,
-    /// Until when others believe it, unless it is held back.
+    /// When its announce expires, unless it is held back.
     until: Instant,
     held: bool,
     /// Whether it announced itself while it was held back.
@@ -82,7 +82,7 @@ pub(super) struct Register {
 }
 
 impl Register {
-    pub(super) fn new(settings: Settings) -> Self {
+    pub(super) fn new(settings: RegisterConfig) -> Self {
         let ports = settings.declared.iter().map(|(_, port)| (*port, Port::default()));
         Self {
             check_announced: settings.check_announced,
@@ -181,19 +181,19 @@ impl Register {
         0..if needless { 0 } else { self.facts.conditions.len() }
     }
 
-    /// A port was tried. Returns whether that tells anything new.
-    pub(super) fn tried(&mut self, port: u16, outcome: Outcome, now: Instant) -> bool {
+    /// A port was tried. Returns whether that changed anything.
+    pub(super) fn tried(&mut self, port: u16, outcome: ProbeOutcome, now: Instant) -> bool {
         let Some(port) = self.facts.ports.get_mut(&port) else { return false };
         port.tried = Some(now);
-        if outcome == Outcome::Yes {
+        if outcome == ProbeOutcome::Yes {
             port.answered = Some(now);
         }
         let health = port.health.after(outcome);
         replace(&mut port.health, health) != health
     }
 
-    /// The condition at this place was asked. Returns whether that tells anything new.
-    pub(super) fn asked(&mut self, condition: usize, outcome: Outcome) -> bool {
+    /// The condition at this place was tried. Returns whether that changed anything.
+    pub(super) fn asked(&mut self, condition: usize, outcome: ProbeOutcome) -> bool {
         let Some(health) = self.facts.conditions.get_mut(condition) else { return false };
         let told = health.after(outcome);
         replace(health, told) != told

@@ -153,7 +153,7 @@ async fn lookups_that_find_nobody_are_counted() {
     assert!(page.contains("\ngrape_dht_empty_lookups_total 2\n"), "{page}");
 }
 
-/// docs/metrics.md tells of each, and of no other.
+/// docs/metrics.md describes each of them, and no other.
 #[tokio::test]
 async fn the_page_of_metrics_has_all_that_a_grape_shows() {
     let grape = alone().await;

@@ -123,7 +123,7 @@ async fn a_drain_tells_how_many_it_withdrew() {
     );
 }
 
-/// One of two is in the wrong network, or nobody announces it: whoever asks sees where it was looked for.
+/// If a lookup finds nothing, it says where it looked: the Grape may be in the wrong network.
 #[tokio::test]
 async fn a_name_that_nobody_announces_is_told_with_the_network() {
     let network = Some("market.prod".parse().unwrap());
@@ -134,7 +134,7 @@ async fn a_name_that_nobody_announces_is_told_with_the_network() {
     );
 }
 
-/// Whoever withdraws at the wrong Grape is told the right one, and nothing changes.
+/// A withdrawal at the wrong Grape changes nothing, and names the right one.
 #[tokio::test]
 async fn a_service_is_withdrawn_where_it_was_announced() {
     let (there, here) = pair().await;
@@ -173,7 +173,7 @@ async fn what_is_held_back_can_be_withdrawn() {
     assert_eq!(texts(&withdrawn).0, "{\"confirmed\":0,\"name\":\"a\",\"port\":7001}\n");
 }
 
-/// Within a pod the environment tells where the Grape is, one way or the other.
+/// Within a pod, either of two variables says where the Grape is.
 #[rstest]
 #[case::by_its_url(&[("GRAPE_URL", "http://127.0.0.1:{}"), ("GRAPE_API_PORT", "1")])]
 #[case::by_its_port(&[("GRAPE_API_PORT", "{}")])]
@@ -324,7 +324,7 @@ async fn ask(grape: &Grape, args: &[&str]) -> Output {
     tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap()
 }
 
-/// A Grape that is ready, its log, and what that has told.
+/// A Grape that is ready, its log, and the lines logged so far.
 fn run_node() -> (Child, BufReader<ChildStderr>, String) {
     let args = "--bind 127.0.0.1 --dht-bind 127.0.0.1 --dp 0 --aph 0 --bn=";
     let mut child = spawn(&args.split(' ').collect::<Vec<_>>());

@@ -1,4 +1,4 @@
-//! `--api-origin`: what the browsers of web pages are told.
+//! `--api-origin`: the CORS headers for browsers.
 
 use grape::config::Config;
 use rstest::rstest;

@@ -1,4 +1,4 @@
-//! How requests are told apart on a connection, and how much of them is read.
+//! How the requests of a connection are separated, and how much of each is read.
 
 use rstest::rstest;
 

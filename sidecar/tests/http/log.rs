@@ -1,4 +1,4 @@
-//! The log, and whoever reads it.
+//! The log, and its readers.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -38,7 +38,7 @@ fn unread() -> Unread {
     Unread { child, api, log: BufReader::new(reader) }
 }
 
-/// What the API answers to a request; nothing when nobody listens yet.
+/// The API's answer to a request; `None` if it does not listen yet.
 fn asked(api: SocketAddr, request: &str) -> Option<String> {
     let mut stream = TcpStream::connect(api).ok()?;
     stream.set_read_timeout(Some(SOON)).unwrap();
@@ -97,7 +97,7 @@ fn a_log_that_nobody_reads_holds_up_neither_the_api_nor_the_dht() {
     let dropped = grape.dropped();
     assert!(dropped > 0.0);
 
-    // The reader is back, and is told of what it missed.
+    // The reader is back, and gets the number of lines that it missed.
     let mut line = String::new();
     while !line.contains("log lines were dropped: the reader of the log did not keep up") {
         line.clear();

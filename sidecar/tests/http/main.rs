@@ -22,7 +22,7 @@ mod websocket;
 use std::io::Write;
 use std::time::Duration;
 
-/// Tells how long something took, also when the test passes.
+/// Prints how long something took, also when the test passes.
 fn figure(what: &str, time: Duration) {
     let _ = writeln!(std::io::stderr(), "figure: {what}: {:.1} s", time.as_secs_f64());
 }

@@ -1,4 +1,4 @@
-//! A client that sends bytes as they are told, and reads answers one by one.
+//! A client that sends raw bytes, and reads answers one by one.
 
 use std::net::SocketAddr;
 

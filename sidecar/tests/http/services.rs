@@ -213,7 +213,7 @@ async fn a_drain_takes_no_longer_than_it_may() {
 
 #[tokio::test]
 async fn only_who_is_on_this_host_may_drain() {
-    // Of any address of this host but loopback: which one, the route to nowhere tells.
+    // The host's address that is not loopback: the one of the default route.
     let route = UdpSocket::bind("0.0.0.0:0").await.unwrap();
     route.connect("192.0.2.1:9").await.expect("this host has an address but loopback");
     let own = route.local_addr().unwrap().ip();

@@ -26,7 +26,8 @@ const FIRST_PORT: u16 = 10_000;
 /// On loopback, and one question at a time.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Lookups of such a name, beside one with a hundred peers: their rate, and whom they return.
+/// Lookups of such a name, beside one with a hundred peers: their rate, and which peers they
+/// return.
 ///
 /// # Errors
 /// When a lookup does not return a hundred different peers.

@@ -3,7 +3,7 @@
 //! Every answer is compared, in `wrk` itself: that costs it half a microsecond of the three to five
 //! that an answer takes it, in one thread. A Grape takes five or more, so that it is the limit; a
 //! bare server takes as long as `wrk`, so that what it costs is compared by CPU time as well. Each
-//! run tells how busy the server was.
+//! run reports how busy the server was.
 
 use std::net::SocketAddr;
 use std::path::Path;

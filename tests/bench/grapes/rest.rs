@@ -1,4 +1,4 @@
-//! What Grapes cost while nobody asks them: a start, a cluster at rest, the space they take.
+//! What Grapes cost without requests: a start, a cluster at rest, the space they take.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};

@@ -13,7 +13,7 @@ use anyhow::{Context, Result, ensure};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use grape_operator::desired::labels;
 use grape_tests::histogram::Histogram;
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::our_operator::Operator;
 use grape_tests::ports::Port;
 use grape_tests::results::{Goal, Row};
@@ -51,8 +51,7 @@ const DURATIONS: &str = "grape_operator_reconcile_duration_seconds";
 /// # Errors
 /// When anything is not as it should be.
 pub async fn measure(binary: &Path, size: &Size) -> Result<Vec<Row>> {
-    let server = ApiServer::start().await?;
-    definition::install(&server.client()).await?;
+    let server = ApiServer::start_with_definition().await?;
     let fleet = Fleet { client: server.client(), count: size.clusters };
     fleet.make().await?;
 
@@ -177,7 +176,7 @@ impl Fleet {
         let mut settled = BTreeSet::new();
         let all_settled = async {
             while settled.len() < self.count {
-                // One that fails begins anew.
+                // A watch that fails starts over.
                 let Some(Ok(cluster)) = changes.next().await else { continue };
                 if cluster.metadata.generation == Some(generation)
                     && cluster.data["status"]["observedGeneration"] == generation

@@ -19,12 +19,12 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_util::task::AbortOnDropHandle;
 
-/// Where a webhook is, and whom to believe that it is that.
+/// Where a webhook is, and the CA that its certificate must be of.
 pub struct Target {
     address: SocketAddr,
     name: ServerName<'static>,
     tls: TlsConnector,
-    /// Connections that nobody uses. As in Go, the last one that was used is the next.
+    /// Idle connections. As in Go, the most recently used one is taken first.
     idle: Mutex<Vec<Connection>>,
 }
 
@@ -61,7 +61,7 @@ impl Target {
         let stream = self.tls.connect(self.name.clone(), stream).await?;
         let (requests, connection) = http1::handshake(TokioIo::new(stream)).await?;
         let driver = tokio::spawn(async move {
-            // What goes wrong is told by the request.
+            // The request returns the error.
             let _ = connection.await;
         });
         Ok(Connection { requests, _driver: AbortOnDropHandle::new(driver) })

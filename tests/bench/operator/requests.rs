@@ -6,8 +6,8 @@ use std::fmt;
 use anyhow::{Context, Result};
 use kube::Client;
 
-/// The kinds that an operator reads and writes, as resources. Its Lease is not among them, which it
-/// renews whatever happens.
+/// The kinds that an operator reads and writes, as resources. The Lease is not among them: it is
+/// renewed all the time.
 const RESOURCES: [&str; 9] = [
     "events",
     "grapeclusters",
@@ -31,7 +31,7 @@ impl Requests {
     /// All since the server started.
     ///
     /// # Errors
-    /// When it does not tell.
+    /// When the server does not answer.
     pub async fn until_now(client: &Client) -> Result<Self> {
         let request = http::Request::get("/metrics").body(Vec::new())?;
         let page = client.request_text(request).await?;

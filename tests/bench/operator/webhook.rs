@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use grape_tests::figure;
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::our_operator::Operator;
 use grape_tests::ports::Port;
 use grape_tests::results::{Goal, Row};
@@ -27,7 +27,8 @@ use super::{Size, cpu};
 const CONNECTIONS: usize = 16;
 /// The constant rate: a question each so often.
 const EACH: Duration = Duration::from_millis(5);
-/// How long nobody asks before that: the system lets those wait who have just taken a whole core.
+/// How long the pause before that is: the scheduler delays a process that has just used a whole
+/// core.
 const REST: Duration = Duration::from_secs(1);
 /// The Service of the webhook, to whose name its certificate is made.
 const SERVICE: &str = "grape-operator-webhook";
@@ -37,8 +38,7 @@ const SERVICE: &str = "grape-operator-webhook";
 /// # Errors
 /// When anything is not as it should be.
 pub async fn measure(binary: &Path, size: &Size) -> Result<Vec<Row>> {
-    let server = ApiServer::start().await?;
-    definition::install(&server.client()).await?;
+    let server = ApiServer::start_with_definition().await?;
     let namespaces: Api<Namespace> = Api::all(server.client());
     for name in ["ops", "shop"] {
         let object = serde_json::from_value(json!({"metadata": {"name": name}}))?;

@@ -10,7 +10,7 @@ use kube::{Client, Config};
 /// with `KUBECONFIG`.
 ///
 /// # Errors
-/// When it is to be used, and `KUBECONFIG` does not tell which.
+/// When it is to be used, and `KUBECONFIG` does not name it.
 pub fn existing() -> Result<Option<PathBuf>> {
     if std::env::var("USE_EXISTING_CLUSTER").ok().as_deref() != Some("true") {
         return Ok(None);
@@ -20,8 +20,7 @@ pub fn existing() -> Result<Option<PathBuf>> {
     Ok(Some(PathBuf::from(kubeconfig)))
 }
 
-/// A client as its kubeconfig tells. As any of kube, it tries again what is refused with 429, 503
-/// or 504.
+/// A client from a kubeconfig. As every client of kube, it retries after 429, 503 and 504.
 ///
 /// # Errors
 /// When the file makes none.

@@ -9,7 +9,7 @@ use kube::Client;
 use tempfile::TempDir;
 
 use super::controllers::Controllers;
-use super::{Kubectl, access, guarded, script, tools};
+use super::{Kubectl, access, definition, guarded, script, tools};
 use crate::ports::Port;
 use crate::process::Process;
 
@@ -67,6 +67,16 @@ impl ApiServer {
         ready.await.map_err(|error| error.context(etcd.shown()))?;
         let own = Own { controllers: None, _server: server, _etcd: etcd, folder, _ports: ports };
         Ok(Self { kubeconfig, client, own: Some(own) })
+    }
+
+    /// Starts one that serves GrapeClusters.
+    ///
+    /// # Errors
+    /// When it does not start, or does not take the definition.
+    pub async fn start_with_definition() -> Result<Self> {
+        let server = Self::start().await?;
+        definition::install(&server.client()).await?;
+        Ok(server)
     }
 
     /// Runs some of Kubernetes' own controllers beside it, such as `garbage-collector-controller`
@@ -136,7 +146,8 @@ fn server_arguments(pki: &Path, store: u16, secure: u16) -> Vec<String> {
         format!("--tls-private-key-file={}", file("apiserver.key")),
         format!("--client-ca-file={}", file("ca.crt")),
         "--authorization-mode=RBAC".to_owned(),
-        // Nobody makes the default account of a namespace, without which it refuses pods.
+        // No controller makes the default account of a namespace, without which this plugin refuses
+        // pods.
         "--disable-admission-plugins=ServiceAccount".to_owned(),
         "--allow-privileged=true".to_owned(),
         // What changes objects as a webhook does, without one: not on by itself before 1.36.

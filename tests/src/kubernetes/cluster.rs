@@ -14,7 +14,7 @@ use super::{Kubectl, access, script};
 /// The clusters of this process; see [`Cluster::of_process`].
 static OF_PROCESS: Mutex<BTreeSet<String>> = Mutex::const_new(BTreeSet::new());
 
-/// Waits for the end of whoever holds its standard input, and then runs a command.
+/// Waits until the process that holds its standard input ends, and then runs a command.
 const AFTERWARDS: &str = r#"cat >/dev/null; exec "$@""#;
 
 /// A cluster whose pods run: two nodes, `n1` in the zone `zone-1` and `n2` in `zone-2`.
@@ -33,7 +33,7 @@ impl Cluster {
     /// `USE_EXISTING_CLUSTER=true` it is the one that `KUBECONFIG` names.
     ///
     /// # Errors
-    /// When it does not start, or it takes root and we are not; what to do is told.
+    /// When it does not start, or needs root; the error says what to do.
     pub async fn shared() -> Result<Self> {
         if let Some(kubeconfig) = access::existing()? {
             let client = access::client(&kubeconfig).await?;
@@ -180,7 +180,7 @@ impl Drop for Down {
     }
 }
 
-/// Ends a cluster after this process: nobody drops what a process keeps to its end.
+/// Ends a cluster after this process: statics are not dropped at a process' end.
 fn end_with_this_process(name: &str) -> Result<()> {
     let mut down = command(name);
     down.arg("down");

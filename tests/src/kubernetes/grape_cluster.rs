@@ -151,7 +151,7 @@ impl<'a> GrapeCluster<'a> {
     /// Waits until its status, of the spec as it is now, satisfies `ask`.
     ///
     /// # Errors
-    /// When three minutes pass before: with all that tells why.
+    /// When three minutes pass before, with everything that may show why.
     pub async fn until(&self, what: &str, ask: impl Fn(&Value) -> bool) -> Result<Value> {
         let reached = wait::until_within(DEADLINE, what, async || {
             let object = self.object().await.map_err(|error| anyhow!("{error:#}"))?;
@@ -190,7 +190,7 @@ impl<'a> GrapeCluster<'a> {
         message.context("it has no message")
     }
 
-    /// All there is to know of it, for whoever reads of a failure.
+    /// Everything about the cluster, for the message of a failure.
     pub fn shown(&self) -> String {
         let asked: [&[&str]; 3] = [
             &["describe", "grapecluster", NAME],

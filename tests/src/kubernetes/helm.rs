@@ -8,8 +8,7 @@ use anyhow::{Context, Result};
 
 use super::{script, tools};
 
-/// helm, with nothing of the caller's own setting: whoever runs the tests may work with a cluster
-/// of theirs.
+/// helm, without the caller's own settings, which may be for another cluster.
 ///
 /// # Errors
 /// When there is no helm.

@@ -14,8 +14,8 @@ use crate::process::Process;
 pub struct Kubectl {
     program: PathBuf,
     kubeconfig: PathBuf,
-    // Where it remembers what an API server serves; of an API server that is somebody else's it
-    // does so where that one's user has it.
+    // Where it caches what an API server serves; for an API server of the user's own it is the
+    // user's cache.
     cache: Option<PathBuf>,
 }
 

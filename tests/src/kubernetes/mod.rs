@@ -10,10 +10,10 @@
 //! | [`namespace`] | a namespace of a test's own |
 //! | [`images`] | images of the project's binaries: `tests/kubernetes/image` |
 //! | [`operator`] | our operator on nodes, installed by helm |
-//! | [`grape_cluster`] | a GrapeCluster, and what becomes of it |
-//! | [`load`] | services on nodes that never cease to announce and look up |
+//! | [`grape_cluster`] | a GrapeCluster and its status |
+//! | [`load`] | services on nodes that announce and look up all the time |
 //! | [`service_pod`] | pods of Node.js services, and of Grapes beside them |
-//! | [`pod_program`] | such a service, told and heard |
+//! | [`pod_program`] | the input and the output of such a service |
 //! | [`pod_processes`] | processes of pods, killed |
 //! | [`helm`] | helm, as people run it |
 //! | [`kubectl`] | kubectl, as people run it |

@@ -21,7 +21,7 @@ pub const NAMESPACE: &str = "grape-system";
 /// The name of the cluster of nodes.
 pub const CLUSTER: &str = "operator";
 
-/// Who works with it: many who leave it as it is, or one who does not.
+/// The tests that use it: many that leave it as it is, or one that does not.
 static TURN: RwLock<()> = RwLock::const_new(());
 /// One at a time finds out whether it is installed.
 static INSTALLING: Mutex<()> = Mutex::const_new(());
@@ -37,7 +37,7 @@ pub struct Operator {
     _turn: Turn,
 }
 
-/// Held, and read by nobody.
+/// Held, and never read.
 #[expect(dead_code, reason = "a turn lasts for as long as it is held")]
 enum Turn {
     Shared(RwLockReadGuard<'static, ()>),
@@ -53,8 +53,8 @@ impl Operator {
         Self::ready(Turn::Shared(TURN.read().await)).await
     }
 
-    /// For a test that changes the operator or the nodes; nobody else has them meanwhile. One that
-    /// fails may leave anything: the next test installs the operator anew.
+    /// For a test that changes the operator or the nodes; no other test uses them meanwhile. A test
+    /// that fails may leave anything behind, so the next one installs the operator again.
     ///
     /// # Errors
     /// As with [`Operator::shared`].
@@ -152,11 +152,11 @@ impl Operator {
         leader(&self.cluster.client()).await
     }
 
-    /// What it says of itself, for whoever reads of a failure.
+    /// The operator's state, for the message of a failure.
     pub fn shown(&self) -> String {
         let selector = format!("app.kubernetes.io/name={RELEASE}");
         let asked: [&[&str]; 4] = [
-            // A node that takes no pods tells why.
+            // A node that takes no pods says why.
             &[
                 "get",
                 "nodes",
@@ -190,7 +190,8 @@ pub async fn leader(client: &Client) -> Result<Option<String>> {
     Ok(holder.filter(|holder| !holder.is_empty()))
 }
 
-/// Whether the cluster is somebody else's, so that its nodes and processes are not at hand; tells so.
+/// Whether the cluster is the user's own, so that its nodes and processes cannot be reached; prints
+/// so.
 ///
 /// # Errors
 /// As [`access::existing`].

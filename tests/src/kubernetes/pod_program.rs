@@ -1,4 +1,5 @@
-//! A program of `tests/peers` in a pod: heard by `kubectl logs`, and told by `kubectl attach`.
+//! A program of `tests/peers` in a pod: its output by `kubectl logs`, its input by `kubectl
+//! attach`.
 
 use anyhow::Result;
 use serde_json::Value;

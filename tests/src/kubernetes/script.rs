@@ -11,8 +11,8 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("kubernetes").join(name)
 }
 
-/// Runs a command to its end, and returns what it printed. What it tells meanwhile is shown: it
-/// may take minutes.
+/// Runs a command to its end, and returns its standard output. Its standard error is shown
+/// meanwhile: it may take minutes.
 ///
 /// # Errors
 /// When it fails; why has been shown.

@@ -10,7 +10,7 @@ use super::script;
 /// The path of `etcd`, `kube-apiserver`, `kubectl`, `helm`, ….
 ///
 /// It is in the folder `KUBEBUILDER_ASSETS`, if that is set; else it is built, once on a machine,
-/// which takes about ten minutes and tells so.
+/// which takes about ten minutes and is announced.
 ///
 /// # Errors
 /// When it is not there, and cannot be built.

@@ -13,7 +13,7 @@ use plotters::prelude::{
 
 /// In pixels.
 const SIZE: (u32, u32) = (720, 420);
-/// Told apart also by those who see few colours (Okabe and Ito).
+/// Colours that colour-blind readers can distinguish (Okabe and Ito).
 const COLOURS: [RGBColor; 5] = [
     RGBColor(0, 114, 178),
     RGBColor(213, 94, 0),

@@ -12,7 +12,7 @@ pub const CLIENTS: usize = 4;
 /// Orders of each client.
 pub const ORDERS: usize = 25;
 
-/// What the client of a number is told at its start, beside its Grape and its port.
+/// The arguments of the client of a number, beside its Grape and its port.
 pub fn client(number: usize, transport: &str) -> Value {
     json!({
         "transport": transport,

@@ -12,7 +12,7 @@ pub const NAMES: [&str; 4] = ["alice", "bob", "carol", "dave"];
 /// An offer of the first of three or four traders, called as in [`NAMES`].
 ///
 /// # Errors
-/// When somebody does not hear of it, or it is not given to just one.
+/// When a trader does not get it, or it is not given to exactly one.
 pub async fn accepted_and_closed(traders: &mut [impl Talks]) -> Result<()> {
     let text = "1 BTC for 60000 USD";
     traders[0].tell(json!({ "do": "offer", "id": "offer-1", "text": text })).await?;

@@ -35,7 +35,7 @@ pub const MTU: usize = 1200;
 /// What links do to datagrams.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Link {
-    /// One way, drawn anew for each datagram: a wide range reorders them.
+    /// One way, drawn for each datagram: a wide range reorders them.
     pub latency: RangeInclusive<Duration>,
     /// The share of datagrams that are lost, 0 to 1.
     pub loss: f64,
@@ -53,7 +53,7 @@ impl Link {
 /// How a node is made.
 #[derive(Debug, Clone)]
 pub struct Made {
-    /// How long announces are believed.
+    /// How long announces are valid.
     pub peer_max_age: Duration,
     /// Where it runs.
     pub ip: IpAddr,
@@ -231,7 +231,7 @@ impl Network {
         &mut self.node_mut(node).engine
     }
 
-    /// What followers of names at a node were told, in order.
+    /// What the subscribers of names at a node were notified of, in order.
     pub fn told(&self, node: usize) -> &[(String, Vec<SocketAddr>)] {
         &self.node(node).told
     }
@@ -261,7 +261,7 @@ impl Network {
         ips.splice(0..0, ip);
     }
 
-    /// Tells a node the addresses of its host, as its driver does every 2 seconds.
+    /// Gives a node the addresses of its host, as its driver does every 2 seconds.
     pub fn tell_addresses(&mut self, node: usize) {
         let mut addresses = self.node(node).ips.clone();
         addresses.push(Ipv4Addr::LOCALHOST.into());

@@ -1,7 +1,7 @@
 //! Parts of a network on a thread each. A datagram is on its way for a while, the shortest latency:
 //! so long a part can go on without the others, and then they exchange what was sent meanwhile.
-//! What each does depends on nothing but what it has got, in a fixed order: the run is the same
-//! whatever the threads' pace.
+//! What each part does depends only on what it has received, in a fixed order: the run is the same
+//! at any pace of the threads.
 
 use std::sync::{Barrier, Mutex, PoisonError};
 use std::thread;

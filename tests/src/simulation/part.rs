@@ -21,7 +21,7 @@ pub(super) struct Node {
     ticks_at: Option<Instant>,
     /// It does nothing before then.
     pub(super) stalled_until: Option<Instant>,
-    /// What followers of names were told, in order.
+    /// What the subscribers of names were notified of, in order.
     pub(super) told: Vec<(String, Vec<SocketAddr>)>,
 }
 
@@ -58,7 +58,7 @@ impl Part {
             nodes: Vec::new(),
             events: Events::new(now),
             outcomes: HashMap::default(),
-            // The first one is the same whatever the number of parts.
+            // The first part is the same for any number of parts.
             rng: StdRng::seed_from_u64(seed ^ (number as u64) << 32),
             sent: 0,
             longest: 0,
@@ -183,7 +183,7 @@ impl Part {
         if self.rng.random_bool(world.link.loss) {
             return;
         }
-        // To nobody: it is nobody's matter where that is told.
+        // A datagram to no node may be counted in any part.
         let part = other.map_or(self.number, |other| world.place(other).0);
         if self.rng.random_bool(world.link.duplicates) {
             self.deliver(world, part, Arrival { from, to, datagram: datagram.clone() }, now);

@@ -1,4 +1,4 @@
-//! Peers and nodes at addresses that nobody can be at.
+//! Peers and nodes at impossible addresses.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use tokio::time::timeout;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Addresses at which nobody is, and why.
+/// Impossible addresses, and why.
 const IMPOSSIBLE: [(&str, &str); 12] = [
     ("10.9.9.9:0", "port_0"),
     ("0.0.0.0:7000", "unspecified"),
@@ -34,7 +34,7 @@ const IMPOSSIBLE: [(&str, &str); 12] = [
 ];
 const POSSIBLE: &str = "127.9.9.9:7000";
 
-/// A node that tells of all of them, as nodes and as peers of every name.
+/// A node that returns all of them, as nodes and as peers of every name.
 struct Liar {
     socket: Arc<UdpSocket>,
     task: tokio::task::JoinHandle<()>,
@@ -164,7 +164,7 @@ async fn an_announce_of_port_0_is_refused_and_counted() {
     assert!(grape.lookup("rpc_test").await.unwrap().contains(&own));
 }
 
-/// npm's Grape hands out the address that it was told to bind to.
+/// npm's Grape returns the address that it is bound to.
 #[tokio::test]
 async fn what_npms_grape_hands_out_is_shown_only_where_somebody_can_be() {
     let seat = Seat::take().unwrap();

@@ -1,5 +1,4 @@
-//! Addresses as hosts have them: several at once, ones that change, ones of a link, and ones at
-//! which nobody can be.
+//! Addresses as hosts have them: several at once, changing, link-local, and impossible ones.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use grape_cluster::GrapeCluster;
 use grape_cluster::validate::validate;
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use kube::ResourceExt;
 use kube::api::{Api, ListParams};
 
@@ -19,8 +19,7 @@ fn manifests() -> Vec<PathBuf> {
 
 #[tokio::test]
 async fn every_example_is_applied_and_its_clusters_can_be_used() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let kubectl = server.kubectl().unwrap();
     let manifests = manifests();
     for file in &manifests {

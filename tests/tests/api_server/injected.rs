@@ -13,8 +13,8 @@ use kube::api::{Api, DeleteParams, PostParams};
 use kube::{Client, ResourceExt};
 use serde_json::{Value, json};
 
-/// Those whose pod was taken before it had its Grape, each with the level of Pod Security that it
-/// keeps. The others are no pods that one could make, or go beyond the level.
+/// The files whose pod is accepted without a Grape, each with its Pod Security level. The other
+/// pods cannot be created, or violate the level.
 const TAKEN: &[(&str, &[&str])] = &[
     (
         "privileged",

@@ -3,13 +3,12 @@
 use std::fs;
 
 use grape_cluster::GrapeCluster;
-use grape_tests::kubernetes::{ApiServer, Kubectl, definition};
+use grape_tests::kubernetes::{ApiServer, Kubectl};
 use kube::api::{Api, DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 async fn server() -> (ApiServer, Kubectl) {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let kubectl = server.kubectl().unwrap();
     (server, kubectl)
 }

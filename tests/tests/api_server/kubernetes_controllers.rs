@@ -1,7 +1,7 @@
 //! Kubernetes' own controllers, beside the API server.
 
 use grape_cluster::{GrapeCluster, GrapeClusterSpec};
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use k8s_openapi::api::apps::v1::StatefulSet;
 use k8s_openapi::api::core::v1::Pod;
@@ -13,8 +13,7 @@ const CONTROLLERS: [&str; 2] = ["garbage-collector-controller", "statefulset-con
 
 #[tokio::test]
 async fn pods_come_of_a_stateful_set_and_go_with_its_owner() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&CONTROLLERS).await.unwrap();
     let clusters: Api<GrapeCluster> = Api::default_namespaced(server.client());
     let sets: Api<StatefulSet> = Api::default_namespaced(server.client());

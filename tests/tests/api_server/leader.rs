@@ -54,7 +54,7 @@ impl Scene {
         self.lease().await.spec.unwrap().holder_identity
     }
 
-    /// Overwrites parts of the Lease's record, whoever holds it.
+    /// Overwrites parts of the Lease's record, whichever replica holds it.
     async fn overwrite(&self, spec: serde_json::Value) {
         let patch = Patch::Merge(json!({"spec": spec}));
         self.leases().patch(self.name, &PatchParams::default(), &patch).await.unwrap();

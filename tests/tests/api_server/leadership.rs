@@ -56,7 +56,7 @@ impl Scene {
         Self { leases, config, settings, stop: CancellationToken::new(), _admin: admin }
     }
 
-    /// Runs it, and tells how it ended.
+    /// Runs it, and returns how it ended.
     async fn run(&self, control: impl AsyncFnOnce(Context) -> Result<()>) -> Result<(), String> {
         let (settings, config) = (self.settings.clone(), self.config.clone());
         let (stop, background) = (self.stop.clone(), process::no_background_task);

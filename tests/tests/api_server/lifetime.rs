@@ -55,7 +55,7 @@ async fn a_killed_test_leaves_no_process() {
     fs::remove_dir_all(place).unwrap();
 }
 
-/// Where the other test tells where its server is.
+/// The variable that names the file in which the other test writes where its server is.
 const TELL: &str = "GRAPE_TESTS_TELL_SERVER";
 
 fn folder_of(server: &ApiServer) -> String {

@@ -96,7 +96,7 @@ async fn a_terminated_leader_hands_over(server: &ApiServer) {
     let two = scene.start("two", &[]).await;
     let waiting = two.until_logs("waiting for the lease").await.unwrap();
     assert_eq!((&waiting["holder"], &waiting["lease"]), (&"one".into(), &scene.name.into()));
-    // Who stands by is ready, too.
+    // A replica that stands by is ready, too.
     two.until_ready().await.unwrap();
     assert!(!two.leads().await.unwrap());
     pages_are_answered(&two).await;

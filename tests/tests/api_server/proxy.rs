@@ -117,7 +117,7 @@ async fn a_watch_flows_event_by_event_until_the_cut() {
     let begin = direct.list(&ListParams::default()).await.unwrap().metadata.resource_version;
     let since = WatchParams::default().fields("metadata.name=watched");
     let mut events = pin!(api.watch(&since, &begin.unwrap()).await.unwrap());
-    // The watch lasts for minutes: whoever saved up events would have none for us.
+    // The watch lasts for minutes: a proxy that buffered it would pass on no event.
     direct.create(&PostParams::default(), &map("watched")).await.unwrap();
     let added = within(events.try_next()).await.unwrap();
     assert!(matches!(added, Some(WatchEvent::Added(_))), "{added:?}");
@@ -157,7 +157,7 @@ async fn an_answer_is_held_back_until_it_may_go() {
     api.delete("held", &DeleteParams::default()).await.unwrap();
     assert_eq!(answered.call().await.unwrap().method, Method::DELETE);
 
-    // Who waits for nothing holds nothing up.
+    // A dropped hold holds nothing up.
     drop(proxy.hold(Which::calls()));
     within(api.list(&ListParams::default())).await.unwrap();
 }

@@ -27,7 +27,7 @@ pub fn values(name: &str) -> String {
     folder.join(name).to_str().unwrap().to_owned()
 }
 
-/// Runs helm to its end, whatever that is.
+/// Runs helm to its end, also if it fails.
 pub fn run<S: AsRef<OsStr>>(arguments: impl IntoIterator<Item = S>) -> Output {
     helm::command().unwrap().args(arguments).output().unwrap()
 }

@@ -104,7 +104,7 @@ async fn definitions_are_upgraded_and_outlive_their_release() {
     assert_eq!(description(&server).await, before);
     clusters.get("market").await.unwrap();
 
-    // The same release finds it again; another has to be told that it is to own it now.
+    // The same release finds it again; another release needs --take-ownership.
     run("install", &[chart]);
     run("uninstall", &[]);
     let other = ["install", "other", "--namespace=ops", chart];

@@ -1,4 +1,4 @@
-//! Who may do what.
+//! Which account has which rights.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +19,7 @@ const OPERATOR: &[(&str, &str, &[&str])] = &[
     ("grenache.dev", "grapeclusters/status", &["get", "patch"]),
     ("grenache.dev", "grapeclusters/finalizers", &["update"]),
     ("apps", "statefulsets", OWN),
-    // Whose a ReplicaSet is: people look at its Deployment.
+    // To find the Deployment of a ReplicaSet: events are published there.
     ("apps", "replicasets", &["get"]),
     ("", "services", OWN),
     ("", "serviceaccounts", OWN),

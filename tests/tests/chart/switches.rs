@@ -131,7 +131,7 @@ fn with_namespaces_there_is_no_webhook_unless_asked_for() {
 #[case("my-grape-operator-2", "", "my-grape-operator-2")]
 #[case("market", "", "market-grape-operator")]
 #[case("market", "grapes", "grapes")]
-// 52 characters, so that -leases and the like fit.
+// 52 characters, so that suffixes such as -leases fit.
 #[case(
     "a-release-with-a-name-as-long-as-helm-lets-it-be-53ch",
     "",

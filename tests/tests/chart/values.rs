@@ -1,4 +1,4 @@
-//! The values: all of them told of, all of them used, and those that are wrong refused.
+//! The values: all are documented and used, and wrong ones are refused.
 
 use std::collections::BTreeMap;
 
@@ -69,7 +69,7 @@ fn a_value_that_is_wrong_is_refused_and_named(#[case] set: &str, #[case] message
     assert!(refusal.contains(message), "{message:?} is not in {refusal}");
 }
 
-/// A value that changes nothing would be one that nobody reads.
+/// A value that changes nothing is not used.
 #[test]
 fn every_value_makes_a_difference() {
     let everything = helm::values("everything.yaml");

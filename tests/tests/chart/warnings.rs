@@ -77,7 +77,7 @@ fn workload(kind: &str, own: &Value, inner: &Value) -> Value {
     made
 }
 
-/// Of whatever has no effect, wherever it is; and of nothing that has one.
+/// Everything without an effect is warned of, wherever it is, and nothing else.
 #[tokio::test]
 async fn of_labels_and_annotations_that_have_no_effect() {
     let Some(server) = with_policies(&[]).await else { return };

@@ -85,7 +85,7 @@ fn it_is_asked_about_pods_that_ask(
     assert_eq!(asked(&[], namespace, pod), policies);
 }
 
-/// Whatever else an operator's pod says, it starts without asking itself.
+/// The operator's own pods start without a call of its webhook.
 #[test]
 fn it_is_never_asked_about_the_operators_own_pods() {
     let values = "--set=podLabels.grenache\\.dev/cluster=market";

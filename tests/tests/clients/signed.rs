@@ -17,6 +17,17 @@ async fn ask(folder: &Path, grape: &Grape, arguments: &[&str]) -> (Option<i32>, 
     outcome(command).await
 }
 
+/// Runs the commands of a line in a folder, of the Grape of a number.
+fn asker(
+    folder: &Path,
+    network: &Network,
+) -> impl AsyncFn(usize, &str) -> (Option<i32>, String, String) {
+    async move |at, line| {
+        let arguments: Vec<_> = line.split(' ').collect();
+        ask(folder, &network.grapes[at], &arguments).await
+    }
+}
+
 async fn outcome(mut command: Command) -> (Option<i32>, String, String) {
     let run = tokio::task::spawn_blocking(move || command.output());
     let Output { status, stdout, stderr } = run.await.unwrap().unwrap();
@@ -53,10 +64,7 @@ async fn a_key_is_made_once() {
 async fn a_signed_value_is_replaced_under_its_hash() {
     let network = Network::start(Shape::Mesh, &[Kind::Ours, Kind::Ours]).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let run = async |at: usize, line: &str| {
-        let arguments: Vec<_> = line.split(' ').collect();
-        ask(folder.path(), &network.grapes[at], &arguments).await
-    };
+    let run = asker(folder.path(), &network);
     run(0, "key new author.pem").await;
     let (_, hash, _) = run(0, "put closed --key author.pem").await;
     assert_eq!(run(1, &format!("get {hash}")).await, done("closed"));
@@ -79,10 +87,7 @@ async fn a_signed_value_is_replaced_under_its_hash() {
 async fn only_the_salt_of_a_value_finds_it() {
     let network = Network::start(Shape::Mesh, &[Kind::Ours, Kind::Ours]).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let run = async |at: usize, line: &str| {
-        let arguments: Vec<_> = line.split(' ').collect();
-        ask(folder.path(), &network.grapes[at], &arguments).await
-    };
+    let run = asker(folder.path(), &network);
     run(0, "key new author.pem").await;
     let (_, plain, _) = run(0, "put plain --key author.pem").await;
     let (_, hash, _) = run(0, "put book --key author.pem --salt books").await;

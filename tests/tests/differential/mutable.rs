@@ -113,7 +113,7 @@ pub fn refusals() -> Vec<Row> {
             "put",
             with(with(item.clone(), "seq", json!(null)), "salt", json!("s".repeat(65))),
         ),
-        // What is not refused.
+        // These are accepted.
         Row::data(
             "a key as a list of bytes",
             "put",

@@ -31,7 +31,7 @@ pub enum Want {
     Id,
     /// 200 and an item with this `v`.
     Item(Value),
-    /// Whatever satisfies a test of the status and the body.
+    /// An answer whose status and body pass a test.
     Such(fn(u16, &str) -> bool),
 }
 

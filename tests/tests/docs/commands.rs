@@ -17,7 +17,7 @@ const GRAPE: [&str; 10] =
     ["", "lookup", "announce", "withdraw", "put", "key new", "get", "watch", "drain", "status"];
 const OPERATOR: [&str; 5] = ["", "run", "local", "crd", "check"];
 
-/// Its help, as it is where no terminal tells how wide it is, and no variable is set.
+/// The help without a terminal, so at the default width, and without variables.
 fn help(binary: &Path, arguments: &str) -> String {
     let mut command = Command::new(binary);
     command.args(arguments.split_whitespace()).arg("--help").stdin(Stdio::null()).env_clear();

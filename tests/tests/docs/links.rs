@@ -1,4 +1,4 @@
-//! No link of a page leads nowhere.
+//! Every link of a page has a target.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -77,7 +77,7 @@ fn no_link_leads_nowhere() {
     assert!(followed > 50, "only {followed} links in {} pages", pages.len());
 }
 
-/// Whoever opens the repository finds each page from its front.
+/// Each page is linked from the front page, directly or not.
 #[test]
 fn every_page_of_the_docs_is_linked_from_the_readme() {
     let pages = pages();
@@ -90,7 +90,7 @@ fn every_page_of_the_docs_is_linked_from_the_readme() {
     assert!(missing.is_empty(), "README.md does not link {missing:?}");
 }
 
-/// Whoever opens a folder of pages finds each of them from its index.
+/// Each page of a folder is linked from the folder's index.
 #[test]
 fn every_index_links_all_pages_of_its_folder() {
     let pages = pages();

@@ -48,7 +48,7 @@ const tell = promise => promise.catch(error => 'refused')
 })()
 </script>"#;
 
-/// Serves the page until it tells what it got.
+/// Serves the page until it reports what it got.
 async fn told(listener: TcpListener) -> String {
     loop {
         let (mut stream, _) = listener.accept().await.unwrap();

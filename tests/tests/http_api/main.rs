@@ -106,7 +106,7 @@ async fn what_is_no_http_is_refused(#[values(Kind::Npm, Kind::Ours)] kind: Kind)
     assert_eq!(grape.send(&lookup("name")).await.unwrap().body, "[]");
 }
 
-/// npm's Grape reads until it has read too much; ours believes the header.
+/// npm's Grape reads until it has read too much; ours trusts the header.
 #[tokio::test]
 async fn a_body_that_is_said_to_be_too_long_is_refused_before_it_comes() {
     let network = pair(Kind::Ours).await;

@@ -53,7 +53,7 @@ struct Tally {
     lost: Vec<String>,
 }
 
-/// Asks until nobody listens any more.
+/// Sends requests until connections are refused.
 fn ask(client: Client, address: SocketAddr) -> Tally {
     let mut tally = Tally::default();
     while let Ok(stream) = TcpStream::connect(address) {

@@ -15,8 +15,8 @@ pub(super) struct Balancer {
 }
 
 impl Balancer {
-    /// `choose` is told who sends and how many datagrams that one sent before, and chooses where
-    /// the datagram goes. Answers come from the balancer's own address.
+    /// `choose` gets the sender and how many datagrams it has sent, and returns where the datagram
+    /// goes. Answers come from the balancer's own address.
     pub(super) async fn start(
         choose: impl Fn(SocketAddr, usize) -> SocketAddr + Send + 'static,
     ) -> Self {
@@ -40,7 +40,7 @@ impl Balancer {
                     answers.spawn(async move {
                         let mut buffer = [0; 2048];
                         loop {
-                            // Nobody may listen there for a moment.
+                            // The target may not listen for a moment.
                             if let Ok(length) = back.recv(&mut buffer).await {
                                 let _ = front.send_to(&buffer[..length], client).await;
                             }

@@ -44,8 +44,8 @@ async fn a_grape_that_took_leave_is_not_asked_again() {
     assert_eq!(first.nodes().await.unwrap(), 0);
 }
 
-/// One that was killed is asked whether it is back; and one that joins anew after it took leave is
-/// taken as any other.
+/// A Grape that was killed is probed for its return; a Grape that left and joins again is a node
+/// like any other.
 #[rstest]
 #[case::killed("KILL", false)]
 #[case::joins_anew("TERM", true)]

@@ -1,5 +1,5 @@
 //! How a Grape finds the others: through names that resolve slowly, among addresses of which most
-//! are dead, behind a load balancer; and whom it takes for one of them.
+//! are dead, behind a load balancer; and which nodes it accepts.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -88,7 +88,7 @@ fn reply(query: &[u8], answer: Answer) -> Vec<u8> {
     reply.extend([0x81, 0x80 | code, 0, 1, 0, u8::from(found), 0, 0, 0, 0]);
     reply.extend(&query[12..end]);
     if found {
-        // The name of the question, A, IN, believed for 0 s, 4 bytes.
+        // The name of the question, A, IN, a TTL of 0 s, 4 bytes.
         reply.extend([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 0, 0, 4, 127, 0, 0, 1]);
     }
     reply

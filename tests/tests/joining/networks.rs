@@ -64,8 +64,8 @@ async fn an_address_that_passes_to_another_network_joins_nobody() {
     assert_eq!(other_networks(&heir).await, [format!("127.0.0.1:{}", first.dht_port())]);
 }
 
-/// 22 Grapes that know each other, and one at an address that they were told when nobody was there.
-/// Nobody tells that one of them.
+/// 22 Grapes that know each other, and one that starts later at a bootstrap address of theirs. It
+/// has no bootstrap address itself.
 #[tokio::test]
 async fn who_knows_twenty_asks_its_bootstrap_addresses_again() {
     let late = Seat::take().unwrap();

@@ -8,7 +8,7 @@ use rstest::rstest;
 
 use super::Joiner;
 
-/// Nobody listens at these; they sort before all that somebody may listen at.
+/// No Grape listens at these addresses; they sort before those of Grapes.
 fn dead(count: u16) -> impl Iterator<Item = String> {
     (0..count).map(|n| format!("127.0.0.1:{}", 1 + n))
 }

@@ -14,7 +14,7 @@ use super::balancer::Balancer;
 /// How a balancer chooses.
 #[derive(Debug, Clone, Copy)]
 enum Choice {
-    /// Anew for each datagram: whoever asks itself at first.
+    /// Another Grape for each datagram, first the asking one itself.
     EachDatagram,
     /// By the sender's port, as kube-proxy does: from its own port the one who joins always
     /// reaches itself.
@@ -46,7 +46,7 @@ async fn an_address_that_led_home_is_joined_through_later(
     figure::took(&format!("4: an address that leads home, {choice:?}: joined after"), took);
 }
 
-/// It cannot tell soon whether somebody else is behind that address.
+/// It cannot know soon whether another Grape is behind that address.
 #[tokio::test]
 async fn who_has_only_reached_itself_is_not_ready_soon() {
     let seat = Seat::take().unwrap();

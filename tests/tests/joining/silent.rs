@@ -1,4 +1,4 @@
-//! Bootstrap addresses that do not answer are told of.
+//! Bootstrap addresses that do not answer are reported.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use super::Joiner;
 enum Through {
     Nobody,
     ItsApi,
-    /// Its DHT, and an address where nobody is.
+    /// Its DHT, and an address without a Grape.
     ItsDhtAndNobody,
 }
 
@@ -58,7 +58,7 @@ async fn an_address_that_answers_is_not_told_of() {
     let bootstrap = format!("127.0.0.1:{},127.0.0.1:{}", other.dht_port(), seat.dht.number());
     let joiner = Joiner::start(seat, &bootstrap, &[]);
     joiner.joined(wait::DEADLINE).await;
-    // Twice as long as it takes until one that is silent is told of.
+    // Twice as long as it takes until a silent address is reported.
     tokio::time::sleep(Duration::from_secs(6)).await;
     let lines = joiner.process.errors();
     assert!(!lines.iter().any(|line| line.contains("WARN")), "{lines:#?}");

@@ -96,7 +96,7 @@ async fn nodes_that_vanish_slow_nobody_down(#[case] answers: bool) {
     let how = if answers { "answer one ping" } else { "ask once" };
     figure::took(&format!("7: {STRANGERS} nodes that {how} and vanish: longest call"), took);
     assert!(took < BOUND, "{took:?}");
-    // And who stays is believed.
+    // And the Grapes that stay are known.
     let known = wait::until("it knows the two others", async || {
         let status = our_grape::status(asked.api()).await?;
         let suspects = status["neighbours"].as_array().into_iter().flatten();

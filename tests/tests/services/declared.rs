@@ -46,7 +46,7 @@ async fn it_is_announced_while_it_answers_and_is_ready() {
     found("a service that is there again is announced", other, NAME, &[port.number()]).await;
 }
 
-/// Whoever asks often, as the operator does, hears of it too, and the log has it.
+/// The brief status, which the operator reads, has it too, and so does the log.
 #[tokio::test]
 async fn what_is_held_back_for_half_a_minute_is_warned_of() {
     let port = Port::take().unwrap();
@@ -74,7 +74,7 @@ async fn what_is_held_back_for_half_a_minute_is_warned_of() {
     assert!(warning.contains("WARN") && warning.contains(NAME) && warning.contains(&reason));
 }
 
-/// Waits until the Grape tells that the service is held back, and why.
+/// Waits until the Grape reports that the service is held back, and why.
 async fn held_back(grape: &Grape, reason: &str) {
     let what = format!("it is held back since {reason}");
     let told = wait::until(&what, async || {

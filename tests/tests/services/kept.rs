@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::{found, network};
 
-/// The announces' age: an announce that nobody renews is gone after it.
+/// The announces' age: an announce that is not renewed expires after it.
 const AGE: Duration = Duration::from_secs(10);
 
 /// How long each service is looked for.

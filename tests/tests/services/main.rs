@@ -52,8 +52,8 @@ async fn service(name: &str, port: u16, grape: &Grape) -> Process {
     process
 }
 
-/// Waits until a Grape finds just these ports of this host under a name, and tells how long that
-/// took.
+/// Waits until a Grape finds exactly these ports of this host under a name, and prints how long
+/// that took.
 async fn found(what: &str, grape: &Grape, name: &str, ports: &[u16]) {
     let start = Instant::now();
     let wanted: BTreeSet<String> = ports.iter().map(|port| format!("127.0.0.1:{port}")).collect();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use crate::{found, network};
 
 const NAME: &str = "rpc:shared";
-/// Nobody listens there: it may be a service of UDP.
+/// Nothing listens there over TCP, as with a UDP service.
 const PORT: u16 = 7731;
 /// Longer than it takes to notice a death, and to refresh a lookup.
 const WATCHED: Duration = Duration::from_secs(8);
@@ -100,7 +100,7 @@ async fn a_service_of_two_grapes_stays_until_the_second_ends(
     figure::took(&format!("8: {how:?} at both Grapes of a service: gone after"), start.elapsed());
 }
 
-/// A watch is not told of a change that is none.
+/// A watch gets no event without a change.
 #[rstest]
 #[case::killed(Ends::Killed)]
 #[case::withdrawn(Ends::Withdrawn)]

@@ -1,4 +1,4 @@
-//! Under which address a service is shown: one, whatever families and NATs there are.
+//! The address under which a service is shown: a single one, also with several families and NATs.
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -33,7 +33,7 @@ fn mixed(link: Link) -> Network {
     network
 }
 
-/// Tells node 1 whether its service is reached over IPv6 alone.
+/// Sets whether the service of node 1 is reached over IPv6 alone.
 fn reached_over_ipv6(network: &mut Network, alone: bool) {
     let ports: BTreeSet<u16> = alone.then_some(PORT).into_iter().collect();
     network.act(1, |engine, now| engine.set_ipv6_ports(ports, now));

@@ -1,4 +1,4 @@
-//! Grapes that die without a word: how long until nobody shows what they announced.
+//! Grapes that crash: how long until their announces disappear from lookups.
 
 use std::time::Duration;
 
@@ -82,7 +82,7 @@ fn of_three_hundred_one_takes_leave_and_one_dies() {
 fn a_third_dies_at_once(#[values(30, 60)] count: usize, #[values(0.05)] loss: f64) {
     let mut times = Vec::new();
     for seed in 0..1 + u64::from(count == 30) {
-        // Subnets of 30: of 30 Grapes, ten are in one with nobody else to watch them.
+        // Subnets of 30: of 30 Grapes, ten are in one subnet, without others to monitor them.
         let mut fleet = Fleet::new(seed, &far(loss), count, 1, |_| false);
         let third = count / 3;
         let dead: Vec<_> = (third..2 * third).collect();

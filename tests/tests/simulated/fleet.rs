@@ -102,8 +102,8 @@ impl Fleet {
         self.watch(time, &[], &[]);
     }
 
-    /// Lets time pass, while `askers` look up what `announcers` announced. Tells when, from the
-    /// start, each last saw it, and last did not.
+    /// Lets time pass, while `askers` look up what `announcers` announced. Returns when, from the
+    /// start, each last found it, and last did not.
     pub(super) fn watch(&mut self, time: Duration, askers: &[usize], announcers: &[usize]) -> Seen {
         self.pending.clear();
         let start = self.network.now();

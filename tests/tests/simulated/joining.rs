@@ -1,4 +1,4 @@
-//! Who is asked when a node joins, and who is believed to be there.
+//! Which nodes a joining node asks, and which it adds.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use rstest::rstest;
 
 use super::{AGE, LATENCY, SECOND, addr, far, steady};
 
-/// A query as one of a node that nobody hears of again.
+/// A query of a node that sends nothing else.
 fn question(n: usize) -> Vec<u8> {
     let mut id = [0; 20];
     // All over the ids, and the same each time.
@@ -48,7 +48,7 @@ fn who_asks_once_and_vanishes_is_no_node() {
     assert_eq!(network.engine(0).stats().nodes, 2);
 }
 
-/// Who asks and stays is pinged, and a node like any other.
+/// A node that asks and stays is pinged, and becomes a node like any other.
 #[test]
 fn who_asks_and_answers_is_a_node() {
     let mut network = Network::new(1, steady());
@@ -58,7 +58,7 @@ fn who_asks_and_answers_is_a_node() {
     assert_eq!(network.engine(first).stats().nodes, 1);
 }
 
-/// Neither was told of the other, since neither had answered the first.
+/// Neither was returned to the other, since neither had answered the first.
 #[test]
 fn two_that_join_at_the_same_moment_find_each_other() {
     let mut network = Network::new(1, steady());
@@ -88,8 +88,8 @@ fn dead_seeds_hold_up_no_living_one() {
     }
 }
 
-/// What starts later at the address of a node that left is none of its network, whatever is lost on
-/// the way; at that of one that died it is.
+/// A node that starts later at the address of a node that left is not drawn into the network, also
+/// with lost packets; at the address of a node that died it is.
 #[rstest]
 #[case::left(true, 0.0)]
 #[case::left_with_loss(true, 0.05)]

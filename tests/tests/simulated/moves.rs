@@ -125,11 +125,11 @@ fn an_address_that_comes_back_is_shown_again() {
     }
 }
 
-/// The way to the others leaves from another address for good.
+/// The route to the others leaves from another address, and stays there.
 #[test]
 fn a_grape_that_is_seen_at_another_address_announces_from_there() {
     let mut network = served(5);
-    // Nobody answers at the old one any more, though the host still has it.
+    // The node does not answer at the old address any more, though the host still has it.
     network.change_ip(0, Some(elsewhere(1)));
     network.act(0, |engine, now| {
         let both = vec![Network::ip(0), elsewhere(1), [127, 0, 0, 1].into()];

@@ -1,4 +1,4 @@
-//! What holds whatever the links do, and what the ways of the engine cost in messages and rounds.
+//! What holds on any link, and what the engine costs in messages and rounds.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -369,7 +369,7 @@ fn a_bootstrap_node_that_comes_late_is_joined() {
     assert_eq!(network.lookup(late, "rpc_test").unwrap(), [addr(early, 1337)]);
 }
 
-/// Clients give up after 2.5 seconds: every lookup is answered before, whatever is silent.
+/// Clients give up after 2.5 seconds: every lookup is answered before, whichever nodes are silent.
 #[test]
 fn no_lookup_takes_longer_than_clients_wait() {
     let mut network = Network::of(1, steady(), 30, AGE);
@@ -401,7 +401,7 @@ fn a_lookup_sees_all_peers_up_to_a_hundred() {
         network.announce(0, "hundred", port);
     }
     assert_eq!(network.lookup(3, "hundred").unwrap().len(), 100);
-    // Who came after the announces and holds none of them finds them as well.
+    // A node that joined after the announces and stores none of them finds them as well.
     let newcomer = network.add(Duration::from_secs(120), &[2]);
     network.run(Duration::from_millis(20));
     assert_eq!(network.lookup(newcomer, "hundred").unwrap().len(), 100);

@@ -1,4 +1,4 @@
-//! Forged news of deaths.
+//! Forged notices of deaths.
 
 use std::net::SocketAddr;
 
@@ -68,7 +68,7 @@ fn a_flood_of_forged_notices_is_bounded() {
     assert!(seen.missed.is_empty(), "{:?}", seen.missed);
 }
 
-/// A forged notice has nobody ask a stranger whether it is there.
+/// A forged notice makes no node probe an address outside the network.
 #[test]
 fn nobody_is_asked_for_a_stranger_s_sake() {
     let mut fleet = Fleet::new(1, &steady(), 20, 1, |_| false);
@@ -83,6 +83,6 @@ fn nobody_is_asked_for_a_stranger_s_sake() {
         fleet.sent("ping") - before
     };
     let (at_rest, forged) = (pings(0), pings(100));
-    // Each of 20 Grapes hears of each of a hundred.
+    // Each of 20 Grapes receives each of a hundred notices.
     assert!(forged < at_rest + 100, "{forged} pings, {at_rest} at rest");
 }

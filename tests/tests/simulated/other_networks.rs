@@ -61,7 +61,7 @@ fn a_seed_of_another_network_is_not_joined() {
     assert!(network.engine(0).status(now).other_networks.is_empty(), "it is over");
 }
 
-/// A Grape that has nobody but those of another network is not joined, and says so.
+/// A Grape that finds only Grapes of another network is not joined, and says so.
 #[test]
 fn who_finds_another_network_alone_is_not_ready() {
     let mut network = two_networks();
@@ -98,7 +98,7 @@ fn an_address_that_passes_to_another_network_joins_nobody(#[case] seeds: &[usize
     }
     let expected = if seeds.is_empty() { 0 } else { 3 };
     assert_eq!(network.engine(other).stats().nodes, expected);
-    // The dead are asked for. Whoever was displaced is not.
+    // Dead nodes are probed for their return. Displaced ones are not.
     let refused = network.engine(other).stats().other_network[0];
     network.run(30 * SECOND);
     assert_eq!(network.engine(other).stats().other_network[0], refused);

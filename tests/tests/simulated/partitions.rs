@@ -1,4 +1,4 @@
-//! Networks that are cut, and heal: nobody is dead for good who is not.
+//! Networks that are cut, and heal: no live node stays marked dead.
 
 use std::time::Duration;
 

@@ -32,7 +32,7 @@ fn packets_at_rest() {
     }
 }
 
-/// Who has nothing to announce has nothing to tell either.
+/// A node without announces sends no heartbeats.
 #[test]
 fn nobody_watches_who_has_no_announces() {
     let mut fleet = Fleet::new(1, &steady(), 3, 0, |_| false);

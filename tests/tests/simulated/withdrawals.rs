@@ -1,4 +1,4 @@
-//! Withdrawals: how long until nobody shows what was withdrawn, hot lookups included.
+//! Withdrawals: how long until withdrawn peers disappear from lookups, cached ones included.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -41,7 +41,7 @@ fn what_was_withdrawn_is_gone_everywhere(#[case] count: usize, #[case] seeds: u6
     assert!(max <= 3 * SECOND, "{max:?}");
 }
 
-/// Nodes that have just joined are being told of the announce: these hear of its end too.
+/// The announce is being sent to nodes that have just joined: they get its withdrawal too.
 #[test]
 fn who_is_being_told_of_it_hears_of_its_end() {
     for pause in (500..1500).step_by(14).map(Duration::from_millis) {
@@ -60,7 +60,7 @@ fn who_is_being_told_of_it_hears_of_its_end() {
     }
 }
 
-/// A node that got no CPU was taken for dead by the one that withdraws: it hears of it too.
+/// The withdrawing node had marked a node without CPU dead: this one is notified too.
 #[rstest]
 fn a_slow_node_hears_of_it(#[values(1, 3, 5, 10)] stall: u32, #[values(0, 2, 4, 8)] before: u32) {
     let mut fleet = Fleet::new(1, &far(0.0), 12, 1, |_| false);

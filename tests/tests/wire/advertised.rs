@@ -83,7 +83,7 @@ async fn each_grape_of_a_host_advertises_its_own() {
     }
 }
 
-/// It starts again at its ports at once: nobody takes it for dead.
+/// It starts again at its ports at once: no node marks it dead.
 #[tokio::test]
 async fn what_a_grape_advertised_before_is_shown_no_more() {
     let (grapes, seed) = two().await;

@@ -1,4 +1,4 @@
-//! A name's peers are believed for `peerMaxAge`, and gone everywhere then.
+//! A name's peers are valid for `peerMaxAge`, and expire everywhere then.
 
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use tokio::time::{Instant, sleep};
 
 const AGE: Duration = Duration::from_secs(2);
 
-/// What the timers of an original under load may be late. Ours looks at the clock, so that only
-/// the milliseconds count in which ages are told.
+/// What the timers of an original under load may be late. Ours looks at the clock, so that only the
+/// milliseconds count in which ages are sent.
 const SLACK: Duration = Duration::from_millis(500);
 const ROUNDING: Duration = Duration::from_millis(10);
 

@@ -98,7 +98,7 @@ async fn versions_are_refused_alike(#[values("nnn", "onn", "noo", "noonon", "ooo
         let other = author.item("another value", 5, "");
         assert_eq!(refused(other).await, older, "another value in the same version: {putter}");
         putter.put(cas(6, 5)).await.unwrap();
-        // Who asks next is told by all others, whichever kind they are.
+        // All others return it to the Grape that asks next, of either kind.
         for asked in &network.grapes {
             let item = get(asked, &id, "").await;
             assert_eq!(text(&item), Some("version 6"), "put at {putter}, got at {asked}");

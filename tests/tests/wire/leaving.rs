@@ -12,7 +12,7 @@ use rstest::rstest;
 use serde_json::json;
 use tokio::process::Command;
 
-/// Whom a withdrawal concerns: an original neither knows the query nor minds it.
+/// Which Grapes a withdrawal reaches: npm's neither know the query nor are disturbed by it.
 #[rstest]
 #[case::ours("ooo")]
 #[case::mixed("onoo")]
@@ -33,13 +33,13 @@ async fn a_withdrawn_service_is_gone_from_ours_at_once(#[case] nodes: &str) {
     for grape in ours {
         let left = grape.lookup("leaves").await.unwrap();
         assert!(left.contains("127.0.0.1:7802"), "{grape}: {left:?}");
-        // An original that still believes it may tell those who ask it.
+        // An npm Grape that still stores it may return it to others.
         assert!(with_npm || left.len() == 1, "{grape}: {left:?}");
     }
 }
 
-/// Others believe what a Grape announced before it was killed. Started again at its address, it can
-/// take that back.
+/// Others still store the announces of a Grape that was killed. Started again at its address, it
+/// can withdraw them.
 #[tokio::test]
 async fn a_grape_that_was_started_again_withdraws_what_it_announced_before() {
     let mut network = Network::of(Shape::Star, "ooo").await.unwrap();

@@ -1,8 +1,8 @@
 //! YAML, all of it: a file to a [`GrapeCluster`], and an object to YAML.
 //!
-//! A file is held to more than serde asks for: it has one document, of the right kind, no field that
-//! nobody reads, and none twice. All that is wrong is told at once, each with its line, its field, and
-//! what would be right. Only where the text is no YAML, the rest cannot be known.
+//! The checks of a file go beyond serde's: one document, of the right kind, without unknown fields
+//! and without duplicates. All mistakes are reported together, each with its line, its field, and
+//! what would be right. Only a text that is no YAML ends at the first.
 //!
 //! `tree` (text to values) → `document` (which one is meant) → `typed` (values to a cluster) →
 //! [`crate::validate`] (their bounds).
@@ -25,7 +25,7 @@ pub use locate::line_of;
 /// Something in a file that keeps it from being used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// The line, from 1; `None` where it cannot be told.
+    /// The line, from 1; `None` if it is not known.
     pub line: Option<usize>,
     /// What is wrong and what would be right, as a sentence that starts with the field.
     pub text: String,

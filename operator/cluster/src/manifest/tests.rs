@@ -357,7 +357,7 @@ fn ever_so_many_mistakes_are_told_up_to_a_bound() {
 }
 
 proptest::proptest! {
-    /// Whatever is put in place of a value, the file is read or refused with words.
+    /// With any value in place of another, the file is read, or refused with a message.
     #[test]
     fn no_value_anywhere_is_a_panic(line in 0_usize..21, value in "[^\\r\\n]{0,12}") {
         let lines = ALL_WRONG.lines().enumerate().map(|(index, text)| match text.split_once(':') {

@@ -12,7 +12,7 @@ use super::{Mistake, wording};
 use crate::describe::Fields;
 use crate::{GrapeCluster, GrapeClusterSpec};
 
-/// Most values of another type that are told of one file.
+/// Most values of a wrong type that are reported of one file.
 const MOST: usize = 100;
 
 /// What is read of a document. `status` is let pass: `kubectl get -o yaml` writes it.

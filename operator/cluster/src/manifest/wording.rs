@@ -9,7 +9,7 @@ const METADATA: [&str; 4] = ["annotations", "labels", "name", "namespace"];
 /// Fields of every object; their schema is Kubernetes' own too.
 const ROOT: [&str; 4] = ["apiVersion", "kind", "metadata", "spec"];
 
-/// What is said of a field that nobody reads.
+/// The message for an unknown field.
 pub(super) fn unknown_field(field: &str, fields: &Fields) -> Mistake {
     let (parent, name) = field.rsplit_once('.').unwrap_or(("", field));
     let known = match parent {

@@ -7,7 +7,7 @@ use super::Invalid;
 use crate::limits::{self, Ages};
 use crate::{DurationText, pattern};
 
-/// Gathers what is wrong. A bad value is noted and read as a default, which nobody gets to see:
+/// Collects mistakes. A bad value is noted and read as a default, which is never used:
 /// [`Check::finish`] returns the notes instead.
 #[derive(Default)]
 pub(super) struct Check {

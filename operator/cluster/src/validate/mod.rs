@@ -33,7 +33,7 @@ pub struct ValidatedCluster {
     pub pools: Vec<Pool>,
     /// What is known of the image.
     pub image: ImageSpec,
-    /// The image of the last change that reached all Grapes, as the status tells it; none before the
+    /// The image of the last rollout that reached all Grapes, from the status; `None` before the
     /// first.
     pub rolled_out: Option<String>,
     /// The DHT of its Grapes.
@@ -68,7 +68,7 @@ pub struct Dht {
     pub port: u16,
     /// Most queries in flight of one lookup.
     pub concurrency: usize,
-    /// How long an announced peer is believed.
+    /// How long an announce is valid.
     pub peer_max_age: Duration,
     /// How often a Grape looks for others.
     pub node_liveness: Duration,

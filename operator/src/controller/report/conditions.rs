@@ -212,7 +212,7 @@ fn progressing_unless_paused(facts: &Facts<'_>) -> Finding {
     Finding::new(types::PROGRESSING, false, reasons::SETTLED, message)
 }
 
-/// That a pod is refused, by whom and why.
+/// Says that a pod is refused, and why.
 fn refused(facts: &Facts<'_>, blocked: &Blocked) -> String {
     let Blocked { set, pod, why } = blocked;
     let again = if facts.cluster.paused { "" } else { " The next attempt follows within 10 s." };

@@ -8,6 +8,7 @@ use grape_cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+mod services;
 mod texts;
 
 use super::*;
@@ -111,6 +112,14 @@ fn told_of(facts: &Facts<'_>) -> String {
 fn lines(conditions: &[Condition]) -> String {
     let line = |it: &Condition| format!("{}={} {}: {}", it.type_, it.status, it.reason, it.message);
     conditions.iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn services(counts: Counts) -> Services {
+    Services { counts, ..Services::default() }
+}
+
+fn names(text: &str) -> Vec<String> {
+    text.split_whitespace().map(str::to_owned).collect()
 }
 
 #[test]
@@ -287,129 +296,6 @@ fn the_band_of_a_status_is_found_again() {
         status(&facts(&cluster, &pools, &Phase::Settled, snapshot), None, Timestamp::UNIX_EPOCH);
     assert_eq!(band(&shown), snapshot.band);
     assert_eq!(band(&GrapeClusterStatus::default()), None);
-}
-
-fn services(counts: Counts) -> Services {
-    Services { counts, ..Services::default() }
-}
-
-fn names(text: &str) -> Vec<String> {
-    text.split_whitespace().map(str::to_owned).collect()
-}
-
-#[test]
-fn pods_of_services_that_have_their_grapes() {
-    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let some = services(Counts { pods: 12, ready: 11, outdated: 3, ..Counts::default() });
-    let facts = Facts {
-        services: Some(&some),
-        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
-    };
-    insta::assert_snapshot!(told_of(&facts));
-    let first = status(&facts, None, Timestamp::UNIX_EPOCH);
-    assert_eq!(first.summary.sidecars, "11/12");
-    insta::assert_yaml_snapshot!(first.injected);
-
-    let unknown = Facts { services: None, ..facts };
-    assert_eq!(status(&unknown, Some(&first), Timestamp::now()), first, "what was known stands");
-    let none = Services::default();
-    let gone = status(&Facts { services: Some(&none), ..unknown }, Some(&first), Timestamp::now());
-    assert_eq!((gone.injected, gone.conditions.len()), (None, 7));
-    assert_eq!(gone.summary.sidecars, "-");
-}
-
-#[test]
-fn pods_of_services_that_lack_their_grapes() {
-    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let some = services(Counts {
-        pods: 12,
-        ready: 6,
-        missing: names("trading/a-1 trading/a-2 web/b-1 web/b-2 web/b-3 web/b-4"),
-        lacks: BTreeMap::from([
-            (Lack::OlderThanCluster, names("trading/a-1 trading/a-2")),
-            (Lack::Missed, names("web/b-1 web/b-2 web/b-3 web/b-4")),
-        ]),
-        refused: vec!["web/b-1: a container is called \"grape\"".to_owned()],
-        ..Counts::default()
-    });
-    let facts = Facts {
-        services: Some(&some),
-        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
-    };
-    insta::assert_snapshot!(told_of(&facts));
-    insta::assert_yaml_snapshot!(status(&facts, None, Timestamp::UNIX_EPOCH).injected);
-}
-
-#[test]
-fn pods_that_would_not_get_their_grape_either_are_not_to_be_deleted() {
-    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let missing = names("kube-system/a-1");
-    let lacks = BTreeMap::from([(Lack::NamespaceLeftOut, missing.clone())]);
-    let some = services(Counts { pods: 1, missing, lacks, ..Counts::default() });
-    let facts = Facts {
-        services: Some(&some),
-        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
-    };
-    insta::assert_snapshot!(told_of(&facts));
-}
-
-#[test]
-fn pods_of_services_that_are_repaired() {
-    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let missing = names("web/a-1 web/b-1 web/c-1");
-    let some = Services {
-        repair: Some(RepairProgress {
-            under_way: Some("web/a-0".to_owned()),
-            aside: vec!["web/b-1 has no controller that would make it anew".to_owned()],
-            failed_attempts: vec!["web/ReplicaSet c".to_owned()],
-        }),
-        ..services(Counts {
-            pods: 4,
-            ready: 1,
-            lacks: BTreeMap::from([(Lack::Missed, missing.clone())]),
-            missing,
-            ..Counts::default()
-        })
-    };
-    let facts = Facts {
-        services: Some(&some),
-        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
-    };
-    insta::assert_snapshot!(told_of(&facts));
-    insta::assert_yaml_snapshot!(status(&facts, None, Timestamp::UNIX_EPOCH).injected);
-}
-
-#[test]
-fn grapes_of_services_that_are_elsewhere() {
-    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let some = Services {
-        connectivity: Connectivity {
-            disconnected: names("web/a-1 web/a-2"),
-            silent: names("web/c-1"),
-            unresolved: names("web/a-2"),
-        },
-        ..services(Counts { pods: 4, ready: 4, ..Counts::default() })
-    };
-    let facts = Facts {
-        services: Some(&some),
-        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
-    };
-    insta::assert_snapshot!(told_of(&facts));
-}
-
-/// It was led there by another way, and would not come back by itself.
-#[test]
-fn a_grape_of_a_service_that_is_joined_though_its_seed_does_not_resolve() {
-    let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
-    let some = Services {
-        connectivity: Connectivity { unresolved: names("web/a-2"), ..Connectivity::default() },
-        ..services(Counts { pods: 4, ready: 4, ..Counts::default() })
-    };
-    let facts = Facts {
-        services: Some(&some),
-        ..facts(&cluster, &pools, &Phase::Settled, well(&topology))
-    };
-    insta::assert_snapshot!(told_of(&facts));
 }
 
 #[test]

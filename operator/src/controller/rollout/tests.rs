@@ -235,7 +235,8 @@ fn a_cluster_that_never_started_is_mended() {
     assert_eq!((world.of("good"), world.ready(), phase), (3, 3, Phase::Settled));
 }
 
-/// The first of the new template knows nobody, and is not ready while the others do not start.
+/// The first pod of the new template knows no other Grape, and is not ready while the others do not
+/// start.
 #[test]
 fn those_that_do_not_start_do_not_wait_for_one_that_finds_nobody() {
     let mut world = World::new(&[3], "bad");

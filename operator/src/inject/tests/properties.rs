@@ -144,7 +144,7 @@ fn containers(pod: &mut Value) -> impl Iterator<Item = &mut Value> {
     lists.filter_map(|(_, list)| list.as_array_mut()).flatten()
 }
 
-/// A pod without what an injection adds, told by what it looks like.
+/// A pod without what an injection adds, recognised by its shape.
 fn without(mut pod: Value) -> Value {
     let inherited = pod["metadata"]["namespace"] == "inheriting";
     let labels = pod["metadata"]["labels"].as_object_mut().unwrap();

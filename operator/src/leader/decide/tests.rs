@@ -142,7 +142,7 @@ fn a_lease_is_free_when_it_did_not_change_for_its_duration() {
     assert_eq!(scene.candidate.waits_for(), Some("two"));
 }
 
-/// Whatever the clocks of others say: years ago, or years ahead.
+/// The clocks of others may be years behind, or years ahead.
 #[rstest]
 #[case(-62_000_000_000)]
 #[case(0)]
@@ -307,7 +307,7 @@ fn a_renewal_that_was_given_up_and_arrived_all_the_same_is_no_loss() {
     let arrived = scene.candidate.claim(wall(RETRY));
     assert!(!scene.candidate.doubts(Some(&arrived)));
     scene.observe(Some(&arrived), RETRY + 100);
-    // It is not known when it was sent, so the time does not count anew.
+    // It is not known when it was sent, so the deadline does not move.
     assert_eq!(scene.candidate.leads_until(), Some(scene.at(RENEW)));
     assert_eq!(scene.step(RETRY + 100), Step::Renew);
 }

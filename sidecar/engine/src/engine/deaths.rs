@@ -1,5 +1,5 @@
-//! Deaths: how one is found, what goes with it, who is told, and what happens when the node comes
-//! back.
+//! Deaths: how one is detected, what is dropped with the node, which nodes are notified, and what
+//! happens when the node comes back.
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -85,8 +85,8 @@ impl Engine {
         names
     }
 
-    /// A datagram came from this node. If it was taken for dead, it is told so, since what it
-    /// announced is no more.
+    /// A datagram came from this node. If it was marked dead, it is notified, because its announces
+    /// were dropped.
     pub(super) fn risen(&mut self, contact: Contact, ours: bool, now: Instant) {
         if !self.failure_detector.is_back(&contact.addr) {
             return;
@@ -129,7 +129,7 @@ impl Engine {
         }
     }
 
-    /// We found a node dead: tells all others, and asks those whom the same may have hit.
+    /// We found a node dead: notifies all others, and probes the nodes that may have died with it.
     pub(super) fn tell_of_death(&mut self, addr: SocketAddr, now: Instant) {
         self.tell_all_of_death(addr, now);
         for other in self.failure_detector.sweep(&addr, &self.routing, &mut self.rng, now) {
@@ -137,7 +137,7 @@ impl Engine {
         }
     }
 
-    /// Nobody answers at this address any more: tells all others.
+    /// No node answers at this address any more: notifies all others.
     pub(super) fn tell_all_of_death(&mut self, addr: SocketAddr, now: Instant) {
         let topic = Topic::Dead(addr);
         if let Some(spread) = self.failure_detector.spread(&topic, 0, true, now) {
@@ -145,7 +145,7 @@ impl Engine {
         }
     }
 
-    /// A peer that we held was withdrawn: tells all others, unless somebody told us.
+    /// A peer that we stored was withdrawn: notifies all others, unless another node notified us.
     pub(super) fn tell_of_withdrawal(&mut self, topic: &Topic, now: Instant) {
         if !self.failure_detector.was_told(topic, now)
             && let Some(spread) = self.failure_detector.spread(topic, 0, false, now)
@@ -154,7 +154,7 @@ impl Engine {
         }
     }
 
-    /// A node told us of a death.
+    /// A node notified us of a death.
     pub(super) fn on_dead(&mut self, addr: SocketAddr, depth: u8, now: Instant) {
         if self.is_itself(&addr)
             || !self.pass_on(&Topic::Dead(addr), depth, now)
@@ -178,7 +178,7 @@ impl Engine {
         })
     }
 
-    /// A node still tells of what a dead one announced: it may have missed the notice.
+    /// A node still returns peers of a dead node: it may have missed the notice.
     pub(super) fn remind(&mut self, to: Contact, dead: SocketAddr, now: Instant) {
         if to.addr != dead {
             let rumor = Rumor::Notice { topic: Topic::Dead(dead), depth: NOBODY_ELSE };
@@ -220,7 +220,7 @@ impl Engine {
         }
         // A packet may have been lost …
         self.send_rumor(Contact { id, addr: pending.to }, rumor, tried, now);
-        // … or the node is dead as well, and another has to tell its part of the tree.
+        // … or the node is dead as well, and another node has to notify its subtree.
         if let Rumor::Notice { topic, depth } = rumor
             && *depth != NOBODY_ELSE
         {

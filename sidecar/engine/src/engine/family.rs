@@ -1,6 +1,6 @@
-//! Which address family a service of this host is rather to be reached over. It is announced over
-//! both, where there are nodes of both: who knows nodes of one family alone finds it there. But it
-//! is one service, and whoever knows both shows it once.
+//! Which address family is preferred for a service of this host. The service is announced over both
+//! families, if there are nodes of both, so that nodes of a single family find it too. A node that
+//! knows both announces returns the service once.
 
 use std::collections::{BTreeSet, HashSet};
 use std::net::{IpAddr, SocketAddr};

@@ -1,4 +1,4 @@
-//! Whoever follows a name is told of its peers.
+//! Notifies the subscribers of a name of its peers.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::lookup::{Age, OnComplete, Target};
 use crate::storage::Peers;
 
 impl Engine {
-    /// Follows a name: [`Effect::Changed`] tells of its peers once they are known, and each time
+    /// Subscribes to a name: [`Effect::Changed`] has its peers once they are known, and each time
     /// that they change.
     pub fn subscribe(&mut self, name: &[u8], now: Instant) {
         self.subscriptions.add(name);
@@ -22,7 +22,7 @@ impl Engine {
         self.subscriptions.remove(name);
     }
 
-    /// Tells those that follow a name of its peers, where they changed.
+    /// Notifies the subscribers of each name whose peers changed.
     pub(super) fn notify_subscribers(&mut self, now: Instant) {
         for name in self.subscriptions.take_touched() {
             let both = self.has_both_families();

@@ -10,14 +10,14 @@ use crate::krpc::{Contact, Method};
 use crate::rpc::Purpose;
 
 impl Engine {
-    /// Tells our monitors that we are there. Due every second, and when there is a first announce.
+    /// Sends a heartbeat to our monitors. Due every second, and at the first announce.
     pub(super) fn heartbeat(&mut self, now: Instant) {
         let announcing = !self.publish.is_empty();
         let heartbeats = self.failure_detector.heartbeats(announcing, &self.routing, now);
         self.send_heartbeats(heartbeats, now);
     }
 
-    /// Nobody needs to monitor us any more.
+    /// We need no monitors any more.
     pub(super) fn release_monitors(&mut self, now: Instant) {
         let heartbeats = self.failure_detector.release_monitors();
         self.send_heartbeats(heartbeats, now);

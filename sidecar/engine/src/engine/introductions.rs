@@ -1,5 +1,5 @@
-//! Addresses that somebody outside of the network names, who sees more of it than we do: each is
-//! pinged once. What is believed is what answers.
+//! Addresses from outside of the network, such as from the operator, which sees more of it: each is
+//! pinged once, and only a node that answers enters the routing table.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use std::time::Instant;
 use super::Engine;
 use crate::addresses::AddressRefusal;
 
-/// An address to which nobody can be introduced.
+/// An address that no node can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("nobody can be at {addr}: {}", why.told())]
 pub struct ImpossibleIntroduction {
@@ -16,13 +16,13 @@ pub struct ImpossibleIntroduction {
 }
 
 impl Engine {
-    /// Pings those of these addresses at which no node is known, each once, and returns how many
-    /// that are: whoever answers, and is of this network, is a node like any other. `by` is where
-    /// who names them is. No address at all means that there is nobody else: a node that knows
-    /// nobody is the first of its network, and ready.
+    /// Pings each of these addresses at which no node is known, and returns how many it pings. A
+    /// node that answers, and is of this network, is a node like any other. `by` is the address
+    /// that the introduction came from. An empty list means that there are no other nodes: a node
+    /// that knows none is then the first of its network, and ready.
     ///
     /// # Errors
-    /// When nobody can be at one of them. None is pinged then.
+    /// When one of them is impossible. Then none is pinged.
     pub fn introduce(
         &mut self,
         addrs: &[SocketAddr],

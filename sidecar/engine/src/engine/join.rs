@@ -1,4 +1,5 @@
-//! How a node joins: a lookup to its own id through bootstrap addresses, and through whoever finds it.
+//! How a node joins: a lookup of its own id through bootstrap addresses, and through nodes that ask
+//! it.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -16,16 +17,16 @@ const BUCKETS_FILLED: usize = 8;
 
 impl Engine {
     /// Joins the DHT through these addresses. `complete` says that there are no others: with no
-    /// address but its own, this node is then the first. To be called again when names resolve
-    /// anew, or the node has lost the others.
+    /// address but its own, this node is then the first. Call it again when names resolve to other
+    /// addresses, or when the node has lost all others.
     pub fn join(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
         let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
         self.bootstrap.set_seeds(seeds, complete);
         self.start_lookup(Target::Node(self.settings.id), OnComplete::Join, now);
     }
 
-    /// Joins through nodes that another node told of, which was found behind a bootstrap address
-    /// that has led back to this node.
+    /// Joins through nodes that another node returned. That one was found behind a bootstrap
+    /// address which led back to this node, such as a load balancer's.
     pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
         self.bootstrap.led_elsewhere(&seed, true);
         let mut told = Vec::with_capacity(nodes.len());
@@ -37,7 +38,7 @@ impl Engine {
         if self.routing.len() < K {
             return self.join_through(&told, now);
         }
-        // Whoever knows many asks one that it does not know: a lookup would ask all of them.
+        // A node that knows many asks only one that is new to it: a lookup would ask all of them.
         if let Some(unknown) = told.iter().find(|node| !self.knows(&node.addr)) {
             self.ask_stranger(unknown.addr, Some(unknown.id), now);
         }

@@ -1,9 +1,10 @@
-//! How a node leaves: it tells all nodes of our kind that it knows, and answers nobody from then on.
+//! How a node leaves: it notifies all nodes of our kind that it knows, and answers no queries from
+//! then on.
 //!
-//! Nobody believes that a node has left, since anybody can say so in its name: who hears it asks the
-//! node, as after any other word of a death. What the word changes is what comes after the death:
-//! nobody asks again and again whether the node is back, as they do after one that was not expected
-//! (`failure_detector/dead_nodes.rs`). Another node that starts at its address later is not drawn into this network.
+//! Such a notice could be forged, so nodes that receive it probe the leaving node first, as after
+//! any other notice of a death. The notice changes only what comes after the death: the node is not
+//! probed for its return, as it is after an unexpected death (`failure_detector/dead_nodes.rs`).
+//! Another node that starts at its address later is not drawn into this network.
 
 use std::time::Instant;
 
@@ -14,8 +15,8 @@ use crate::failure_detector::{Tell, VERIFIED};
 use crate::krpc::Contact;
 
 impl Engine {
-    /// Tells the other nodes that this one ends. From now on it answers nobody and asks nobody.
-    /// Answers how many have confirmed.
+    /// Notifies the other nodes that this one ends. From now on it answers and sends no queries.
+    /// The result is how many nodes confirmed.
     pub fn leave(&mut self, now: Instant) -> Answer<usize> {
         self.has_left = true;
         let nodes = self.routing.nodes().filter(|node| node.ours);

@@ -1,4 +1,4 @@
-//! Who is there: addresses that were heard, and those that were not when they should have been.
+//! Liveness: addresses that sent something, and those that did not when they should have.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
@@ -31,7 +31,7 @@ impl Engine {
             self.remove(&outdated, now);
         }
         match self.routing.heard(contact, ours, now) {
-            // Whoever of a full bucket is gone, is found out by the keep-alives.
+            // Keep-alives find out which node of a full bucket is gone.
             Heard::Known | Heard::Full => {}
             Heard::New => {
                 let local = |ip: IpAddr| ip.is_loopback();
@@ -60,7 +60,7 @@ impl Engine {
         self.failure_detector.settle_probe(&pending.to);
         self.bootstrap.led_home(&pending.to, now);
         if pending.id.is_some() {
-            // Whoever was expected there was not heard.
+            // The node that was expected there did not answer.
             self.missed(pending, now);
         }
     }

@@ -56,7 +56,7 @@ impl Engine {
         number
     }
 
-    /// Whether a node that others tell of is worth asking.
+    /// Whether a node that others returned is worth asking.
     fn may_ask(&self, addr: &SocketAddr) -> bool {
         !self.is_itself(addr)
             && !self.failure_detector.is_dead(addr)
@@ -78,7 +78,7 @@ impl Engine {
         self.advance(number, active, now);
     }
 
-    /// Asks whom there is to ask, and ends what is at its end.
+    /// Sends the queries that are due, and ends the lookup if it is finished.
     fn advance(&mut self, number: u64, mut active: ActiveLookup, now: Instant) {
         while let Some(ask) = active.next(&self.routing, now) {
             let (purpose, method) = (Purpose::Lookup(number), active.target().method());
@@ -116,7 +116,7 @@ impl Engine {
         self.advance(number, active, now);
     }
 
-    /// A node told of peers of a name. What dead nodes announced is no more.
+    /// A node returned peers of a name. Those that dead nodes announced are left out.
     fn peers_told(
         &mut self,
         active: &mut ActiveLookup,

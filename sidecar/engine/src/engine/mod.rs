@@ -7,11 +7,11 @@
 //! | `queries.rs`, `serve.rs` | queries of ours, and answers to those of other nodes |
 //! | `lookups.rs`, `stores.rs`, `withdrawals.rs` | lookups and stores under way, and what follows them |
 //! | `join.rs`, `seeds.rs`, `introductions.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
-//! | `liveness.rs`, `newcomers.rs`, `other_networks.rs` | who was heard, and who is silent |
-//! | `heartbeats.rs`, `deaths.rs` | who falls silent for good, and who is told |
-//! | `told.rs`, `family.rs`, `moves.rs` | addresses that others tell of, and those of this host |
+//! | `liveness.rs`, `newcomers.rs`, `other_networks.rs` | which nodes answer, and which are silent |
+//! | `heartbeats.rs`, `deaths.rs` | which nodes die, and which others are notified |
+//! | `told.rs`, `family.rs`, `moves.rs` | addresses that others send, and those of this host |
 //! | `timers.rs`, `upkeep.rs` | what is due when, and every second |
-//! | `report.rs` | what the node tells of itself |
+//! | `report.rs` | the node's status |
 
 mod deaths;
 mod family;
@@ -79,7 +79,7 @@ pub struct Engine {
     bootstrap: Bootstrap,
     own: OwnAddresses,
     other_networks: OtherNetworks,
-    /// It has told the others that it ends.
+    /// It has notified the others that it ends.
     has_left: bool,
     stats: Stats,
     errors: Errors,
@@ -89,8 +89,8 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// A node that knows nobody. `seed` makes all that is random in it: production gives it from
-    /// the system, simulations give their own, and run the same each time.
+    /// A node with an empty routing table. `seed` determines everything random in it: production
+    /// takes the seed from the system; simulations choose it, so that each run is the same.
     pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = StdRng::from_seed(seed);
         let mut timers = Timers::default();
@@ -170,7 +170,7 @@ impl Engine {
                 Timer::Timeout(id) => self.on_timeout(id, now),
                 Timer::TimedOut(id) => self.on_timed_out(id, now),
                 Timer::LookupEnds(lookup) => self.end_lookup(lookup, now),
-                // Whatever it asked would be a sign of life.
+                // Any query would be a sign of life.
                 Timer::Monitored
                 | Timer::Probe(_)
                 | Timer::Withdrawals

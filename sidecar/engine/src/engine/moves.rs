@@ -29,11 +29,11 @@ impl Engine {
         let given_up = self.own.external(ip.is_ipv6()).filter(|old| *old != ip)?;
         self.own.set_external(ip);
         self.show_own(now);
-        // What others tell of the old address is what we announced from there …
+        // What others return for the old address is what we announced from there …
         self.failure_detector.is_back(&SocketAddr::new(ip, self.settings.port));
         let old = SocketAddr::new(given_up, self.settings.port);
         self.died(old, now);
-        // … and who asks there finds that nobody answers.
+        // … and a node that probes it gets no answer.
         self.tell_all_of_death(old, now);
         // Write tokens are good for the address that they were given to.
         self.routing.forget_tokens();

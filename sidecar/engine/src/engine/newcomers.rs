@@ -1,6 +1,6 @@
-//! Nodes that ask us and are not in the routing table. Anyone can ask in any name, and many ask
-//! once and are gone: a newcomer is pinged once, and enters the table when it answers. So is whoever
-//! is at a bootstrap address, or at one that we were told by an introduction.
+//! Nodes that ask us and are not in the routing table. A source address can be forged, and many
+//! nodes ask once and are gone: so a newcomer is pinged once, and enters the table when it answers.
+//! So do nodes at bootstrap addresses and at addresses of introductions.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -14,8 +14,8 @@ use crate::routing::Heard;
 use crate::rpc::Purpose;
 
 impl Engine {
-    /// A newcomer has answered, and is known by now, if there was a place for it. `told` says that
-    /// we asked it at an address that we were told; else it had asked us.
+    /// A newcomer has answered, and is in the table by now, if there was room. `told` says that its
+    /// address came from a seed or an introduction; else it had sent us a query.
     pub(super) fn proved(&mut self, contact: Contact, is_new: bool, told: bool, now: Instant) {
         if is_new && !told && self.routing.len() == 1 {
             self.effect(Effect::FoundBy(contact.addr));
@@ -36,7 +36,7 @@ impl Engine {
         self.lives(&contact.addr, now);
         match self.routing.asked_by(contact, ours, now) {
             Heard::New => true,
-            // One that was taken for dead is to be told so, as soon as it has answered.
+            // A node that was marked dead is notified as soon as it has answered.
             Heard::Known | Heard::Full => {
                 self.failure_detector.is_dead(&contact.addr) || self.outdated(&contact).is_some()
             }
@@ -48,7 +48,7 @@ impl Engine {
         self.ask_stranger(contact.addr, Some(contact.id), now);
     }
 
-    /// The same at an address: `id` is whom we expect there, if anybody.
+    /// The same at an address: `id` is the node that we expect there, if any.
     pub(super) fn ask_stranger(&mut self, to: SocketAddr, id: Option<Id>, now: Instant) {
         if !self.rpc.asks_stranger(&to) {
             self.query(to, id, Method::Ping { watch: None }, Purpose::Newcomer, false, now);

@@ -42,8 +42,8 @@ impl Engine {
         self.announce_until(name, port, now + self.settings.peer_max_age, now)
     }
 
-    /// As [`Engine::announce`], but believed until `until`: at most [`Settings::peer_max_age`]
-    /// from now.
+    /// As [`Engine::announce`], but it expires at `until`: at most [`Settings::peer_max_age`] from
+    /// now.
     ///
     /// [`Settings::peer_max_age`]: super::Settings::peer_max_age
     pub fn announce_until(
@@ -90,7 +90,7 @@ impl Engine {
         later
     }
 
-    /// Announces nothing more from now on, and tells what is to be withdrawn.
+    /// Accepts no announces from now on, and returns the services to withdraw.
     pub fn drain(&mut self) -> Vec<Service> {
         self.publish.drain()
     }
@@ -124,7 +124,7 @@ impl Engine {
         cached: bool,
         now: Instant,
     ) -> Answer<Option<Box<Found>>> {
-        // The hash alone is no question: whoever asks others has to know the salt.
+        // A node that asks others has to give the salt: the hash alone does not find a salted item.
         let is_asked = |item: &&Item| item.signed().is_none_or(|signed| signed.salt == salt);
         let held = self.storage.item(&target).filter(|_| cached).filter(is_asked).cloned();
         let held = held.map(|item| Found { from: self.settings.id, token: None, item });
@@ -149,7 +149,7 @@ impl Engine {
         (name.into(), if port == 0 { self.settings.port } else { port })
     }
 
-    /// A peer is no more, whoever announced it.
+    /// Drops a peer, whichever node announced it.
     pub(super) fn forget_peer(&mut self, name: &[u8], addr: &SocketAddr) {
         self.lookups.forget_peer(name, addr);
         self.subscriptions.touch(name);

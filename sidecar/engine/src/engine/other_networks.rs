@@ -1,4 +1,5 @@
-//! Grapes of other networks: they are refused, and whoever had their address before is gone.
+//! Grapes of other networks: they are refused, and a node that had the address before counts as
+//! gone.
 //!
 //! An address is no membership: it passes from pod to pod. A message that names another network than
 //! ours is answered by an error at once; its sender enters no table, and nothing that it says is
@@ -16,9 +17,9 @@ use crate::failure_detector::Tell;
 use crate::krpc::{Body, Message, NetworkTag, code};
 use crate::rpc::Purpose;
 
-/// Most addresses that are remembered; the one that was not heard for longest goes first.
+/// Most addresses that are remembered; the least recently seen is dropped first.
 const MOST: usize = 256;
-/// How long an address is remembered after it was heard.
+/// How long an address is remembered after its last message.
 const LATELY: Duration = Duration::from_secs(60);
 /// Most addresses that the status shows.
 const SHOWN: usize = 8;
@@ -28,7 +29,7 @@ const TRIES: u8 = 4;
 /// The kinds of messages of other networks, as labels of a metric.
 pub const OTHER_NETWORK_MESSAGES: [&str; 2] = ["query", "answer"];
 
-/// An address where a Grape of another network was heard.
+/// An address from which a Grape of another network sent something.
 #[derive(Debug)]
 struct Heard {
     last: Instant,
@@ -36,7 +37,7 @@ struct Heard {
     answered: bool,
 }
 
-/// Where Grapes of other networks were heard lately.
+/// Addresses from which Grapes of other networks sent something lately.
 #[derive(Debug)]
 pub(super) struct OtherNetworks {
     heard: LruCache<SocketAddr, Heard>,

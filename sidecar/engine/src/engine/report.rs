@@ -1,4 +1,4 @@
-//! What the node tells of itself.
+//! The node's status and its counters.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;

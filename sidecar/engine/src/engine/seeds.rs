@@ -14,7 +14,7 @@ impl Engine {
         self.bootstrap.that_lead_home().filter(|addr| !self.is_itself(addr)).collect()
     }
 
-    /// The seeds that did not answer when they were last asked, and at which nobody is known.
+    /// The seeds that did not answer when they were last asked, and at which no node is known.
     pub fn silent_seeds(&self) -> Vec<SocketAddr> {
         self.bootstrap.silent().filter(|addr| !self.knows(addr)).collect()
     }
@@ -27,8 +27,8 @@ impl Engine {
         addrs
     }
 
-    /// Asks some of these addresses at which it knows nobody. For a node that has joined, every now
-    /// and then: a ping each, and not the lookup of [`Engine::join`].
+    /// Pings some of these addresses at which no node is known. For a node that has joined, now and
+    /// then: cheaper than the lookup of [`Engine::join`].
     pub fn ask_seeds_again(&mut self, seeds: Vec<SocketAddr>, complete: bool, now: Instant) {
         let seeds = seeds.into_iter().filter_map(|addr| seed(addr).ok()).collect();
         self.bootstrap.set_seeds(seeds, complete);

@@ -35,12 +35,12 @@ const EACH_V6: usize = 3 + PEER_V6 + 3;
 const NODE_PORT: usize = 2;
 const NODE_PORTS_FRAME: usize = 2;
 
-/// Most addresses of its own that a node tells.
+/// Most of its own addresses that a node sends.
 const OWN_ADDRESSES: usize = 4;
 /// Bytes of the head of the list of announcers, and of each string in it.
 const ANNOUNCERS_FRAME: usize = 6;
 const EACH_NAMED: usize = 4;
-/// Bytes of the head of the bits that tell of the other address family.
+/// Bytes of the head of the bits about the other address family.
 const ALT_FRAME: usize = 8;
 
 /// A refusal's code and message.
@@ -229,8 +229,8 @@ impl Engine {
         Response { nodes, peers, token: self.token(from), ..Response::new(self.settings.id) }
     }
 
-    /// A peer that our own node announced, as it is told: at its own IP the port says who we are,
-    /// and older Grapes understand that.
+    /// A peer that our own node announced, as it is sent: if its IP is ours, the port alone says
+    /// who announced it, which older Grapes understand.
     fn tell_own(&self, mut peer: Peer) -> Peer {
         let own = self.own.node(&peer.addr);
         let Some(at) = peer.announcers.iter().position(|by| *by == own) else { return peer };
@@ -303,9 +303,8 @@ impl Engine {
     }
 }
 
-/// Leaves out peers at the end that do not fit, and puts those first whose announcers are told by
-/// name. Returns the bytes that the others take in an answer, of which each takes this many at
-/// least.
+/// Leaves out peers at the end that do not fit, and puts peers first whose announcers are listed.
+/// Returns the bytes that the others take in an answer, of which each takes this many at least.
 fn fit(peers: &mut Vec<Peer>, each: usize, room: usize) -> usize {
     let ports_differ = peers.windows(2).any(|pair| pair[0].node_port != pair[1].node_port);
     let ports = if ports_differ { (NODE_PORTS_FRAME, NODE_PORT) } else { (0, 0) };
@@ -331,7 +330,7 @@ fn fit(peers: &mut Vec<Peer>, each: usize, room: usize) -> usize {
 /// Where a service is reached: at the IP that its announcer claims, or else where its announcer is.
 ///
 /// # Errors
-/// When the IP is of the other address family, whose nodes are told by another datagram.
+/// When the IP is of the other address family: nodes of that family get a datagram of their own.
 fn claimed(addr: SocketAddr, ip: Option<IpAddr>) -> Result<SocketAddr, Refusal> {
     match ip.map(|ip| ip.to_canonical()) {
         None => Ok(addr),

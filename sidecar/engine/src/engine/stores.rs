@@ -1,4 +1,4 @@
-//! Stores under way: whom they tell, and what they came to.
+//! Stores under way: which nodes they send to, and their results.
 
 use std::time::Instant;
 

@@ -27,7 +27,7 @@ pub(super) enum Timer {
     Monitored,
     /// A node that may be dead had time to answer.
     Probe(SocketAddr),
-    /// News of withdrawals are to be told.
+    /// Notices of withdrawals are due.
     Withdrawals,
 }
 

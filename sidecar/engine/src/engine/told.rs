@@ -1,4 +1,4 @@
-//! Addresses that other nodes tell of: each passes through here once.
+//! Addresses that other nodes send: each is checked here once.
 
 use std::net::SocketAddr;
 
@@ -7,8 +7,8 @@ use crate::addresses::{self, AddressRefusal};
 use crate::krpc::Peer;
 
 impl Engine {
-    /// The canonical form of an address that the node at `teller` names, to be kept, asked or
-    /// shown. One at which nobody can be is counted.
+    /// The canonical form of an address that the node at `teller` sent. Impossible ones are
+    /// counted.
     ///
     /// # Errors
     /// Why nobody can be there.
@@ -24,8 +24,8 @@ impl Engine {
         told
     }
 
-    /// A peer that the node at `teller` tells of, in canonical form, with those of its announcers
-    /// that can be; none where nobody can be at its address.
+    /// A peer that the node at `teller` returned, in canonical form, without impossible announcers;
+    /// `None` if the peer's address is impossible.
     pub(super) fn told_peer(&mut self, peer: &Peer, teller: &SocketAddr) -> Option<Peer> {
         let addr = self.told(peer.addr, teller).ok()?;
         let announcers = peer.announcers.iter().filter_map(|by| {

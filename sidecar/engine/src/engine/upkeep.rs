@@ -24,7 +24,7 @@ impl Engine {
         self.refresh_subscribed(now);
     }
 
-    /// Asks the nodes that were not heard for a while, and the suspects, whether they are there.
+    /// Pings the suspects, and the nodes that have sent nothing for a while.
     fn keep_alive(&mut self, now: Instant) {
         for contact in self.routing.to_keep_alive(now) {
             self.ping(contact, now);

@@ -22,8 +22,8 @@ const HEAD_START: Duration = Duration::from_millis(300);
 const EACH_TELLER: Duration = Duration::from_millis(400);
 
 impl Engine {
-    /// Takes an announce back. What is announced at other nodes too stays. Where this node does not
-    /// announce the service, nothing changes, and the answer tells who does.
+    /// Withdraws an announce. Announces of the service at other nodes stay. If this node does not
+    /// announce the service, nothing changes, and the answer says which node does.
     pub fn withdraw(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<Withdrawn> {
         let service = self.service(name, port);
         let shown_at = self.publish.shown_at(&service);
@@ -51,8 +51,8 @@ impl Engine {
         Answer::Later(operation)
     }
 
-    /// This node does not announce the service. It may have done so before it was started again, and
-    /// others believe it still: a lookup finds out.
+    /// This node does not announce the service. It may have done so before it restarted, and others
+    /// may still store the announce: a lookup finds out.
     fn withdraw_unknown(&mut self, service: Service, now: Instant) -> Answer<Withdrawn> {
         if self.routing.is_empty() {
             return Answer::Now(self.announced_elsewhere(&service, &FoundPeers::default(), now));
@@ -77,7 +77,7 @@ impl Engine {
             let own = self.own.node_to_others(&addr);
             own.is_some_and(|own| record.announcers(&addr).any(|by| by.addr == own))
         };
-        // It may be announced anew by now, which came after the withdrawal.
+        // The service may have been announced again after the withdrawal.
         let announced = self.publish.is_alive(&service, now);
         if !announced && found.get(&addr).is_some_and(is_ours) {
             self.take_back(&service, addr, now);
@@ -119,7 +119,7 @@ impl Engine {
             None => self.lookups.forget_peer(name, &addr),
         }
         self.subscriptions.touch(name);
-        // A lookup under way may still find it at those who are told only now.
+        // A lookup under way may still find it at nodes that are only now being notified.
         self.doubt(name.clone(), addr, now);
     }
 
@@ -152,7 +152,7 @@ impl Engine {
         }
     }
 
-    /// Tells what is due, unless others told it, or it was announced again meanwhile.
+    /// Sends the notices that are due, unless others sent them, or the service was announced again.
     pub(super) fn tell_of_withdrawals(&mut self, now: Instant) {
         for (name, peer) in self.publish.take_to_tell(now) {
             if !self.storage.has_peer(&name, &peer) {
@@ -161,7 +161,7 @@ impl Engine {
         }
     }
 
-    /// A node told us that a peer was withdrawn.
+    /// A node notified us that a peer was withdrawn.
     pub(super) fn on_withdrawn(&mut self, name: &[u8], peer: SocketAddr, depth: u8, now: Instant) {
         if name.len() > LONGEST_NAME {
             return;
@@ -198,8 +198,8 @@ impl Engine {
         }
     }
 
-    /// A lookup is over that a doubtful peer was looked for by: whoever is asked knows it, unless it
-    /// is no more, or not all peers fit the answers.
+    /// A lookup for a doubtful peer is over: the nodes that it asked return the peer, unless it was
+    /// withdrawn, or not all peers fit into the answers.
     pub(super) fn doubt_settled(
         &mut self,
         name: &Name,

@@ -15,7 +15,7 @@ pub const PEER_V4: usize = 6;
 /// Bytes of an IPv6 peer.
 pub const PEER_V6: usize = 18;
 
-/// A peer's address, as it is told; none when it is neither 6 nor 18 bytes.
+/// A peer's address in compact form; `None` if it has neither 6 nor 18 bytes.
 pub(super) fn read_peer(bytes: &[u8]) -> Option<SocketAddr> {
     let (ip, port) = bytes.split_at_checked(bytes.len().checked_sub(2)?)?;
     let port = u16::from_be_bytes(port.try_into().ok()?);

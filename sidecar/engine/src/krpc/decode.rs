@@ -183,7 +183,7 @@ fn withdrawn<'a>(fields: &Fields<'a>) -> Read<'a> {
     Ok(Method::Withdrawn { info_hash: info_hash(fields, NAME)?, addr, depth })
 }
 
-/// Whom a notice is about, and from which depth on it is to be told.
+/// Which node a notice is about, and from which depth on it is to be passed on.
 fn notice(fields: &Fields<'_>, method: &'static str) -> Result<(SocketAddr, u8), Method<'static>> {
     let addr = need(fields.addr.and_then(read_peer), method, "addr")?;
     let depth = need(fields.depth.and_then(|depth| depth.try_into().ok()), method, "depth")?;

@@ -8,21 +8,21 @@
 //!
 //! | where | what | says |
 //! |---|---|---|
-//! | answer to `get_peers` | `ttl` | for each peer how long it is to be believed, 3 bytes of milliseconds |
+//! | answer to `get_peers` | `ttl` | for each peer how long it is valid, 3 bytes of milliseconds |
 //! | | `dp` | the DHT port of the node that announced it: 2 bytes for all peers, or for each; 0 where it is not known |
 //! | | `by` | for each of the first peers the addresses of all nodes that announced it, compact, where `dp` cannot say them: several nodes, or one at another IP. An IP of zeros is the answerer's own |
-//! | | `alt` | a bit for each peer, the highest of a byte first: the same service is announced over the other address family, and is rather to be reached there |
-//! | `announce_peer` | `ttl` | how long the peer is to be believed, in milliseconds |
+//! | | `alt` | a bit for each peer, the highest of a byte first: the same service is announced over the other address family, which is preferred |
+//! | `announce_peer` | `ttl` | how long the peer is valid, in milliseconds |
 //! | | `alt` | 1: as in the answer |
 //! | | `ip` | the service is reached at this IP of the query's address family, 4 or 16 bytes, and not at the one that the query comes from |
 //! | answer to a read-only `find_node` | `nodes` | the answerer, too: it may have been found through a load balancer |
 //! | `withdraw_peer` | a query | the sender announces the peer no more; others may go on |
 //! | | `ip` | as in `announce_peer` |
-//! | `ping` | `watch` | 1: tell the others if I fall silent; 0: no more |
+//! | `ping` | `watch` | 1: notify the others if I fall silent; 0: no more |
 //! | answer to `ping` | `watch` | 1: I will |
-//! | `dead` | a query | the node at `addr` is silent; tell it to the `depth`-th subtree and deeper |
-//! | `withdrawn` | a query | the peer `addr` of `info_hash` is no more; tell it as above |
-//! | `forgotten` | a query | I took you for dead, and dropped what you announced |
+//! | `dead` | a query | the node at `addr` is silent; pass this on to the `depth`-th subtree and deeper |
+//! | `withdrawn` | a query | the peer `addr` of `info_hash` was withdrawn; pass this on as above |
+//! | `forgotten` | a query | I had marked you dead, and dropped your announces |
 //!
 //! | every message | `vn` | the sender's network, beside `v`: 8 bytes, see [`Message::network`] |
 //!
@@ -62,7 +62,7 @@ pub mod code {
 pub const VERSION: [u8; 4] = *b"Gp01";
 
 /// A network on the wire: the first 8 bytes of the SHA-1 of its name. It is short, since every
-/// message has it, and no proof: whoever knows the name can say it.
+/// message has it. It proves nothing: anyone who knows the name can send it.
 pub type NetworkTag = [u8; 8];
 
 /// Bytes that `vn` takes in a message.
@@ -71,7 +71,7 @@ pub const NETWORK_TAG_FIELD: usize = 14;
 /// Longest time to live that `ttl` in an answer can say: 24 bits of milliseconds.
 pub const MAX_TTL: Duration = Duration::from_millis(0x00ff_ffff);
 
-/// Most nodes that are told to have announced one peer.
+/// Most announcers that are sent for one peer.
 pub const MAX_ANNOUNCERS: usize = 8;
 
 /// Another node: its id and where it is reached.
@@ -98,7 +98,7 @@ pub struct Message<'a> {
 }
 
 impl Message<'_> {
-    /// Whether a Grape of our kind sent it, of whatever version.
+    /// Whether a Grape of our kind sent it, of any version.
     pub fn is_ours(&self) -> bool {
         self.version.is_some_and(|version| version[..2] == VERSION[..2])
     }
@@ -148,7 +148,7 @@ pub struct Want {
 pub enum Method<'a> {
     /// Are you there?
     Ping {
-        /// Tell the others if I fall silent, or do so no more (extension).
+        /// Notify the others if I fall silent, or no longer do so (extension).
         watch: Option<bool>,
     },
     /// Which nodes do you know that are closest to `target`?
@@ -169,7 +169,7 @@ pub enum Method<'a> {
         port: Option<u16>,
         /// From the answer to `get_peers`.
         token: Cow<'a, [u8]>,
-        /// How long to believe it (extension); as long as the answerer believes any when none.
+        /// How long the peer is valid (extension); by default as long as the answerer keeps any.
         ttl: Option<Duration>,
         /// The IP at which the service is reached (extension); the query's own when none.
         ip: Option<IpAddr>,
@@ -201,7 +201,7 @@ pub enum Method<'a> {
     Dead {
         /// Its address.
         addr: SocketAddr,
-        /// Tell it to those nodes that share this many leading bits with your id, or more.
+        /// Pass it on to nodes whose ids share this many leading bits with yours, or more.
         depth: u8,
     },
     /// A peer was withdrawn (extension).
@@ -213,7 +213,7 @@ pub enum Method<'a> {
         /// As that of [`Method::Dead`].
         depth: u8,
     },
-    /// I took you for dead, and dropped what you announced (extension).
+    /// I had marked you dead, and dropped your announces (extension).
     Forgotten,
     /// A method that we do not know.
     Unknown {
@@ -290,7 +290,7 @@ pub struct Response<'a> {
     pub value: Option<Cow<'a, [u8]>>,
     /// Who signed it.
     pub signed: Option<SignedFields<'a>>,
-    /// The answerer will tell the others if the asker falls silent (extension).
+    /// The answerer will notify the others if the asker falls silent (extension).
     pub watch: bool,
 }
 
@@ -299,7 +299,7 @@ pub struct Response<'a> {
 pub struct Peer {
     /// Where the service is.
     pub addr: SocketAddr,
-    /// How long it is to be believed, where the answerer says so.
+    /// How long it is valid, if the answerer says so.
     pub ttl: Option<Duration>,
     /// The DHT port of the node that announced it, whose IP is the peer's, where the answerer says
     /// so; never 0.
@@ -313,7 +313,7 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// A peer of which nothing is told but its address.
+    /// A peer of which only the address is known.
     pub fn new(addr: SocketAddr) -> Self {
         Self { addr, ttl: None, node_port: None, announcers: Vec::new(), alt: false }
     }

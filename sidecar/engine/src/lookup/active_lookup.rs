@@ -51,7 +51,7 @@ impl Target {
 /// What is to be done when a lookup settles.
 #[derive(Debug)]
 pub(crate) enum OnComplete {
-    /// The node has joined, or found nobody.
+    /// The node has joined, or found no other node.
     Join,
     /// Nothing more: what was found is kept.
     Refresh,
@@ -97,7 +97,7 @@ pub(crate) struct ActiveLookup {
     settled: bool,
     out_of_time: bool,
     peers: FoundPeers,
-    /// Which peers each node told.
+    /// Which peers each node returned.
     told: Vec<(Id, Vec<SocketAddr>)>,
     item: Option<Box<Found>>,
 }
@@ -146,13 +146,13 @@ impl ActiveLookup {
         self.lookup.add_seed(addr);
     }
 
-    /// Adds a node that somebody told of.
+    /// Adds a node that another one returned.
     pub(crate) fn add(&mut self, contact: Contact) {
         self.lookup.add(contact);
     }
 
-    /// Whom to ask next; that node counts as asked from now on. A settled lookup takes late
-    /// answers, but asks nobody more.
+    /// The node to ask next; it counts as asked from now on. A settled lookup takes late answers,
+    /// but asks no more nodes.
     pub(crate) fn next(&mut self, routing: &Routing, now: Instant) -> Option<Ask> {
         while !self.settled && !self.out_of_time {
             let ask = self.lookup.next(|addr| {
@@ -192,7 +192,7 @@ impl ActiveLookup {
         widened
     }
 
-    /// Whether it settles just now: the closest live nodes have answered, or it is out of time. Told
+    /// Whether it settles just now: the closest live nodes have answered, or the time is up. True
     /// once.
     pub(crate) fn settles(&mut self) -> bool {
         let settled = self.lookup.is_settled() || self.found_all() || self.out_of_time;
@@ -241,12 +241,12 @@ impl ActiveLookup {
         self.settled && self.peers.len() <= MAX_PEERS
     }
 
-    /// A node told of a peer.
+    /// A node returned a peer.
     pub(crate) fn found_peer(&mut self, addr: SocketAddr, record: PeerRecord) {
         merge(&mut self.peers, addr, record);
     }
 
-    /// These are the peers that a node told of, before the lookup settled.
+    /// Notes the peers that a node returned before the lookup settled.
     pub(crate) fn told_by(&mut self, node: Id, peers: Vec<SocketAddr>) {
         if !self.settled && !peers.is_empty() {
             self.told.push((node, peers));
@@ -331,9 +331,9 @@ impl ActiveLookup {
         }
     }
 
-    /// The peers that were found. Where they are more than a lookup returns, these are a choice
-    /// already: an even one, of at most so many, of what the closest nodes told. Nodes on the way
-    /// know of themselves and little else, which every answer would show again.
+    /// The peers that were found. If there are more than a lookup returns, this is an even choice
+    /// of what the closest nodes returned. Nodes on the way mostly know only their own peers, which
+    /// would then be in every answer.
     pub(crate) fn choice(&self, most: usize, rng: &mut impl Rng, now: Instant) -> FoundPeers {
         if self.peers.len() <= MAX_PEERS {
             return self.peers.clone();
@@ -351,7 +351,7 @@ impl ActiveLookup {
         chosen.map(|(peer, record)| (*peer, record.clone())).collect()
     }
 
-    /// An immutable item is what it is: nobody can tell better.
+    /// An immutable item has no newer version.
     fn found_all(&self) -> bool {
         self.item.as_ref().is_some_and(|found| found.item.signed().is_none())
     }

@@ -6,6 +6,8 @@
 //! the next closest is asked as well. Late answers are still taken: a lookup *finishes* when no
 //! query is out any more.
 
+mod shortlist;
+
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -15,15 +17,10 @@ use mainline::Id;
 use crate::closest::Closest;
 use crate::distance::Distance;
 use crate::krpc::Contact;
-use crate::routing::K;
 
-/// Candidates that are remembered, without the silent ones.
-const MEMORY: usize = 3 * K;
-/// Silent candidates that are remembered beside them. It bounds whom a lookup asks in vain: others can
-/// tell of nodes that are not there.
-const MOST_SILENT: usize = 12 * K;
+use shortlist::Shortlist;
 
-/// How often a bootstrap address is asked while nobody answers.
+/// How often a bootstrap address is asked while no node answers.
 const SEED_TRIES: u32 = 4;
 /// Bootstrap addresses that a lookup waits for at a time, beside the nodes that it waits for.
 const SEEDS_AT_ONCE: usize = 256;
@@ -44,14 +41,6 @@ enum State {
     Failed,
 }
 
-#[derive(Debug)]
-struct Candidate {
-    contact: Contact,
-    distance: Distance,
-    state: State,
-    token: Option<Box<[u8]>>,
-}
-
 /// A bootstrap address, whose node's id is not known yet.
 #[derive(Debug)]
 struct Seed {
@@ -60,7 +49,7 @@ struct Seed {
     asked: u32,
 }
 
-/// Who to ask next.
+/// A node to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Ask {
     pub(crate) addr: SocketAddr,
@@ -81,13 +70,6 @@ pub(super) enum Standing {
     Silent,
 }
 
-/// The candidates of one address family.
-#[derive(Debug, Default)]
-struct Front {
-    /// Sorted by distance.
-    candidates: Vec<Candidate>,
-}
-
 /// One lookup, over both address families at once.
 #[derive(Debug)]
 pub(super) struct IterativeLookup {
@@ -97,8 +79,8 @@ pub(super) struct IterativeLookup {
     seeds: Vec<Seed>,
     /// Places in `seeds` of those that are to be asked, in order.
     seeds_left: VecDeque<usize>,
-    v4: Front,
-    v6: Front,
+    v4: Shortlist,
+    v6: Shortlist,
     /// Nodes that are waited for, without the seeds.
     waited_for: usize,
     /// Nodes that are waited for while others are asked in their places.
@@ -118,8 +100,8 @@ impl IterativeLookup {
             concurrency: concurrency.max(1),
             seeds: Vec::new(),
             seeds_left: VecDeque::new(),
-            v4: Front::default(),
-            v6: Front::default(),
+            v4: Shortlist::default(),
+            v6: Shortlist::default(),
             waited_for: 0,
             late: 0,
             seeds_waited_for: 0,
@@ -151,28 +133,14 @@ impl IterativeLookup {
         !self.seeds_left.is_empty()
     }
 
-    /// Adds a node that somebody told of. Returns whether it is new to the lookup, and close enough.
+    /// Adds a node that another one returned. Returns whether it is new to the lookup, and close
+    /// enough.
     pub(super) fn add(&mut self, contact: Contact) -> bool {
         if contact.id == self.own {
             return false;
         }
         let distance = Distance::new(&contact.id, &self.target);
-        let front = self.front(contact.addr.is_ipv6());
-        let at = front.candidates.partition_point(|c| c.distance < distance);
-        let known = front.candidates.get(at).is_some_and(|c| c.distance == distance);
-        if known || (at >= MEMORY && at >= front.most()) {
-            return false;
-        }
-        let candidate = Candidate { contact, distance, state: State::New, token: None };
-        front.candidates.insert(at, candidate);
-        // What is forgotten was never asked: queries go to the closest only.
-        if front.candidates.len() > MEMORY
-            && front.candidates.last().is_some_and(|c| c.state == State::New)
-        {
-            let most = front.most();
-            front.candidates.truncate(most);
-        }
-        true
+        self.shortlist_mut(contact.addr.is_ipv6()).add(contact, distance)
     }
 
     /// How many more nodes of a family it could wait for, when [`IterativeLookup::next`] has none to ask.
@@ -180,24 +148,25 @@ impl IterativeLookup {
         if self.waited_for >= self.concurrency {
             return 0;
         }
-        let front = if ipv6 { &self.v6 } else { &self.v4 };
-        let live = |c: &&Candidate| matches!(c.state, State::Asked | State::Answered);
-        K.saturating_sub(front.candidates.iter().filter(live).count())
+        self.shortlist(ipv6).lacks()
     }
 
     /// Whether it knows of a node at this address.
     pub(super) fn has(&self, addr: &SocketAddr) -> bool {
-        let front = if addr.is_ipv6() { &self.v6 } else { &self.v4 };
-        front.candidates.iter().any(|c| c.contact.addr == *addr)
+        self.shortlist(addr.is_ipv6()).iter().any(|candidate| candidate.contact.addr == *addr)
     }
 
-    fn front(&mut self, ipv6: bool) -> &mut Front {
+    fn shortlist(&self, ipv6: bool) -> &Shortlist {
+        if ipv6 { &self.v6 } else { &self.v4 }
+    }
+
+    fn shortlist_mut(&mut self, ipv6: bool) -> &mut Shortlist {
         if ipv6 { &mut self.v6 } else { &mut self.v4 }
     }
 
-    /// Who to ask next, if anybody; that node counts as asked from now on.
+    /// The node to ask next, if any; it counts as asked from now on.
     pub(super) fn next(&mut self, standing: impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
-        // Seeds hold up no nodes that others told of, and the other way round.
+        // Seeds and nodes have limits of their own, so that neither holds the other up.
         let asks_seed = self.has_seeds_left() && self.seeds_waited_for < SEEDS_AT_ONCE;
         let asks_node = self.waited_for < self.concurrency;
         if !asks_seed && !asks_node {
@@ -205,7 +174,7 @@ impl IterativeLookup {
         }
         let alone = self.nobody_else(&standing);
         let weigh = |addr: &SocketAddr| match standing(addr) {
-            // Where there is nobody better, the silent are asked and waited for.
+            // If there are no better nodes, the silent ones are asked and waited for.
             _ if alone => Standing::Good,
             standing => standing,
         };
@@ -229,7 +198,7 @@ impl IterativeLookup {
             }
         };
         let seed = &mut self.seeds[place];
-        // A seed is what the user named: it is always asked.
+        // The user named the seeds, so they are always asked.
         let waited_for = nobody || standing(&seed.addr) == Standing::Good;
         seed.asked += 1;
         seed.state = if waited_for { State::Asked } else { State::Slow };
@@ -245,11 +214,7 @@ impl IterativeLookup {
         };
         self.answers == 0
             && !self.seeds.iter().any(|seed| good(&seed.addr, seed.state))
-            && !self.candidates().any(|c| good(&c.contact.addr, c.state))
-    }
-
-    fn candidates(&self) -> impl Iterator<Item = &Candidate> {
-        self.v4.candidates.iter().chain(&self.v6.candidates)
+            && !self.v4.iter().chain(self.v6.iter()).any(|c| good(&c.contact.addr, c.state))
     }
 
     /// An answer came. `asked` is the id that the query was sent to, if it was known.
@@ -263,9 +228,8 @@ impl IterativeLookup {
             }
             self.add(from);
         }
-        let front = self.front(from.addr.is_ipv6());
-        if let Some(candidate) = front.find(from.id) {
-            // It may have been asked by its own name as well as by its address.
+        if let Some(candidate) = self.shortlist_mut(from.addr.is_ipv6()).find(from.id) {
+            // It may have been asked as a node as well as as a seed.
             let before = std::mem::replace(&mut candidate.state, State::Answered);
             candidate.token = token.map(Box::from);
             self.waits_no_more(Some(from.id), before);
@@ -326,7 +290,7 @@ impl IterativeLookup {
 
     fn state(&mut self, asked: Option<Id>, addr: SocketAddr) -> Option<State> {
         match asked {
-            Some(id) => self.front(addr.is_ipv6()).find(id).map(|c| c.state),
+            Some(id) => self.shortlist_mut(addr.is_ipv6()).find(id).map(|c| c.state),
             None => self.seeds.iter().find(|seed| seed.addr == addr).map(|seed| seed.state),
         }
     }
@@ -334,7 +298,7 @@ impl IterativeLookup {
     fn set(&mut self, asked: Option<Id>, addr: SocketAddr, state: State) {
         match asked {
             Some(id) => {
-                if let Some(candidate) = self.front(addr.is_ipv6()).find(id) {
+                if let Some(candidate) = self.shortlist_mut(addr.is_ipv6()).find(id) {
                     candidate.state = state;
                 }
             }
@@ -346,8 +310,8 @@ impl IterativeLookup {
         }
     }
 
-    /// Whether the closest live nodes have answered. Holds only once [`IterativeLookup::next`] has nobody
-    /// more to ask.
+    /// Whether the closest live nodes have answered. Holds only once [`IterativeLookup::next`]
+    /// returns no more nodes.
     pub(super) fn is_settled(&self) -> bool {
         let waits = self.waited_for > 0 || self.late > 0 || self.seeds_waited_for > 0;
         !waits && (self.answers > 0 || self.out == 0)
@@ -370,63 +334,7 @@ impl IterativeLookup {
 
     /// The k closest nodes that answered with a token, of each address family.
     pub(super) fn closest(&self, now: Instant) -> Vec<Closest> {
-        let closest = |front: &Front| {
-            front
-                .candidates
-                .iter()
-                .filter(|c| c.state == State::Answered)
-                .take(K)
-                .filter_map(|c| {
-                    let token = c.token.clone()?;
-                    Some(Closest { contact: c.contact, token, token_since: now })
-                })
-                .collect::<Vec<_>>()
-        };
-        let mut all = closest(&self.v4);
-        all.extend(closest(&self.v6));
-        all
-    }
-}
-
-impl Front {
-    /// How many candidates it may hold.
-    fn most(&self) -> usize {
-        let silent = |c: &&Candidate| matches!(c.state, State::Late | State::Slow | State::Failed);
-        MEMORY + self.candidates.iter().filter(silent).count().min(MOST_SILENT)
-    }
-
-    fn find(&mut self, id: Id) -> Option<&mut Candidate> {
-        self.candidates.iter_mut().find(|c| c.contact.id == id)
-    }
-
-    /// The first of the k closest that was not asked yet. Those that failed or are slow have no
-    /// place among the k.
-    fn next(&mut self, standing: &impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
-        let mut live = 0;
-        for candidate in &mut self.candidates {
-            if live == K {
-                return None;
-            }
-            match candidate.state {
-                State::Asked | State::Answered => live += 1,
-                State::Late | State::Slow | State::Failed => {}
-                State::New => {
-                    let (addr, id) = (candidate.contact.addr, Some(candidate.contact.id));
-                    match standing(&addr) {
-                        Standing::Good => {
-                            candidate.state = State::Asked;
-                            return Some(Ask { addr, id, waited_for: true });
-                        }
-                        Standing::Doubtful => {
-                            candidate.state = State::Slow;
-                            return Some(Ask { addr, id, waited_for: false });
-                        }
-                        Standing::Silent => candidate.state = State::Failed,
-                    }
-                }
-            }
-        }
-        None
+        self.v4.closest(now).chain(self.v6.closest(now)).collect()
     }
 }
 

@@ -14,7 +14,7 @@ use crate::{MAX_PEERS, Name};
 
 /// A lookup is answered from memory for this long after its lookup, or for [`SHARE`] of what a peer
 /// can live, if that is less. Half of it later, a name in use is looked up again, in the
-/// background. A peer whose node tells no time, as the Node.js Grape does not, is believed just as
+/// background. A peer without a time to live, as the Node.js Grape returns them, is kept just as
 /// long.
 const FRESH: Duration = Duration::from_secs(5);
 const SHARE: u32 = 8;
@@ -25,7 +25,7 @@ pub(crate) const CHOICE: usize = 4 * MAX_PEERS;
 /// Peers with what is known of each.
 pub(crate) type FoundPeers = IndexMap<SocketAddr, PeerRecord, RandomState>;
 
-/// Adds what somebody tells of a peer.
+/// Adds what a node returned of a peer.
 pub(super) fn merge(found: &mut FoundPeers, addr: SocketAddr, record: PeerRecord) {
     match found.entry(addr) {
         Entry::Occupied(mut known) => known.get_mut().merge(&addr, record),
@@ -68,7 +68,7 @@ impl LookupCache {
         Self { kept, max_names: max_names.max(1), max_age, fresh }
     }
 
-    /// Until when a peer is believed that was told of just now with this time to live.
+    /// When a peer expires that was returned just now with this time to live.
     pub(super) fn expiry(&self, ttl: Option<Duration>, now: Instant) -> Instant {
         now + ttl.unwrap_or(self.fresh).min(self.max_age)
     }
@@ -120,10 +120,9 @@ impl LookupCache {
         }
     }
 
-    /// Drops what the node at this address announced; returns the names of it. `sole` says that no
-    /// other node of its host is known. Else another may have announced the same since the last
-    /// lookup, which the next lookup is to find out; and those who follow a name are not told
-    /// before.
+    /// Drops what the node at this address announced; returns the names. `sole` says that no other
+    /// node of its host is known. Otherwise another node of the host may have announced the same
+    /// since the last lookup: the next lookup finds out, and subscribers are notified only then.
     pub(super) fn remove_from(
         &mut self,
         node: &SocketAddr,

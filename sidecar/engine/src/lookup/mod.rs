@@ -3,6 +3,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `iterative_lookup.rs` | which node to ask next, and when enough have answered |
+//! | `iterative_lookup/shortlist.rs` | the closest nodes of one address family |
 //! | `active_lookup.rs` | a lookup under way: what was found so far, and what follows |
 //! | `lookup_cache.rs` | what lookups found, kept for those who ask again |
 
@@ -166,7 +167,7 @@ impl Lookups {
         self.cache.any(&holds) || self.active.values().any(found)
     }
 
-    /// Until when a peer is believed that was told of just now with this time to live.
+    /// When a peer expires that was returned just now with this time to live.
     pub(crate) fn expiry(&self, ttl: Option<Duration>, now: Instant) -> Instant {
         self.cache.expiry(ttl, now)
     }
@@ -210,7 +211,7 @@ impl Lookups {
         self.cache.names()
     }
 
-    /// Drops what nobody asked for in a long time. Due every second.
+    /// Drops what was not asked for in a long time. Due every second.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.cache.expire(now);
     }

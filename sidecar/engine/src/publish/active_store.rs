@@ -16,11 +16,10 @@ use crate::routing::Routing;
 use crate::rpc::Purpose;
 use crate::{Operation, Outcome, PutError, Withdrawn};
 
-/// How often a node is told of an announce, or of its end, when it does not answer.
+/// How often an announce or a withdrawal is sent to a node that does not answer.
 const TRIES: u8 = 4;
 
-/// An IP at which a service is reached, and whether it is rather to be reached over the other address
-/// family.
+/// An IP at which a service is reached, and whether the other address family is preferred.
 pub(crate) type Reach = (Option<IpAddr>, bool);
 
 /// What is to be stored, or taken back.
@@ -45,12 +44,12 @@ pub(crate) enum Payload {
 }
 
 impl Payload {
-    /// Whether it is of no use to a node that is not of our kind, which does not answer it.
+    /// Whether only nodes of our kind understand it.
     fn is_extension(&self) -> bool {
         matches!(self, Self::Withdrawal { .. } | Self::Leave { .. })
     }
 
-    /// What is told to the node at an address. `reach` says where a service is reached: see
+    /// The query for the node at an address. `reach` says where a service is reached: see
     /// `Engine::reach`.
     fn method<'a>(
         &'a self,
@@ -103,7 +102,7 @@ pub(crate) struct ActiveStore {
     looked_up: bool,
     operation: Option<Operation>,
     nodes: Vec<Closest>,
-    /// How often each node was told.
+    /// How often the payload was sent to each node.
     tries: Vec<u8>,
     /// Transactions that somebody waits for.
     waited_for: Vec<u32>,
@@ -114,7 +113,7 @@ pub(crate) struct ActiveStore {
     settled: bool,
 }
 
-/// A node that is to be told.
+/// A node that the payload is sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Recipient {
     /// Its place among the nodes of the store.
@@ -130,14 +129,14 @@ pub(crate) struct Recipient {
 pub(crate) enum Progress {
     /// Nodes are waited for.
     Waits,
-    /// It has settled just now: what it came to is to be told.
+    /// It has settled just now: its outcome is to be reported.
     Settles,
     /// It had settled before.
     Settled,
 }
 
 impl ActiveStore {
-    /// `looked_up` says that the nodes were found by a lookup just now. Each is to be told: see
+    /// `looked_up` says that the nodes were found by a lookup just now. Send to each of
     /// [`ActiveStore::recipients`].
     pub(crate) fn new(
         payload: Payload,
@@ -194,10 +193,10 @@ impl ActiveStore {
         }
     }
 
-    /// Who is to be told at first: all nodes. Those that were silent just now are not waited for.
+    /// The first recipients: all nodes. Those that were silent just now are not waited for.
     pub(crate) fn recipients(&self, routing: &Routing) -> Vec<Recipient> {
         let good = |addr: &SocketAddr| match &self.payload {
-            // Who takes leave has no later time to tell those that are silent just now.
+            // A node that leaves cannot send again later to those that are silent just now.
             Payload::Leave { .. } => true,
             Payload::Withdrawal { .. } => !routing.is_repeated_suspect(addr),
             Payload::Announce { .. } | Payload::Item { .. } => !routing.is_suspect(addr),
@@ -209,13 +208,13 @@ impl ActiveStore {
         self.nodes.iter().enumerate().map(recipient).collect()
     }
 
-    /// What is told to one of its nodes. `reach` says where a service is reached.
+    /// The query for one of its nodes. `reach` says where a service is reached.
     pub(crate) fn method(&self, at: usize, reach: impl Fn(u16) -> Reach) -> Method<'_> {
         let Closest { contact, token, .. } = &self.nodes[at];
         self.payload.method(&contact.addr, token, reach)
     }
 
-    /// A node was told, by this query.
+    /// The payload was sent to a node, by this query.
     pub(crate) fn told(&mut self, recipient: Recipient, transaction: u32) {
         if recipient.waited_for {
             self.waited_for.push(transaction);
@@ -235,7 +234,7 @@ impl ActiveStore {
     pub(crate) fn failed(&mut self, refusal: Option<(i64, &str)>) {
         self.out -= 1;
         if let Some((code, message)) = refusal {
-            // What a refusal says of the item (3xx) tells more than what it says of the node.
+            // A refusal of the item (3xx) says more than a refusal by the node.
             let telling = |code: i64| (300..400).contains(&code);
             if self.refusal.as_ref().is_none_or(|(known, _)| telling(code) && !telling(*known)) {
                 self.refusal = Some((code, message.to_owned()));
@@ -243,9 +242,9 @@ impl ActiveStore {
         }
     }
 
-    /// The answer of the node at an address takes too long. Returns the node if it is to be told
-    /// once more: the packet, or its answer, may have been lost. A withdrawal is waited for as long
-    /// as it is repeated: who takes leave is not there any more to do so later.
+    /// The answer of the node at an address takes too long. Returns the node if the payload is to
+    /// be sent once more: the packet, or its answer, may have been lost. A withdrawal is waited for
+    /// as long as it is repeated: a node that leaves cannot repeat it later.
     pub(crate) fn slow(
         &mut self,
         transaction: u32,
@@ -353,7 +352,7 @@ mod tests {
         (b"rpc_test".as_slice().into(), 1337)
     }
 
-    /// An announce at nodes 1 and 2, which were told by queries 1 and 2.
+    /// An announce to nodes 1 and 2, by queries 1 and 2.
     fn announce(looked_up: bool, now: Instant) -> (ActiveStore, Routing) {
         let routing = Routing::new(Id::from([0xff; 20]), Duration::from_secs(300), now);
         let ttl = Duration::from_secs(120);

@@ -1,4 +1,4 @@
-//! The nodes that were told of an announce: which hold it, and which may.
+//! The nodes to which an announce was sent: which store it, and which may.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -16,7 +16,7 @@ const CAPACITY: usize = 4 * K;
 #[derive(Debug)]
 struct Told {
     node: Closest,
-    /// Until when it may believe the announce.
+    /// Until when it may store the announce.
     until: Instant,
     /// It is one of the closest, as of the last store that ended.
     closest: bool,
@@ -24,24 +24,24 @@ struct Told {
     confirmed: bool,
 }
 
-/// Whom to tell of the end of an announce.
+/// The nodes to which a withdrawal is sent.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Believers {
-    /// Nodes that may believe it, with good tokens.
+    /// Nodes that may store the announce, with good tokens.
     pub(crate) known: Vec<Closest>,
     /// There are others, whose tokens are too old or which are not known: a lookup may find them.
     pub(crate) more: bool,
 }
 
-/// The nodes that were told, in the order in which they were first told. One that has left the table
-/// may only be slow, and goes on to believe the announce: so it is among them too.
+/// The nodes to which the announce was sent, the first first. A node that has left the routing
+/// table may only be slow and still store the announce, so it stays among them.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
     told: Vec<Told>,
 }
 
 impl Holders {
-    /// A store begins: these nodes are being told to believe it until then.
+    /// A store begins: it is sent to these nodes, and expires at `until`.
     pub(super) fn telling(&mut self, nodes: &[Closest], until: Instant, now: Instant) {
         self.told.retain(|told| told.closest || told.until > now);
         for node in nodes {
@@ -89,16 +89,16 @@ impl Holders {
         self.closest().filter(|told| told.confirmed)
     }
 
-    /// The closest nodes with their tokens, where all of them confirmed the last store, so that
-    /// the next needs no lookup. Their tokens are still good when this one is believed no more.
+    /// The closest nodes with their tokens, where all of them confirmed the last store, so that the
+    /// next needs no lookup. Their tokens are still good when this store expires.
     pub(super) fn to_store(&self, until: Instant) -> Option<Vec<Closest>> {
         let good = |told: &Told| told.confirmed && told.node.has_good_token(until);
         let known = self.closest().next().is_some() && self.closest().all(good);
         known.then(|| self.closest().map(|told| told.node.clone()).collect())
     }
 
-    /// All nodes that may believe it, whether they confirmed or not: it may have been their word that
-    /// was lost.
+    /// All nodes that may store it, whether they confirmed or not: their confirmation may have been
+    /// lost.
     pub(super) fn to_withdraw(&self, now: Instant) -> Believers {
         let (good, old): (Vec<_>, Vec<_>) = self
             .told
@@ -109,7 +109,7 @@ impl Holders {
         Believers { more: known.is_empty() || !old.is_empty(), known }
     }
 
-    /// Whether this node was told.
+    /// Whether the announce was sent to this node.
     pub(super) fn has(&self, node: &Contact) -> bool {
         self.told.iter().any(|told| told.node.contact == *node)
     }

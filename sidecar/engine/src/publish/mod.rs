@@ -2,9 +2,9 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `holders.rs` | the nodes that were told of an announce |
+//! | `holders.rs` | the nodes to which an announce was sent |
 //! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
-//! | `withdrawals.rs` | peers that were withdrawn, and nodes that may not know it yet |
+//! | `withdrawals.rs` | peers that were withdrawn, and nodes that are not notified yet |
 
 mod active_store;
 mod holders;
@@ -36,11 +36,11 @@ pub(crate) const SETTLE: Duration = Duration::from_millis(200);
 /// anybody can say so in the name of a holder.
 const BELIEVED_DEAD: Duration = Duration::from_secs(2);
 
-/// A service that was announced, and is believed until `expires`.
+/// A service that was announced, until `expires`.
 #[derive(Debug)]
 struct Announce {
     expires: Instant,
-    /// Until when the nodes that hold it believe it; none before the first store.
+    /// When it expires at the nodes that store it; `None` before the first store.
     stored_until: Option<Instant>,
     holders: Holders,
     /// When the closest nodes changed, so that it must be stored again, this is when.
@@ -60,7 +60,7 @@ pub(crate) struct Due {
     pub(crate) held_by: usize,
     /// Whether it must be stored now.
     pub(crate) store: bool,
-    /// Whether the service must wait for that, since nobody holds it yet.
+    /// Whether the service must wait for the store, since no node stores it yet.
     pub(crate) wait: bool,
     /// The nodes to store it at, where they are known; none where a lookup has to find them.
     pub(crate) at: Option<Vec<Closest>>,
@@ -123,13 +123,13 @@ impl Publish {
         self.stores.shrink_to(capacity(self.stores.len()));
     }
 
-    /// A service of another node was withdrawn: everybody is to be told at this time, unless
-    /// somebody else does. Returns whether there is room to remember it.
+    /// A service of another node was withdrawn: all nodes are to be notified at this time, unless
+    /// another node does so before. Returns whether there is room to remember it.
     pub(crate) fn tell_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
         self.withdrawals.tell_later(at, name, peer)
     }
 
-    /// The withdrawals that are to be told by now.
+    /// The withdrawals of which the others are to be notified by now.
     pub(crate) fn take_to_tell(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
         self.withdrawals.take_to_tell(now)
     }
@@ -144,8 +144,8 @@ impl Publish {
         self.withdrawals.take_doubted()
     }
 
-    /// A service is announced (again), to be believed until `until`. Returns what to do, and a
-    /// service that had to make room, with the address under which it is shown.
+    /// A service is announced (again), until `until`. Returns what to do, and a service that had to
+    /// make room, with the address under which it is shown.
     pub(crate) fn announced(
         &mut self,
         service: &Service,
@@ -164,7 +164,7 @@ impl Publish {
         let left = announce.stored_until.map(|until| until.saturating_duration_since(now));
         let wait = left.is_none_or(|left| left.is_zero());
         let moved = announce.store_again.is_some_and(|at| at <= now);
-        // Nodes that believe it for as long as it is announced need not be told again.
+        // Nodes that store it for as long as it is announced need no further store.
         let ends = announce.stored_until.is_some_and(|known| known >= until);
         let ages = !ends && left.is_some_and(|left| left < self.max_age * 2 / 3);
         let store = wait || !announce.storing && (ages || moved);
@@ -207,12 +207,12 @@ impl Publish {
         }
     }
 
-    /// Until when it may be believed; none when it is not announced any more.
+    /// When its last announce expires; `None` when it is not announced any more.
     pub(crate) fn believed_until(&self, service: &Service, now: Instant) -> Option<Instant> {
         Some(self.services.peek(service)?.expires).filter(|expires| *expires > now)
     }
 
-    /// A store sends to these nodes, which are to believe it until then.
+    /// A store is sent to these nodes, and expires at `until`.
     pub(crate) fn telling(
         &mut self,
         service: &Service,
@@ -225,13 +225,13 @@ impl Publish {
         }
     }
 
-    /// Whether a service is announced, and believed still.
+    /// Whether a service is announced and has not expired.
     pub(crate) fn is_alive(&self, service: &Service, now: Instant) -> bool {
         self.believed_until(service, now).is_some()
     }
 
-    /// A store ended: these nodes were told to believe it until then, and some confirmed. Tells
-    /// whether the closest nodes changed meanwhile, so that it is due again.
+    /// A store ended: it was sent to these nodes until `until`, and some confirmed. Returns whether
+    /// the closest nodes changed meanwhile, so that a store is due again.
     pub(crate) fn stored(
         &mut self,
         service: &Service,
@@ -241,7 +241,7 @@ impl Publish {
     ) -> bool {
         let Some(announce) = self.services.peek_mut(service) else { return false };
         if announce.stored_until.is_some_and(|known| known > until) {
-            // Late news of an earlier store.
+            // A late result of an earlier store.
             return false;
         }
         announce.storing = false;
@@ -259,7 +259,7 @@ impl Publish {
         }
     }
 
-    /// Forgets a service. Returns whom to tell of its end.
+    /// Forgets a service. Returns the nodes to which the withdrawal is sent.
     pub(crate) fn remove(&mut self, service: &Service, now: Instant) -> Believers {
         let announce = self.services.pop(service);
         announce.map(|announce| announce.holders).unwrap_or_default().to_withdraw(now)
@@ -294,8 +294,8 @@ impl Publish {
         any
     }
 
-    /// A node says that it dropped what we announced. Returns when it is to be stored again, where
-    /// it was told of anything.
+    /// A node says that it dropped our announces. Returns when to store them again, if any was sent
+    /// to that node.
     pub(crate) fn dropped_by(&mut self, node: &Contact, now: Instant) -> Option<Instant> {
         let at = match self.believed_dead {
             // It is going to be stored anyway.
@@ -324,8 +324,8 @@ impl Publish {
         due
     }
 
-    /// Drops the services that are believed no more. One that was renewed for a short time may
-    /// end before one that was announced earlier.
+    /// Drops the services that expired. A service that was renewed for a short time may expire
+    /// before one that was announced earlier.
     pub(crate) fn expire(&mut self, now: Instant) {
         let ended = self.services.iter().filter(|(_, announce)| announce.expires <= now);
         let ended: Vec<Service> = ended.map(|(service, _)| service.clone()).collect();

@@ -1,8 +1,10 @@
-//! Peers that were withdrawn: who held one tells all nodes, whose lookups may still show it.
+//! Peers that were withdrawn: a node that stored one notifies all nodes, whose lookups may still
+//! return it.
 //!
-//! Nobody believes such a notice: who shows the peer looks its name up anew, and asks no more than
-//! whether anybody still holds it. A withdrawal itself comes with a token, to those who hold the
-//! peer; one of them tells the others, since the node that withdrew it may be gone by then.
+//! Such a notice could be forged, so a node that receives it drops nothing: it looks the name up
+//! again, to see whether any node still stores the peer. The withdrawal itself goes, with a token,
+//! to the nodes that store the peer; one of them notifies the others, since the node that withdrew
+//! the peer may be gone by then.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -10,17 +12,17 @@ use std::time::Instant;
 
 use crate::Name;
 
-/// The nodes closest to a name that tell of what was withdrawn from it: each but the first only
-/// if it heard nothing of those before it.
+/// How many of the nodes closest to a name send notices of withdrawals: each but the first only if
+/// it received none from those before it.
 pub(crate) const TELLERS: u32 = 3;
-/// Longest name that is told of, in bytes; other lookups go stale by themselves.
+/// Longest name that notices have, in bytes; lookups of longer names go stale by themselves.
 pub(crate) const LONGEST_NAME: usize = 256;
 /// Most that are remembered, of each kind.
 const CAPACITY: usize = 256;
 /// How often a doubtful peer is looked for, at once and each second: a holder may know it late.
 const LOOKS: u8 = 3;
 
-/// What is to be told, and what was heard.
+/// Notices to be sent, and notices that were received.
 #[derive(Debug, Default)]
 pub(super) struct Withdrawals {
     to_tell: VecDeque<(Instant, Name, SocketAddr)>,

@@ -27,9 +27,9 @@ const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// nodes there are.
 const KEEP_ALIVE_EACH: Duration = Duration::from_millis(500);
 
-/// After a node found the others it looks once more: those that joined at the same moment were
-/// told of to nobody before they had answered. It looks, too, after it found one at an address that
-/// it was told, however many those are meanwhile.
+/// After a node found others, it looks itself up once more: nodes that joined at the same moment
+/// are returned by no node before they have answered. It also does so after it found a node at an
+/// address of a seed or an introduction, however many nodes it knows by then.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The nodes that are known.
@@ -54,7 +54,7 @@ pub(crate) struct Refresh {
 }
 
 impl Routing {
-    /// Knows nobody. `node_liveness` is how often the table is refreshed.
+    /// An empty table. `node_liveness` is how often it is refreshed.
     pub(crate) fn new(own: Id, node_liveness: Duration, now: Instant) -> Self {
         Self {
             v4: Table::new(own),
@@ -174,8 +174,8 @@ impl Routing {
     }
 
     /// All nodes there are, with their tokens, in a network so small that each is among the closest
-    /// to every target. None where a lookup has to tell: there may be others, one of them is silent,
-    /// or has given no token lately.
+    /// to every target. `None` if a lookup is needed: there may be other nodes, or one of them is
+    /// silent, or has given no token lately.
     pub(crate) fn small_network(&self, now: Instant) -> Option<Vec<Closest>> {
         let all_known = |table: &Table| table.len() < K;
         if self.is_empty() || !all_known(&self.v4) || !all_known(&self.v6) {
@@ -237,13 +237,13 @@ impl Routing {
         self.suspects.asked(addr, now);
     }
 
-    /// Whether this address left a query unanswered, and was not heard since.
+    /// Whether this address left a query unanswered, and has sent nothing since.
     pub(crate) fn is_suspect(&self, addr: &SocketAddr) -> bool {
         self.suspects.contains(addr)
     }
 
-    /// Whether the address was silent more than once: a first miss may be a lost datagram, or a
-    /// node that is slow for a moment, of which others should still hear.
+    /// Whether the address was silent more than once: after a first miss, which may be a lost
+    /// datagram or a slow moment, the node is still returned to others.
     pub(crate) fn is_repeated_suspect(&self, addr: &SocketAddr) -> bool {
         self.suspects.is_repeated(addr)
     }
@@ -253,8 +253,7 @@ impl Routing {
         self.suspects.may_ask(addr, now)
     }
 
-    /// The nodes to be asked whether they are there: those that were not heard for a while, and the
-    /// suspects.
+    /// The nodes to be pinged: those that have sent nothing for a while, and the suspects.
     pub(crate) fn to_keep_alive(&self, now: Instant) -> Vec<Contact> {
         let nodes = u32::try_from(self.len()).unwrap_or(u32::MAX);
         let silence = KEEP_ALIVE.max(KEEP_ALIVE_EACH.saturating_mul(nodes));
@@ -268,7 +267,7 @@ impl Routing {
         self.nodes().filter(is_due).map(|node| node.contact).collect()
     }
 
-    /// Somebody is known through whom others may be found.
+    /// A node is known through which others may be found.
     pub(crate) fn look_again_soon(&mut self, now: Instant) {
         self.looks_again.get_or_insert(now + LOOK_AGAIN);
     }

@@ -1,4 +1,4 @@
-//! Addresses that left a query unanswered: nobody waits for them, until they are heard again.
+//! Addresses that left a query unanswered: nothing waits for them until they send something again.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -66,7 +66,7 @@ impl Suspects {
         }
     }
 
-    /// The address was heard: it is one like any other again.
+    /// The address sent something: it is no suspect any more.
     pub(super) fn heard(&mut self, addr: &SocketAddr) {
         if !self.silent.is_empty() {
             self.silent.pop(addr);
@@ -77,8 +77,8 @@ impl Suspects {
         !self.silent.is_empty() && self.silent.contains(addr)
     }
 
-    /// Whether the address was silent more than once: a first miss may be a lost datagram, or a
-    /// node that is slow for a moment, of which others should still hear.
+    /// Whether the address was silent more than once: after a first miss, which may be a lost
+    /// datagram or a slow moment, the node is still returned to others.
     pub(super) fn is_repeated(&self, addr: &SocketAddr) -> bool {
         self.silent.peek(addr).is_some_and(|suspect| suspect.misses > 1)
     }

@@ -1,4 +1,5 @@
-//! Kademlia's routing table: buckets of nodes that were heard, by their distance from our own id.
+//! Kademlia's routing table: buckets of nodes that have answered, by their distance from our own
+//! id.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ pub(crate) struct Node {
 #[derive(Debug, Default)]
 struct Bucket {
     nodes: Vec<Node>,
-    /// Most recently heard last.
+    /// The most recently seen is last.
     replacement_cache: Vec<Contact>,
 }
 

@@ -1,4 +1,4 @@
-//! Queries of ours that are out: whom each was sent to and what for, how long its answer may take,
+//! Our queries under way: to which node each was sent and what for, how long its answer may take,
 //! and how many strangers are asked at a time.
 //!
 //! | file | concern |
@@ -20,7 +20,7 @@ use transactions::Transactions;
 pub(crate) use transactions::{Pending, Purpose};
 
 /// Most strangers that are asked at a time. Beyond it the oldest is given up, so that strangers
-/// that never answer keep nobody out.
+/// that never answer do not keep others out.
 const MAX_STRANGERS: usize = 1024;
 
 /// The queries that are out.
@@ -29,7 +29,7 @@ pub(crate) struct Rpc {
     transactions: Transactions,
     /// Of all nodes together: what is expected of one that was never asked.
     round_trip: Option<RoundTrip>,
-    /// Nodes that were pinged before they are believed, each with the ping's transaction.
+    /// Nodes that have to answer a ping before they are added, each with the ping's transaction.
     strangers: LruCache<SocketAddr, u32>,
 }
 

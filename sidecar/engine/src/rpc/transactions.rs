@@ -19,9 +19,9 @@ pub(crate) enum Purpose {
     Ping,
     /// To know whether a node that asked us is there at all: its silence says nothing.
     Newcomer,
-    /// To tell a monitor that we are there.
+    /// A heartbeat to a monitor.
     Heartbeat,
-    /// To tell a node something, after so many times in vain.
+    /// Gossip to a node, after `tried` failed attempts.
     Rumor { rumor: Rumor, tried: u8 },
     /// A step of this lookup.
     Lookup(u64),
@@ -35,7 +35,7 @@ pub(crate) enum Purpose {
 #[derive(Debug, Clone)]
 pub(crate) struct Pending {
     pub(crate) to: SocketAddr,
-    /// Whom we expect there; none for a bootstrap address.
+    /// The node that we expect there; `None` for a bootstrap address.
     pub(crate) id: Option<Id>,
     pub(crate) sent: Instant,
     pub(crate) purpose: Purpose,
@@ -48,7 +48,7 @@ pub(super) struct Transactions {
 }
 
 impl Transactions {
-    /// Each id is random: who sees one of them cannot guess what would be believed of another
+    /// Each id is random, so that an attacker who sees one cannot forge the answer of another
     /// address.
     pub(super) fn open(&mut self, pending: Pending, rng: &mut impl Rng) -> u32 {
         loop {

@@ -1,9 +1,9 @@
 //! Services that are reached at another IP than their Grape's datagrams come from: behind a NAT,
 //! say. A Grape claims such an IP for all that it announces.
 //!
-//! Nobody can prove a claim, so a claim is kept narrow: one IP for each source address, of its
-//! family, and few for each host; and whatever is announced under it counts as the source's: it
-//! goes with the source's withdrawal, its death, or its next claim.
+//! A claim cannot be proved, so it is kept narrow: one IP of its family for each source address,
+//! and few for each host. What is announced under the claim counts as the source's, and is dropped
+//! with the source's withdrawal, death, or next claim.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};

@@ -1,5 +1,5 @@
-//! What this node holds for others: peers of names and BEP 44 items, and the write tokens that
-//! whoever stores something must show.
+//! What this node stores for others: peers of names and BEP 44 items; and the write tokens that a
+//! node must show to store something.
 //!
 //! | file | concern |
 //! |---|---|
@@ -84,7 +84,7 @@ impl Storage {
         }
     }
 
-    /// The token that lets whoever receives at this IP store something.
+    /// The token with which a node at this IP may store something.
     pub(crate) fn token(&self, ip: IpAddr) -> Token {
         self.tokens.give(ip)
     }
@@ -137,7 +137,7 @@ impl Storage {
         self.peers.withdrawn(name, peer, node)
     }
 
-    /// Drops a peer, whoever announced it.
+    /// Drops a peer, whichever node announced it.
     pub(crate) fn remove_peer(&mut self, name: &[u8], peer: &SocketAddr) {
         self.peers.remove(name, peer);
     }

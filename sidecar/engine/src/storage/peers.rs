@@ -1,4 +1,4 @@
-//! Announced peers, each with the nodes that announced it, and the time until which it is believed.
+//! Announced peers, each with the nodes that announced it, and when it expires.
 
 use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::time::Instant;
@@ -120,7 +120,7 @@ impl Peers {
         left
     }
 
-    /// Drops the announces whose time is over; tells whether a peer went with them.
+    /// Drops the announces that expired; returns whether a peer was dropped with them.
     fn expire(&mut self, now: Instant) -> bool {
         if self.next_expiry.is_none_or(|next| next > now) {
             return false;
@@ -133,7 +133,7 @@ impl Peers {
         self.len() < before
     }
 
-    /// Drops what the node at this address announced. Tells whether there was anything.
+    /// Drops what the node at this address announced. Returns whether there was anything.
     fn remove_from(&mut self, node: &SocketAddr) -> bool {
         let mut any = false;
         let mut stays = |peer: SocketAddr, record: &mut PeerRecord| {
@@ -190,7 +190,7 @@ impl PeerStore {
         }
     }
 
-    /// Drops a peer, whoever announced it.
+    /// Drops a peer, whichever node announced it.
     pub(super) fn remove(&mut self, name: &[u8], addr: &SocketAddr) {
         if let Some(peers) = self.names.peek_mut(name) {
             self.held -= usize::from(peers.remove(addr));

@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 /// Bytes of a token. Short, so that a full answer to `get_peers` fits its datagram.
 const LENGTH: usize = 6;
 
-/// A secret is used this long, and believed as long again (BEP 5).
+/// A secret is used this long, and accepted as long again (BEP 5).
 const ROTATION: Duration = Duration::from_secs(300);
 
 type Secret = [u8; 20];

@@ -77,7 +77,7 @@ fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
     error.raw_os_error().is_some_and(|code| codes.contains(&Errno::from_raw(code)))
 }
 
-/// Where the kernel tells how long the datagrams of a batch are, and to where they came.
+/// Where the kernel writes how long the datagrams of a batch are, and to which address they came.
 #[derive(Debug)]
 pub(super) struct Receiver {
     told: Vec<u8>,

@@ -1,10 +1,10 @@
-//! Segmentation offload: several datagrams at a time. Where the kernel can (Linux: `UDP_SEGMENT`, or
-//! GSO, since 4.18, `UDP_GRO` since 5.0), those to one address go through its layers as one *batch*,
-//! which is parted again for whoever does not take batches, and on the wire. Elsewhere each goes by
-//! itself.
+//! Segmentation offload: several datagrams at a time. Where the kernel can (Linux: `UDP_SEGMENT`,
+//! or GSO, since 4.18, `UDP_GRO` since 5.0), those to one address go through its layers as one
+//! *batch*, which is split again on the wire, and for receivers that take no batches. Elsewhere
+//! each goes by itself.
 //!
-//! Linux also tells to which address of this host a datagram came, and takes the one to send from
-//! (`IP_PKTINFO`, `IPV6_PKTINFO`).
+//! Linux also reports to which address of this host a datagram came, and accepts the address to
+//! send from (`IP_PKTINFO`, `IPV6_PKTINFO`).
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ mod kernel;
 #[path = "elsewhere.rs"]
 mod kernel;
 
-/// A datagram, and to whom it goes.
+/// A datagram, and the address that it goes to.
 pub(super) type Outgoing = (SocketAddr, Vec<u8>);
 
 /// Largest UDP datagram, and largest batch.
@@ -109,8 +109,8 @@ impl Receiver {
         Self { buffer: vec![0; DATAGRAM], kernel: kernel::Receiver::default() }
     }
 
-    /// Reads what there is, until there is no more or `each` has had enough. It is given from where
-    /// a datagram came, and to which address of this host, where the system tells.
+    /// Reads datagrams until there are no more, or `each` has had enough. `each` gets where a
+    /// datagram came from, and to which address of this host, if the system reports that.
     ///
     /// # Errors
     /// When the socket fails. That nothing is there is no failure.
@@ -158,7 +158,7 @@ pub(super) fn enable_offload(socket: &socket2::Socket) {
     }
 }
 
-/// Asks the kernel to tell which of this host's addresses a datagram came to.
+/// Makes the kernel report to which of this host's addresses a datagram came.
 pub(super) fn take_destinations(socket: &socket2::Socket, ipv6: bool) {
     if let Err(error) = kernel::take_destinations(socket, ipv6) {
         tracing::debug!(%error, "this kernel does not tell which address was asked");

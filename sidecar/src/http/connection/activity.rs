@@ -1,6 +1,6 @@
-//! What a connection does, as its parts tell each other: the socket, the handler of requests, and
-//! the task that watches over both. All of them are on one task; the counters are atomic because
-//! tasks may move between threads.
+//! What a connection does, shared by its parts: the socket, the handler of requests, and the
+//! supervisor of both. All of them are on one task; the counters are atomic because tasks may move
+//! between threads.
 
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
@@ -13,7 +13,7 @@ use nix::sys::socket::{MsgFlags, recv};
 /// the next one.
 const LARGE: usize = 4096;
 
-/// As many bytes of a body are still to come as nobody counted.
+/// An unknown number of a body's bytes is still to come.
 pub(super) const UNKNOWN: usize = usize::MAX;
 
 /// What a connection does.
@@ -47,7 +47,7 @@ pub(crate) struct Activity {
 /// What is known of the bytes that were read behind the end of a request.
 #[derive(Default)]
 struct Ahead {
-    /// There may be some, and there is no way to tell but to look into hyper's buffer.
+    /// There may be some; only hyper's buffer shows it.
     perhaps: AtomicBool,
     /// There may be so many that this should not wait.
     many: AtomicBool,
@@ -192,8 +192,8 @@ impl Activity {
         self.ahead.none.store(true, Ordering::Relaxed);
     }
 
-    /// Bytes that are still to come of a body whose length was told; [`UNKNOWN`] if it was, but not
-    /// how many of them have come.
+    /// Bytes that are still to come of a body with a Content-Length; [`UNKNOWN`] if it is not known
+    /// how many have come.
     pub(super) fn body_left(&self) -> usize {
         self.body_left.load(Ordering::Relaxed)
     }
@@ -210,7 +210,7 @@ impl Activity {
         self.stopping.store(true, Ordering::Relaxed);
     }
 
-    /// Whether requests are to be told apart: not what comes on a WebSocket.
+    /// Whether requests are to be distinguished: not what comes on a WebSocket.
     pub(super) fn reads_with_care(&self) -> bool {
         self.is_stopping() && !self.is_websocket.load(Ordering::Relaxed)
     }

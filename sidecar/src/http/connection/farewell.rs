@@ -8,7 +8,7 @@ use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// How long, and for how many bytes, a client is heard out.
+/// How long, and for how many bytes, a closing connection is still read.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 1 << 20;
 
@@ -31,7 +31,7 @@ pub(crate) async fn linger<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S) {
     let _ = timeout(LINGER, heard_out).await;
 }
 
-/// Writes an answer to a request that nobody has read to its end.
+/// Writes an answer to a request that was not read to its end.
 pub(super) async fn refuse<S: AsyncWrite + Unpin>(stream: &mut S, status: StatusCode, text: &str) {
     let answer = format!(
         "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-type: text/plain; charset=utf-8\r\n\

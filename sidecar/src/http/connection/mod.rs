@@ -2,16 +2,16 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `activity.rs` | what its parts tell each other |
+//! | `activity.rs` | the state that its parts share |
 //! | `socket.rs` | reading and writing; within one request once the Grape stops |
 //! | `patience.rs` | how long it is waited for, by what is waited for |
 //! | `budget.rs` | bytes of unfinished requests, over all connections |
 //! | `farewell.rs` | its end, so that the client gets the last answer |
 //!
 //! Once the Grape stops, requests that were sent are answered, also those that hyper or the system
-//! has buffered. The last of them is answered with `Connection: close`; which one that is can be told
-//! because from then on hyper gets no byte beyond the request that it reads. A connection on which
-//! nothing comes for a moment is closed.
+//! has buffered. The last of them is answered with `Connection: close`; which one is the last is
+//! known because from then on hyper gets no byte beyond the request that it reads. A connection on
+//! which nothing comes for a moment is closed.
 
 mod activity;
 mod budget;
@@ -74,7 +74,8 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
             if !activity.is_stopping() && stopped.as_mut().poll(context).is_ready() {
                 activity.stops();
             }
-            // An error here is the client's: it went away, or did not speak HTTP and was told so.
+            // An error here is the client's: it went away, or did not speak HTTP and got an answer
+            // that says so.
             if Pin::new(&mut connection).poll(context).is_ready() {
                 return Poll::Ready(None);
             }
@@ -86,7 +87,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
         let ahead = parts.read_buf;
         match verdict {
             None => {
-                // What was held is free again, while the client is heard out.
+                // Frees the connection's share of bytes before the rest of the input is read.
                 drop((ahead, patience));
                 if activity.leaves_input() {
                     Box::pin(linger(&mut socket)).await;

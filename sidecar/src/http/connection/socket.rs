@@ -1,4 +1,5 @@
-//! A socket that tells what moves on it, and that reads with care once the Grape stops.
+//! A socket that records what is read and written, and that reads one request at a time once the
+//! Grape stops.
 
 use std::io;
 use std::pin::Pin;
@@ -14,7 +15,7 @@ use tokio::time::{Sleep, sleep};
 
 use super::activity::{Activity, UNKNOWN};
 
-/// Most bytes that are read at once while requests are told apart.
+/// Most bytes that are read at once while requests are distinguished.
 const PART: usize = 512;
 
 /// A connection's socket.
@@ -75,8 +76,8 @@ impl Socket {
         }
     }
 
-    /// How many of the bytes that come next are of one request for sure: what is left of a body whose
-    /// length was told; else those to the end of a line, for heads and chunks end with one.
+    /// How many of the next bytes surely belong to one request: the rest of a body with a
+    /// Content-Length; else the bytes to the end of a line, because heads and chunks end with one.
     fn part(&self, scratch: &mut [u8; PART]) -> usize {
         let next = if self.kept.is_empty() {
             let waiting = self.activity.peek(scratch);

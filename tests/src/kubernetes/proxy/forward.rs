@@ -70,7 +70,7 @@ impl Shared {
         let (mut parts, body) = self.client.send(request).await?.into_parts();
         of_one_connection(&mut parts.headers);
         for ends in held {
-            // Whoever no longer waits for it holds nothing up.
+            // A test that no longer waits for it holds nothing up.
             if ends.reached.send(call.clone()).is_ok() {
                 let _ = ends.released.await;
             }
@@ -101,7 +101,7 @@ fn refuse(refusal: Refusal) -> Result<Response<Body>> {
     Ok(response.body(body.map_err(|never| match never {}).boxed_unsync())?)
 }
 
-/// An answer's body that tells when it has been read to its end.
+/// An answer's body that reports when it has been read to its end.
 struct Told {
     body: kube::client::Body,
     told: Vec<(oneshot::Sender<Call>, Call)>,

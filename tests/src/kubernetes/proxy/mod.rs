@@ -143,8 +143,8 @@ impl Proxy {
         Held { reached, release }
     }
 
-    /// Tells when the first such call has been answered, and the answer has gone to the client. A
-    /// refused call is none, and a watch is one when it ends.
+    /// Completes when the first such call has been answered, and the answer has gone to the client.
+    /// A refused call does not count, and a watch counts when it ends.
     pub fn answered(&self, which: Which) -> Answered {
         let (reached, _) = self.wait_for(which, Fault::Tell);
         Answered(reached)
@@ -162,7 +162,7 @@ impl Proxy {
     /// When the proxy itself has failed.
     pub async fn cut(&self) -> Result<()> {
         if let Some(Serving { stop, stopped }) = self.serving.lock().await.take() {
-            // It may have ended by itself, which the next line tells.
+            // It may have ended by itself, which the next line shows.
             let _ = stop.send(());
             stopped.await?;
         }

@@ -93,7 +93,7 @@ impl Which {
     }
 }
 
-/// What the proxy answers instead of the API server, as that one would.
+/// What the proxy answers in place of the API server, in the same form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
     /// 403: there is no right to do it.

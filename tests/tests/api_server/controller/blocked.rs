@@ -1,7 +1,8 @@
-//! Pods that the API server refuses to a StatefulSet: told, and made once nothing is against them.
+//! Pods that the API server refuses to a StatefulSet: reported, and created once nothing is against
+//! them.
 
 use grape_tests::figure;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::wait;
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, DeleteParams};
@@ -14,8 +15,7 @@ use super::scene::{Scene, told, writes};
 /// A quota of two pods, and a cluster that wants three.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_quota_refuses_is_told_until_it_is_lifted() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let controllers = ["statefulset-controller", "resourcequota-controller"];
     let server = server.with_controllers(&controllers).await.unwrap();
     let scene = Scene::new(&server, "quota").await;
@@ -49,7 +49,7 @@ async fn what_a_quota_refuses_is_told_until_it_is_lifted() {
     let event = scene.until_event("market", "PodsRefused").await;
     assert_eq!((&event["type"], &event["note"]), (&json!("Warning"), &stalled["message"]));
 
-    // It is tried again, and nothing is told anew.
+    // It is tried again, and nothing is reported again.
     proxy.forget_calls();
     sleep(Duration::from_secs(25)).await;
     let written = writes(&proxy);
@@ -73,8 +73,7 @@ async fn what_a_quota_refuses_is_told_until_it_is_lifted() {
 /// A LimitRange refuses the pods of a cluster that has none yet, and of clusters that lose one.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pod_that_is_missing_is_made_from_the_mended_spec() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
     let scene = Scene::new(&server, "mended").await;
     let pods_api: Api<Pod> = Api::namespaced(server.client(), scene.space());
@@ -148,8 +147,7 @@ async fn a_pod_that_is_missing_is_made_from_the_mended_spec() {
 /// Writes of ours that a webhook refuses are tried again as soon.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_object_that_is_refused_is_told_until_it_is_taken() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["resourcequota-controller"]).await.unwrap();
     let scene = Scene::new(&server, "object").await;
     let quota = |sets: &str| json!({"spec": {"hard": {"count/statefulsets.apps": sets}}});

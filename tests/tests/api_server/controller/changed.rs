@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::future::join_all;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use serde_json::json;
 use tokio::time::Duration;
 
@@ -14,8 +14,7 @@ const CLUSTERS: u16 = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_status_is_written_once_for_a_change() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "once").await;
     let proxy = Proxy::start(&server).await.unwrap();
     let names: Vec<_> = (0..CLUSTERS).map(|number| format!("c-{number}")).collect();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::time::Duration;
@@ -15,8 +15,7 @@ const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_changed_is_put_right_and_what_is_added_stays() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "drift").await;
     scene.cluster("market", json!({})).await;
     let _operator = scene.operator("one").await;
@@ -44,7 +43,7 @@ async fn what_is_changed_is_put_right_and_what_is_added_stays() {
         put_right(&scene, &format!("{kind} {name} after its deletion"), &whole).await;
         annotate(&scene, kind, name).await;
     }
-    // One that is being deleted cannot be mended, and is made anew when it is gone.
+    // An object that is being deleted cannot be changed, and is recreated when it is gone.
     hold(&scene).await;
 }
 
@@ -110,7 +109,7 @@ async fn annotate(scene: &Scene, kind: &str, name: &str) {
     scene.change(kind, name, theirs).await;
 }
 
-/// What there is, without marks of when and by whom.
+/// The objects, without times and managers.
 async fn essence(scene: &Scene) -> BTreeMap<String, Value> {
     let mut all = scene.children().await;
     for object in all.values_mut() {

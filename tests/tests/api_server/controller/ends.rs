@@ -1,7 +1,7 @@
 //! Clusters that are deleted: nothing is left of them.
 
 use grape_tests::kubernetes::proxy::Which;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::our_operator::Operator;
 use grape_tests::wait;
 use kube::api::DeleteParams;
@@ -12,8 +12,7 @@ use super::scene::{Scene, until_quiet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_left_of_a_cluster_that_is_deleted() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let controllers = ["garbage-collector-controller", "statefulset-controller"];
     let server = server.with_controllers(&controllers).await.unwrap();
     let [background, foreground] = [DeleteParams::background(), DeleteParams::foreground()];

@@ -1,9 +1,11 @@
-//! What is told of a cluster in events: what changes, once.
+//! The events of a cluster: one for each change.
 
 use std::net::SocketAddr;
 
 use grape_tests::http::{self, Request};
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
+use grape_tests::our_operator::Operator;
+use grape_tests::process::Process;
 use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -14,8 +16,7 @@ use super::scene::{Scene, until_quiet};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_changes_is_told_once() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "events").await;
     let proxy = Proxy::start(&server).await.unwrap();
     scene.cluster("market", json!({})).await;
@@ -26,7 +27,7 @@ async fn what_changes_is_told_once() {
     let mut told = vec![("Created", "Normal"), ("Scaling", "Normal")];
     assert_eq!(events(&scene).await, told);
 
-    // That it is still so is no news, whatever else changes.
+    // A state that lasts makes no further events, whatever else changes.
     for replicas in [4, 5] {
         scene.change("GrapeCluster", "market", json!({"spec": {"replicas": replicas}})).await;
         scene.until_applied("market").await;
@@ -61,8 +62,7 @@ async fn what_changes_is_told_once() {
 /// To the API server, events that differ in their texts alone are one.
 #[tokio::test(flavor = "multi_thread")]
 async fn events_of_different_texts_stay_apart() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "texts").await;
     let proxy = Proxy::start(&server).await.unwrap();
     let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
@@ -81,22 +81,36 @@ async fn events_of_different_texts_stay_apart() {
     }
 }
 
-/// A service ends and does not come back: whoever looks at its pod sees that nobody finds it.
+/// A pod with a Grape that runs.
+struct Live {
+    scene: Scene,
+    pod: Value,
+    grape: SocketAddr,
+    /// The Grapes end before the operator, and the operator before the API server.
+    _kept: (Vec<Process>, Operator, ApiServer),
+}
+
+impl Live {
+    async fn start(prefix: &str) -> Self {
+        let server = ApiServer::start_with_definition().await.unwrap();
+        let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
+        let scene = Scene::new(&server, prefix).await;
+        let operator = scene.operator("one").await;
+        let (grapes, [_, api]) = grapes(&scene).await;
+        let pod = scene.get("Pod", "live-default-1").await;
+        let ip = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
+        let grape = SocketAddr::new(ip, api.number());
+        Self { scene, pod, grape, _kept: (grapes, operator, server) }
+    }
+}
+
+/// A service ends and does not come back. An event at its pod says so.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_service_that_is_held_back_is_told_at_its_pod() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
-    let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
-    let scene = Scene::new(&server, "held-back").await;
-    let proxy = Proxy::start(&server).await.unwrap();
-    let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
-    let (_grapes, [_, api]) = grapes(&scene).await;
-    let pod = scene.get("Pod", "live-default-1").await;
-    let ip = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
+    let Live { scene, pod, grape, _kept } = Live::start("held-back").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let body = json!({"rid": 1, "data": ["away", port]}).to_string();
-    let grape = SocketAddr::new(ip, api.number());
     http::send(grape, &Request::post("/announce", body)).await.unwrap();
     // Until the Grape has tried the port, and seen it answer.
     listener.accept().await.unwrap();
@@ -114,20 +128,11 @@ async fn a_service_that_is_held_back_is_told_at_its_pod() {
     assert!(note.starts_with(&begins) && note.contains("refuses connections"), "{note}");
 }
 
-/// A service sends its port as text, and takes the answer for success: whoever looks at its pod sees
-/// what is wrong.
+/// A service sends its port as text, and takes the answer for success. An event at its pod says what
+/// is wrong.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_grape_refuses_is_told_at_its_pod_once_a_cause() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
-    let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
-    let scene = Scene::new(&server, "refused").await;
-    let proxy = Proxy::start(&server).await.unwrap();
-    let _operator = scene.operator_at(proxy.kubeconfig(), "one").await;
-    let (_grapes, [_, api]) = grapes(&scene).await;
-    let pod = scene.get("Pod", "live-default-1").await;
-    let ip = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
-    let grape = SocketAddr::new(ip, api.number());
+    let Live { scene, pod, grape, _kept } = Live::start("refused").await;
     let announce = async |data: Value| {
         let body = json!({"rid": 1, "data": data}).to_string();
         let reply = http::send(grape, &Request::post("/announce", body)).await.unwrap();
@@ -162,7 +167,7 @@ async fn what_a_grape_refuses_is_told_at_its_pod_once_a_cause() {
     assert!(both.await.unwrap()[1].contains("the port is missing"));
 }
 
-/// Reasons and types in the order of time; each that was told again would be there as often.
+/// Reasons and types in the order of time; an event that was published again is there as often.
 async fn events(scene: &Scene) -> Vec<(&'static str, &'static str)> {
     let mut events: Vec<_> = scene.all(&["Event"]).await.into_values().collect();
     events.sort_by_key(|event| event["eventTime"].as_str().unwrap().to_owned());

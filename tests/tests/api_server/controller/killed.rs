@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use anyhow::Context;
 use futures_util::{StreamExt, stream};
 use grape_tests::kubernetes::proxy::Which;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use serde_json::{Value, json};
 use tokio::time::Duration;
 
@@ -17,8 +17,7 @@ const LANES: usize = 6;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_after_any_call_it_ends_where_it_would_have() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     makes(&server).await;
     changes(&server).await;
 }

@@ -6,7 +6,7 @@
 //! | [`scene`] | a namespace with clusters in it, and operators that run them |
 //! | [`objects`] | which objects a cluster has |
 //! | [`drift`] | what somebody else changes |
-//! | [`changed`] | what a change costs |
+//! | [`changed`] | how many writes a change costs |
 //! | [`rest`] | nothing is written where nothing changes |
 //! | [`killed`] | the operator killed at any of its calls |
 //! | [`refusals`] | calls that fail once |
@@ -17,7 +17,7 @@
 //! | [`unusable`] | specs that the API server or the operator does not take |
 //! | [`paused`] | clusters that are left as they are |
 //! | [`several`] | several operators, and several namespaces |
-//! | [`events`] | what is told, and how often |
+//! | [`events`] | which events are published, and how often |
 //! | [`sidecars`] | pods of services: counted, found without their Grape, evicted |
 //! | [`strangers`] | pods of others that have the labels of Grapes |
 

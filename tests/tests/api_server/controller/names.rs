@@ -1,6 +1,6 @@
-//! Names that somebody else has: what is there stays as it is, and the cluster tells.
+//! Names that somebody else has: the objects stay as they are, and the cluster's status says so.
 
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use serde_json::{Value, json};
 
@@ -8,8 +8,7 @@ use super::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_somebody_elses_is_not_touched() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
     let ports = json!({"ports": [{"port": 80}]});
     let pods = json!({

@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use grape_tests::kubernetes::proxy::Which;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition, script};
+use grape_tests::kubernetes::{ApiServer, Proxy, script};
 use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
@@ -12,8 +12,7 @@ use super::scene::{CHILDREN, Scene, shown, told, writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_has_what_its_spec_wants() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     tokio::join!(
         an_empty_spec_is_a_cluster_of_three(&server),
         pools_come_and_the_last_one_to_go_stays(&server),
@@ -198,7 +197,7 @@ async fn a_monitor_comes_and_goes(server: &ApiServer) {
     .unwrap();
     let monitored = |wanted: bool| json!({"monitoring": {"serviceMonitor": wanted}});
     scene.cluster("market", monitored(true)).await;
-    // One of the same name that is somebody else's is in nobody's way.
+    // An object of the same name that is somebody else's is not in the way.
     let other = scene.cluster("other", monitored(false)).await;
     scene
         .make(

@@ -1,6 +1,6 @@
 //! Clusters that are left as they are: `spec.paused`.
 
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use serde_json::json;
 use tokio::time::Duration;
 
@@ -8,8 +8,7 @@ use super::scene::{Scene, shown, until_quiet, writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_cluster_is_told_of_and_not_changed() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "paused").await;
     let proxy = Proxy::start(&server).await.unwrap();
     scene.cluster("market", json!({})).await;

@@ -1,7 +1,7 @@
-//! Every write refused once: it is tried again, told and counted, and the end is the same.
+//! Every write refused once: it is retried, logged and counted, and the result is the same.
 
 use grape_tests::kubernetes::proxy::{Refusal, Which};
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use http::Method;
 use serde_json::{Value, json};
 
@@ -33,8 +33,7 @@ struct Case {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn each_write_may_be_refused_once() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "refused").await;
     let proxy = Proxy::start(&server).await.unwrap();
     let cases = cases();
@@ -54,7 +53,8 @@ async fn each_write_may_be_refused_once() {
         assert_eq!(scene.outcome(name).await, whole, "{name}");
         let tries: Vec<_> =
             writes(&proxy).into_iter().filter(|call| call.path.ends_with(path)).collect();
-        // The second one is taken. Only a status may be told after that, when more is known.
+        // The second one is accepted. Only a status may be written again after that, when more is
+        // known.
         let most = if path.ends_with("/status") { 3 } else { 2 };
         assert!((2..=most).contains(&tries.len()), "{path} was tried {} times", tries.len());
         let again = tries[1..].windows(2).find(|pair| pair[0].body == pair[1].body);

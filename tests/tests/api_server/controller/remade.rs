@@ -1,8 +1,8 @@
-//! StatefulSets that cannot be made right in place: made anew, around their pods.
+//! StatefulSets that cannot be changed in place: recreated around their pods.
 
 use std::collections::BTreeMap;
 
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use serde_json::{Value, json};
 
@@ -10,8 +10,7 @@ use super::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_set_is_made_anew_around_its_pods() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let controllers = ["garbage-collector-controller", "statefulset-controller"];
     let server = server.with_controllers(&controllers).await.unwrap();
     tokio::join!(

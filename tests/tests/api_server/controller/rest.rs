@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use grape_tests::kubernetes::grape_cluster::{condition, without_lookups};
 use grape_tests::kubernetes::proxy::Call;
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::our_grape;
 use grape_tests::our_operator::Operator;
 use grape_tests::ports::Port;
@@ -27,8 +27,7 @@ const REST: Duration = Duration::from_secs(60);
 /// `Healthy`, and looked at every second.
 #[tokio::test(flavor = "multi_thread")]
 async fn at_rest_nothing_is_written() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "rest").await;
     let proxy = Proxy::start(&server).await.unwrap();
     for number in 0..CLUSTERS {
@@ -91,9 +90,8 @@ impl Known {
         Self { versions: versions(scene).await, live: live(scene).await["status"].clone() }
     }
 
-    /// Checks that it is still so, and that nothing was written for it. But what the lookups of the
-    /// Grapes that run met is shown, and changes on a machine that has other things to do: that may
-    /// be told, and nothing else with it.
+    /// Checks that nothing has changed, and that nothing was written. Only the latency band of the
+    /// running Grapes may have been written: it changes on a busy machine.
     async fn is_so(&self, scene: &Scene, written: Vec<Call>) {
         let mut told = self.live.clone();
         for call in &written {
@@ -104,7 +102,7 @@ impl Known {
             told = status;
         }
         let mut changed = changed(&self.versions, &versions(scene).await);
-        // The calls tell what was written to it.
+        // The calls show what was written to it.
         changed.remove("GrapeCluster live");
         assert_eq!(changed, BTreeMap::new());
     }

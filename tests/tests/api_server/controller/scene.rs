@@ -64,7 +64,7 @@ impl Scene {
     }
 
     /// An operator of this namespace, which asks the API server itself. Each `identity` has a Lease
-    /// of its own, so that nobody waits for one that was killed.
+    /// of its own, so that no operator waits for one that was killed.
     pub async fn operator(&self, identity: &str) -> Operator {
         self.operator_at(&self.kubeconfig, identity).await
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use grape_tests::kubernetes::{ApiServer, Proxy, definition, script, tools};
+use grape_tests::kubernetes::{ApiServer, Proxy, script, tools};
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
@@ -12,8 +12,7 @@ use super::scene::{Scene, until_quiet, writes};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_may_write_does_and_nobody_else() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     tokio::join!(the_leader_alone_writes(&server), the_rights_of_a_namespace_suffice(&server));
 }
 

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use grape_tests::kubernetes::{ApiServer, Proxy, definition};
+use grape_tests::kubernetes::{ApiServer, Proxy};
 use grape_tests::wait;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
@@ -22,8 +22,7 @@ const ASIDE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["replicaset-controller", "disruption-controller"]);
     let server = server.await.unwrap();
     let scene = Scene::new(&server, "repair").await;
@@ -50,7 +49,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
         be_ready(&scene, pod).await;
     }
 
-    // Without being asked, and with nobody who would put it in, none is evicted.
+    // Without repair, and without a webhook that would inject a Grape, none is evicted.
     until_quiet(&proxy, Duration::from_secs(2)).await;
     scene.change("GrapeCluster", "market", repair(true)).await;
     until_message(&scene, "a new pod would get no sidecar either").await;
@@ -89,7 +88,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
     let message = told(&cluster, "Injected")["message"].clone();
     assert!(message.as_str().unwrap().contains("alone has no controller"), "{message}");
 
-    // Nobody is told of anything twice, and nothing is done any more.
+    // No event is published twice, and nothing is done any more.
     until_quiet(&proxy, Duration::from_secs(2)).await;
     proxy.forget_calls();
     operator.kill().await.unwrap();
@@ -108,8 +107,7 @@ async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_counts_the_pods_that_it_lets_in() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let [home, web, shop] = [
         Scene::new(&server, "home").await,
         Scene::new(&server, "web").await,
@@ -256,7 +254,7 @@ async fn label(client: &Client, namespace: &str, key: &str, value: Option<&str>)
     api.patch(namespace, &PatchParams::default(), &patch).await.unwrap();
 }
 
-/// Waits until what a cluster tells of pods of services is so, and gives it.
+/// Waits until the condition on pods of services is so, and returns it.
 async fn until_injected(scene: &Scene, is: impl Fn(&Value) -> bool) -> Value {
     let cluster = scene.until("its pods are counted so", ("GrapeCluster", "market"), |cluster| {
         is(&cluster["status"]["injected"])

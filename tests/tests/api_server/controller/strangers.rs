@@ -4,7 +4,7 @@
 //! Kubernetes' own controllers keep the Service and the budgets. No node runs the pods: the test says
 //! how they are.
 
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::wait;
 use kube::api::{EvictParams, Patch, PatchParams};
 use kube::{Api, Client};
@@ -20,8 +20,7 @@ const THEIRS: &str = "theirs";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn pods_of_another_chart_are_neither_joined_nor_counted() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&CONTROLLERS).await.unwrap();
     let scene = Scene::new(&server, "strangers").await;
     their_release(&scene).await;

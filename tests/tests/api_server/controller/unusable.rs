@@ -1,6 +1,6 @@
 //! Specs that the API server or the operator does not take.
 
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use grape_tests::our_operator::Operator;
 use grape_tests::wait;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
@@ -16,8 +16,7 @@ const REFUSED: &str = "grape_operator_reconcile_duration_seconds_count{result=\"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_api_server_refuses_is_told_in_its_words() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "refused").await;
     let operator = scene.operator("one").await;
     for (name, template, words) in [
@@ -84,8 +83,7 @@ async fn refused(scene: &Scene, name: &str, words: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_was_stored_under_another_schema_is_told() {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "stored").await;
     scene.cluster("good", json!({})).await;
     let operator = scene.operator("one").await;

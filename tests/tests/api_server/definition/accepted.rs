@@ -81,7 +81,7 @@ async fn what_keeps_the_rules_is_accepted() {
     try_all(specs.chain(names).chain([together]).map(|manifest| (manifest, Ok(())))).await;
 }
 
-/// As kubectl does where it is told not to mind them: `--validate=ignore`.
+/// As kubectl does with `--validate=ignore`.
 #[tokio::test]
 async fn unknown_fields_are_dropped() {
     let server = server().await;
@@ -201,12 +201,12 @@ async fn fields_have_their_defaults_or_what_was_written() {
     template: {}
     ");
     assert_eq!(object.get("status"), None);
-    // Whoever asks for defaults here gets those of the API server.
+    // The defaults here are those of the API server.
     let here = parse(&manifest("market", "{}")).unwrap();
     let there: GrapeCluster = serde_json::from_value(object).unwrap();
     assert_eq!(here.spec, there.spec);
 
-    // One of which all is told keeps it.
+    // An object with every field set keeps them all.
     let object = stored(&server.client(), &manifest("market", EVERYTHING)).await.unwrap();
     let written: Value = serde_yaml::from_str(EVERYTHING).unwrap();
     assert_eq!(object["spec"], written);

@@ -11,15 +11,14 @@ mod refused;
 
 use grape_cluster::GrapeCluster;
 use grape_cluster::{manifest, validate};
-use grape_tests::kubernetes::{ApiServer, definition};
+use grape_tests::kubernetes::ApiServer;
 use kube::Client;
 use kube::core::Status;
 use serde_json::Value;
 
 /// An API server that knows GrapeClusters. It may be somebody else's.
 async fn server() -> ApiServer {
-    let server = ApiServer::start().await.unwrap();
-    definition::install(&server.client()).await.unwrap();
+    let server = ApiServer::start_with_definition().await.unwrap();
     server
 }
 
@@ -69,9 +68,9 @@ fn validated(manifest: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Tries each manifest, and tells those that do not go as wanted: with these words, or accepted; the
-/// same here; and what is stored can be read, for one object that cannot, and nobody could read the
-/// list of all.
+/// Tries each manifest, and fails with those that are not refused with these words, or not
+/// accepted, by the API server as well as here. What is stored must be readable, because a single
+/// object that is not would keep clients from reading the list.
 async fn try_all(rows: impl IntoIterator<Item = (String, Result<(), String>)>) {
     let server = server().await;
     let mut different = Vec::new();

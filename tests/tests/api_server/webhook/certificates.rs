@@ -85,8 +85,8 @@ async fn what_others_break_is_put_right() {
         scene.until_asked().await;
     }
 
-    // Without the Secret's data all is made anew, and believed. That the Secret itself is gone is
-    // nothing the operator may change.
+    // Without the Secret's data, a new certificate is issued, and its CA bundle written. The
+    // operator may not create the Secret itself.
     let secrets: Api<Secret> = Api::namespaced(scene.server.client(), OPS);
     let nothing = Patch::Json::<()>(
         serde_json::from_value(json!([{"op": "remove", "path": "/data"}])).unwrap(),

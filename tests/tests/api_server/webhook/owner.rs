@@ -1,4 +1,4 @@
-//! Whose the MutatingWebhookConfiguration is: the operator's namespace takes it along.
+//! The owner of the MutatingWebhookConfiguration: it is deleted with the operator's namespace.
 
 use grape_tests::wait;
 use k8s_openapi::api::core::v1::Namespace;

@@ -39,7 +39,7 @@ async fn count(replica: &Replica, result: &str, reason: &str) -> f64 {
     replica.operator.metric(&series).await.unwrap().unwrap_or_default()
 }
 
-/// What events tell of, as `REASON KIND NAME: NOTE`.
+/// The events, as `REASON KIND NAME: NOTE`.
 async fn events(scene: &Scene, namespace: &str) -> Vec<String> {
     let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("events.k8s.io", "v1", "Event"));
     let events: Api<DynamicObject> = Api::namespaced_with(scene.server.client(), namespace, &kind);
@@ -84,7 +84,7 @@ async fn a_refusal_is_told(scene: &Scene, replica: &Replica) {
         "Error from server (ClusterNotFound): error when creating \"pod.yaml\": admission webhook \
          \"pods.inject.grenache.dev\" denied the request: {REFUSED}"
     );
-    // A dry run is told the same, and leaves no trace.
+    // A dry run gets the same answer, and leaves no event.
     let dry = kubectl(scene, SHOP, &pod("dry", &labels), &["--dry-run=server"]);
     assert_eq!(dry, whole);
     assert_eq!(count(replica, "refused", "ClusterNotFound").await, 0.0);
@@ -99,7 +99,7 @@ async fn a_refusal_is_told(scene: &Scene, replica: &Replica) {
     )
     .await;
 
-    // Of a ReplicaSet it is the Deployment that is told of it, and once.
+    // For a pod of a ReplicaSet, the event is at the Deployment, and there is one.
     let set = replica_set_of_a_deployment(scene).await;
     let mut made = pod("", &labels);
     made["metadata"] = json!({

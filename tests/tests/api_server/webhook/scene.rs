@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::Result;
-use grape_tests::kubernetes::{ApiServer, definition, script, tools};
+use grape_tests::kubernetes::{ApiServer, script, tools};
 use grape_tests::our_operator::Operator;
 use grape_tests::ports::Port;
 use grape_tests::wait;
@@ -32,7 +32,7 @@ const ACCOUNT: &str = "grape-operator";
 /// The webhooks of the configuration: of pods that ask, and of those whose namespace does.
 pub const WEBHOOKS: [&str; 2] = ["pods.inject.grenache.dev", "namespaces.inject.grenache.dev"];
 
-/// A server with the definition, the rights of the operator, and a cluster.
+/// A server with the the rights of the operator, and a cluster.
 pub struct Scene {
     pub server: ApiServer,
     kubeconfig: PathBuf,
@@ -59,8 +59,7 @@ impl Scene {
 
     /// As [`Scene::new`], with these values of the chart.
     pub async fn of(values: &[&str]) -> Self {
-        let server = ApiServer::start().await.unwrap();
-        definition::install(&server.client()).await.unwrap();
+        let server = ApiServer::start_with_definition().await.unwrap();
         let folder = tempfile::tempdir().unwrap();
         let namespaces: Api<Namespace> = Api::all(server.client());
         for name in [OPS, SHOP] {
@@ -108,7 +107,7 @@ impl Scene {
     }
 
     /// Makes the chart's configuration, with an address for each of its webhooks instead of the
-    /// Service, and waits until it is told whom to believe.
+    /// Service, and waits until it has a CA bundle.
     pub async fn configure(&self, urls: [&str; 2]) {
         self.make_configuration(urls.map(|url| json!({"url": url}))).await;
         wait::until("API servers are told whom to believe", async || {

@@ -70,7 +70,7 @@ async fn until_waits(operator: &Operator, other: &str, shared: &str) {
     .unwrap();
 }
 
-/// What the first one asks for is on the StatefulSet, and nobody writes.
+/// The StatefulSet is as the first operator wants it, and there are no writes.
 async fn assert_at_rest(scene: &Scene) {
     let version = set(scene).await.unwrap().resource_version();
     sleep(Duration::from_secs(6)).await;
@@ -98,7 +98,7 @@ async fn the_second_waits_until_the_first_is_gone() {
     second.until_ready().await.unwrap();
     figure::took("the first is killed, the second works", begun.elapsed());
 
-    // When it comes back, it waits in its turn, and nobody asks its webhook.
+    // When it comes back, it waits for its turn, and its webhook is not called.
     let again = ["--namespace=ops", "--grape-image=grape", "--webhook-bind=127.0.0.1:0"];
     let back = Operator::start(scene.kubeconfig(), "again", &again).await.unwrap();
     until_waits(&back, "other", "all namespaces").await;
@@ -149,7 +149,7 @@ async fn operators_of_different_namespaces_run_side_by_side() {
     assert_at_rest(&scene).await;
 }
 
-/// Whoever may write Leases in a namespace of their own keeps no operator waiting.
+/// A user who may write Leases in a namespace cannot keep an operator waiting.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_forged_lease_is_not_believed() {
     let scene = scene().await;

@@ -1,4 +1,4 @@
-//! `tests/kubernetes/cluster`: up again is no change, down leaves nothing, whatever was there.
+//! `tests/kubernetes/cluster`: a second `up` changes nothing, and `down` leaves nothing behind.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -23,7 +23,7 @@ async fn down_leaves_nothing_however_far_it_was_up() {
         return;
     }
     let shared = Cluster::shared().await.unwrap();
-    // Its name is a component's, its arguments are the cluster's: it is nobody's all the same.
+    // It has the name of a component and the arguments of the cluster, but does not belong to it.
     let mut stranger = tokio::process::Command::new("sleep");
     stranger.arg0("kubelet").arg("3600");
     let mut stranger = Process::start("a stranger", &mut stranger).unwrap();

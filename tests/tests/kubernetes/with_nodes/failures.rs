@@ -1,4 +1,5 @@
-//! A cluster that does not come up tells which component failed, with what that said last.
+//! When a cluster does not come up, the error names the component that failed, with its last
+//! output.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -45,7 +46,7 @@ fn replace(folder: &Path, tool: &str) {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-/// What a failing `up` tells.
+/// The output of a failing `up`.
 fn up(assets: &Path) -> String {
     let mut up = cluster::command(NAME);
     let output = up.arg("up").env("KUBEBUILDER_ASSETS", assets).output().unwrap();

@@ -32,7 +32,8 @@ async fn a_service_in_a_pod_is_found_and_called_from_the_other_node() {
     let used: BTreeSet<&str> = grapes.iter().map(pods::node).collect();
     assert_eq!(used.len(), 2, "both nodes run Grapes: {used:?}");
 
-    // An announce tells the address of the Grape that takes it: a service has a Grape in its pod.
+    // An announce has the address of the Grape that accepts it, so a service needs a Grape in its
+    // pod.
     let own = "http://127.0.0.1:30001".to_owned();
     let served = json!({"grape": own, "name": "rpc_test", "port": 1337});
     let mut server = service_pod::node_js("server", "zone-1", "rpc_server.js", &served);

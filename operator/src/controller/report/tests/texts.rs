@@ -2,8 +2,6 @@
 
 use super::*;
 use crate::controller::blocked::Blocked;
-use crate::controller::observations::Connectivity;
-use crate::controller::sidecars::repair::RepairProgress;
 
 const COUNTS: [usize; 4] = [0, 1, 2, 9];
 

@@ -85,7 +85,7 @@ fn settle(
     }
 }
 
-/// A node that knows nobody.
+/// A node with an empty routing table.
 fn asker(rng: &mut StdRng, now: Instant) -> Engine {
     let id = Id::from(rng.random::<[u8; 20]>());
     let settings = Settings { awaits_seeds: true, ..Settings::new(id, 1) };

@@ -37,8 +37,8 @@ fn engine_of(settings: Settings, now: Instant) -> Engine {
     engine
 }
 
-/// Lets time pass, with a round of discovery each second, in which `answers` tells who answers at
-/// the shared address.
+/// Lets time pass, with a round of discovery each second. `answers` says which node answers at the
+/// shared address.
 fn run(
     engine: &mut Engine,
     now: &mut Instant,

@@ -91,7 +91,7 @@ fn whom_a_lookup_asks_in_vain_is_bounded() {
             lookup.failed(ask.id, ask.addr);
         }
     }
-    assert_eq!(asked, MEMORY + MOST_SILENT);
+    assert_eq!(asked, shortlist::MEMORY + shortlist::MOST_SILENT);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! A service that its pod's annotation announces, for it has never heard of Grenache.
+//! A service that does not use Grenache, announced by an annotation of its pod.
 
 use grape_tests::figure;
 use grape_tests::kubernetes::{Operator, service_pod};

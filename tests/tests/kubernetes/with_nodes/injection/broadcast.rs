@@ -1,4 +1,4 @@
-//! A broadcast to all of a name, one of whom is dead.
+//! A broadcast to all instances of a name, one of which is dead.
 
 use grape_tests::kubernetes::operator::is_somebody_elses;
 use grape_tests::kubernetes::{Operator, pod_processes};
@@ -17,7 +17,7 @@ async fn the_dead_one_is_gone_before_the_next_broadcast() {
     let operator = Operator::shared().await.unwrap();
     let stage = Stage::new(&operator, "broadcast").await;
     for (number, name) in NAMES.iter().enumerate() {
-        // Who dies stays dead.
+        // A trader that dies stays dead.
         stage.start_once(name, number % 2, "trader.js", json!({})).await;
     }
     let mut traders = Vec::new();

@@ -79,7 +79,7 @@ async fn until(watchers: &mut [Watcher], peers: &[String]) {
     }
 }
 
-/// The same, and tells how long after the death each last found more.
+/// The same, and prints how long after the death each last found the dead one.
 async fn gone(what: &str, killed: SystemTime, watchers: &mut [Watcher], left: &[String]) {
     for watcher in watchers {
         let gone = watcher.until(NAME, left).await.duration_since(killed).unwrap_or_default();

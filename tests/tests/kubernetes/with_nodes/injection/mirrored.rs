@@ -40,7 +40,7 @@ async fn a_grape_from_a_mirror_is_not_outdated() {
     });
     assert_eq!(status.await.unwrap()["injected"]["outdated"], 0);
 
-    // Another image for all is told, all the same.
+    // A change to another image is still reported.
     images::name_again(operator.cluster(), "localhost/grape:test", OTHER).unwrap();
     stage.cluster.change(json!({"image": {"tag": "other"}})).await.unwrap();
     let outdated =

@@ -27,7 +27,7 @@ async fn one_pod_that_finds_nobody_is_told_of_and_the_cluster_stays_ready() {
     let told = told.await.unwrap();
     figure::took("a pod that finds nobody told of, from its creation", begun.elapsed());
     let injected = condition(&told, "Injected");
-    // The operator introduces it to the others, sooner or later: it was told of before, or is after.
+    // The operator introduces it to the others, before or after its name is reported as unresolved.
     let reason = injected["reason"].as_str().unwrap();
     assert!(["SidecarsDisconnected", "SeedsUnresolved"].contains(&reason), "{injected}");
     let message = injected["message"].as_str().unwrap();
@@ -43,7 +43,7 @@ async fn one_pod_that_finds_nobody_is_told_of_and_the_cluster_stays_ready() {
     well.await.unwrap();
 }
 
-/// A service whose name server answers nobody.
+/// A service whose name server does not answer.
 fn lost() -> Value {
     let argument = json!({"grape": GRAPE, "name": "lost", "port": PORT});
     let mut pod = service_pod::node_js("lost", ZONES[1], "rpc_server.js", &argument);

@@ -23,7 +23,7 @@ const BOUND: Duration = Duration::from_secs(180);
 fn idle(name: &str, group: &str) -> Pod {
     let mut container = service_pod::grape("127.0.0.1", "127.0.0.1:9");
     container["name"] = "idle".into();
-    // It follows a name that nobody offers, at the Grape beside it.
+    // It watches a name without instances, at the Grape beside it.
     container["args"] = json!(["watch", "nobody"]);
     for probe in ["startupProbe", "readinessProbe", "livenessProbe", "ports"] {
         container.as_object_mut().unwrap().remove(probe);

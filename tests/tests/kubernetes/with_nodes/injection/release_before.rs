@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::stage::{GRAPE, LABEL, PORT, Stage, ZONES, peer};
 
-/// What the operator tells a Grape, the one before does not know.
+/// The operator of this release sets flags that the Grape of the release before does not know.
 #[rstest]
 #[case::of_the_cluster("grape-before", "grape")]
 #[case::of_a_pod("grape", "grape-before")]

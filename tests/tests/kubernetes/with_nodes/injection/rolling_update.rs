@@ -64,7 +64,7 @@ async fn rolled_out(stage: &Stage<'_>) -> BTreeSet<String> {
     pods.iter().map(ResourceExt::name_any).collect()
 }
 
-/// Checks what a caller has told of all its calls, up to now. Returns the pods that answered.
+/// Checks the results of all calls of a caller so far. Returns the pods that answered.
 async fn flawless(number: usize, caller: &mut Service, during: Duration) -> BTreeSet<String> {
     let (mut calls, mut slowest, mut by) = (0, 0, BTreeSet::new());
     for _ in 0..during.as_secs() + 2 {

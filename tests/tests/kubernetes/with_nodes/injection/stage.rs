@@ -110,7 +110,7 @@ impl<'a> Stage<'a> {
         let lookup = ["exec", pod, "--container", "grape", "--", "grape", "lookup", name];
         let wanted: BTreeSet<_> = peers.iter().map(String::as_str).collect();
         wait::until(&format!("the Grape of {pod} finds {wanted:?}"), async || {
-            // It fails while it finds nobody.
+            // It fails while it finds no instance.
             let found = self.cluster.kubectl(&lookup).map_err(|error| format!("{error:#}"))?;
             let found: BTreeSet<_> = found.lines().collect();
             if found == wanted { Ok(()) } else { Err(format!("{found:?}")) }
@@ -188,7 +188,7 @@ impl Talks for Service {
     }
 }
 
-/// The time that pods of this machine's nodes tell.
+/// The time as pods on this machine's nodes have it.
 #[expect(clippy::disallowed_methods, reason = "programs in pods tell of nothing else")]
 pub(super) fn now() -> SystemTime {
     SystemTime::now()

@@ -1,5 +1,5 @@
-//! While a change of the image stops at its first Grape: what is made meanwhile works, and what was
-//! made with the bad image is told of and mended.
+//! While a rollout of an image stops at its first Grape: pods that are created meanwhile work, and
+//! pods that were created with the bad image are reported and repaired.
 
 use grape_tests::figure;
 use grape_tests::kubernetes::grape_cluster::{GRAPES, condition};
@@ -47,8 +47,8 @@ async fn what_is_made_meanwhile_has_the_last_image_that_works() {
     }
 }
 
-/// A pod whose Grape has a bad image does not start, also when its cluster has a good one again: only
-/// its controller can make it anew.
+/// A pod whose Grape has a bad image does not start, even when its cluster has a good one again:
+/// only its controller can recreate it.
 #[tokio::test]
 async fn a_service_whose_grape_does_not_start_is_told_of_and_repaired() {
     let operator = Operator::shared().await.unwrap();

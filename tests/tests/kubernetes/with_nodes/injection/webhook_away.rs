@@ -23,7 +23,8 @@ async fn pods_made_meanwhile_get_their_grape_when_it_is_back() {
     let all = format!("--selector=app.kubernetes.io/name={RELEASE}");
     operator.kubectl(gone.into_iter().chain([all.as_str()])).unwrap();
 
-    // Whoever asks by its own label would find nobody without its Grape, and is not made.
+    // A pod that asks by its own label would find no services without its Grape, so it is not
+    // created.
     let mut asks = service("asks");
     asks["metadata"]["labels"][LABEL] = "market".into();
     let asks = serde_json::from_value(asks).unwrap();

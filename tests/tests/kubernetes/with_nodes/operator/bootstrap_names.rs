@@ -1,5 +1,5 @@
-//! Names in `spec.dht.bootstrap` that lead to no Grape, as when a fleet moves: the status tells which
-//! and why, and the cluster is ready all the same.
+//! Names in `spec.dht.bootstrap` that lead to no Grape, as when a fleet moves: the status says
+//! which and why, and the cluster is ready all the same.
 
 use grape_tests::kubernetes::grape_cluster::{GRAPES, condition};
 use grape_tests::kubernetes::{GrapeCluster, Operator};
@@ -16,7 +16,7 @@ async fn a_bootstrap_name_that_leads_nowhere_is_in_the_status() {
     old.until_ready().await.unwrap();
     let grape = pods::ready(old.pods(), GRAPES, 1).await.remove(0);
     let ip = grape.status.unwrap().pod_ip.unwrap();
-    // The port of its API: nobody's, over UDP.
+    // The port of its API: over UDP, nothing listens there.
     let unanswered = format!("{ip}:30001");
     let right = format!("{ip}:20001");
 

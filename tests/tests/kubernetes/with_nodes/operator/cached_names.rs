@@ -82,7 +82,7 @@ async fn nobody_waits_for_a_name_server() {
     figure::took("a new cluster of one Grape there, Ready", took);
     assert!(took <= BOUND, "{took:?}");
 
-    // Other pods, at other addresses, which the name server does not tell.
+    // Other pods, at other addresses, which the name server does not return yet.
     let before = cluster.grapes().await.unwrap();
     let begun = Instant::now();
     cluster.kubectl(&["delete", "pods", "--grace-period=0", "--force", "-l", GRAPES]).unwrap();

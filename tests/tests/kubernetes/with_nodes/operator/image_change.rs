@@ -35,7 +35,7 @@ async fn a_change_of_the_image_good_or_bad_fails_no_lookup() {
     change(&cluster, "missing").await;
     stalls_at_one(&cluster, &before).await;
     figure::took("an image that is missing: stalled, and told so", begun.elapsed());
-    // It stays at that one.
+    // The rollout stops at this Grape.
     sleep(Duration::from_secs(5)).await;
     stalls_at_one(&cluster, &before).await;
     load.flawless("an image that is missing", begun.elapsed()).await.unwrap();

@@ -55,7 +55,7 @@ async fn killed_grapes_come_back_by_themselves() {
     finds_again(&mut load, "all pods deleted at once").await;
 }
 
-/// Services that ran on find each other as before, whatever was lost.
+/// Services that kept running find each other as before, whichever Grapes were lost.
 async fn finds_again(load: &mut Load<'_>, what: &str) {
     let well = Instant::now();
     sleep(Duration::from_secs(2)).await;

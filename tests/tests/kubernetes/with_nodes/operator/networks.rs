@@ -14,7 +14,7 @@ use super::super::pods;
 /// Twice as long as two clusters took to become one, before Grapes named their networks.
 const LONG: Duration = Duration::from_secs(60);
 
-/// A Grape of the network of one cluster, which joins that one, and is told an address of another.
+/// A Grape in the network of one cluster, which it joins, with an address of another cluster too.
 fn stray(cluster: &GrapeCluster<'_>, address: &str) -> Pod {
     let mut grape = service_pod::grape("0.0.0.0", &format!("{},{address}", cluster.endpoint()));
     let network = format!("{}.market", cluster.namespace());
@@ -56,7 +56,7 @@ async fn clusters_that_meet_at_an_address_stay_two() {
         }
         sleep(Duration::from_secs(2)).await;
     }
-    // Both are well, and tell of each other.
+    // Both are healthy, and report each other.
     let told = |status: &Value, address: &str| {
         let message = condition(status, "OtherNetworks")["message"].as_str().unwrap_or_default();
         message.contains(address)

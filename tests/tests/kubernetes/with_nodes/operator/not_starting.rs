@@ -1,5 +1,5 @@
-//! Grapes that cannot start: the status says that nothing is under way, and has the cause in the words
-//! of whoever knows it.
+//! Grapes that cannot start: the status says that nothing is under way, and has the cause, in the
+//! words of the Grape or the node.
 
 use grape_tests::kubernetes::grape_cluster::condition;
 use grape_tests::kubernetes::{GrapeCluster, Operator};
@@ -7,7 +7,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 #[rstest]
-// With so little a node does not even make the sandbox, of which its events alone tell.
+// With so little memory the node does not even create the sandbox, which only its events say.
 #[case::no_memory_for_the_sandbox(
     json!({"template": {"resources": {"requests": {"memory": "1Mi"}, "limits": {"memory": "1Mi"}}}}),
     &["its memory does not suffice to start it: raise its limit"],

@@ -33,7 +33,7 @@ async fn npms_grapes_are_joined_and_then_replaced() {
         assert!(found[0].as_str().unwrap().ends_with(":1337"), "{found:?}");
     }
 
-    // Services that have moved over go on finding each other, whatever becomes of npm's Grapes.
+    // Services that have moved keep finding each other when npm's Grapes end.
     let mut load = Load::start(&cluster, "load", ["zone-1", "zone-2"]).await.unwrap();
     let begun = Instant::now();
     cluster.kubectl(&["delete", "pod", NPM[0]]).unwrap();

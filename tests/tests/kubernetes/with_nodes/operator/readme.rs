@@ -1,4 +1,4 @@
-//! What README.md and docs/quick-start-cluster.md tell a newcomer to do.
+//! The steps of README.md and docs/quick-start-cluster.md.
 
 use std::process::Command;
 

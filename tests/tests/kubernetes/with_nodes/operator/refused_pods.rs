@@ -1,4 +1,5 @@
-//! Pods of Grapes that the API server refuses: told with its words, and made as soon as it takes them.
+//! Pods of Grapes that the API server refuses: reported in its words, and created as soon as it
+//! accepts them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -113,7 +114,7 @@ async fn a_quota_is_told_and_its_end_is_noticed() {
     cluster.until_ready().await.unwrap();
 }
 
-/// A program that ends at once says why: that is told, and not its exit code alone.
+/// The last output of a program that ends at once is reported, and not its exit code alone.
 #[tokio::test]
 async fn the_last_words_of_a_grape_are_told() {
     let operator = Operator::shared().await.unwrap();

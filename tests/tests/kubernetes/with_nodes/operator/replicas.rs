@@ -46,7 +46,7 @@ async fn scale(cluster: &GrapeCluster<'_>, replicas: usize) {
     assert_eq!(left.await.unwrap()["readyReplicas"], replicas);
 }
 
-/// Who announces a name, as the first Grape knows.
+/// The peers of a name, as the first Grape finds them.
 async fn found(cluster: &GrapeCluster<'_>, name: &str) -> Value {
     cluster.ask("market-default-0", "lookup", json!(name)).await.unwrap()
 }

@@ -53,7 +53,7 @@ async fn the_leader_notices_that_its_connections_are_dead() {
     assert_eq!(operator.leader().await.unwrap(), Some(leader));
 }
 
-/// Drops whatever goes over the connections that a process has to the API server now, and says how
+/// Drops all packets of the connections that a process has to the API server now, and returns how
 /// many these are.
 fn silence(process: &str) -> Result<usize> {
     let mut ports = Vec::new();

@@ -44,8 +44,8 @@ async fn an_operator_that_comes_or_goes_touches_no_cluster_at_rest() {
     figure::took("installed again, and a change made", begun.elapsed());
 }
 
-/// Does something with the operator's pods, and tells for how long at most none led: the Lease was
-/// given up, and nobody had taken it.
+/// Does something with the operator's pods, and prints for how long at most none led: the Lease was
+/// released, and no replica had acquired it.
 async fn handed_over(what: &str, operator: &Operator, act: impl FnOnce()) {
     let before = operator.leader().await.unwrap();
     let done = CancellationToken::new();
@@ -93,8 +93,8 @@ impl<'a> Rest<'a> {
         Self { cluster, pods: uids(cluster).await, object }
     }
 
-    /// Neither its pods nor its status were written, nor will be. But on a machine that is busy its
-    /// lookups are slower, and each time that is told, and nothing else.
+    /// Neither its pods nor its status are written. Only a slower latency band on a busy machine
+    /// may be.
     async fn goes_on(&self, what: &str) {
         sleep(A_WHILE).await;
         assert_eq!(uids(self.cluster).await, self.pods, "its pods, when {what}");
