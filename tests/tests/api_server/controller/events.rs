@@ -100,6 +100,9 @@ impl Live {
         let pod = scene.get("Pod", "live-default-1").await;
         let ip = pod["status"]["podIP"].as_str().unwrap().parse().unwrap();
         let grape = SocketAddr::new(ip, api.number());
+        // Its process has started, and may not listen yet.
+        let listens = async || http::send(grape, &Request::get("/openapi.json")).await;
+        wait::until("the Grape listens", listens).await.unwrap();
         Self { scene, pod, grape, _kept: (grapes, operator, server) }
     }
 }
