@@ -31,7 +31,7 @@ use crate::config::HostPort;
 use crate::dht::{Dht, has_interface};
 
 /// The first operations wait so long for names to resolve. Grenache's clients give up after 2.5 s.
-const PATIENCE: Duration = Duration::from_secs(2);
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The pauses while the node has not found the others.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -60,7 +60,7 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, known: BootstrapNam
     let mut pause = pauses.build();
     loop {
         names.ask();
-        let patience = Instant::now() + PATIENCE;
+        let patience = Instant::now() + RESOLVE_TIMEOUT;
         while names.lead_nowhere(&dht) && timeout_at(patience, names.answer()).await.is_ok() {}
         names.tell_slow();
         let mut seeds = names.addresses();
@@ -176,7 +176,7 @@ impl Names {
     /// Logs names that take long.
     fn tell_slow(&mut self) {
         for name in &mut self.names {
-            if name.asked.is_some_and(|asked| asked.elapsed() >= PATIENCE) {
+            if name.asked.is_some_and(|asked| asked.elapsed() >= RESOLVE_TIMEOUT) {
                 name.tell("no answer from the name server yet");
             }
         }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 /// How long one answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Most bytes of an answer's head.
 const MAX_HEAD: usize = 64 * 1024;
@@ -118,7 +118,7 @@ impl Connection {
     /// # Errors
     /// When no server listens there.
     pub async fn open(address: SocketAddr) -> Result<Self> {
-        let stream = timeout(PATIENCE, TcpStream::connect(address)).await??;
+        let stream = timeout(ANSWER_TIMEOUT, TcpStream::connect(address)).await??;
         stream.set_nodelay(true)?;
         Ok(Self { stream, read: Vec::new() })
     }
@@ -128,7 +128,7 @@ impl Connection {
     /// # Errors
     /// When the other side has closed.
     pub async fn send(&mut self, bytes: &[u8]) -> Result<()> {
-        timeout(PATIENCE, self.stream.write_all(bytes)).await.context("nobody reads")??;
+        timeout(ANSWER_TIMEOUT, self.stream.write_all(bytes)).await.context("nobody reads")??;
         Ok(())
     }
 
@@ -137,9 +137,9 @@ impl Connection {
     /// # Errors
     /// When there is none in 30 s, or it is not HTTP/1.
     pub async fn reply(&mut self, to_head: bool) -> Result<Reply> {
-        timeout(PATIENCE, self.read_reply(to_head))
+        timeout(ANSWER_TIMEOUT, self.read_reply(to_head))
             .await
-            .map_err(|_| anyhow!("no answer in {PATIENCE:?}, only {:?}", self.text()))?
+            .map_err(|_| anyhow!("no answer in {ANSWER_TIMEOUT:?}, only {:?}", self.text()))?
     }
 
     /// Whether the other side closes, within 30 s and without another byte.
@@ -148,10 +148,10 @@ impl Connection {
     /// When it sends something instead, or nothing at all.
     pub async fn closes(&mut self) -> Result<()> {
         let mut byte = [0];
-        match timeout(PATIENCE, self.stream.read(&mut byte)).await {
+        match timeout(ANSWER_TIMEOUT, self.stream.read(&mut byte)).await {
             Ok(Ok(0) | Err(_)) => Ok(()),
             Ok(Ok(_)) => bail!("more bytes instead of the end"),
-            Err(_) => bail!("still open after {PATIENCE:?}"),
+            Err(_) => bail!("still open after {ANSWER_TIMEOUT:?}"),
         }
     }
 

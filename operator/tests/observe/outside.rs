@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use grape_operator::observe::Observer;
 use grape_operator::observe::outside::Trouble;
 
-use crate::targets::{PATIENCE, join, start_with, targets, until};
+use crate::targets::{DEADLINE, join, start_with, targets, until};
 
 #[tokio::test]
 async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
@@ -24,7 +24,7 @@ async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
     };
     let begun = grape::clock::now();
     let mut last = told().await;
-    while last.len() < 2 && begun.elapsed() < PATIENCE {
+    while last.len() < 2 && begun.elapsed() < DEADLINE {
         last = told().await;
     }
     let addresses: Vec<SocketAddr> = vec![nobody];
@@ -37,7 +37,7 @@ async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
     let late = join(&targets[2..]).await;
     until("the name leads to a Grape", || late[0].status().nodes > 0).await;
     let mut last = told().await;
-    while last.len() > 1 && begun.elapsed() < 2 * PATIENCE {
+    while last.len() > 1 && begun.elapsed() < 2 * DEADLINE {
         last = told().await;
     }
     assert_eq!(last.into_keys().collect::<Vec<_>>(), ["no.such.invalid:1"]);

@@ -7,7 +7,7 @@ use grape_operator::observe::canary::ProbeResult;
 use grape_operator::observe::{Observation, Observer};
 use tokio::time::timeout;
 
-use crate::targets::{PATIENCE, join, kill, start, targets, until};
+use crate::targets::{DEADLINE, join, kill, start, targets, until};
 
 #[tokio::test]
 async fn three_joined_grapes_are_one_island_and_find_each_other() {
@@ -115,5 +115,5 @@ async fn fifty_grapes_come_to_be_one_island_that_finds_all() {
             }
         }
     };
-    assert!(timeout(PATIENCE, well).await.is_ok(), "not well in {round} rounds");
+    assert!(timeout(DEADLINE, well).await.is_ok(), "not well in {round} rounds");
 }

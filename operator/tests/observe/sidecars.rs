@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use crate::targets::{PATIENCE, join, kill, start_with, targets};
+use crate::targets::{DEADLINE, join, kill, start_with, targets};
 
 /// A name that resolves nowhere.
 const SEED: &str = "market.trading.invalid:20001";
@@ -82,7 +82,7 @@ async fn until_seen(
             sleep(Duration::from_millis(100)).await;
         }
     };
-    timeout(PATIENCE, looking).await.expect("it is seen")
+    timeout(DEADLINE, looking).await.expect("it is seen")
 }
 
 #[tokio::test]

@@ -15,7 +15,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 /// Longer than anything here takes on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 /// Each Grape has an address of its own, so that the ports can be the same, as those of pods are.
 const API: u16 = 7301;
@@ -51,7 +51,7 @@ pub async fn join(targets: &[Target]) -> Vec<Grape> {
     let enough = SEEDS.min(targets.len() - 1);
     for grape in &grapes {
         until("a Grape has joined", || grape.status().neighbours.len() >= enough).await;
-        timeout(PATIENCE, grape.ready()).await.unwrap();
+        timeout(DEADLINE, grape.ready()).await.unwrap();
     }
     grapes
 }
@@ -124,7 +124,7 @@ pub async fn until(what: &str, holds: impl Fn() -> bool) {
             sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(timeout(PATIENCE, waiting).await.is_ok(), "it should come that {what}");
+    assert!(timeout(DEADLINE, waiting).await.is_ok(), "it should come that {what}");
 }
 
 /// A TCP port that takes connections and never says anything.
@@ -147,7 +147,7 @@ impl Parrot {
 
     /// Answers at once, and keeps the connection open.
     pub async fn hanging(at: SocketAddr, answer: impl Into<Vec<u8>>) -> Self {
-        Self::listen(at, answer.into(), Duration::ZERO, PATIENCE).await
+        Self::listen(at, answer.into(), Duration::ZERO, DEADLINE).await
     }
 
     async fn listen(at: SocketAddr, answer: Vec<u8>, pause: Duration, hold: Duration) -> Self {

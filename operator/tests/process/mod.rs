@@ -11,17 +11,17 @@ use std::time::Duration;
 use grape::clock;
 
 /// Longer than anything here takes on a busy machine: what does not come in this time never comes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const DEADLINE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// Asks again and again until there is an answer, and gives it.
 pub fn until<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
-    let end = clock::now() + PATIENCE;
+    let end = clock::now() + DEADLINE;
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(clock::now() < end, "{what}: not within {PATIENCE:?}");
+        assert!(clock::now() < end, "{what}: not within {DEADLINE:?}");
         thread::sleep(PAUSE);
     }
 }
@@ -71,7 +71,7 @@ impl Local {
     /// Waits for a line with this text, and gives it. Lines before it are passed over.
     pub fn wait_for(&mut self, text: &str) -> String {
         loop {
-            let line = self.lines.recv_timeout(PATIENCE);
+            let line = self.lines.recv_timeout(DEADLINE);
             match line {
                 Ok(line) => {
                     self.seen.push(line.clone());

@@ -15,7 +15,7 @@ use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
 /// How long the answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 /// More bytes than an answer to `find_node` has.
 const LONGEST: usize = 2048;
 
@@ -44,7 +44,7 @@ pub(super) async fn others(
             }
         }
     };
-    timeout(PATIENCE, answer).await.unwrap_or(Ok(None))
+    timeout(ANSWER_TIMEOUT, answer).await.unwrap_or(Ok(None))
 }
 
 /// Read-only (BEP 43) and with an id of its own, so that no node keeps a port that is closed soon.

@@ -17,7 +17,7 @@ use super::{CONCURRENCY, EACH, probe};
 use crate::dht::Dht;
 
 /// Longest time that a first announce waits for a port: addresses of this host answer at once.
-const PATIENCE: Duration = Duration::from_millis(100);
+const PROBE_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// What is known of the ports at which services were announced.
 pub(super) struct Families {
@@ -37,7 +37,7 @@ impl Families {
             return;
         }
         // If it takes longer, the next second's try decides.
-        if let Ok(alone) = timeout(PATIENCE, self.is_ipv6_alone(port)).await {
+        if let Ok(alone) = timeout(PROBE_TIMEOUT, self.is_ipv6_alone(port)).await {
             self.learn([(port, alone)]);
         }
     }

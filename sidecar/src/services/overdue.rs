@@ -7,7 +7,7 @@ use super::facts::Reason;
 use super::register::Service;
 
 /// A service may take so long to start, or to start again.
-const PATIENCE: Duration = Duration::from_secs(30);
+const OVERDUE_AFTER: Duration = Duration::from_secs(30);
 
 /// What was held back when it was last looked.
 #[derive(Debug, Default)]
@@ -24,7 +24,7 @@ struct Held {
 
 impl Held {
     fn is_overdue(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.since) >= PATIENCE
+        now.saturating_duration_since(self.since) >= OVERDUE_AFTER
     }
 }
 

@@ -17,7 +17,7 @@ use super::ready_when::{Question, ReadyWhen};
 use crate::http::outgoing;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(1);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The system's error where it knows no IPv6; the standard library has no kind for it.
 const EAFNOSUPPORT: i32 = 97;
@@ -38,7 +38,7 @@ pub(super) async fn port(addresses: &[IpAddr], port: u16) -> ProbeOutcome {
 
 /// Whether something takes connections at an address; none where this host has no such address.
 async fn address(address: SocketAddr) -> Option<ProbeOutcome> {
-    match timeout(PATIENCE, TcpStream::connect(address)).await {
+    match timeout(ANSWER_TIMEOUT, TcpStream::connect(address)).await {
         Ok(Ok(_)) => Some(ProbeOutcome::Yes),
         Ok(Err(error)) => match error.kind() {
             io::ErrorKind::ConnectionRefused => Some(ProbeOutcome::No),
@@ -70,9 +70,9 @@ pub(super) async fn url(asked: &ReadyWhen) -> Result<(), String> {
             },
         }
     };
-    match timeout(PATIENCE, answer).await {
+    match timeout(ANSWER_TIMEOUT, answer).await {
         Ok(answer) => answer,
-        Err(_) => Err(failed(asked, &format!("no answer in {PATIENCE:?}"))),
+        Err(_) => Err(failed(asked, &format!("no answer in {ANSWER_TIMEOUT:?}"))),
     }
 }
 

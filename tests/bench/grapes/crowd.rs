@@ -24,7 +24,7 @@ const HUNDRED: u16 = 100;
 /// Five digits each, as `load.lua` expects.
 const FIRST_PORT: u16 = 10_000;
 /// On loopback, and one question at a time.
-const PATIENCE: Duration = Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Lookups of such a name, beside one with a hundred peers: their rate, and which peers they
 /// return.
@@ -125,7 +125,7 @@ impl Announcer {
         self.socket.send_to(&encode(&question)?, to).await?;
         let mut buffer = [0; 2048];
         let length =
-            timeout(PATIENCE, self.socket.recv(&mut buffer)).await.context("no answer")??;
+            timeout(ANSWER_TIMEOUT, self.socket.recv(&mut buffer)).await.context("no answer")??;
         match decode(&buffer[..length])?.body {
             Body::Response(response) => Ok(Response {
                 token: response.token.map(|token| Cow::Owned(token.into_owned())),

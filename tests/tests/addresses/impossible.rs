@@ -15,7 +15,7 @@ use serde_json::json;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-const PATIENCE: Duration = Duration::from_secs(10);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Impossible addresses, and why.
 const IMPOSSIBLE: [(&str, &str); 12] = [
@@ -122,7 +122,7 @@ async fn ask(socket: &UdpSocket, to: SocketAddr, method: Method<'_>) -> Result<M
         Message { transaction_id: b"aa".as_slice().into(), version: None, network: None, body };
     socket.send_to(&krpc::encode(&question)?, to).await?;
     let mut answer = vec![0; 2048];
-    let (length, _) = timeout(PATIENCE, socket.recv_from(&mut answer)).await??;
+    let (length, _) = timeout(ANSWER_TIMEOUT, socket.recv_from(&mut answer)).await??;
     let body = match krpc::decode(&answer[..length])?.body {
         Body::Response(response) => {
             let token = response.token.map(|token| token.into_owned().into());
