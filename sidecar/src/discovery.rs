@@ -60,8 +60,8 @@ pub async fn keep_joined(dht: Dht, bootstrap: Vec<HostPort>, known: BootstrapNam
     let mut pause = pauses.build();
     loop {
         names.ask();
-        let patience = Instant::now() + RESOLVE_TIMEOUT;
-        while names.lead_nowhere(&dht) && timeout_at(patience, names.answer()).await.is_ok() {}
+        let until = Instant::now() + RESOLVE_TIMEOUT;
+        while names.lead_nowhere(&dht) && timeout_at(until, names.answer()).await.is_ok() {}
         names.tell_slow();
         let mut seeds = names.addresses();
         let mut complete = names.all_resolved();

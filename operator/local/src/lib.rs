@@ -74,7 +74,7 @@ pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ende
     screen.say(&show::opening(&plan))?;
     screen.say(&show::notes(&Notes { elsewhere, unread, ignored: options.ignored.clone() }))?;
     let mut local_cluster = LocalCluster::start(plan).await?;
-    let told = tell(&mut local_cluster, options.style, &mut stop, &mut screen).await;
+    let shown = tell(&mut local_cluster, options.style, &mut stop, &mut screen).await;
     // When one Grape fails, the others withdraw all the same: outside Grapes need not wait for
     // announces to age.
     screen.say(&show::draining(local_cluster.members().len()))?;
@@ -82,11 +82,11 @@ pub async fn run(options: &Options, out: &mut impl Write) -> anyhow::Result<Ende
         drained = local_cluster.drain() => drained,
         () = stop.asked() => {
             screen.say(show::AT_ONCE)?;
-            return told.map(|()| Ended::AtOnce);
+            return shown.map(|()| Ended::AtOnce);
         }
     };
     screen.say(&show::drained(&drained))?;
-    told.map(|()| Ended::Drained)
+    shown.map(|()| Ended::Drained)
 }
 
 /// Prints the progress of the cluster until it is asked to stop, or `out` has no reader.

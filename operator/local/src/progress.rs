@@ -87,7 +87,7 @@ impl Progress {
         match &mut self.phase {
             Phase::Running(watcher) => {
                 let changes = watcher.observe(&self.own, statuses);
-                self.told(&changes)
+                self.describe(&changes)
             }
             Phase::Joining { looks } => {
                 let missing = missing(&self.members, &self.own, statuses);
@@ -106,11 +106,12 @@ impl Progress {
         let mut text = String::new();
         for (place, refusals) in refusals.iter().enumerate() {
             for refusal in refusals {
-                let known = |(at, told): &&(usize, Refusal)| {
-                    let told_as = (&told.verb, &told.name, &told.reason);
-                    *at == place && told_as == (&refusal.verb, &refusal.name, &refusal.reason)
+                let known = |(at, known): &&(usize, Refusal)| {
+                    let known_as = (&known.verb, &known.name, &known.reason);
+                    *at == place && known_as == (&refusal.verb, &refusal.name, &refusal.reason)
                 };
-                if self.refused.iter().any(|told| known(&told)) || self.refused.len() >= MAX_REFUSED
+                if self.refused.iter().any(|refusal| known(&refusal))
+                    || self.refused.len() >= MAX_REFUSED
                 {
                     continue;
                 }
@@ -128,7 +129,7 @@ impl Progress {
         let mut text = String::new();
         for address in silent.iter().flatten().filter(|address| !self.own.contains(address)) {
             let due = match self.silent.get(address) {
-                Some(told) => now.saturating_duration_since(*told) >= SILENT_AGAIN,
+                Some(last) => now.saturating_duration_since(*last) >= SILENT_AGAIN,
                 None => self.silent.len() < MAX_SILENT,
             };
             if due {
@@ -145,11 +146,11 @@ impl Progress {
         self.phase = Phase::Running(watcher);
         let rows = rows(&self.members, statuses);
         let (table, next_steps) = (show::table(&rows, self.style), show::next_steps(&rows));
-        let changes = self.told(&already_here);
+        let changes = self.describe(&already_here);
         format!("{table}\n{next_steps}\n{UNTIL_STOPPED}\n{changes}")
     }
 
-    fn told(&self, changes: &[MembershipChange]) -> String {
+    fn describe(&self, changes: &[MembershipChange]) -> String {
         show::changes(changes, |address| {
             self.members.iter().find(|grape| grape.dht == address).map(|grape| grape.name.clone())
         })
@@ -207,9 +208,9 @@ mod tests {
         assert_eq!(progress.tell(&[status(&[]), status(&[])]), "");
         assert_eq!(progress.tell(&[status(&[20002]), status(&[])]), "");
         assert_eq!(progress.pause(), WHILE_JOINING);
-        let told = progress.tell(&[status(&[20002]), status(&[20001])]);
-        assert!(told.starts_with("GRAPE") || told.starts_with(" GRAPE"), "{told}");
-        assert!(told.contains("curl"), "{told}");
+        let shown = progress.tell(&[status(&[20002]), status(&[20001])]);
+        assert!(shown.starts_with("GRAPE") || shown.starts_with(" GRAPE"), "{shown}");
+        assert!(shown.contains("curl"), "{shown}");
         assert_eq!(progress.pause(), ONCE_JOINED);
         assert_eq!(progress.tell(&[status(&[20002]), status(&[20001])]), "");
     }
@@ -227,12 +228,12 @@ mod tests {
         let mut progress = progress();
         let mut lost = status(&[]);
         lost.errors.push("no answer from 127.0.0.1:20001".to_owned());
-        let mut told = String::new();
+        let mut shown = String::new();
         for _ in 0..LOOKS_UNTIL_REMINDER {
-            told += &progress.tell(&[status(&[20002]), lost.clone()]);
+            shown += &progress.tell(&[status(&[20002]), lost.clone()]);
         }
         assert_eq!(
-            told,
+            shown,
             "still waiting: market-1 has not joined, sees 0 of 1 others; its last error: no answer \
              from 127.0.0.1:20001\n"
         );
@@ -250,8 +251,8 @@ mod tests {
     fn changes_are_told_after_the_table() {
         let mut progress = progress();
         progress.tell(&[status(&[20002]), status(&[20001])]);
-        let told = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
-        assert_eq!(told, "+ 127.0.0.1:20009 joined (seen by 2 of 2)\n");
+        let shown = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        assert_eq!(shown, "+ 127.0.0.1:20009 joined (seen by 2 of 2)\n");
     }
 
     #[test]
@@ -277,29 +278,29 @@ mod tests {
     #[test]
     fn a_silent_bootstrap_address_is_told_once_a_minute() {
         let (mut progress, start) = (progress(), clock::now());
-        let mut told = |ports: &[&[u16]], second| {
+        let mut shown = |ports: &[&[u16]], second| {
             let of = |ports: &&[u16]| ports.iter().map(|port| address(*port)).collect();
             let silent: Vec<_> = ports.iter().map(of).collect();
             progress.silent_seeds(&silent, start + Duration::from_secs(second))
         };
-        assert_eq!(told(&[&[], &[]], 0), "");
+        assert_eq!(shown(&[&[], &[]], 0), "");
         // A bootstrap address of the cluster itself is printed while its Grape has not joined.
-        assert_eq!(told(&[&[20002], &[]], 1), "");
+        assert_eq!(shown(&[&[20002], &[]], 1), "");
         assert_eq!(
-            told(&[&[20009], &[20009]], 3),
+            shown(&[&[20009], &[20009]], 3),
             "! no Grape answers at 127.0.0.1:20009 of spec.dht.bootstrap: is that the UDP port of \
              its DHT? It is asked again and again\n"
         );
-        assert_eq!(told(&[&[20009], &[20009]], 62), "");
-        assert_eq!(told(&[&[], &[20009]], 63).lines().count(), 1);
+        assert_eq!(shown(&[&[20009], &[20009]], 62), "");
+        assert_eq!(shown(&[&[], &[20009]], 63).lines().count(), 1);
         let many: Vec<u16> = (1..=200).collect();
-        assert_eq!(told(&[&many], 64).lines().count(), MAX_SILENT - 1);
+        assert_eq!(shown(&[&many], 64).lines().count(), MAX_SILENT - 1);
     }
 
     #[test]
     fn an_outside_grape_that_was_there_first_is_told_with_the_table() {
         let mut progress = progress();
-        let told = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
-        assert!(told.ends_with("+ 127.0.0.1:20009 joined (seen by 2 of 2)\n"), "{told}");
+        let shown = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
+        assert!(shown.ends_with("+ 127.0.0.1:20009 joined (seen by 2 of 2)\n"), "{shown}");
     }
 }

@@ -45,7 +45,7 @@ impl AddressRefusal {
     }
 
     /// Why the address is impossible, as a phrase.
-    pub(crate) fn told(self) -> &'static str {
+    pub(crate) fn reason(self) -> &'static str {
         match self {
             Self::Port => "nothing can be sent to port 0",
             Self::Unspecified => "0.0.0.0/8 and :: are no host's addresses",
@@ -153,14 +153,14 @@ pub(crate) fn means_the_same_to(node: &SocketAddr, addr: &SocketAddr) -> bool {
     loopback && link
 }
 
-/// The canonical form of an address that the node at `teller` names; `own` are the addresses of
-/// this Grape. A link-local address is on the link that its teller is on.
+/// The canonical form of an address that the node at `source` names; `own` are the addresses of
+/// this Grape. A link-local address is on the same link as its source.
 ///
 /// # Errors
 /// Why the address is impossible.
-pub(crate) fn told(
+pub(crate) fn admit(
     addr: SocketAddr,
-    teller: &SocketAddr,
+    source: &SocketAddr,
     own: impl Iterator<Item = IpAddr>,
 ) -> Result<SocketAddr, AddressRefusal> {
     let mut addr = canonical(addr);
@@ -168,7 +168,7 @@ pub(crate) fn told(
         && v6.ip().is_unicast_link_local()
         && v6.scope_id() == 0
     {
-        v6.set_scope_id(zone(teller));
+        v6.set_scope_id(zone(source));
     }
     let refusal = if addr.port() == 0 {
         Some(AddressRefusal::Port)
@@ -176,9 +176,9 @@ pub(crate) fn told(
         Some(refusal)
     } else if is_reserved(addr.ip()) && !own.into_iter().any(is_reserved) {
         Some(AddressRefusal::Reserved)
-    } else if unwrapped(addr.ip()).is_loopback() && !teller.ip().is_loopback() {
+    } else if unwrapped(addr.ip()).is_loopback() && !source.ip().is_loopback() {
         Some(AddressRefusal::Loopback)
-    } else if is_link_local(&addr) && zone(&addr) == 0 || !means_the_same_to(teller, &addr) {
+    } else if is_link_local(&addr) && zone(&addr) == 0 || !means_the_same_to(source, &addr) {
         Some(AddressRefusal::LinkLocal)
     } else {
         None
@@ -194,7 +194,7 @@ pub fn seed(addr: SocketAddr) -> Result<SocketAddr, AddressRefusal> {
     // The user names the seeds, so loopback and link-local addresses mean this host and its links.
     // An address that is of no use to other nodes may still be right for this one.
     let addr = canonical(addr);
-    told(addr, &addr, std::iter::once(addr.ip()))
+    admit(addr, &addr, std::iter::once(addr.ip()))
 }
 
 #[cfg(test)]
@@ -254,19 +254,19 @@ mod tests {
     #[case::of_another_link("[fe80::9%4]:1", "[fe80::1%3]:2", Err(AddressRefusal::LinkLocal))]
     fn nobody_is_at_an_impossible_address(
         #[case] named: &str,
-        #[case] teller: &str,
+        #[case] source: &str,
         #[case] kept: Result<&str, AddressRefusal>,
     ) {
         let own = [addr("10.0.0.2:0").ip()].into_iter();
-        assert_eq!(told(addr(named), &addr(teller), own), kept.map(addr));
+        assert_eq!(admit(addr(named), &addr(source), own), kept.map(addr));
     }
 
     #[test]
     fn a_cloud_may_use_the_reserved_addresses() {
         let own = || [addr("240.1.0.7:0").ip()].into_iter();
         let named = addr("241.0.0.1:1");
-        assert_eq!(told(named, &addr("240.1.0.1:2"), own()), Ok(named));
-        let broadcast = told(addr("255.255.255.255:1"), &addr("240.1.0.1:2"), own());
+        assert_eq!(admit(named, &addr("240.1.0.1:2"), own()), Ok(named));
+        let broadcast = admit(addr("255.255.255.255:1"), &addr("240.1.0.1:2"), own());
         assert_eq!(broadcast, Err(AddressRefusal::Broadcast), "nobody is there in any cloud");
     }
 

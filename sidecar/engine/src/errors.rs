@@ -27,10 +27,10 @@ impl Errors {
 
     /// Each with how long ago it was.
     pub(super) fn list(&self, now: Instant) -> Vec<String> {
-        let told = |(at, error): &(Instant, String)| {
+        let line = |(at, error): &(Instant, String)| {
             format!("{} s ago: {error}", now.saturating_duration_since(*at).as_secs())
         };
-        self.0.iter().map(told).collect()
+        self.0.iter().map(line).collect()
     }
 }
 
@@ -78,9 +78,9 @@ mod tests {
         for n in 0..15 {
             errors.note(format_args!("error {n}"), start + Duration::from_secs(n));
         }
-        let told = errors.list(start + Duration::from_secs(20));
-        assert_eq!(told.len(), CAPACITY);
-        assert_eq!((&*told[0], &*told[9]), ("15 s ago: error 5", "6 s ago: error 14"));
+        let lines = errors.list(start + Duration::from_secs(20));
+        assert_eq!(lines.len(), CAPACITY);
+        assert_eq!((&*lines[0], &*lines[9]), ("15 s ago: error 5", "6 s ago: error 14"));
     }
 
     #[test]
@@ -89,8 +89,8 @@ mod tests {
         let mut errors = Errors::default();
         let errand = Errand::Lookup(&[b'n'; 5000]);
         errors.note(format_args!("{errand}: {}", "é".repeat(60_000)), now);
-        let told = &errors.list(now)[0];
-        assert!(told.starts_with(&format!("0 s ago: lookup of {}: é", "n".repeat(MAX_NAME))));
-        assert_eq!(told.chars().count(), "0 s ago: ".len() + MAX_TEXT);
+        let line = &errors.list(now)[0];
+        assert!(line.starts_with(&format!("0 s ago: lookup of {}: é", "n".repeat(MAX_NAME))));
+        assert_eq!(line.chars().count(), "0 s ago: ".len() + MAX_TEXT);
     }
 }

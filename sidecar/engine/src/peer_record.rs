@@ -51,7 +51,7 @@ pub(super) enum Left {
 impl PeerRecord {
     /// It is not known which node announced the peer.
     #[cfg(test)]
-    pub(super) fn untold(until: Instant) -> Self {
+    pub(super) fn unreported(until: Instant) -> Self {
         Self(Announcers::One { until, port: None, alt: false })
     }
 
@@ -65,7 +65,7 @@ impl PeerRecord {
     }
 
     /// What the node at `from` returned of a peer, which expires at `until`.
-    pub(super) fn told(peer: &Peer, from: SocketAddr, until: Instant) -> Self {
+    pub(super) fn reported(peer: &Peer, from: SocketAddr, until: Instant) -> Self {
         let alt = peer.alt;
         if peer.announcers.is_empty() {
             return Self(Announcers::One { until, port: peer.node_port, alt });
@@ -106,7 +106,7 @@ impl PeerRecord {
     }
 
     /// Whether it is known which node announced it.
-    pub(super) fn is_told(&self) -> bool {
+    pub(super) fn is_reported(&self) -> bool {
         !matches!(self.0, Announcers::One { port: None, .. })
     }
 
@@ -154,10 +154,10 @@ impl PeerRecord {
         match (&mut self.0, other.0) {
             (
                 Announcers::One { until, port, alt },
-                Announcers::One { until: other, port: told, alt: other_alt },
-            ) if port.is_none() || told.is_none() || *port == told => {
+                Announcers::One { until: other, port: other_port, alt: other_alt },
+            ) if port.is_none() || other_port.is_none() || *port == other_port => {
                 *until = other.max(*until);
-                *port = port.or(told);
+                *port = port.or(other_port);
                 // Not all who hold it know what this means.
                 *alt |= other_alt;
             }
@@ -193,12 +193,17 @@ impl PeerRecord {
         }
     }
 
-    /// The node at this address announces the peer no more. `untold` says that this also holds for
+    /// The node at this address announces the peer no more. `unreported` says that this also holds for
     /// announces of the peer's host whose node is not known. If no announcer is left, the record
     /// stays as it was, and the caller drops the peer.
-    pub(super) fn strike(&mut self, peer: &SocketAddr, node: &SocketAddr, untold: bool) -> Left {
+    pub(super) fn strike(
+        &mut self,
+        peer: &SocketAddr,
+        node: &SocketAddr,
+        unreported: bool,
+    ) -> Left {
         match &mut self.0 {
-            Announcers::One { .. } => match self.is_from(peer, node).unwrap_or(untold) {
+            Announcers::One { .. } => match self.is_from(peer, node).unwrap_or(unreported) {
                 true => Left::Nobody,
                 false => Left::All,
             },
@@ -240,15 +245,15 @@ impl PeerRecord {
 
     /// The peer with its announcers, as an answer has it.
     pub(super) fn tell(&self, peer: SocketAddr) -> Peer {
-        let told = Peer { alt: self.is_alt(), ..Peer::new(peer) };
+        let bare = Peer { alt: self.is_alt(), ..Peer::new(peer) };
         match &self.0 {
-            Announcers::One { port, .. } => Peer { node_port: *port, ..told },
+            Announcers::One { port, .. } => Peer { node_port: *port, ..bare },
             Announcers::Several(list) => {
                 // For those who know of one alone.
                 let at_peer = list.iter().filter(|by| by.addr.ip() == peer.ip());
                 let last = at_peer.max_by_key(|by| by.until);
                 let announcers = list.iter().map(|by| by.addr).collect();
-                Peer { node_port: last.map(|by| by.addr.port()), announcers, ..told }
+                Peer { node_port: last.map(|by| by.addr.port()), announcers, ..bare }
             }
         }
     }

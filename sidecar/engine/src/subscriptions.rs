@@ -9,7 +9,7 @@ use super::Name;
 #[derive(Debug, Default)]
 pub(crate) struct Subscriptions {
     /// What the followers of each name know.
-    told: BTreeMap<Name, Option<Vec<SocketAddr>>>,
+    followed: BTreeMap<Name, Option<Vec<SocketAddr>>>,
     /// Names whose peers may have changed.
     touched: BTreeSet<Name>,
 }
@@ -17,28 +17,28 @@ pub(crate) struct Subscriptions {
 impl Subscriptions {
     /// A name is followed from now on.
     pub(crate) fn add(&mut self, name: &[u8]) {
-        self.told.insert(name.into(), None);
+        self.followed.insert(name.into(), None);
     }
 
     /// A name is followed no more.
     pub(crate) fn remove(&mut self, name: &[u8]) {
-        self.told.remove(name);
+        self.followed.remove(name);
         self.touched.remove(name);
     }
 
     /// The peers of a name may have changed.
     pub(crate) fn touch(&mut self, name: &[u8]) {
-        if let Some((name, _)) = self.told.get_key_value(name) {
+        if let Some((name, _)) = self.followed.get_key_value(name) {
             self.touched.insert(name.clone());
         }
     }
 
     pub(crate) fn has(&self, name: &[u8]) -> bool {
-        self.told.contains_key(name)
+        self.followed.contains_key(name)
     }
 
     pub(crate) fn names(&self) -> Vec<Name> {
-        self.told.keys().cloned().collect()
+        self.followed.keys().cloned().collect()
     }
 
     /// Takes out the names whose peers may have changed.
@@ -48,9 +48,9 @@ impl Subscriptions {
 
     /// Notes the peers that a name has now. Returns whether its subscribers have to be notified.
     pub(crate) fn update(&mut self, name: &[u8], peers: &[SocketAddr]) -> bool {
-        match self.told.get_mut(name) {
-            Some(told) if told.as_deref() != Some(peers) => {
-                *told = Some(peers.to_vec());
+        match self.followed.get_mut(name) {
+            Some(last) if last.as_deref() != Some(peers) => {
+                *last = Some(peers.to_vec());
                 true
             }
             _ => false,
@@ -70,7 +70,7 @@ mod tests {
         subscriptions.touch(b"a");
         assert!(subscriptions.take_touched().is_empty());
         subscriptions.add(b"a");
-        assert!(subscriptions.update(b"a", &[]), "that there is nobody is told, too");
+        assert!(subscriptions.update(b"a", &[]), "an empty list is reported, too");
         assert!(subscriptions.update(b"a", &[peer]));
         assert!(!subscriptions.update(b"a", &[peer]));
         subscriptions.touch(b"a");

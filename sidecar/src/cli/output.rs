@@ -44,11 +44,11 @@ impl Output {
             // The reader of the output has closed it, as `head` does.
             Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => 0,
             Err(failure) => {
-                let told = failure.to_string();
+                let text = failure.to_string();
                 let written = format == Format::Json
-                    && self.line(&json!({ "error": told }).to_string()).is_ok();
+                    && self.line(&json!({ "error": text }).to_string()).is_ok();
                 if !written {
-                    self.complain(&told);
+                    self.complain(&text);
                 }
                 failure.exit_code()
             }

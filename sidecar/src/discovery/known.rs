@@ -63,11 +63,11 @@ impl BootstrapNames {
         let unanswered = names.iter().filter(|name| {
             !name.addresses.is_empty() && name.addresses.iter().all(|addr| silent.contains(addr))
         });
-        let told = unanswered.map(|name| Unanswered {
+        let reports = unanswered.map(|name| Unanswered {
             name: name.name.clone(),
             addresses: name.addresses.iter().copied().take(MAX_ADDRESSES).collect(),
         });
-        told.take(MAX_NAMES).collect()
+        reports.take(MAX_NAMES).collect()
     }
 
     pub(super) fn set(&self, names: Vec<Name>) {

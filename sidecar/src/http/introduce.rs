@@ -137,8 +137,8 @@ mod tests {
     #[case(r#"{"addresses": ["10.0.0.7"]}"#, "addresses[0]")]
     #[case(r#"{"addresses": ["","","","","","","","",""]}"#, "9 are too many")]
     fn what_cannot_be_taken_is_told_with_its_field(#[case] body: &str, #[case] why: &str) {
-        let told = read(body.as_bytes()).unwrap_err();
-        assert!(told.contains(why), "{told}");
+        let error = read(body.as_bytes()).unwrap_err();
+        assert!(error.contains(why), "{error}");
     }
 
     #[test]

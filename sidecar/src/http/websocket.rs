@@ -25,7 +25,7 @@ use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, Role, WebSoc
 use crate::clock;
 use crate::metrics::Endpoint;
 
-use super::connection::{self, Activity, Patience, Verdict, linger};
+use super::connection::{self, Activity, Deadlines, Verdict, linger};
 use super::handler::Answer;
 use super::json::{self, Json};
 use super::reply::Reply;
@@ -77,7 +77,7 @@ pub(crate) async fn serve(
     upgrade: OnUpgrade,
     api: &Api,
     activity: &Activity,
-    mut patience: Patience,
+    mut deadlines: Deadlines,
 ) {
     let Ok(upgraded) = upgrade.await else { return };
     let _open = api.metrics.websocket();
@@ -153,7 +153,7 @@ pub(crate) async fn serve(
             () = &mut quiet, if stopping && goodbye.is_none() && activity.is_between_messages() => {
                 goodbye = Some(STOPS);
             }
-            verdict = poll_fn(|context| patience.poll(context, activity)), if goodbye.is_none() => {
+            verdict = poll_fn(|context| deadlines.poll(context, activity)), if goodbye.is_none() => {
                 match verdict {
                     Verdict::Look { .. } | Verdict::Late => {
                         goodbye = Some((CloseCode::Policy, "the message did not come whole in 10 s"));
@@ -163,7 +163,7 @@ pub(crate) async fn serve(
                     }
                     Verdict::Stuck => return,
                     // Pings show whether a quiet client is still there.
-                    Verdict::Idle => patience.begins_again(),
+                    Verdict::Idle => deadlines.begins_again(),
                 }
             }
         }

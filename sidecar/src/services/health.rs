@@ -71,8 +71,8 @@ mod tests {
             'n' => ProbeOutcome::No,
             _ => ProbeOutcome::Undecided,
         };
-        let told = tries.chars().map(outcome).fold(Health::Unknown, Health::after);
-        assert_eq!(told, health);
-        assert_eq!(told.is_up(), matches!(health, Health::Up | Health::Failing));
+        let state = tries.chars().map(outcome).fold(Health::Unknown, Health::after);
+        assert_eq!(state, health);
+        assert_eq!(state.is_up(), matches!(health, Health::Up | Health::Failing));
     }
 }

@@ -200,8 +200,8 @@ impl Services {
     }
 
     /// Takes back all that was announced here, and holds back what is announced from now on.
-    /// Waits for the other nodes for at most `patience`.
-    pub(crate) async fn drain(&self, patience: Duration) -> Withdrawal {
+    /// Waits for the other nodes for at most `deadlines`.
+    pub(crate) async fn drain(&self, within: Duration) -> Withdrawal {
         // As many as are about to be withdrawn: nothing runs in between.
         let withdrawn = self.dht.stats().announced;
         {
@@ -210,7 +210,7 @@ impl Services {
             state.withdrawals[Reason::Drained.index()] +=
                 u64::try_from(withdrawn).unwrap_or(u64::MAX);
         }
-        let complete = timeout(patience, self.dht.withdraw_all()).await.is_ok();
+        let complete = timeout(within, self.dht.withdraw_all()).await.is_ok();
         Withdrawal { withdrawn, complete }
     }
 
@@ -218,12 +218,12 @@ impl Services {
     pub(crate) fn held_back(&self) -> Vec<HeldBack> {
         let state = self.lock();
         let held_back = state.register.held_back(clock::now()).take(MAX_LISTED);
-        let told = |((name, port), reason): (&Service, Reason)| HeldBack {
+        let held = |((name, port), reason): (&Service, Reason)| HeldBack {
             name: String::from_utf8_lossy(name).into_owned(),
             port: *port,
             reason: self.why(reason, *port, &state),
         };
-        held_back.map(told).collect()
+        held_back.map(held).collect()
     }
 
     /// Those that have been held back for 30 s without being asked to be, with shortened texts: 8
@@ -231,12 +231,12 @@ impl Services {
     pub(crate) fn overdue(&self) -> Vec<HeldBack> {
         let state = self.lock();
         let overdue = state.overdue.list(clock::now()).into_iter().take(MAX_OVERDUE);
-        let told = |((name, port), reason): (&Service, Reason)| HeldBack {
+        let held = |((name, port), reason): (&Service, Reason)| HeldBack {
             name: shown(&String::from_utf8_lossy(name)),
             port: *port,
             reason: shown_whole(&self.why(reason, *port, &state)),
         };
-        overdue.map(told).collect()
+        overdue.map(held).collect()
     }
 
     /// Numbers for metrics.

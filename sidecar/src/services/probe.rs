@@ -25,15 +25,15 @@ const EAFNOSUPPORT: i32 = 97;
 /// Whether something takes connections at a port of this host: at the first of these addresses where
 /// it does not refuse them.
 pub(super) async fn port(addresses: &[IpAddr], port: u16) -> ProbeOutcome {
-    let mut told = ProbeOutcome::Undecided;
+    let mut outcome = ProbeOutcome::Undecided;
     for ip in addresses {
         match address(SocketAddr::new(*ip, port)).await {
-            Some(ProbeOutcome::No) => told = ProbeOutcome::No,
+            Some(ProbeOutcome::No) => outcome = ProbeOutcome::No,
             Some(other) => return other,
             None => {}
         }
     }
-    told
+    outcome
 }
 
 /// Whether something takes connections at an address; none where this host has no such address.
@@ -170,7 +170,7 @@ mod tests {
     #[tokio::test]
     async fn a_url_says_yes_by_its_status(
         #[case] answer: &'static str,
-        #[case] told: Result<(), &str>,
+        #[case] expected: Result<(), &str>,
     ) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let asked = format!("http://{}/healthz?a=b", listener.local_addr().unwrap());
@@ -184,7 +184,7 @@ mod tests {
             String::from_utf8(request).unwrap().to_ascii_lowercase()
         });
         let got = url(&asked.parse().unwrap()).await;
-        match told {
+        match expected {
             Ok(()) => assert_eq!(got, Ok(())),
             Err(part) => {
                 let error = got.unwrap_err();
@@ -203,8 +203,8 @@ mod tests {
         let asked: ReadyWhen =
             format!("{scheme}://{}", listener.local_addr().unwrap()).parse().unwrap();
         // The system takes the connection; a URL of http wants an answer too.
-        let told = url(&asked).await;
-        assert_eq!(told.is_ok(), scheme != "http", "{told:?}");
+        let outcome = url(&asked).await;
+        assert_eq!(outcome.is_ok(), scheme != "http", "{outcome:?}");
         drop(listener);
         let error = url(&asked).await.unwrap_err();
         assert!(error.to_lowercase().contains("refused"), "{error}");

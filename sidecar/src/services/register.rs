@@ -195,8 +195,8 @@ impl Register {
     /// The condition at this place was tried. Returns whether that changed anything.
     pub(super) fn asked(&mut self, condition: usize, outcome: ProbeOutcome) -> bool {
         let Some(health) = self.facts.conditions.get_mut(condition) else { return false };
-        let told = health.after(outcome);
-        replace(health, told) != told
+        let after = health.after(outcome);
+        replace(health, after) != after
     }
 
     /// What is to be done for the services to be as they should by now; once done, nothing is.

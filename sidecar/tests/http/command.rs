@@ -246,7 +246,7 @@ fn a_watch_ends_when_nothing_comes_any_more() {
     let head = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
     connection.write_all(head).unwrap();
     connection.write_all(b"data: [\"127.0.0.1:7001\"]\n\n").unwrap();
-    // Three times of its patience.
+    // Three times of its deadlines.
     let end = clock::now() + Duration::from_secs(120);
     while child.try_wait().unwrap().is_none() {
         if clock::now() > end {

@@ -9,7 +9,7 @@ use crate::addresses::AddressRefusal;
 
 /// An address that no node can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nobody can be at {addr}: {}", why.told())]
+#[error("nobody can be at {addr}: {}", why.reason())]
 pub struct ImpossibleIntroduction {
     addr: SocketAddr,
     why: AddressRefusal,
@@ -29,11 +29,11 @@ impl Engine {
         by: SocketAddr,
         now: Instant,
     ) -> Result<usize, ImpossibleIntroduction> {
-        let told = |addr: &SocketAddr| {
+        let admitted = |addr: &SocketAddr| {
             let refused = |why| ImpossibleIntroduction { addr: *addr, why };
-            self.told(*addr, &by).map_err(refused)
+            self.admit(*addr, &by).map_err(refused)
         };
-        let addrs: Vec<_> = addrs.iter().map(told).collect::<Result<_, _>>()?;
+        let addrs: Vec<_> = addrs.iter().map(admitted).collect::<Result<_, _>>()?;
         if addrs.is_empty() && self.routing.is_empty() {
             self.bootstrap.is_alone();
             self.joined(now);

@@ -29,17 +29,17 @@ impl Engine {
     /// address which led back to this node, such as a load balancer's.
     pub fn join_behind(&mut self, seed: SocketAddr, nodes: &[Contact], now: Instant) {
         self.bootstrap.led_elsewhere(&seed, true);
-        let mut told = Vec::with_capacity(nodes.len());
+        let mut named = Vec::with_capacity(nodes.len());
         for node in nodes {
-            if let Ok(addr) = self.told(node.addr, &seed) {
-                told.push(Contact { addr, ..*node });
+            if let Ok(addr) = self.admit(node.addr, &seed) {
+                named.push(Contact { addr, ..*node });
             }
         }
         if self.routing.len() < K {
-            return self.join_through(&told, now);
+            return self.join_through(&named, now);
         }
         // A node that knows many asks only one that is new to it: a lookup would ask all of them.
-        if let Some(unknown) = told.iter().find(|node| !self.knows(&node.addr)) {
+        if let Some(unknown) = named.iter().find(|node| !self.knows(&node.addr)) {
             self.ask_stranger(unknown.addr, Some(unknown.id), now);
         }
     }

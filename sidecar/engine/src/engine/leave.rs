@@ -20,17 +20,17 @@ impl Engine {
     pub fn leave(&mut self, now: Instant) -> Answer<usize> {
         self.has_left = true;
         let nodes = self.routing.nodes().filter(|node| node.ours);
-        let told = nodes.map(|node| Closest {
+        let recipients = nodes.map(|node| Closest {
             contact: node.contact,
             token: Box::default(),
             token_since: now,
         });
-        let told: Vec<_> = told.collect();
-        if told.is_empty() {
+        let recipients: Vec<_> = recipients.collect();
+        if recipients.is_empty() {
             return Answer::Now(0);
         }
         let operation = self.operation();
-        self.store_leave(told, operation, now);
+        self.store_leave(recipients, operation, now);
         Answer::Later(operation)
     }
 

@@ -101,7 +101,7 @@ impl Engine {
         let Some(mut active) = self.lookups.take(number) else { return };
         active.answered(pending.id, from, response.token.as_deref());
         for node in &response.nodes {
-            let Ok(addr) = self.told(node.addr, &from.addr) else { continue };
+            let Ok(addr) = self.admit(node.addr, &from.addr) else { continue };
             if self.may_ask(&addr) {
                 active.add(Contact { addr, ..*node });
             }
@@ -109,7 +109,7 @@ impl Engine {
         match active.target().clone() {
             Target::Node(_) => {}
             Target::Peers(name) => {
-                self.peers_told(&mut active, &name, from, &response.peers, now);
+                self.take_peers(&mut active, &name, from, &response.peers, now);
             }
             Target::Item { .. } => active.find_item(response),
         }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// A node returned peers of a name. Those that dead nodes announced are left out.
-    fn peers_told(
+    fn take_peers(
         &mut self,
         active: &mut ActiveLookup,
         name: &Name,
@@ -126,27 +126,27 @@ impl Engine {
         now: Instant,
     ) {
         let mut dead = None;
-        let mut told = Vec::with_capacity(peers.len());
+        let mut addrs = Vec::with_capacity(peers.len());
         for peer in peers {
             let until = self.lookups.expiry(peer.ttl, now);
-            let Some(peer) = &self.told_peer(peer, &from.addr) else { continue };
-            let mut record = PeerRecord::told(peer, from.addr, until);
+            let Some(peer) = &self.admit_peer(peer, &from.addr) else { continue };
+            let mut record = PeerRecord::reported(peer, from.addr, until);
             let announcer =
                 self.failure_detector.dead_announcer(&peer.addr, &record, &self.routing, now);
             if announcer.is_some() {
-                dead = announcer.filter(|_| record.is_told()).or(dead);
+                dead = announcer.filter(|_| record.is_reported()).or(dead);
                 continue;
             }
             dead = self.failure_detector.strike_dead(&peer.addr, &mut record, now).or(dead);
             self.ask_after_announcer(&peer.addr, &record, now);
-            told.push(peer.addr);
+            addrs.push(peer.addr);
             if active.is_late_news() {
                 self.lookups.keep_late(name, peer.addr, record.clone());
                 self.subscriptions.touch(name);
             }
             active.found_peer(peer.addr, record);
         }
-        active.told_by(from.id, told);
+        active.answered_by(from.id, addrs);
         if let Some(dead) = dead {
             self.remind(from, dead, now);
         }

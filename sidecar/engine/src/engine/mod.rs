@@ -9,7 +9,7 @@
 //! | `join.rs`, `seeds.rs`, `introductions.rs`, `leave.rs` | how the node joins the others, and how it leaves them |
 //! | `liveness.rs`, `newcomers.rs`, `other_networks.rs` | which nodes answer, and which are silent |
 //! | `heartbeats.rs`, `deaths.rs` | which nodes die, and which others are notified |
-//! | `told.rs`, `family.rs`, `moves.rs` | addresses that others send, and those of this host |
+//! | `named_addresses.rs`, `family.rs`, `moves.rs` | addresses that others send, and those of this host |
 //! | `timers.rs`, `upkeep.rs` | what is due when, and every second |
 //! | `report.rs` | the node's status |
 
@@ -23,6 +23,7 @@ mod leave;
 mod liveness;
 mod lookups;
 mod moves;
+mod named_addresses;
 mod newcomers;
 mod operations;
 mod other_networks;
@@ -32,7 +33,6 @@ mod seeds;
 mod serve;
 mod stores;
 mod timers;
-mod told;
 mod upkeep;
 mod withdrawals;
 
@@ -140,7 +140,7 @@ impl Engine {
         self.stats.bytes_received += datagram.len() as u64;
         let from = canonical(from);
         // Nothing that it says could be answered.
-        let Ok(from) = self.told(from, &from) else { return };
+        let Ok(from) = self.admit(from, &from) else { return };
         match krpc::decode(datagram) {
             Err(malformed) => {
                 self.stats.malformed += 1;

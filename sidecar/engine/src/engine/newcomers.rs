@@ -14,16 +14,16 @@ use crate::routing::Heard;
 use crate::rpc::Purpose;
 
 impl Engine {
-    /// A newcomer has answered, and is in the table by now, if there was room. `told` says that its
-    /// address came from a seed or an introduction; else it had sent us a query.
-    pub(super) fn proved(&mut self, contact: Contact, is_new: bool, told: bool, now: Instant) {
-        if is_new && !told && self.routing.len() == 1 {
+    /// A newcomer has answered, and is in the table by now, if there was room. `named`: a seed or an introduction
+    /// named its address; otherwise it had sent us a query.
+    pub(super) fn proved(&mut self, contact: Contact, is_new: bool, named: bool, now: Instant) {
+        if is_new && !named && self.routing.len() == 1 {
             self.effect(Effect::FoundBy(contact.addr));
         }
         if self.bootstrap.is_joining() {
             // It found us before our bootstrap nodes answered: they may never do.
             self.join_through(&[contact], now);
-        } else if is_new && told && self.routing.get(&contact.id, contact.addr.is_ipv6()).is_some()
+        } else if is_new && named && self.routing.get(&contact.id, contact.addr.is_ipv6()).is_some()
         {
             // It may be of a part of the network that we know nothing of.
             self.routing.look_again_soon(now);

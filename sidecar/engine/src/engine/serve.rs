@@ -74,13 +74,13 @@ impl Engine {
                 Ok(Response::new(self.settings.id))
             }
             Method::Dead { addr, depth } => {
-                if let Ok(addr) = self.told(*addr, &from) {
+                if let Ok(addr) = self.admit(*addr, &from) {
                     self.on_dead(addr, *depth, now);
                 }
                 Ok(Response::new(self.settings.id))
             }
             Method::Withdrawn { info_hash, addr, depth } => {
-                if let Ok(addr) = self.told(*addr, &from) {
+                if let Ok(addr) = self.admit(*addr, &from) {
                     self.on_withdrawn(info_hash, addr, *depth, now);
                 }
                 Ok(Response::new(self.settings.id))
@@ -108,9 +108,9 @@ impl Engine {
                 let unclaimed = with_port(from, port.unwrap_or(from.port()));
                 self.authorised(from, token, "cannot `announce_peer` with bad token", |engine| {
                     let refused = |why: AddressRefusal| (code::PROTOCOL, why.message());
-                    engine.told(unclaimed, &from).map_err(refused)?;
+                    engine.admit(unclaimed, &from).map_err(refused)?;
                     let addr = claimed(unclaimed, *ip)?;
-                    engine.told(addr, &from).map_err(refused)?;
+                    engine.admit(addr, &from).map_err(refused)?;
                     let age = engine.settings.peer_max_age;
                     let until = now + ttl.unwrap_or(age).min(age);
                     engine.claim(from, addr.ip(), until, now)?;

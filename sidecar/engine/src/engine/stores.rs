@@ -92,7 +92,7 @@ impl Engine {
             store.method(recipient.at, |port| self.own.reach(port, &to.addr, &self.routing));
         let (purpose, has_timeout) = (store.purpose(number), recipient.has_timeout);
         let transaction = self.query(to.addr, Some(to.id), method, purpose, has_timeout, now);
-        store.told(recipient, transaction);
+        store.sent(recipient, transaction);
     }
 
     pub(super) fn store_answered(&mut self, number: u64, pending: &Pending, now: Instant) {

@@ -132,8 +132,8 @@ impl Engine {
         now: Instant,
     ) {
         let left = self.storage.withdraw_peer(name, &peer, &from);
-        let untold = left == Left::Nobody || !self.storage.has_peer(name, &peer);
-        self.lookups.strike(name, &peer, &from, untold);
+        let unreported = left == Left::Nobody || !self.storage.has_peer(name, &peer);
+        self.lookups.strike(name, &peer, &from, unreported);
         self.subscriptions.touch(name);
         // Where others announced it too, it is still there.
         if left != Left::Nobody || name.len() > LONGEST_NAME {

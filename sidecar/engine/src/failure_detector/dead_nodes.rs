@@ -115,7 +115,7 @@ impl DeadNodes {
         record: &PeerRecord,
         now: Instant,
     ) -> Option<SocketAddr> {
-        if !record.is_told() {
+        if !record.is_reported() {
             let mut dead = self.dead.of_host(peer.ip());
             return dead.find(|(_, died)| now < *died + self.peer_max_age).map(|(addr, _)| addr);
         }
@@ -147,7 +147,7 @@ mod tests {
     fn by(nodes: &[(u8, u16)], until: Instant) -> PeerRecord {
         let announcers = nodes.iter().map(|(host, port)| addr(*host, *port)).collect();
         let peer = Peer { announcers, ..Peer::new(addr(1, 80)) };
-        PeerRecord::told(&peer, addr(9, 9), until)
+        PeerRecord::reported(&peer, addr(9, 9), until)
     }
 
     #[test]
@@ -172,7 +172,7 @@ mod tests {
         dead_nodes.dead.insert(addr(1, 7), now);
         let record = |until, port: Option<u16>| match port {
             Some(port) => by(&[(1, port)], until),
-            None => PeerRecord::untold(until),
+            None => PeerRecord::unreported(until),
         };
         let announcer = |peer: SocketAddr, record: PeerRecord, now: Instant| {
             dead_nodes.announcer(&peer, &record, now)

@@ -249,7 +249,7 @@ impl FailureDetector {
         now: Instant,
     ) -> Option<SocketAddr> {
         let dead = self.dead_nodes.announcer(peer, record, now)?;
-        (record.is_told() || !routing.has_host(peer.ip())).then_some(dead)
+        (record.is_reported() || !routing.has_host(peer.ip())).then_some(dead)
     }
 
     /// Takes the dead out of those that announced a peer of which not all are dead. Returns one of
@@ -278,7 +278,7 @@ impl FailureDetector {
         let unconfirmed = &self.unconfirmed_deaths;
         let announcers = record.announcers(peer).map(|by| by.addr);
         let known = announcers.into_iter().find(|addr| unconfirmed.contains(addr));
-        let any = || unconfirmed.of_host(peer.ip()).next().filter(|_| !record.is_told());
+        let any = || unconfirmed.of_host(peer.ip()).next().filter(|_| !record.is_reported());
         let addr = known.or_else(|| any().map(|(addr, _)| addr))?;
         self.unconfirmed_deaths.remove(&addr);
         Some(addr)

@@ -98,7 +98,7 @@ pub(crate) struct ActiveLookup {
     out_of_time: bool,
     peers: FoundPeers,
     /// Which peers each node returned.
-    told: Vec<(Id, Vec<SocketAddr>)>,
+    answers: Vec<(Id, Vec<SocketAddr>)>,
     item: Option<Box<Found>>,
 }
 
@@ -118,7 +118,7 @@ impl ActiveLookup {
             settled: false,
             out_of_time: false,
             peers: FoundPeers::default(),
-            told: Vec::new(),
+            answers: Vec::new(),
             item: None,
         }
     }
@@ -247,9 +247,9 @@ impl ActiveLookup {
     }
 
     /// Notes the peers that a node returned before the lookup settled.
-    pub(crate) fn told_by(&mut self, node: Id, peers: Vec<SocketAddr>) {
+    pub(crate) fn answered_by(&mut self, node: Id, peers: Vec<SocketAddr>) {
         if !self.settled && !peers.is_empty() {
-            self.told.push((node, peers));
+            self.answers.push((node, peers));
         }
     }
 
@@ -298,11 +298,11 @@ impl ActiveLookup {
         self.peers.swap_remove(peer);
     }
 
-    /// A node announces a peer no more; others may go on. `untold` is as in
+    /// A node announces a peer no more; others may go on. `unreported` is as in
     /// [`PeerRecord::strike`].
-    pub(super) fn strike(&mut self, peer: &SocketAddr, node: &SocketAddr, untold: bool) {
+    pub(super) fn strike(&mut self, peer: &SocketAddr, node: &SocketAddr, unreported: bool) {
         if let Some(record) = self.peers.get_mut(peer)
-            && record.strike(peer, node, untold) == Left::Nobody
+            && record.strike(peer, node, unreported) == Left::Nobody
         {
             self.peers.swap_remove(peer);
         }
@@ -340,14 +340,14 @@ impl ActiveLookup {
         }
         let closest = self.lookup.closest(now);
         let is_close = |id: &Id| closest.iter().any(|node| node.contact.id == *id);
-        let told = self.told.iter().filter(|(id, _)| is_close(id)).flat_map(|(_, peers)| peers);
-        let told = told.filter_map(|peer| Some((*peer, self.peers.get(peer)?.clone())));
-        let told: FoundPeers = told.collect();
-        if told.len() < MAX_PEERS {
+        let near = self.answers.iter().filter(|(id, _)| is_close(id)).flat_map(|(_, peers)| peers);
+        let near = near.filter_map(|peer| Some((*peer, self.peers.get(peer)?.clone())));
+        let near: FoundPeers = near.collect();
+        if near.len() < MAX_PEERS {
             return self.peers.clone();
         }
-        let chosen = rand::seq::index::sample(rng, told.len(), told.len().min(most));
-        let chosen = chosen.into_iter().filter_map(|at| told.get_index(at));
+        let chosen = rand::seq::index::sample(rng, near.len(), near.len().min(most));
+        let chosen = chosen.into_iter().filter_map(|at| near.get_index(at));
         chosen.map(|(peer, record)| (*peer, record.clone())).collect()
     }
 

@@ -104,17 +104,17 @@ impl LookupCache {
         }
     }
 
-    /// A node announces a peer no more; others may go on. `untold` is as in [`PeerRecord::strike`].
+    /// A node announces a peer no more; others may go on. `unreported` is as in [`PeerRecord::strike`].
     pub(super) fn strike(
         &mut self,
         name: &[u8],
         addr: &SocketAddr,
         node: &SocketAddr,
-        untold: bool,
+        unreported: bool,
     ) {
         let Some(lookup) = self.kept.peek_mut(name) else { return };
         let record = lookup.peers.get_mut(addr);
-        if record.is_some_and(|record| record.strike(addr, node, untold) == Left::Nobody) {
+        if record.is_some_and(|record| record.strike(addr, node, unreported) == Left::Nobody) {
             lookup.peers.swap_remove(addr);
             lookup.doubtful = true;
         }
@@ -216,7 +216,7 @@ mod tests {
         let name: Name = b"n".as_slice().into();
         lookups.replace(
             &name,
-            FoundPeers::from_iter([(addr, PeerRecord::untold(now + ms(70)))]),
+            FoundPeers::from_iter([(addr, PeerRecord::unreported(now + ms(70)))]),
             now,
         );
         assert_eq!(lookups.peers(b"n", now + ms(69)).count(), 1);

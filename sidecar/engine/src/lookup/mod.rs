@@ -134,18 +134,18 @@ impl Lookups {
         all.for_each(|active| active.forget_peer(peer));
     }
 
-    /// A node announces a peer no more: what was found of it follows. `untold` is as in
+    /// A node announces a peer no more: what was found of it follows. `unreported` is as in
     /// [`PeerRecord::strike`].
     pub(crate) fn strike(
         &mut self,
         name: &[u8],
         peer: &SocketAddr,
         node: &SocketAddr,
-        untold: bool,
+        unreported: bool,
     ) {
-        self.cache.strike(name, peer, node, untold);
+        self.cache.strike(name, peer, node, unreported);
         let all = self.active.values_mut().filter(|active| active.is_for(name));
-        all.for_each(|active| active.strike(peer, node, untold));
+        all.for_each(|active| active.strike(peer, node, unreported));
     }
 
     /// Drops what the node at this address announced; returns the names of it that are kept. `sole`

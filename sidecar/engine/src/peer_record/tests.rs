@@ -64,15 +64,15 @@ fn who_announced_a_peer_is_known_once_anybody_tells() {
     let now = crate::clock::now();
     let later = now + Duration::from_secs(1);
     let mut record = PeerRecord::of(&peer(), by(addr(1, 1), now));
-    record.merge(&peer(), PeerRecord::untold(later));
+    record.merge(&peer(), PeerRecord::unreported(later));
     assert_eq!(record, PeerRecord::of(&peer(), by(addr(1, 1), later)));
     assert_eq!(record.is_from(&peer(), &addr(1, 1)), Some(true));
     assert_eq!(record.is_from(&peer(), &addr(1, 2)), Some(false));
     assert_eq!(record.is_from(&peer(), &addr(2, 1)), Some(false));
-    let mut untold = PeerRecord::untold(later);
-    assert_eq!(untold.is_from(&peer(), &addr(1, 1)), None);
-    untold.merge(&peer(), record.clone());
-    assert_eq!(untold, record);
+    let mut unreported = PeerRecord::unreported(later);
+    assert_eq!(unreported.is_from(&peer(), &addr(1, 1)), None);
+    unreported.merge(&peer(), record.clone());
+    assert_eq!(unreported, record);
 }
 
 #[test]
@@ -92,14 +92,14 @@ fn what_is_told_is_read_the_same() {
     let now = crate::clock::now();
     let from = addr(5, 5);
     let mut record = PeerRecord::of(&peer(), by(addr(1, 7), now));
-    assert_eq!(PeerRecord::told(&record.tell(peer()), from, now), record);
+    assert_eq!(PeerRecord::reported(&record.tell(peer()), from, now), record);
     assert!(record.tell(peer()).announcers.is_empty(), "the port says it");
     record.announced(&peer(), by(addr(9, 7), now));
-    assert_eq!(PeerRecord::told(&record.tell(peer()), from, now), record);
+    assert_eq!(PeerRecord::reported(&record.tell(peer()), from, now), record);
     assert_eq!(record.tell(peer()).node_port, Some(7), "for those who know of one alone");
     let own = PeerRecord::of(&peer(), by(SocketAddr::from(([0, 0, 0, 0], 7)), now));
-    let told = PeerRecord::told(&own.tell(peer()), from, now);
-    assert_eq!(told, PeerRecord::of(&peer(), by(from, now)), "the answerer's own");
+    let reported = PeerRecord::reported(&own.tell(peer()), from, now);
+    assert_eq!(reported, PeerRecord::of(&peer(), by(from, now)), "the answerer's own");
 }
 
 #[test]

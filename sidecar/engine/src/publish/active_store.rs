@@ -215,7 +215,7 @@ impl ActiveStore {
     }
 
     /// The payload was sent to a node, by this query.
-    pub(crate) fn told(&mut self, recipient: Recipient, transaction: u32) {
+    pub(crate) fn sent(&mut self, recipient: Recipient, transaction: u32) {
         if recipient.waited_for {
             self.waited_for.push(transaction);
         }
@@ -361,7 +361,7 @@ mod tests {
         let mut store = ActiveStore::new(payload, looked_up, nodes, None);
         for (recipient, transaction) in store.recipients(&routing).into_iter().zip(1..) {
             assert!(recipient.waited_for && recipient.has_timeout);
-            store.told(recipient, transaction);
+            store.sent(recipient, transaction);
         }
         (store, routing)
     }

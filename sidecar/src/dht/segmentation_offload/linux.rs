@@ -21,11 +21,11 @@ pub(super) fn enable_offload(socket: &socket2::Socket) -> io::Result<()> {
 }
 
 pub(super) fn take_destinations(socket: &socket2::Socket, ipv6: bool) -> io::Result<()> {
-    let told = match ipv6 {
+    let control = match ipv6 {
         true => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
         false => setsockopt(socket, sockopt::Ipv4PacketInfo, &true),
     };
-    Ok(told?)
+    Ok(control?)
 }
 
 /// Sends datagrams as one batch, from an address of this host where one is given.
@@ -80,12 +80,12 @@ fn is_one_of(error: &io::Error, codes: &[Errno]) -> bool {
 /// Where the kernel writes how long the datagrams of a batch are, and to which address they came.
 #[derive(Debug)]
 pub(super) struct Receiver {
-    told: Vec<u8>,
+    control: Vec<u8>,
 }
 
 impl Default for Receiver {
     fn default() -> Self {
-        Self { told: cmsg_space!(i32, in6_pktinfo) }
+        Self { control: cmsg_space!(i32, in6_pktinfo) }
     }
 }
 
@@ -93,9 +93,9 @@ impl Receiver {
     pub(super) fn receive(&mut self, socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Read> {
         socket.try_io(Interest::READABLE, || {
             let mut slices = [IoSliceMut::new(buffer)];
-            let told = Some(self.told.as_mut_slice());
+            let control = Some(self.control.as_mut_slice());
             let fd = socket.as_raw_fd();
-            let read = recvmsg::<SockaddrStorage>(fd, &mut slices, told, MsgFlags::empty())?;
+            let read = recvmsg::<SockaddrStorage>(fd, &mut slices, control, MsgFlags::empty())?;
             let (mut each, mut at) = (None, None);
             for message in read.cmsgs()? {
                 match message {

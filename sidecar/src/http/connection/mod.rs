@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `activity.rs` | the state that its parts share |
 //! | `socket.rs` | reading and writing; within one request once the Grape stops |
-//! | `patience.rs` | how long it is waited for, by what is waited for |
+//! | `deadlines.rs` | how long it is waited for, by what is waited for |
 //! | `budget.rs` | bytes of unfinished requests, over all connections |
 //! | `farewell.rs` | its end, so that the client gets the last answer |
 //!
@@ -15,8 +15,8 @@
 
 mod activity;
 mod budget;
+mod deadlines;
 mod farewell;
-mod patience;
 mod socket;
 
 use std::future::poll_fn;
@@ -39,8 +39,8 @@ use super::{Api, Listener, handler, websocket};
 
 pub(crate) use activity::{Activity, Busy};
 pub(crate) use budget::Budget;
+pub(crate) use deadlines::{Deadlines, TAKEN, Verdict};
 pub(crate) use farewell::linger;
-pub(crate) use patience::{Patience, TAKEN, Verdict};
 
 /// Largest head of a request in bytes, and most that is read ahead.
 const MAX_HEAD: usize = 16 << 10;
@@ -60,7 +60,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
     let activity = Arc::new(Activity::new(stream.as_raw_fd()));
     let service = service_fn(|request| handler::answer(&api, listener, peer, &activity, request));
     let mut socket = Socket::new(stream, Arc::clone(&activity), quiet(api.drain_timeout));
-    let mut patience = Patience::new(api.unfinished.share());
+    let mut deadlines = Deadlines::new(api.unfinished.share());
     let mut stopped = pin!(api.stop.cancelled());
     loop {
         // Not `pipeline_flush`: with it hyper keeps an answer while half of the next request is read.
@@ -79,7 +79,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
             if Pin::new(&mut connection).poll(context).is_ready() {
                 return Poll::Ready(None);
             }
-            patience.poll(context, &activity).map(Some)
+            deadlines.poll(context, &activity).map(Some)
         });
         let verdict = verdict.await;
         let Some(parts) = connection.into_parts() else { break };
@@ -88,7 +88,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
         match verdict {
             None => {
                 // Frees the connection's share of bytes before the rest of the input is read.
-                drop((ahead, patience));
+                drop((ahead, deadlines));
                 if activity.leaves_input() {
                     Box::pin(linger(&mut socket)).await;
                 }
@@ -100,7 +100,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
                 // Line ends before a request mean nothing.
                 let blank = ahead.iter().all(|byte| b"\r\n".contains(byte));
                 if late && !blank {
-                    drop((ahead, patience));
+                    drop((ahead, deadlines));
                     return Box::pin(refuse(socket, Verdict::Late)).await;
                 }
                 let ahead = if blank { Bytes::new() } else { ahead };
@@ -108,13 +108,13 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
                 socket.keep(ahead);
             }
             Some(verdict) => {
-                drop((ahead, patience));
+                drop((ahead, deadlines));
                 return Box::pin(refuse(socket, verdict)).await;
             }
         }
     }
     if let Some(upgrade) = activity.take_upgrade() {
-        Box::pin(websocket::serve(upgrade, &api, &activity, patience)).await;
+        Box::pin(websocket::serve(upgrade, &api, &activity, deadlines)).await;
     }
 }
 

@@ -53,7 +53,7 @@ pub(crate) enum Verdict {
 }
 
 /// The watch over one connection.
-pub(crate) struct Patience {
+pub(crate) struct Deadlines {
     phase: Phase,
     /// Counts what must go on in this phase.
     mark: u32,
@@ -62,7 +62,7 @@ pub(crate) struct Patience {
     share: Share,
 }
 
-impl Patience {
+impl Deadlines {
     pub(super) fn new(share: Share) -> Self {
         let now = Instant::now();
         Self {
