@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_host_and_port_is_told_why() {
+    fn texts_that_are_not_host_and_port_are_explained() {
         for (text, part) in [
             ("grape", "a port is missing"),
             ("grape:0", "1 to 65535"),

@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_dropped_and_counted() {
+    fn lines_without_room_are_dropped_and_counted() {
         let Scene { mut writer, outcomes, seen } = scene();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         let before = lines_dropped();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_all_the_room_is_dropped() {
+    fn lines_longer_than_the_buffer_are_dropped() {
         let Scene { mut writer, .. } = scene();
         writer.write_all(&vec![b'x'; MAX_PENDING + 1]).unwrap();
         assert_eq!(writer.0.lock().dropped, 1);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_told_once_and_takes_no_time() {
+    fn a_lost_reader_is_reported_once_and_takes_no_time() {
         let Scene { mut writer, outcomes, .. } = scene();
         outcomes.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
         writer.write_all(b"one\ntwo\n").unwrap();

@@ -252,7 +252,7 @@ mod tests {
     #[case::of_the_tellers_link("[fe80::9]:1", "[fe80::1%3]:2", Ok("[fe80::9%3]:1"))]
     #[case::of_no_known_link("[fe80::9]:1", "[fd00::1]:2", Err(AddressRefusal::LinkLocal))]
     #[case::of_another_link("[fe80::9%4]:1", "[fe80::1%3]:2", Err(AddressRefusal::LinkLocal))]
-    fn nobody_is_at_an_impossible_address(
+    fn impossible_addresses_are_refused(
         #[case] named: &str,
         #[case] teller: &str,
         #[case] kept: Result<&str, AddressRefusal>,

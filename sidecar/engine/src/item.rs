@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_item_is_refused() {
+    fn invalid_items_are_refused() {
         let nested = |levels| [b"l".repeat(levels), b"e".repeat(levels)].concat();
         Item::immutable(nested(MAX_DEPTH)).unwrap();
         Item::immutable([b"999:", &b"x".repeat(999)[..]].concat()).unwrap();

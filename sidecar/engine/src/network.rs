@@ -77,7 +77,7 @@ mod tests {
     #[case("a\n")]
     #[case("é")]
     #[case(&"x".repeat(254))]
-    fn what_is_no_name_is_refused(#[case] text: &str) {
+    fn invalid_names_are_refused(#[case] text: &str) {
         assert_eq!(text.parse::<NetworkName>(), Err(InvalidNetworkName));
     }
 

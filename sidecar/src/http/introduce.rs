@@ -136,7 +136,7 @@ mod tests {
     #[case(r#"{"addresses": ["10.0.0.7:1", "market:2"]}"#, "addresses[1]: \"market:2\"")]
     #[case(r#"{"addresses": ["10.0.0.7"]}"#, "addresses[0]")]
     #[case(r#"{"addresses": ["","","","","","","","",""]}"#, "9 are too many")]
-    fn what_cannot_be_taken_is_told_with_its_field(#[case] body: &str, #[case] why: &str) {
+    fn errors_of_introductions_name_the_field(#[case] body: &str, #[case] why: &str) {
         let told = read(body.as_bytes()).unwrap_err();
         assert!(told.contains(why), "{told}");
     }

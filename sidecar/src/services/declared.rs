@@ -93,7 +93,7 @@ mod tests {
     #[case("rpc_test:http", "1 to 65535")]
     #[case(":1337", "the name is missing")]
     #[case("a,b:1", "comma")]
-    fn other_texts_are_told_why(#[case] text: &str, #[case] part: &str) {
+    fn other_texts_are_explained(#[case] text: &str, #[case] part: &str) {
         let error = text.parse::<Declared>().unwrap_err().to_string();
         assert!(error.contains(part) && error.contains(&format!("{text:?}")), "{error}");
     }

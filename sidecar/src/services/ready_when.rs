@@ -136,7 +136,7 @@ mod tests {
     #[case("tcp://127.0.0.1:1/x", "no path")]
     #[case("http://user:secret@127.0.0.1/", "passwords")]
     #[case("http://a b/", "http://127.0.0.1:8080/healthz")]
-    fn other_texts_are_told_why(#[case] text: &str, #[case] part: &str) {
+    fn other_texts_are_explained(#[case] text: &str, #[case] part: &str) {
         let error = text.parse::<ReadyWhen>().unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }

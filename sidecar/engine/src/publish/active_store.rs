@@ -367,7 +367,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announce_settles_when_nobody_is_waited_for() {
+    fn an_announce_settles_when_no_answer_is_waited_for() {
         let now = crate::clock::now();
         let (mut store, _) = announce(true, now);
         assert_eq!(store.progress(|_| true), Progress::Waits);
@@ -381,7 +381,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_node_is_told_again_and_not_waited_for() {
+    fn a_store_is_sent_to_a_silent_node_again_without_waiting() {
         let now = crate::clock::now();
         let (mut store, routing) = announce(true, now);
         let silent = node(1, now).contact.addr;

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn all_that_may_believe_it_hear_of_its_end() {
+    fn a_withdrawal_goes_to_all_that_may_store_the_announce() {
         let start = crate::clock::now();
         let mut holders = Holders::default();
         let node = |n| node(n, start);

@@ -64,7 +64,7 @@ fn a_node_that_joins_or_comes_back_is_stored_at() {
 }
 
 #[test]
-fn who_took_us_for_dead_has_it_stored_again_but_not_by_the_dozen() {
+fn nodes_that_marked_us_dead_get_the_announce_again_but_not_by_the_dozen() {
     let start = crate::clock::now();
     let mut publish = Publish::new(10, AGE);
     publish.announced(&service(), start + AGE, start);
@@ -102,7 +102,7 @@ fn far_nodes_do_not_matter_where_k_closer_ones_hold_it() {
 }
 
 #[test]
-fn what_is_renewed_for_a_short_time_ends_then_and_is_stored_once() {
+fn a_short_renewal_expires_in_time_and_is_stored_once() {
     let now = crate::clock::now();
     let mut publish = Publish::new(10, AGE);
     let other: Service = (b"other".as_slice().into(), 1);

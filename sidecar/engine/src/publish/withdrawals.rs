@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn withdrawals_are_told_once_when_they_are_due() {
+    fn notices_of_withdrawals_are_sent_once_when_they_are_due() {
         let now = crate::clock::now();
         let mut withdrawals = Withdrawals::default();
         let second = Duration::from_secs(1);
