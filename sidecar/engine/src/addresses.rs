@@ -99,7 +99,14 @@ pub(crate) fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
     addr
 }
 
-/// Why no host can have this address, wherever it is said.
+/// Why no host can have this address; `None` if a host can.
+///
+/// ```
+/// use grape_engine::{AddressRefusal, impossible};
+///
+/// assert_eq!(impossible([224, 0, 0, 1].into()), Some(AddressRefusal::Multicast));
+/// assert_eq!(impossible([10, 0, 0, 1].into()), None);
+/// ```
 pub fn impossible(ip: IpAddr) -> Option<AddressRefusal> {
     let ip = unwrapped(ip);
     let unspecified = match ip {
@@ -187,6 +194,15 @@ pub(crate) fn told(
 }
 
 /// A bootstrap address in its canonical form.
+///
+/// ```
+/// use grape_engine::{AddressRefusal, seed};
+///
+/// let mapped = "[::ffff:10.0.0.1]:20001".parse()?;
+/// assert_eq!(seed(mapped), Ok("10.0.0.1:20001".parse()?));
+/// assert_eq!(seed("10.0.0.1:0".parse()?), Err(AddressRefusal::Port));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
 ///
 /// # Errors
 /// Why the address is impossible, whichever addresses this host has.

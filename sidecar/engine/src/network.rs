@@ -13,6 +13,15 @@ use crate::krpc::NetworkTag;
 const LONGEST: usize = 253;
 
 /// A network's name: 1 to 253 printable ASCII characters without spaces.
+///
+/// ```
+/// use grape_engine::{InvalidNetworkName, NetworkName};
+///
+/// let name: NetworkName = "prod.market".parse()?;
+/// assert_eq!(name.as_str(), "prod.market");
+/// assert!("prod market".parse::<NetworkName>().is_err());
+/// # Ok::<(), InvalidNetworkName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkName {
     name: String,
