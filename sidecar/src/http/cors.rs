@@ -23,6 +23,13 @@ const ALLOW_PRIVATE: &str = "access-control-allow-private-network";
 const ANY: &str = "*";
 
 /// An origin as browsers send it, such as `http://localhost:5173`; or `*` for all of them.
+///
+/// ```
+/// use grape::http::Origin;
+///
+/// assert!("http://localhost:5173".parse::<Origin>().is_ok());
+/// assert!("http://localhost:5173/page".parse::<Origin>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 

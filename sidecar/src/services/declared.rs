@@ -4,7 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A service by its name and its port on the Grape's host, as in `rest:util:net:7070`: the last
-/// colon parts the two.
+/// colon separates the two.
+///
+/// ```
+/// use grape::services::{Declared, InvalidDeclared};
+///
+/// let service: Declared = "rest:util:net:7070".parse()?;
+/// assert_eq!((&*service.name, service.port), ("rest:util:net", 7070));
+/// # Ok::<(), InvalidDeclared>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Declared {
     /// Its name; not empty, without commas.

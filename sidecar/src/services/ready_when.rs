@@ -5,7 +5,16 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-/// A question that a URL asks, with yes or no for an answer.
+/// A URL that must be ready: `http://…` answers with a status from 200 to 399; `https://…` and
+/// `tcp://HOST:PORT` accept a connection.
+///
+/// ```
+/// use grape::services::ReadyWhen;
+///
+/// assert!("http://127.0.0.1:8080/healthz".parse::<ReadyWhen>().is_ok());
+/// assert!("tcp://127.0.0.1:1337".parse::<ReadyWhen>().is_ok());
+/// assert!("/healthz".parse::<ReadyWhen>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyWhen {
     url: String,
