@@ -49,7 +49,7 @@ struct State {
     /// Lines dropped, and not logged yet.
     dropped: u64,
     /// Their number is being logged. That line is never dropped.
-    telling: bool,
+    is_logging: bool,
     /// Why the last write failed, until [`NonBlocking::flush`] has returned it.
     failure: Option<ErrorKind>,
 }
@@ -79,7 +79,7 @@ impl Write for NonBlocking {
     /// Takes all of `bytes`, or drops all of them. Never fails, and never waits.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        if state.pending.len() + bytes.len() > MAX_PENDING && !state.telling {
+        if state.pending.len() + bytes.len() > MAX_PENDING && !state.is_logging {
             state.drop_lines(bytes);
         } else {
             state.pending.extend_from_slice(bytes);
@@ -110,12 +110,12 @@ impl Shared {
 
     /// Logs how many lines were dropped.
     fn tell(&self, name: &str, dropped: u64) {
-        self.lock().telling = true;
+        self.lock().is_logging = true;
         warn!(
             lines = dropped,
             "{dropped} {name} lines were dropped: the reader of the {name} did not keep up"
         );
-        self.lock().telling = false;
+        self.lock().is_logging = false;
     }
 
     /// Writes what is pending, for ever.

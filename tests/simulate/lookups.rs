@@ -12,7 +12,7 @@ const SETTLED: Duration = Duration::from_secs(5);
 
 /// A lookup under way.
 #[derive(Debug)]
-struct Asked {
+struct ActiveLookup {
     asker: usize,
     service: usize,
     started: Instant,
@@ -24,7 +24,7 @@ struct Asked {
 /// Lookups, and what became of them.
 #[derive(Debug, Default)]
 pub(super) struct Lookups {
-    under_way: Vec<Asked>,
+    under_way: Vec<ActiveLookup>,
     pub(super) tally: Tally,
 }
 
@@ -71,7 +71,7 @@ impl Lookups {
                 self.tally.answer(&fleet.services[service], &peers, started, started);
             }
             Some(Answer::Later(operation)) => {
-                self.under_way.push(Asked { asker, service, started, operation, queries });
+                self.under_way.push(ActiveLookup { asker, service, started, operation, queries });
             }
         }
     }

@@ -18,14 +18,14 @@ const NAMED: usize = 8;
 
 /// Warns of bootstrap addresses that do not answer. Never ends.
 pub async fn warn_of_silence(dht: Dht) {
-    let mut told = Told::default();
+    let mut warnings = Warnings::default();
     let mut each = interval(EACH);
     each.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         each.tick().await;
         let alone = dht.stats().nodes == 0;
         let silent: BTreeSet<_> = dht.silent_seeds().into_iter().collect();
-        if !told.is_due(&silent, alone, clock::now()) {
+        if !warnings.is_due(&silent, alone, clock::now()) {
             continue;
         }
         let asked = listed(&silent);
@@ -46,18 +46,19 @@ pub async fn warn_of_silence(dht: Dht) {
 
 /// The warnings that were logged.
 #[derive(Debug, Default)]
-struct Told {
+struct Warnings {
     /// The silent addresses that were named.
     named: BTreeSet<SocketAddr>,
     last: Option<Instant>,
 }
 
-impl Told {
+impl Warnings {
     /// Whether to warn now: of each address once, and again while the node is alone.
     fn is_due(&mut self, silent: &BTreeSet<SocketAddr>, alone: bool, now: Instant) -> bool {
         self.named.retain(|addr| silent.contains(addr));
-        let just_told = self.last.is_some_and(|last| now.saturating_duration_since(last) < AGAIN);
-        let is_due = !just_told && !silent.is_empty() && (alone || !silent.is_subset(&self.named));
+        let just_warned = self.last.is_some_and(|last| now.saturating_duration_since(last) < AGAIN);
+        let is_due =
+            !just_warned && !silent.is_empty() && (alone || !silent.is_subset(&self.named));
         if is_due {
             self.named.clone_from(silent);
             self.last = Some(now);
@@ -86,10 +87,10 @@ mod tests {
     /// The seconds at which it warns, of ten minutes.
     fn warned(alone: bool, silent: impl Fn(u64) -> BTreeSet<SocketAddr>) -> Vec<u64> {
         let start = clock::now();
-        let mut told = Told::default();
+        let mut warnings = Warnings::default();
         let seconds = 0..600;
         seconds
-            .filter(|s| told.is_due(&silent(*s), alone, start + Duration::from_secs(*s)))
+            .filter(|s| warnings.is_due(&silent(*s), alone, start + Duration::from_secs(*s)))
             .collect()
     }
 

@@ -65,7 +65,7 @@ struct Load {
 
 /// The last line that `load.lua` prints. Times are in microseconds.
 #[derive(Debug, Deserialize)]
-struct Told {
+struct WrkReport {
     answers: u64,
     microseconds: u64,
     wrong: u64,
@@ -139,7 +139,7 @@ async fn run(server: Server, case: Case, time: Duration, prefix: &str) -> Result
     let told = || format!("wrk, {case}: {text}{}", String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "{}", told());
     let line = text.lines().rfind(|line| line.starts_with('{')).with_context(told)?;
-    let Told { answers, microseconds, wrong, example, failed, p50, p99 } =
+    let WrkReport { answers, microseconds, wrong, example, failed, p50, p99 } =
         serde_json::from_str(line).with_context(told)?;
     ensure!(answers > 0, "no answer: {}", told());
     ensure!(wrong == 0, "{case}: {wrong} of {answers} answers are wrong, such as {example:?}");

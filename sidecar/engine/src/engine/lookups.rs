@@ -109,7 +109,7 @@ impl Engine {
         match active.target().clone() {
             Target::Node(_) => {}
             Target::Peers(name) => {
-                self.peers_told(&mut active, &name, from, &response.peers, now);
+                self.peers_returned(&mut active, &name, from, &response.peers, now);
             }
             Target::Item { .. } => active.find_item(response),
         }
@@ -117,7 +117,7 @@ impl Engine {
     }
 
     /// A node returned peers of a name. Those that dead nodes announced are left out.
-    fn peers_told(
+    fn peers_returned(
         &mut self,
         active: &mut ActiveLookup,
         name: &Name,
@@ -129,7 +129,7 @@ impl Engine {
         let mut told = Vec::with_capacity(peers.len());
         for peer in peers {
             let until = self.lookups.expiry(peer.ttl, now);
-            let Some(peer) = &self.told_peer(peer, &from.addr) else { continue };
+            let Some(peer) = &self.received_peer(peer, &from.addr) else { continue };
             let mut record = PeerRecord::told(peer, from.addr, until);
             let announcer =
                 self.failure_detector.dead_announcer(&peer.addr, &record, &self.routing, now);
@@ -146,7 +146,7 @@ impl Engine {
             }
             active.found_peer(peer.addr, record);
         }
-        active.told_by(from.id, told);
+        active.returned_by(from.id, told);
         if let Some(dead) = dead {
             self.remind(from, dead, now);
         }

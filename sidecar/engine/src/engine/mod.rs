@@ -193,7 +193,7 @@ impl Engine {
                     if self.has_left => {}
                 Timer::Monitored => self.check_monitored(now),
                 Timer::Probe(addr) => self.on_probe(addr, now),
-                Timer::Withdrawals => self.tell_of_withdrawals(now),
+                Timer::Withdrawals => self.notify_of_withdrawals(now),
                 Timer::StoreAgain => self.store_again(now),
                 Timer::Upkeep => {
                     self.upkeep(now);

@@ -136,7 +136,7 @@ impl Engine {
         if is_known {
             let announced = self.died(addr, now);
             if announced && asked != Some(Tell::Never) || asked == Some(Tell::Always) {
-                self.tell_of_death(addr, now);
+                self.notify_of_death(addr, now);
             }
         }
         // The dead are asked for whether they are back. This one is not.

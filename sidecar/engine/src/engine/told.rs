@@ -26,7 +26,7 @@ impl Engine {
 
     /// A peer that the node at `teller` returned, in canonical form, without impossible announcers;
     /// `None` if the peer's address is impossible.
-    pub(super) fn told_peer(&mut self, peer: &Peer, teller: &SocketAddr) -> Option<Peer> {
+    pub(super) fn received_peer(&mut self, peer: &Peer, teller: &SocketAddr) -> Option<Peer> {
         let addr = self.told(peer.addr, teller).ok()?;
         let announcers = peer.announcers.iter().filter_map(|by| {
             // An unspecified address stands for the teller itself.

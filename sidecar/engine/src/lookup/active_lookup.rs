@@ -247,7 +247,7 @@ impl ActiveLookup {
     }
 
     /// Notes the peers that a node returned before the lookup settled.
-    pub(crate) fn told_by(&mut self, node: Id, peers: Vec<SocketAddr>) {
+    pub(crate) fn returned_by(&mut self, node: Id, peers: Vec<SocketAddr>) {
         if !self.settled && !peers.is_empty() {
             self.told.push((node, peers));
         }

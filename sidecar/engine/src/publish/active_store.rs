@@ -235,8 +235,12 @@ impl ActiveStore {
         self.out -= 1;
         if let Some((code, message)) = refusal {
             // A refusal of the item (3xx) says more than a refusal by the node.
-            let telling = |code: i64| (300..400).contains(&code);
-            if self.refusal.as_ref().is_none_or(|(known, _)| telling(code) && !telling(*known)) {
+            let is_of_item = |code: i64| (300..400).contains(&code);
+            if self
+                .refusal
+                .as_ref()
+                .is_none_or(|(known, _)| is_of_item(code) && !is_of_item(*known))
+            {
                 self.refusal = Some((code, message.to_owned()));
             }
         }

@@ -14,7 +14,7 @@ use crate::routing::K;
 const CAPACITY: usize = 4 * K;
 
 #[derive(Debug)]
-struct Told {
+struct Holder {
     node: Closest,
     /// Until when it may store the announce.
     until: Instant,
@@ -26,7 +26,7 @@ struct Told {
 
 /// The nodes to which a withdrawal is sent.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Believers {
+pub(crate) struct PossibleHolders {
     /// Nodes that may store the announce, with good tokens.
     pub(crate) known: Vec<Closest>,
     /// There are others, whose tokens are too old or which are not known: a lookup may find them.
@@ -37,22 +37,22 @@ pub(crate) struct Believers {
 /// table may only be slow and still store the announce, so it stays among them.
 #[derive(Debug, Default)]
 pub(super) struct Holders {
-    told: Vec<Told>,
+    holders: Vec<Holder>,
 }
 
 impl Holders {
     /// A store begins: it is sent to these nodes, and expires at `until`.
-    pub(super) fn telling(&mut self, nodes: &[Closest], until: Instant, now: Instant) {
-        self.told.retain(|told| told.closest || told.until > now);
+    pub(super) fn store_began(&mut self, nodes: &[Closest], until: Instant, now: Instant) {
+        self.holders.retain(|holder| holder.closest || holder.until > now);
         for node in nodes {
-            match self.told.iter_mut().find(|told| told.node.contact == node.contact) {
-                Some(told) => {
-                    if node.token_since > told.node.token_since {
-                        told.node = node.clone();
+            match self.holders.iter_mut().find(|holder| holder.node.contact == node.contact) {
+                Some(holder) => {
+                    if node.token_since > holder.node.token_since {
+                        holder.node = node.clone();
                     }
-                    told.until = told.until.max(until);
+                    holder.until = holder.until.max(until);
                 }
-                None => self.told.push(Told {
+                None => self.holders.push(Holder {
                     node: node.clone(),
                     until,
                     closest: false,
@@ -60,58 +60,58 @@ impl Holders {
                 }),
             }
         }
-        while self.told.len() > CAPACITY {
-            let former = self.told.iter().position(|told| !told.closest);
-            self.told.remove(former.unwrap_or_default());
+        while self.holders.len() > CAPACITY {
+            let former = self.holders.iter().position(|holder| !holder.closest);
+            self.holders.remove(former.unwrap_or_default());
         }
     }
 
     /// A store ended, or goes on with the rest: these nodes are the closest, and some have confirmed
     /// so far.
     pub(super) fn stored(&mut self, nodes: &[Closest], confirmed: &[SocketAddr]) {
-        for told in &mut self.told {
-            let contact = told.node.contact;
-            told.closest = nodes.iter().any(|node| node.contact == contact);
-            told.confirmed = confirmed.contains(&contact.addr);
+        for holder in &mut self.holders {
+            let contact = holder.node.contact;
+            holder.closest = nodes.iter().any(|node| node.contact == contact);
+            holder.confirmed = confirmed.contains(&contact.addr);
         }
     }
 
     /// How many nodes hold it: one with an IPv4 and an IPv6 address is one node.
     pub(super) fn count(&self) -> usize {
-        count(self.holding().map(|told| told.node.contact.id))
+        count(self.holding().map(|holder| holder.node.contact.id))
     }
 
-    fn closest(&self) -> impl Iterator<Item = &Told> {
-        self.told.iter().filter(|told| told.closest)
+    fn closest(&self) -> impl Iterator<Item = &Holder> {
+        self.holders.iter().filter(|holder| holder.closest)
     }
 
-    fn holding(&self) -> impl Iterator<Item = &Told> {
-        self.closest().filter(|told| told.confirmed)
+    fn holding(&self) -> impl Iterator<Item = &Holder> {
+        self.closest().filter(|holder| holder.confirmed)
     }
 
     /// The closest nodes with their tokens, where all of them confirmed the last store, so that the
     /// next needs no lookup. Their tokens are still good when this store expires.
     pub(super) fn to_store(&self, until: Instant) -> Option<Vec<Closest>> {
-        let good = |told: &Told| told.confirmed && told.node.has_good_token(until);
+        let good = |holder: &Holder| holder.confirmed && holder.node.has_good_token(until);
         let known = self.closest().next().is_some() && self.closest().all(good);
-        known.then(|| self.closest().map(|told| told.node.clone()).collect())
+        known.then(|| self.closest().map(|holder| holder.node.clone()).collect())
     }
 
     /// All nodes that may store it, whether they confirmed or not: their confirmation may have been
     /// lost.
-    pub(super) fn to_withdraw(&self, now: Instant) -> Believers {
+    pub(super) fn to_withdraw(&self, now: Instant) -> PossibleHolders {
         let (good, old): (Vec<_>, Vec<_>) = self
-            .told
+            .holders
             .iter()
-            .filter(|told| told.until > now)
-            .partition(|told| told.node.has_good_token(now));
-        let known: Vec<_> = good.into_iter().map(|told| told.node.clone()).collect();
-        Believers { more: known.is_empty() || !old.is_empty(), known }
+            .filter(|holder| holder.until > now)
+            .partition(|holder| holder.node.has_good_token(now));
+        let known: Vec<_> = good.into_iter().map(|holder| holder.node.clone()).collect();
+        PossibleHolders { more: known.is_empty() || !old.is_empty(), known }
     }
 
     /// Whether the announce was sent to this node.
     pub(super) fn has(&self, node: &Contact) -> bool {
-        self.told.iter().any(|told| told.node.contact == *node)
+        self.holders.iter().any(|holder| holder.node.contact == *node)
     }
 
     /// Whether a node belongs to the k closest to a name, and may not know.
@@ -120,7 +120,7 @@ impl Holders {
             // It came back, perhaps with nothing in its memory.
             return true;
         }
-        let contacts = self.holding().map(|told| told.node.contact);
+        let contacts = self.holding().map(|holder| holder.node.contact);
         let family = contacts.filter(|contact| contact.addr.is_ipv6() == node.addr.is_ipv6());
         let distances: Vec<Id> = family.map(|contact| contact.id.xor(&target_of(name))).collect();
         distances.len() < K
@@ -131,8 +131,8 @@ impl Holders {
     /// holds it who can.
     pub(super) fn left(&mut self, node: &Contact) -> bool {
         let before = self.holding().count();
-        for told in self.told.iter_mut().filter(|told| told.node.contact == *node) {
-            told.closest = false;
+        for holder in self.holders.iter_mut().filter(|holder| holder.node.contact == *node) {
+            holder.closest = false;
         }
         before > self.holding().count() && before >= K
     }
@@ -169,22 +169,22 @@ mod tests {
     fn tokens_serve_again_until_they_are_old_or_somebody_did_not_confirm() {
         let start = crate::clock::now();
         let mut holders = Holders::default();
-        assert_eq!(holders.to_store(start + AGE), None, "nobody was told");
+        assert_eq!(holders.to_store(start + AGE), None, "no node has it");
         let nodes = [node(1, start), node(2, start)];
-        holders.telling(&nodes, start + AGE, start);
+        holders.store_began(&nodes, start + AGE, start);
         holders.stored(&nodes, &addrs(&nodes[..1]));
         assert_eq!((holders.count(), holders.to_store(start + AGE)), (1, None));
         holders.stored(&nodes, &addrs(&nodes));
         let last = start + TOKENS_LAST - Duration::from_secs(1);
         assert_eq!(holders.to_store(last), Some(nodes.to_vec()));
-        holders.telling(&nodes, last, last - AGE);
+        holders.store_began(&nodes, last, last - AGE);
         assert_eq!(holders.to_store(start + TOKENS_LAST), None, "the tokens are the old ones");
-        let all = Believers { known: nodes.to_vec(), more: false };
-        assert_eq!(holders.to_withdraw(last - AGE), all, "whoever believes it can be told");
+        let all = PossibleHolders { known: nodes.to_vec(), more: false };
+        assert_eq!(holders.to_withdraw(last - AGE), all, "every node that may store it is known");
         let anew = nodes.map(|node| Closest { token_since: last, ..node });
-        holders.telling(&anew, last + AGE, last);
+        holders.store_began(&anew, last + AGE, last);
         assert_eq!(holders.to_store(last + AGE), Some(anew.to_vec()));
-        let nobody = Believers { known: Vec::new(), more: true };
+        let nobody = PossibleHolders { known: Vec::new(), more: true };
         assert_eq!(holders.to_withdraw(last + AGE), nobody);
     }
 
@@ -193,18 +193,18 @@ mod tests {
         let start = crate::clock::now();
         let mut holders = Holders::default();
         let node = |n| node(n, start);
-        holders.telling(&[node(1), node(2)], start + AGE, start);
-        let told = |holders: &Holders, now| addrs(&holders.to_withdraw(now).known);
-        assert_eq!(told(&holders, start), addrs(&[node(1), node(2)]), "they are being told");
+        holders.store_began(&[node(1), node(2)], start + AGE, start);
+        let all = |holders: &Holders, now| addrs(&holders.to_withdraw(now).known);
+        assert_eq!(all(&holders, start), addrs(&[node(1), node(2)]), "the store is under way");
         holders.stored(&[node(1), node(2)], &addrs(&[node(1)]));
         let second = start + AGE / 2;
-        holders.telling(&[node(2), node(3)], second + AGE, second);
+        holders.store_began(&[node(2), node(3)], second + AGE, second);
         holders.stored(&[node(2), node(3)], &[]);
         holders.left(&node(3).contact);
-        assert_eq!(told(&holders, second), addrs(&[node(1), node(2), node(3)]));
+        assert_eq!(all(&holders, second), addrs(&[node(1), node(2), node(3)]));
         let later = start + AGE;
         assert_eq!(
-            told(&holders, later),
+            all(&holders, later),
             addrs(&[node(2), node(3)]),
             "the first believes it no more"
         );
@@ -215,12 +215,12 @@ mod tests {
         let now = crate::clock::now();
         let mut holders = Holders::default();
         let node = |n| node(n, now);
-        holders.telling(&[node(250)], now + AGE, now);
+        holders.store_began(&[node(250)], now + AGE, now);
         holders.stored(&[node(250)], &[]);
         for n in 0..250 {
-            holders.telling(&[node(n)], now + AGE, now);
+            holders.store_began(&[node(n)], now + AGE, now);
         }
-        assert_eq!(holders.told.len(), CAPACITY);
+        assert_eq!(holders.holders.len(), CAPACITY);
         assert!(holders.has(&node(249).contact) && !holders.has(&node(0).contact));
         assert!(holders.has(&node(250).contact), "it is one of the closest");
     }

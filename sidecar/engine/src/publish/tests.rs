@@ -17,7 +17,7 @@ fn holder(n: u8) -> Closest {
 
 fn stored(publish: &mut Publish, holders: &[Closest], now: Instant) -> bool {
     let addrs: Vec<_> = holders.iter().map(|holder| holder.contact.addr).collect();
-    publish.telling(&service(), holders, now + AGE, now);
+    publish.store_began(&service(), holders, now + AGE, now);
     publish.stored(&service(), holders, &addrs, now + AGE)
 }
 
@@ -109,12 +109,12 @@ fn a_short_renewal_expires_in_time_and_is_stored_once() {
     publish.announced(&other, now + AGE, now);
     let until = now + AGE / 3;
     publish.announced(&service(), until, now);
-    publish.telling(&service(), &[holder(1)], until, now);
+    publish.store_began(&service(), &[holder(1)], until, now);
     publish.stored(&service(), &[holder(1)], &[holder(1).contact.addr], until);
     let (due, _) = publish.announced(&service(), until, now + AGE / 6);
     assert!(!due.store, "its holders believe it for as long as it is announced");
     publish.expire(until);
-    assert_eq!(publish.believed_until(&service(), now), None);
+    assert_eq!(publish.expires_at(&service(), now), None);
     assert_eq!(publish.len(), 1, "the older one is announced for longer");
 }
 
@@ -128,7 +128,7 @@ fn services_age_and_make_room() {
     let other: Service = (b"other".as_slice().into(), 1);
     let (_, dropped) = publish.announced(&other, now + AGE, now);
     assert_eq!(dropped, Some((service().0, shown_at)));
-    assert_eq!(publish.believed_until(&other, now + AGE), None);
+    assert_eq!(publish.expires_at(&other, now + AGE), None);
     publish.expire(now + AGE);
     assert_eq!(publish.len(), 0);
 }

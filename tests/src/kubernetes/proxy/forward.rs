@@ -76,7 +76,7 @@ impl Shared {
             }
         }
         let told = told.into_iter().map(|ends| (ends.reached, call.clone())).collect();
-        Ok(Response::from_parts(parts, Told { body, told }.boxed_unsync()))
+        Ok(Response::from_parts(parts, ReportedBody { body, told }.boxed_unsync()))
     }
 }
 
@@ -102,12 +102,12 @@ fn refuse(refusal: Refusal) -> Result<Response<Body>> {
 }
 
 /// An answer's body that reports when it has been read to its end.
-struct Told {
+struct ReportedBody {
     body: kube::client::Body,
     told: Vec<(oneshot::Sender<Call>, Call)>,
 }
 
-impl HttpBody for Told {
+impl HttpBody for ReportedBody {
     type Data = Bytes;
     type Error = kube::Error;
 
@@ -127,7 +127,7 @@ impl HttpBody for Told {
     }
 }
 
-impl Drop for Told {
+impl Drop for ReportedBody {
     fn drop(&mut self) {
         for (told, call) in self.told.drain(..) {
             // The test may have stopped waiting.
