@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn those_who_say_nothing_are_hung_up_on_and_let_others_in() {
+    async fn silent_connections_are_closed_and_let_others_in() {
         let limit = Duration::from_secs(1);
         let server = server_with(limit).await;
         let began = Instant::now();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_asked_before_it_was_told_to_end_is_answered() {
+    async fn requests_before_the_shutdown_are_answered() {
         let server = server().await;
         let mut asked: Vec<_> = (0..20)
             .map(|_| {
@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn it_ends_when_told() {
+    async fn it_ends_at_a_shutdown() {
         let server = server().await;
         let _open = server.connect().await;
         server.stop.cancel();

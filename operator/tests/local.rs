@@ -47,7 +47,7 @@ fn ask(port: u16, verb: &str, data: &str) -> String {
 }
 
 #[test]
-fn three_grapes_run_find_what_is_announced_and_withdraw_it() {
+fn three_grapes_run_and_find_and_withdraw_a_service() {
     let ports = Ports::take(3);
     let mut local = Local::start(&ports.flags());
     for index in 0..3 {
@@ -92,7 +92,7 @@ fn a_service_that_was_killed_disappears_from_lookups() {
 }
 
 #[test]
-fn what_a_variable_or_a_field_does_not_do_is_told() {
+fn variables_and_fields_without_effect_are_reported() {
     let file = file(
         "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata: {name: market}\n\
          spec: {paused: true, dht: {bootstrap: [\"192.0.2.1:20001\"]}}\n",
@@ -127,7 +127,7 @@ fn the_example_runs_and_is_the_one_of_the_help_and_of_the_page() {
 }
 
 #[test]
-fn what_a_service_is_refused_is_shown_once_a_cause() {
+fn each_cause_of_a_refusal_is_shown_once() {
     let ports = Ports::take(3);
     let mut local = Local::start(&ports.flags());
     local.wait_for("Ctrl-C stops the cluster");
@@ -303,7 +303,7 @@ fn a_bad_file_is_refused_with_all_that_is_wrong() {
     );
 }
 #[test]
-fn a_bootstrap_address_where_no_grape_answers_is_told() {
+fn a_bootstrap_address_where_no_grape_answers_is_printed() {
     let (ports, nobody) = (Ports::take(1), Ports::take(1));
     // It is the mistake that is made most: the port of an API.
     let _api = TcpListener::bind(("127.0.0.1", nobody.api[0])).unwrap();

@@ -13,6 +13,18 @@ use crate::services::{Declared, ReadyWhen};
 
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
 /// the Node.js Grape.
+///
+/// ```
+/// use grape::config::Config;
+///
+/// let config = Config {
+///     bootstrap: vec!["grape-0.grapes:20001".parse()?],
+///     network: Some("prod.market".parse()?),
+///     ..Config::default()
+/// };
+/// assert_eq!((config.dht_port, config.api_port), (20001, 30001));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// Address of the HTTP API; all addresses, IPv6 included, when `None`.
@@ -87,6 +99,16 @@ impl Default for Config {
 }
 
 /// A host name or IP address with a port, as in `grape-0.grapes:20001` or `[::1]:20001`.
+///
+/// ```
+/// use grape::config::{HostPort, InvalidHostPort};
+///
+/// let seed: HostPort = "[::1]:20001".parse()?;
+/// assert_eq!((&*seed.host, seed.port), ("::1", 20001));
+/// let error = "http://grape:20001".parse::<HostPort>().unwrap_err();
+/// assert!(error.to_string().contains("without http://"));
+/// # Ok::<(), InvalidHostPort>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPort {
     /// Host name, IPv4 address, or IPv6 address without brackets.
@@ -194,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_host_and_port_is_told_why() {
+    fn texts_that_are_not_host_and_port_are_explained() {
         for (text, part) in [
             ("grape", "a port is missing"),
             ("grape:0", "1 to 65535"),

@@ -23,7 +23,27 @@ use crate::services::{Refusal, Services};
 const LEAVE: Duration = Duration::from_millis(500);
 
 /// A Grape that runs: a DHT node and its HTTP API. Dropping it stops everything at once, and
-/// frees its ports; [`Grape::drain`] takes leave first.
+/// frees its ports; [`Grape::drain`] withdraws its services first.
+///
+/// ```
+/// use std::net::Ipv4Addr;
+///
+/// use grape::config::Config;
+/// use grape::lifecycle::Grape;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let ip = Some(Ipv4Addr::LOCALHOST.into());
+/// // The system chooses the ports.
+/// let config = Config { bind: ip, dht_bind: ip, api_port: 0, dht_port: 0, ..Config::default() };
+/// let grape = Grape::start(config).await?;
+/// grape.ready().await;
+/// grape.dht().announce(b"rpc_test", 1337).await;
+/// assert_eq!(grape.dht().lookup(b"rpc_test").await, ["127.0.0.1:1337".parse()?]);
+/// grape.drain().await;
+/// # Ok(())
+/// # }
+/// ```
 pub struct Grape {
     api: Arc<Api>,
     /// Listeners with their connections: they end when the API stops.

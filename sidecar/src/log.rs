@@ -47,7 +47,12 @@ impl Drop for Log {
     }
 }
 
-/// Reads what is to be logged: a level, or levels of modules, separated by commas.
+/// Parses what to log: a level, or levels of modules, separated by commas.
+///
+/// ```
+/// assert!(grape::log::filter("info,grape::dht=debug").is_ok());
+/// assert!(grape::log::filter("verbose").is_err());
+/// ```
 ///
 /// # Errors
 /// When there is none, or a level that there is not. By itself [`Targets`] would take such a word for

@@ -49,7 +49,7 @@ struct State {
     /// Lines dropped, and not logged yet.
     dropped: u64,
     /// Their number is being logged. That line is never dropped.
-    telling: bool,
+    is_logging: bool,
     /// Why the last write failed, until [`NonBlocking::flush`] has returned it.
     failure: Option<ErrorKind>,
 }
@@ -79,7 +79,7 @@ impl Write for NonBlocking {
     /// Takes all of `bytes`, or drops all of them. Never fails, and never waits.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut state = self.0.lock();
-        if state.pending.len() + bytes.len() > MAX_PENDING && !state.telling {
+        if state.pending.len() + bytes.len() > MAX_PENDING && !state.is_logging {
             state.drop_lines(bytes);
         } else {
             state.pending.extend_from_slice(bytes);
@@ -110,12 +110,12 @@ impl Shared {
 
     /// Logs how many lines were dropped.
     fn tell(&self, name: &str, dropped: u64) {
-        self.lock().telling = true;
+        self.lock().is_logging = true;
         warn!(
             lines = dropped,
             "{dropped} {name} lines were dropped: the reader of the {name} did not keep up"
         );
-        self.lock().telling = false;
+        self.lock().is_logging = false;
     }
 
     /// Writes what is pending, for ever.
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn what_finds_no_room_is_dropped_and_counted() {
+    fn lines_without_room_are_dropped_and_counted() {
         let Scene { mut writer, outcomes, seen } = scene();
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         let before = lines_dropped();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_longer_than_all_the_room_is_dropped() {
+    fn lines_longer_than_the_buffer_are_dropped() {
         let Scene { mut writer, .. } = scene();
         writer.write_all(&vec![b'x'; MAX_PENDING + 1]).unwrap();
         assert_eq!(writer.0.lock().dropped, 1);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reader_that_is_gone_is_told_once_and_takes_no_time() {
+    fn a_lost_reader_is_reported_once_and_takes_no_time() {
         let Scene { mut writer, outcomes, .. } = scene();
         outcomes.send(Err(ErrorKind::BrokenPipe.into())).unwrap();
         writer.write_all(b"one\ntwo\n").unwrap();

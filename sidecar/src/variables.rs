@@ -117,6 +117,13 @@ fn is_service_link(variable: &str, value: &str) -> bool {
 /// setting: an address or a number, not a URL. No setting may have such a name.
 ///
 /// <https://kubernetes.io/docs/tutorials/services/connect-applications-service/#environment-variables>
+///
+/// ```
+/// use grape::variables::is_named_as_part_of_a_service;
+///
+/// assert!(is_named_as_part_of_a_service("GRAPE_SERVICE_HOST"));
+/// assert!(!is_named_as_part_of_a_service("GRAPE_DHT_PORT"));
+/// ```
 #[must_use]
 pub fn is_named_as_part_of_a_service(variable: &str) -> bool {
     ["_SERVICE_HOST", "_SERVICE_PORT"].iter().any(|end| variable.ends_with(end))

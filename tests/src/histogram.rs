@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_before_does_not_count() {
+    fn earlier_values_do_not_count() {
         let all = Histogram::read(PAGE, "took").unwrap();
         let none = all.since(&all);
         assert_eq!((none.count(), none.quantile(0.5)), (0.0, None));

@@ -54,7 +54,7 @@ async fn five() -> Network {
 }
 
 #[tokio::test]
-async fn what_a_killed_grape_announced_is_gone_everywhere() {
+async fn the_announces_of_a_killed_grape_disappear_everywhere() {
     let mut network = five().await;
     let mut dead = network.grapes.pop().unwrap();
     let since = Instant::now();
@@ -64,7 +64,7 @@ async fn what_a_killed_grape_announced_is_gone_everywhere() {
 }
 
 #[tokio::test]
-async fn what_is_withdrawn_is_gone_everywhere() {
+async fn a_withdrawn_service_is_gone_everywhere() {
     let network = five().await;
     let since = Instant::now();
     let data = serde_json::json!([NAME, 7700]);

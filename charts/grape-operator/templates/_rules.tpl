@@ -1,14 +1,14 @@
 {{/* What the operator may do where GrapeClusters are. */}}
 {{- define "grape-operator.rules" -}}
-# What it reconciles. Users write it, the operator only reads it …
+# The operator reads the GrapeClusters, which users write …
 - apiGroups: [grenache.dev]
   resources: [grapeclusters]
   verbs: [get, list, watch]
-# … and says in its status how it is.
+# … and writes only their status.
 - apiGroups: [grenache.dev]
   resources: [grapeclusters/status]
   verbs: [get, patch]
-# Objects that a GrapeCluster owns hold up its deletion (blockOwnerDeletion), which takes this.
+# To make objects that hold up the deletion of their GrapeCluster (blockOwnerDeletion).
 - apiGroups: [grenache.dev]
   resources: [grapeclusters/finalizers]
   verbs: [update]
@@ -20,45 +20,47 @@
 - apiGroups: [""]
   resources: [services, serviceaccounts]
   verbs: [get, list, watch, create, patch, delete]
-# That a drain of nodes takes few Grapes at a time.
+# So that drains of nodes evict few Grapes at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
   verbs: [get, list, watch, create, patch, delete]
-# Who may reach the Grapes, where a cluster limits it.
+# To limit which pods may reach the Grapes, if a GrapeCluster asks for it.
 - apiGroups: [networking.k8s.io]
   resources: [networkpolicies]
   verbs: [get, list, watch, create, patch, delete]
-# That the Grapes are scraped, where a cluster asks for it and the Prometheus operator is there.
+# To have the Grapes scraped, if a GrapeCluster asks for it and the Prometheus operator is
+# installed.
 - apiGroups: [monitoring.coreos.com]
   resources: [servicemonitors]
   verbs: [get, list, watch, create, patch, delete]
-# Where the Grapes are, to ask them how they are. One that does not start and that its StatefulSet
-# will not replace is deleted, so that a mended template reaches it.
-# Pods of services are counted, with or without their Grape. Create is for dry runs alone: whether a
-# pod would come back with its Grape is asked before one without is evicted, and what is said against
-# a Grape's pod that its StatefulSet does not make. It adds nothing to what the StatefulSets above allow.
+# To find the Grapes and read their status, and to count the pods of services, with or without a
+# Grape. Delete is for a Grape's pod that does not start and that its StatefulSet does not replace,
+# so that a fixed template reaches it. Create is for dry runs only: they show whether a pod would
+# come back with a Grape before it is evicted, and why a Grape's pod cannot be created. Create
+# allows nothing that the StatefulSets above do not.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, list, watch, create, delete]
-# Pods of services without their Grape are evicted where a cluster asks for it (spec.injection.repair):
-# by the API that PodDisruptionBudgets hold up, and never deleted.
+# Pods of services without a Grape are evicted if a GrapeCluster asks for it
+# (spec.injection.repair): by the eviction API, which respects PodDisruptionBudgets; they are never
+# deleted.
 - apiGroups: [""]
   resources: [pods/eviction]
   verbs: [create]
-# By a namespace's label its pods are to have a Grape, or may have one. With watchNamespaces get alone
-# has an effect: of one namespace no Role allows the rest.
+# The labels of a namespace say whether its pods get a Grape, or may have one. With watchNamespaces
+# only get has an effect: a Role cannot allow list and watch of namespaces.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get, list, watch]
-# That a StatefulSet cannot make a pod, as over a quota, its controller tells in events alone.
+# Only events say why a StatefulSet cannot create a pod, such as a quota.
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
-# A pod that is refused its Grape is told of at its Deployment, which its ReplicaSet names.
+# The event about a pod that is refused is at the pod's Deployment, which its ReplicaSet names.
 - apiGroups: [apps]
   resources: [replicasets]
   verbs: [get]
-# What `kubectl describe grapecluster` shows of what happened.
+# The events that `kubectl describe grapecluster` shows.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -47,7 +47,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       operations: [CREATE]
       resources: [pods]
       scope: Namespaced
-  # Also where pods are made by a version of the API that comes later.
+  # Also for pods that are created by a later version of the API.
   matchPolicy: Equivalent
   namespaceSelector:
     {{- with $namespaces.matchLabels }}
@@ -55,7 +55,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       {{- toYaml . | nindent 6 }}
     {{- end }}
     matchExpressions:
-      # What Kubernetes needs to come up does not wait for the operator.
+      # Pods that Kubernetes needs to come up do not wait for the operator.
       - key: kubernetes.io/metadata.name
         operator: NotIn
         values: [kube-system]
@@ -73,7 +73,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
       {{- toYaml . | nindent 6 }}
     {{- end }}
     matchExpressions:
-      # Nor does the operator itself. Others in its namespace are asked about as anywhere.
+      # Neither does the operator itself. The webhook is called for other pods of its namespace.
       - key: app.kubernetes.io/name
         operator: NotIn
         values: [grape-operator]
@@ -87,7 +87,7 @@ EXPRESSIONS "pods" EXPRESSIONS "context" $).
   reinvocationPolicy: IfNeeded
   failurePolicy: {{ .failurePolicy | quote }}
   timeoutSeconds: {{ $values.timeoutSeconds }}
-  # Events, which a dry run has none of.
+  # Events, which are not written in a dry run.
   sideEffects: NoneOnDryRun
   admissionReviewVersions: [v1]
 {{- end -}}

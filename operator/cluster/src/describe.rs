@@ -118,12 +118,12 @@ mod tests {
     #[case("spec.image.pullPolicy", "one of Always, IfNotPresent, Never")]
     #[case("spec.image.tag", limits::TAG_EXPECTED)]
     #[case("spec.dht.bootstrap[3]", limits::HOST_PORT_EXPECTED)]
-    fn a_field_tells_what_would_be_right(#[case] path: &str, #[case] expected: &str) {
+    fn a_field_has_a_description_of_valid_values(#[case] path: &str, #[case] expected: &str) {
         assert_eq!(Fields::new().expected(path).as_deref(), Some(expected));
     }
 
     #[test]
-    fn an_unknown_field_has_nothing_to_tell() {
+    fn an_unknown_field_has_no_description() {
         assert_eq!(Fields::new().expected("spec.dht.colour"), None);
         assert_eq!(Fields::new().inside("spec.replicas"), Vec::<&str>::new());
     }

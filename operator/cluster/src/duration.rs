@@ -145,7 +145,7 @@ mod tests {
     #[case("1h30", NotADuration::Malformed)]
     #[case("5µs", NotADuration::Malformed)]
     #[case("99999999999999999999h", NotADuration::TooLong)]
-    fn what_is_not_a_duration_is_told_why(#[case] text: &str, #[case] why: NotADuration) {
+    fn invalid_durations_are_explained(#[case] text: &str, #[case] why: NotADuration) {
         assert_eq!(parse(text), Err(why));
     }
 

@@ -127,7 +127,7 @@ mod tests {
     #[case("grape@", false)]
     #[case("grape@sha256:12", false)]
     #[case("", false)]
-    fn an_image_is_told_from_other_text(#[case] image: &str, #[case] expected: bool) {
+    fn an_image_is_distinguished_from_other_text(#[case] image: &str, #[case] expected: bool) {
         assert_eq!(is_one(image), expected);
         let with_digest = format!("{image}@{DIGEST}");
         assert_eq!(is_one(&with_digest), expected, "{with_digest}");
@@ -156,7 +156,7 @@ mod tests {
     #[case("grape@sha256:ab", None, "IfNotPresent")]
     #[case("grape:latest", Some(PullPolicy::Never), "Never")]
     #[case("grape:0.1.0", Some(PullPolicy::Always), "Always")]
-    fn only_what_may_change_is_fetched_again(
+    fn only_tags_that_may_move_are_pulled_again(
         #[case] resolved: &str,
         #[case] pull_policy: Option<PullPolicy>,
         #[case] expected: &str,

@@ -23,7 +23,7 @@ mod tests {
     #[case("tradign", Some("trading"))]
     #[case("orders", None)]
     #[case("", None)]
-    fn what_is_almost_a_name_is_known(#[case] name: &str, #[case] meant: Option<&str>) {
+    fn misspelt_names_are_recognised(#[case] name: &str, #[case] meant: Option<&str>) {
         assert_eq!(nearest(name, ["market", "trading"]), meant);
     }
 

@@ -193,7 +193,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_amount_is_the_same_in_whatever_unit(whole in 0u64..1 << 53, thousandths in 0u32..1000) {
+        fn an_amount_is_the_same_in_every_unit(whole in 0u64..1 << 53, thousandths in 0u32..1000) {
             let decimal = format!("{whole}.{thousandths:03}");
             let thousands = u128::from(whole) * 1000 + u128::from(thousandths);
             let written = amount(&decimal);

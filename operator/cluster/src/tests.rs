@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::*;
 
 #[test]
-fn every_field_tells_its_default() {
+fn every_field_describes_its_default() {
     let fields = describe::Fields::new();
     let mut untold = Vec::new();
     let folders =
@@ -53,7 +53,11 @@ fn the_defaults_pass_the_rules() {
 #[case::age_long("nodeLiveness", json!("25h"), "a duration from 1s to 24h")]
 #[case::port_none("bootstrap", json!(["a:1", "b:0"]), "must be HOST:PORT with a port from 1 to 65535")]
 #[case::port_large("bootstrap", json!(["a:65536"]), "must be HOST:PORT with a port from 1 to 65535")]
-fn what_breaks_a_rule_is_refused(#[case] field: &str, #[case] value: Value, #[case] message: &str) {
+fn specs_that_break_a_rule_are_refused(
+    #[case] field: &str,
+    #[case] value: Value,
+    #[case] message: &str,
+) {
     let mut spec = serde_json::to_value(GrapeClusterSpec::default()).unwrap();
     spec["dht"][field] = value;
     let refusal = validate_cel_schema::<GrapeClusterSpec>(&spec, None).unwrap_err().to_string();
@@ -65,7 +69,7 @@ fn what_breaks_a_rule_is_refused(#[case] field: &str, #[case] value: Value, #[ca
 #[case("peerMaxAge", json!("24h"))]
 #[case("peerMaxAge", json!("1h30m"))]
 #[case("bootstrap", json!(["old-grape.prod:20001", "[2001:db8::1]:1", "10.0.0.1:65535"]))]
-fn what_keeps_the_rules_passes(#[case] field: &str, #[case] value: Value) {
+fn specs_that_keep_the_rules_pass(#[case] field: &str, #[case] value: Value) {
     let mut spec = serde_json::to_value(GrapeClusterSpec::default()).unwrap();
     spec["dht"][field] = value;
     validate_cel_schema::<GrapeClusterSpec>(&spec, None).unwrap();

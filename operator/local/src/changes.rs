@@ -130,21 +130,21 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_at_rest_tells_nothing() {
+    fn a_cluster_at_rest_prints_nothing() {
         let mut cluster = Cluster::new();
         assert!(cluster.sees(&[B], &[A]).is_empty());
         assert!(cluster.sees(&[B], &[A]).is_empty());
     }
 
     #[test]
-    fn a_newcomer_that_all_see_is_told_at_once_and_once() {
+    fn a_newcomer_that_all_see_is_printed_at_once_and_once() {
         let mut cluster = Cluster::new();
         assert_eq!(cluster.sees(&[B, NEW], &[A, NEW]), ["+20009 2/2"]);
         assert!(cluster.sees(&[B, NEW], &[A, NEW]).is_empty());
     }
 
     #[test]
-    fn a_newcomer_that_some_see_is_told_when_no_more_do() {
+    fn a_newcomer_that_some_see_is_printed_when_no_more_do() {
         let mut cluster = Cluster::new();
         assert!(cluster.sees(&[B, NEW], &[A]).is_empty());
         assert_eq!(cluster.sees(&[B, NEW], &[A]), ["+20009 1/2"]);
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newcomer_that_goes_before_it_was_told_is_not_told() {
+    fn a_newcomer_that_leaves_before_it_was_printed_is_not_printed() {
         let mut cluster = Cluster::new();
         assert!(cluster.sees(&[B, NEW], &[A]).is_empty());
         assert!(cluster.sees(&[B], &[A]).is_empty());
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_loss_is_told_when_nobody_has_seen_it_twice() {
+    fn a_loss_is_printed_when_no_grape_saw_it_twice_in_a_row() {
         let mut cluster = Cluster::new();
         cluster.sees(&[B, NEW], &[A, NEW]);
         assert!(cluster.sees(&[B], &[A, NEW]).is_empty());

@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn variables_that_nothing_reads_are_told() {
+    fn unused_variables_are_reported() {
         let set = [
             ("GRAPE_DHT_PORT", "20005"),
             ("GRAPE_BOOTSTRAP", "127.0.0.1:20001"),
@@ -186,7 +186,7 @@ mod tests {
     #[case("--check-announced=maybe", "expected true or false")]
     #[case("--log=verbose", "\"verbose\" is no level: off, error, warn, info, debug or trace")]
     #[case("--api-ports=0", "expected ports from 1 to 65535")]
-    fn bad_flags_are_told_with_what_would_be_right(#[case] flag: &str, #[case] part: &str) {
+    fn errors_of_bad_flags_say_what_would_be_right(#[case] flag: &str, #[case] part: &str) {
         let error = parse(flag).unwrap_err();
         assert!(error.contains(part), "{error}");
     }

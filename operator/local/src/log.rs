@@ -41,7 +41,7 @@ mod tests {
     #[case("warn,kube_runtime=debug", false, true)]
     #[case("kube_runtime::watcher=warn", true, false)]
     #[case("off", false, false)]
-    fn what_is_told_in_another_way_is_left_out(
+    fn lines_that_are_reported_in_another_way_are_left_out(
         #[case] text: &str,
         #[case] watches: bool,
         #[case] others: bool,

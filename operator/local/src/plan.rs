@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn services_are_tried_unless_told_otherwise() {
+    fn services_are_tried_by_default() {
         for (choices, tried) in [
             (Choices::default(), true),
             (Choices { check_announced: false, ..Choices::default() }, false),

@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_while_the_grapes_join_then_all_of_it() {
+    fn nothing_is_printed_while_the_grapes_join_and_then_the_table() {
         let mut progress = progress();
         assert_eq!(progress.tell(&[status(&[]), status(&[])]), "");
         assert_eq!(progress.tell(&[status(&[20002]), status(&[])]), "");
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_wait_names_who_is_waited_for() {
+    fn a_long_wait_names_the_grapes_that_are_missing() {
         let mut progress = progress();
         let mut lost = status(&[]);
         lost.errors.push("no answer from 127.0.0.1:20001".to_owned());
@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cluster_of_one_is_not_told_to_be_lost() {
+    fn a_cluster_of_one_is_not_printed_as_lost() {
         let one = Member { name: "a".to_owned(), api: address(30001), dht: address(20001) };
         let mut progress = Progress::new(vec![one], Style::Plain);
         progress.tell(&[status(&[])]);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn changes_are_told_after_the_table() {
+    fn changes_are_printed_after_the_table() {
         let mut progress = progress();
         progress.tell(&[status(&[20002]), status(&[20001])]);
         let shown = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_grape_refuses_is_told_once_a_cause() {
+    fn each_cause_of_refusals_is_printed_once() {
         let refusal = |count| Refusal {
             verb: "announce".to_owned(),
             name: "svc".to_owned(),
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_bootstrap_address_is_told_once_a_minute() {
+    fn a_silent_bootstrap_address_is_printed_once_a_minute() {
         let (mut progress, start) = (progress(), clock::now());
         let mut shown = |ports: &[&[u16]], second| {
             let of = |ports: &&[u16]| ports.iter().map(|port| address(*port)).collect();
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outside_grape_that_was_there_first_is_told_with_the_table() {
+    fn an_outside_grape_that_was_there_first_is_printed_with_the_table() {
         let mut progress = progress();
         let shown = progress.tell(&[status(&[20002, 20009]), status(&[20001, 20009])]);
         assert!(shown.ends_with("+ 127.0.0.1:20009 joined (seen by 2 of 2)\n"), "{shown}");

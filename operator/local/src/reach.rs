@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_is_bound_to_loopback_is_here() {
+    async fn loopback_addresses_are_of_this_host() {
         let hosts =
             ["127.0.0.1:1", "localhost:2", "127.9.9.9:3", "10.0.0.1:4", "[::1]:5", "no.invalid:6"];
         let hosts = hosts.map(|host| host.parse().unwrap());

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn the_opening_tells_whether_services_are_tried() {
+    fn the_opening_says_whether_services_are_tried() {
         let plan = |check_announced| Plan {
             cluster: "market".to_owned(),
             grapes: Vec::new(),
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn notes_tell_what_does_nothing_here() {
+    fn notes_name_fields_without_effect() {
         let all = Notes {
             elsewhere: vec!["old-grape.prod:20001".parse().unwrap()],
             unread: vec!["spec.image".to_owned(), "spec.template".to_owned()],
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_tells_what_was_withdrawn() {
+    fn the_end_says_what_was_withdrawn() {
         let grape = |index: usize, withdrawn, cut_off| {
             (format!("market-{index}"), Drained { withdrawn, cut_off, took: Duration::ZERO })
         };

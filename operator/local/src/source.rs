@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn all_bad_values_are_told_with_their_lines() {
+    fn all_bad_values_are_reported_with_their_lines() {
         let refusal = read_text(
             "apiVersion: grenache.dev/v1alpha1\nkind: GrapeCluster\nmetadata:\n  name: market\n\
              spec:\n  replicas: 0\n  dht:\n    peerMaxAge: 2 minutes\n    bootstrap:\n    - old-grape\n",

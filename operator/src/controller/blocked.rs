@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lowest_pod_tells_why_and_goes_on_doing_so() {
+    fn the_reason_is_that_of_the_lowest_pod_and_stays() {
         let events = [
             event("market-2", "quota 2", 59),
             event("market-1", "limits", 56),
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_long_ago_tells_nothing() {
+    fn old_events_are_ignored() {
         let events = [event("market-1", "quota", 53)];
         assert_eq!(chosen(&events, None), None);
         assert_eq!(chosen(&events, Some(("market-1", "quota"))), None);

@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leads_nowhere_is_told_after_a_while() {
+    fn a_name_that_leads_to_no_grape_is_reported_after_a_while() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
         after(
             &mut bootstrap,
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_reached_nobody_changes_nothing() {
+    fn a_probe_that_no_grape_answered_changes_nothing() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
         after(&mut bootstrap, &Outside::new(), 60, &mut now);
         assert_eq!(bootstrap.dead_ends(), None);
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grape_with_a_new_name_that_leads_nowhere_is_never_told_to_be_well() {
+    fn a_new_name_that_leads_to_no_grape_is_never_reported_as_working() {
         let (mut bootstrap, mut now) = (Bootstrap::default(), grape::clock::now());
         after(&mut bootstrap, &reports(&[None]), 60, &mut now);
         assert_eq!(bootstrap.dead_ends(), Some(&DeadEnds::new()));

@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_that_was_written_counts_until_the_watch_tells_of_another_version() {
+    fn a_status_that_was_written_counts_until_the_watch_has_another_version() {
         let status = |replicas| Some(GrapeClusterStatus { replicas, ..<_>::default() });
         let watched = |version: &str, replicas| {
             let mut cluster = GrapeCluster::new("market", <_>::default());

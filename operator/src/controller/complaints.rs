@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cause_is_told_once_and_again_while_its_count_rises() {
+    fn a_cause_is_published_once_and_again_while_its_count_rises() {
         let mut complaints = Complaints::default();
         let start = clock::now();
         let at = |seconds| start + Duration::from_secs(seconds);
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_makes_up_names_is_told_of_a_few_times() {
+    fn a_service_that_makes_up_names_causes_few_events() {
         let mut complaints = Complaints::default();
         let start = clock::now();
         let published: usize = (0..100)
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn a_service_that_is_held_back_is_told_of_once() {
+    fn a_service_that_is_held_back_causes_one_event() {
         let mut complaints = Complaints::default();
         let start = clock::now();
         let held = |reason: &str| {

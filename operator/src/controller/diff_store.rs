@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_told_as_it_was_is_no_change() {
+    fn an_unchanged_object_is_no_change() {
         let mut diff_store = DiffStore::default();
         assert_eq!(diff_store.note(Event::Apply(("a", Some(1)))), [change("a", None, Some(1))]);
         assert_eq!(diff_store.note(Event::Apply(("a", Some(1)))), []);
@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_none_of_those_that_are_meant_goes() {
+    fn an_object_that_no_longer_belongs_here_is_removed() {
         let mut diff_store = DiffStore::default();
         diff_store.note(Event::Apply(("a", Some(1))));
         assert_eq!(diff_store.note(Event::Apply(("a", None))), [change("a", Some(1), None)]);
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_new_list_changes_what_differs_when_it_is_whole() {
+    fn a_new_list_counts_once_it_is_complete() {
         let mut diff_store = DiffStore::default();
         for key in ["a", "b", "c"] {
             diff_store.note(Event::Apply((key, Some(1))));

@@ -189,7 +189,7 @@ mod tests {
     #[case::another_program("a\n  b \n\n", Some("b"))]
     #[case::cut_off("vel\":\"INFO\",\"message\":\"a\"}", Some("vel\":\"INFO\",\"message\":\"a\"}"))]
     #[case::nothing("\n", None)]
-    fn the_last_words_tell_why(#[case] log: &str, #[case] expected: Option<&str>) {
+    fn the_last_words_are_the_reason(#[case] log: &str, #[case] expected: Option<&str>) {
         assert_eq!(last_words(log).as_deref(), expected);
     }
 
@@ -200,7 +200,7 @@ mod tests {
     )]
     #[case("failed to pull and unpack image", Some("failed to pull and unpack image"))]
     #[case("Back-off pulling image \"a\"", None)]
-    fn a_node_tells_why_it_cannot_fetch(#[case] message: &str, #[case] words: Option<&str>) {
+    fn the_node_says_why_it_cannot_pull(#[case] message: &str, #[case] words: Option<&str>) {
         assert_eq!(pull(message), words);
     }
 }

@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ready_pod_is_told_with_its_revision_and_ordinal() {
+    fn a_ready_pod_has_its_revision_and_ordinal() {
         let mut pod = pod(json!({"conditions": [{"type": "Ready", "status": "True"}]}));
         let now = Timestamp::UNIX_EPOCH;
         assert_eq!(ordinal(&pod), Some(12));

@@ -37,7 +37,7 @@ mod tests {
     use crate::controller::rollout::GrapePod;
 
     #[test]
-    fn a_grape_that_fails_as_before_says_what_it_said() {
+    fn a_grape_that_fails_as_before_keeps_its_reason() {
         let mut known = PreviousFailures::default();
         let mut words = |failing: Option<(&str, Option<&str>)>, ready: bool| {
             let failing = failing.map(|(why, words)| Failing::new(why, words));

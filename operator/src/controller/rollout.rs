@@ -79,7 +79,7 @@ pub struct GrapePod {
     pub failing: Option<Failing>,
 }
 
-/// Whether the Grapes can spare one of them.
+/// Whether lookups are healthy, so that one Grape can be replaced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lookups {
     /// They are connected and found all canaries since the last replacement.

@@ -80,7 +80,7 @@ mod tests {
         &[(&*"R".repeat(100_000), "why", 59)],
         Some(&*format!("its node does not start it ({}…): why", "R".repeat(64)))
     )]
-    fn the_node_tells_why(#[case] events: &[(&str, &str, i64)], #[case] expected: Option<&str>) {
+    fn the_node_says_why(#[case] events: &[(&str, &str, i64)], #[case] expected: Option<&str>) {
         assert_eq!(chosen(events).as_deref(), expected);
     }
 }

@@ -84,7 +84,7 @@ fn a_single_grape_has_no_budget() {
 #[case::that_joins_others(&["old-grape.prod:20001"], None, None)]
 #[case::that_joins_others_by_name(&["a:1"], Some("prod"), Some("prod"))]
 #[case::with_what_kubernetes_would_replace(&[], Some("$(POD_IP)$"), Some("$$(POD_IP)$$"))]
-fn the_network_is_told_by_a_variable(
+fn the_network_is_set_by_a_variable(
     #[case] bootstrap: &[&str],
     #[case] network: Option<&str>,
     #[case] told: Option<&str>,

@@ -316,7 +316,7 @@ mod tests {
     #[case(DRAIN, "1500ms", "\"1500ms\" is out of bounds", SECONDS)]
     #[case(DRAIN, "301s", "\"301s\" is out of bounds", SECONDS)]
     #[case(DRAIN, "9999999999999h", "\"9999999999999h\" is out of bounds", SECONDS)]
-    fn what_cannot_be_read_is_told_what_would_be_right(
+    fn errors_of_bad_annotations_say_what_would_be_right(
         #[case] key: &str,
         #[case] value: &str,
         #[case] problem: &str,
@@ -350,7 +350,7 @@ mod tests {
     #[case("grenache.dev/injected-by", None)]
     #[case("grenache.dev/template-hash", None)]
     #[case("example.com/anounce", None)]
-    fn a_misspelt_annotation_is_told(#[case] key: &str, #[case] message: Option<&str>) {
+    fn a_misspelt_annotation_is_warned_of(#[case] key: &str, #[case] message: Option<&str>) {
         let expected: Vec<_> = message
             .iter()
             .map(|message| format!("annotation {key} has no effect{message}"))

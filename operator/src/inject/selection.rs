@@ -200,7 +200,7 @@ mod tests {
     #[case("market-")]
     #[case("trading_market")]
     #[case("aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeee")]
-    fn what_no_cluster_is_called_is_told(#[case] value: &str) {
+    fn an_invalid_cluster_name_is_reported(#[case] value: &str) {
         let expected =
             format!("of the pod: grenache.dev/cluster of the pod is {value:?}; {EXPECTED}");
         assert_eq!(selection(&[(labels::CLUSTER, value)], &[MARKET]), expected);

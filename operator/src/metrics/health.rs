@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_known_any_more_is_not_shown() {
+    fn unknown_values_have_no_series() {
         let metrics = Metrics::new().unwrap();
         let known = Health {
             conditions: vec![("Ready", Some(true))],

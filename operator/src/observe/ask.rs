@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_grape_tells_of_its_service_and_of_names_is_short() {
+    fn complaints_and_names_of_a_grape_are_cut() {
         let mut page = longest();
         page.unresolved = vec![Unresolved { name: "a".repeat(10_000), ..unresolved() }];
         page.unanswered = Vec::new();
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grape_of_an_earlier_release_tells_of_no_refusals_and_no_names() {
+    fn a_grape_of_an_earlier_release_reports_no_refusals_and_no_names() {
         let mut page = serde_json::to_value(longest()).unwrap();
         for field in ["heldBack", "refusals", "unresolved", "unanswered"] {
             page.as_object_mut().unwrap().remove(field);

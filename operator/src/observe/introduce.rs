@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_told_at_rest() {
+    fn no_introductions_are_made_at_rest() {
         assert_eq!(between(&[], &[]), []);
         assert_eq!(between(&[view(1, &[2]), view(2, &[1])], &[view(3, &[1])]), []);
         let gone = View { live: Err(CallError::Refused), ..view(2, &[]) };
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_and_the_largest_one_are_told_of_each_other() {
+    fn a_partition_and_the_largest_one_are_introduced_to_each_other() {
         let own = [view(1, &[2, 3]), view(2, &[1]), view(3, &[1])];
         let sidecars = [view(11, &[12]), view(12, &[11]), view(21, &[])];
         let expected =
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_parts_there_are_what_is_told_is_bounded() {
+    fn introductions_are_bounded_with_many_partitions() {
         let own: Vec<_> = (1..=3).map(|it| view(it, &[1, 2, 3])).collect();
         let sidecars: Vec<_> = (10..250).map(|it| view(it, &[])).collect();
         let introduced = between(&own, &sidecars);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_just_started_is_told_of_the_others() {
+    fn new_grapes_are_introduced_to_the_others() {
         let some = |from: u8, to: u8| (from..to).map(target).collect::<Vec<_>>();
         let new = |newcomers: &[Target], ready: &[Target], sidecars: &[InjectedSidecar], sole| {
             introduced(&of_newcomers(newcomers, ready, sidecars, sole))

@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_guest_is_where_some_way_leads() {
+    fn a_sidecar_is_connected_if_any_path_leads_to_it() {
         let own = [view("market-0", 0, &[1, 7]), view("market-1", 1, &[0, 50])];
         let sidecars = vec![
             view("web/knows-one", 2, &[1]),

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn three_that_see_each_other_are_one_island() {
+    fn three_that_see_each_other_are_one_partition() {
         let topology = Topology::of(&[view(2, &[0, 1]), view(0, &[1, 2]), view(1, &[0, 2, 900])]);
         let expected = Topology {
             answered: 3,
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_and_nobody_are_no_trouble() {
+    fn a_cluster_without_answers_has_no_partitions() {
         assert_eq!(Topology::of(&[]), Topology::default());
         let topology = Topology::of(&[gone(0)]);
         assert_eq!(
@@ -234,14 +234,14 @@ mod tests {
     }
 
     #[test]
-    fn a_single_grape_is_an_island_and_sees_enough() {
+    fn a_single_grape_is_one_partition_and_sees_enough() {
         let topology = Topology::of(&[view(0, &[])]);
         assert_eq!(topology.partitions, [names(&[0])]);
         assert!(topology.sees_too_few.is_empty() && !topology.is_partitioned());
     }
 
     #[test]
-    fn islands_are_named_largest_first_then_by_name() {
+    fn partitions_are_listed_largest_first_then_by_name() {
         let topology = Topology::of(&[
             view(6, &[5]),
             view(5, &[6]),
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grape_that_did_not_answer_is_in_no_island_though_others_see_it() {
+    fn a_grape_that_did_not_answer_is_in_no_partition_though_others_see_it() {
         let topology = Topology::of(&[view(0, &[2]), view(1, &[2]), gone(2)]);
         assert_eq!(topology.partitions, [names(&[0, 1])]);
         assert_eq!(topology.unreachable.len(), 1);
@@ -319,7 +319,7 @@ mod tests {
     proptest! {
         /// Against the plainest way: spread a mark until nothing changes.
         #[test]
-        fn islands_are_what_can_be_reached(
+        fn partitions_are_the_sets_of_connected_grapes(
             edges in proptest::collection::vec((0_usize..12, 0_usize..16), 0..20),
             order in Just((0..12).collect::<Vec<usize>>()).prop_shuffle(),
         ) {

@@ -189,7 +189,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_announced_is_read() {
+    fn an_announced_claim_is_read_back() {
         let scope = Scope::of(&["b".to_owned(), "a".to_owned()]);
         let mut lease = lease("ops", "*", 0, 1);
         let patch = announcement(&scope, Some("account"));

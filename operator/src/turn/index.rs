@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn who_could_not_see_takes_nobody_for_gone() {
+    fn an_operator_that_could_not_watch_takes_no_other_for_gone() {
         let start = grape::clock::now();
         let mut index = index(&[]);
         see(&mut index, &lease("own", "*", 0, 1), start);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn other_namespaces_are_nobodys_business() {
+    fn operators_of_other_namespaces_are_ignored() {
         let now = grape::clock::now();
         let mut index = index(&["a", "b"]);
         see(&mut index, &lease("own", "a,b", 0, 1), now);
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn before_its_own_lease_is_there_it_waits_for_whoever_is() {
+    fn before_its_own_lease_exists_it_waits_for_every_other_operator() {
         let now = grape::clock::now();
         let mut index = index(&[]);
         see(&mut index, &lease("other", "*", 0, 1), now);

@@ -37,7 +37,7 @@ fn reasons(seen: &Observation) -> Vec<String> {
 #[case("220 mail ready\r\n".to_owned(), "invalid HTTP version parsed", true)]
 #[case(String::new(), "connection closed before message completed", true)]
 #[tokio::test]
-async fn what_answers_otherwise_than_a_grape_is_told(
+async fn answers_that_are_not_a_grapes_are_reported(
     #[case] answer: String,
     #[case] why: &str,
     #[case] unreachable: bool,

@@ -22,7 +22,7 @@ async fn a_single_grape_finds_itself() {
 }
 
 #[tokio::test]
-async fn what_was_announced_on_another_island_is_not_found() {
+async fn a_canary_of_another_partition_is_not_found() {
     let targets = targets(4);
     // Of two networks: those of one would be introduced to each other, and be one partition.
     let mut grapes = Vec::new();
@@ -84,7 +84,7 @@ async fn a_canary_is_withdrawn_after_a_failed_lookup_too() {
 }
 
 #[tokio::test]
-async fn what_is_no_api_fails_the_probe() {
+async fn a_server_that_is_no_grape_fails_the_probe() {
     let mut targets = targets(2);
     let _grapes = join(&targets).await;
     targets[0].api_port = targets[0].admin_port;

@@ -9,7 +9,7 @@ use grape_operator::observe::outside::Trouble;
 use crate::targets::{DEADLINE, join, start_with, targets, until};
 
 #[tokio::test]
-async fn names_that_lead_to_no_grape_are_told_with_the_reason() {
+async fn names_that_lead_to_no_grape_are_reported_with_the_reason() {
     let targets = targets(3);
     let _other = join(&targets[..1]).await;
     let nobody = targets[2].dht();

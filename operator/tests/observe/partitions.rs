@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use crate::targets::{DEADLINE, join, kill, start, targets, until};
 
 #[tokio::test]
-async fn three_joined_grapes_are_one_island_and_find_each_other() {
+async fn three_joined_grapes_are_one_partition_and_find_each_other() {
     let targets = targets(3);
     let grapes = join(&targets).await;
     let observer = Observer::default();
@@ -46,7 +46,7 @@ async fn three_joined_grapes_are_one_island_and_find_each_other() {
 }
 
 #[tokio::test]
-async fn two_pairs_that_do_not_know_each_other_are_two_islands() {
+async fn two_pairs_that_do_not_know_each_other_are_two_partitions() {
     let targets = targets(4);
     let _grapes = (join(&targets[..2]).await, join(&targets[2..]).await);
     let seen = Observer::default().observe(&targets, &[], 0).await;
@@ -96,7 +96,7 @@ async fn a_grape_that_started_again_counts_once() {
 }
 
 #[tokio::test]
-async fn fifty_grapes_come_to_be_one_island_that_finds_all() {
+async fn fifty_grapes_become_one_partition_that_finds_all() {
     let targets = targets(50);
     let _grapes = join(&targets).await;
     // On a busy machine they are slow for a while, and suspect each other.

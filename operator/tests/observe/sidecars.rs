@@ -47,7 +47,7 @@ async fn a_grape_of_a_service_is_joined_apart_or_silent() {
 
 /// Also if the Grape joined in another way, and for as long as the name does not resolve.
 #[tokio::test]
-async fn a_grape_whose_seed_does_not_resolve_is_told() {
+async fn a_grape_whose_seed_does_not_resolve_is_reported() {
     let targets = targets(2);
     let mut grapes = join(&targets[..1]).await;
     let bootstrap = [targets[0].dht().to_string(), SEED.to_owned()].map(|it| it.parse().unwrap());
@@ -86,7 +86,7 @@ async fn until_seen(
 }
 
 #[tokio::test]
-async fn what_grapes_refuse_is_told_by_their_pods() {
+async fn refusals_of_grapes_are_reported_by_pod() {
     let targets = targets(2);
     let grapes = join(&targets).await;
     let sidecars = [sidecar(&targets[1])];

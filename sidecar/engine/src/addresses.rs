@@ -99,7 +99,14 @@ pub(crate) fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
     addr
 }
 
-/// Why no host can have this address, wherever it is said.
+/// Why no host can have this address; `None` if a host can.
+///
+/// ```
+/// use grape_engine::{AddressRefusal, impossible};
+///
+/// assert_eq!(impossible([224, 0, 0, 1].into()), Some(AddressRefusal::Multicast));
+/// assert_eq!(impossible([10, 0, 0, 1].into()), None);
+/// ```
 pub fn impossible(ip: IpAddr) -> Option<AddressRefusal> {
     let ip = unwrapped(ip);
     let unspecified = match ip {
@@ -188,6 +195,15 @@ pub(crate) fn admit(
 
 /// A bootstrap address in its canonical form.
 ///
+/// ```
+/// use grape_engine::{AddressRefusal, seed};
+///
+/// let mapped = "[::ffff:10.0.0.1]:20001".parse()?;
+/// assert_eq!(seed(mapped), Ok("10.0.0.1:20001".parse()?));
+/// assert_eq!(seed("10.0.0.1:0".parse()?), Err(AddressRefusal::Port));
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+///
 /// # Errors
 /// Why the address is impossible, whichever addresses this host has.
 pub fn seed(addr: SocketAddr) -> Result<SocketAddr, AddressRefusal> {
@@ -252,7 +268,7 @@ mod tests {
     #[case::of_the_tellers_link("[fe80::9]:1", "[fe80::1%3]:2", Ok("[fe80::9%3]:1"))]
     #[case::of_no_known_link("[fe80::9]:1", "[fd00::1]:2", Err(AddressRefusal::LinkLocal))]
     #[case::of_another_link("[fe80::9%4]:1", "[fe80::1%3]:2", Err(AddressRefusal::LinkLocal))]
-    fn nobody_is_at_an_impossible_address(
+    fn impossible_addresses_are_refused(
         #[case] named: &str,
         #[case] source: &str,
         #[case] kept: Result<&str, AddressRefusal>,

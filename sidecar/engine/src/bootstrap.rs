@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn behind_seeds_that_lead_home_for_long_there_is_nobody() {
+    fn seeds_that_lead_only_home_for_long_make_the_node_the_first() {
         let now = crate::clock::now();
         let mut bootstrap = Bootstrap::new(true);
         bootstrap.set_seeds(vec![seed(1)], true);

@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_errors_are_told_with_their_ages() {
+    fn the_last_errors_are_shown_with_their_ages() {
         let start = crate::clock::now();
         let mut errors = Errors::default();
         for n in 0..15 {

@@ -86,6 +86,15 @@ pub struct Item {
 impl Item {
     /// An immutable item, of a bencoded value: its id is the SHA-1 of these bytes.
     ///
+    /// ```
+    /// use grape_engine::{Item, Value};
+    ///
+    /// let item = Item::immutable(b"12:Hello World!".to_vec())?;
+    /// assert_eq!(item.id().to_string(), "e5f96f6f38320f0f33959cb4d3d656452117aadb");
+    /// assert_eq!(item.value(), Value::Bytes(b"Hello World!".as_slice().into()));
+    /// # Ok::<(), grape_engine::ItemError>(())
+    /// ```
+    ///
     /// # Errors
     /// When it is no value, or one that is too long or too deep.
     pub fn immutable(encoded: Vec<u8>) -> Result<Self, ItemError> {
@@ -96,6 +105,22 @@ impl Item {
 
     /// A mutable item, of a bencoded value: its id is the SHA-1 of its key and salt, and these bytes
     /// are signed.
+    ///
+    /// ```
+    /// use ed25519_dalek::{Signer, SigningKey};
+    /// use grape_engine::{Item, Signed, signable};
+    ///
+    /// let key = SigningKey::from_bytes(&[7; 32]);
+    /// let version = |seq: i64, value: &[u8]| {
+    ///     let signature = key.sign(&signable(b"door", seq, value)).to_bytes();
+    ///     let key = key.verifying_key().to_bytes();
+    ///     Item::mutable(value.to_vec(), Signed { key, signature, seq, salt: b"door".to_vec() })
+    /// };
+    /// let (first, second) = (version(1, b"6:closed")?, version(2, b"4:open")?);
+    /// assert_eq!(first.id(), second.id());
+    /// assert!(first.seq() < second.seq());
+    /// # Ok::<(), grape_engine::ItemError>(())
+    /// ```
     ///
     /// # Errors
     /// When it is no value, or one that is too long or too deep, when the salt is too long, or the
@@ -172,6 +197,14 @@ pub fn signable(salt: &[u8], seq: i64, encoded_value: &[u8]) -> Vec<u8> {
 
 /// A value as bencode.
 ///
+/// ```
+/// use grape_engine::{Value, encode};
+///
+/// let value = Value::List(vec![Value::Integer(1), Value::Bytes(b"two".as_slice().into())]);
+/// assert_eq!(encode(&value)?, b"li1e3:twoe");
+/// # Ok::<(), grape_engine::ItemError>(())
+/// ```
+///
 /// # Errors
 /// When it is nested deeper than [`MAX_DEPTH`].
 pub fn encode(value: &Value<'_>) -> Result<Vec<u8>, ItemError> {
@@ -216,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_item_is_refused() {
+    fn invalid_items_are_refused() {
         let nested = |levels| [b"l".repeat(levels), b"e".repeat(levels)].concat();
         Item::immutable(nested(MAX_DEPTH)).unwrap();
         Item::immutable([b"999:", &b"x".repeat(999)[..]].concat()).unwrap();

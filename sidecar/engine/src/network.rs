@@ -13,6 +13,15 @@ use crate::krpc::NetworkTag;
 const LONGEST: usize = 253;
 
 /// A network's name: 1 to 253 printable ASCII characters without spaces.
+///
+/// ```
+/// use grape_engine::{InvalidNetworkName, NetworkName};
+///
+/// let name: NetworkName = "prod.market".parse()?;
+/// assert_eq!(name.as_str(), "prod.market");
+/// assert!("prod market".parse::<NetworkName>().is_err());
+/// # Ok::<(), InvalidNetworkName>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NetworkName {
     name: String,
@@ -77,7 +86,7 @@ mod tests {
     #[case("a\n")]
     #[case("é")]
     #[case(&"x".repeat(254))]
-    fn what_is_no_name_is_refused(#[case] text: &str) {
+    fn invalid_names_are_refused(#[case] text: &str) {
         assert_eq!(text.parse::<NetworkName>(), Err(InvalidNetworkName));
     }
 

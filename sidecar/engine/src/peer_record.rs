@@ -164,9 +164,9 @@ impl PeerRecord {
             (Announcers::One { port: None, until, .. }, other) => {
                 let until = *until;
                 self.0 = other;
-                self.believe_until(until);
+                self.extend_to(until);
             }
-            (_, Announcers::One { port: None, until, .. }) => self.believe_until(until),
+            (_, Announcers::One { port: None, until, .. }) => self.extend_to(until),
             (_, other) => {
                 let mut list: Vec<_> = self.announcers(peer).collect();
                 for mut by in Self(other).announcers(peer) {
@@ -182,7 +182,7 @@ impl PeerRecord {
     }
 
     /// The peer expires then, or later.
-    fn believe_until(&mut self, least: Instant) {
+    fn extend_to(&mut self, least: Instant) {
         match &mut self.0 {
             Announcers::One { until, .. } => *until = least.max(*until),
             Announcers::Several(list) => {

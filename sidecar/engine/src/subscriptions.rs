@@ -63,7 +63,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn followers_are_told_of_changes_and_once_of_each() {
+    fn subscribers_are_notified_of_each_change_once() {
         let mut subscriptions = Subscriptions::default();
         let peer = SocketAddr::from(([10, 0, 0, 1], 80));
         assert!(!subscriptions.update(b"a", &[peer]), "nobody follows it");

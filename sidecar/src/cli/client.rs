@@ -15,7 +15,7 @@ use tokio::time::timeout;
 
 use crate::http::{ANNOUNCED_AT, StatusPage, outgoing};
 
-/// How long a connection may take, and how long an answer: a walk past dead nodes takes seconds.
+/// How long a connection may take, and how long an answer: a lookup past dead nodes takes seconds.
 const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER: Duration = Duration::from_secs(30);
 

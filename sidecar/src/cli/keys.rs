@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_such_key_is_refused() {
+    fn files_without_a_key_are_refused() {
         let pem = |tag: &str, der: &[u8]| pem::encode(&Pem::new(tag, der));
         let whole = [&HEAD[..], &[7; 32]].concat();
         assert!(parse(pem(TAG, &whole).as_bytes()).is_some());

@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_is_followed_once_it_has_changed_for_good() {
+    fn a_new_route_is_followed_once_it_is_stable() {
         let mut route = Route::new(remote(1), ip("10.0.0.1"));
         assert_eq!(route.seen(ip("10.0.0.1")), None);
         assert_eq!(route.seen(ip("10.0.0.2")), None);

@@ -23,6 +23,13 @@ const ALLOW_PRIVATE: &str = "access-control-allow-private-network";
 const ANY: &str = "*";
 
 /// An origin as browsers send it, such as `http://localhost:5173`; or `*` for all of them.
+///
+/// ```
+/// use grape::http::Origin;
+///
+/// assert!("http://localhost:5173".parse::<Origin>().is_ok());
+/// assert!("http://localhost:5173/page".parse::<Origin>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Origin(HeaderValue);
 
@@ -203,7 +210,7 @@ mod tests {
     #[case("HTTP://Example.org", "in lower case: http://example.org")]
     #[case("http://a:80", "leave out the usual port: http://a")]
     #[case("https://[::1]:443", "leave out the usual port: https://[::1]")]
-    fn what_no_browser_sends_is_explained(#[case] text: &str, #[case] reason: &str) {
+    fn invalid_origins_are_explained(#[case] text: &str, #[case] reason: &str) {
         let error = text.parse::<Origin>().unwrap_err().to_string();
         assert!(error.contains(reason), "{error}");
     }

@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[rstest]
-    fn what_is_no_hash_finds_nothing(
+    fn an_invalid_hash_finds_nothing(
         #[values("\"\"", "\"zz\"", "\"00\"", r#"{"hash":"zz"}"#)] data: &str,
     ) {
         assert_eq!(get(&parse(data)).unwrap().target, None);

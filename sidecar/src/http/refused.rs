@@ -114,7 +114,7 @@ mod tests {
     #[case("[5,true]", "", "the port is no number", "send the port")]
     #[case(r#"{"name":"svc"}"#, "", "the data is no list", r#"["rpc_test", 1337]"#)]
     #[case(r#"["a\"b","1"]"#, "a\"b", "the port is a text", r#"["a\"b", 1]"#)]
-    fn who_announces_wrongly_is_told_what_is_right(
+    fn refused_announces_say_what_would_be_right(
         #[case] data: &str,
         #[case] name: &str,
         #[case] reason: &str,

@@ -124,7 +124,7 @@ mod tests {
     #[case("1e-3", "v holds 1e-3")]
     #[case("9223372036854775808", "v holds 9223372036854775808, which is no 64-bit integer")]
     #[case(&"1".repeat(5000), "1111…")]
-    fn what_bencode_cannot_carry_is_named(#[case] source: &str, #[case] reason: &str) {
+    fn values_that_bencode_does_not_have_are_named(#[case] source: &str, #[case] reason: &str) {
         let message = to_value(&parse(source)).unwrap_err().to_string();
         assert!(message.contains(reason), "{message}");
         assert!(message.len() < 200);

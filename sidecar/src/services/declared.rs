@@ -4,7 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 /// A service by its name and its port on the Grape's host, as in `rest:util:net:7070`: the last
-/// colon parts the two.
+/// colon separates the two.
+///
+/// ```
+/// use grape::services::{Declared, InvalidDeclared};
+///
+/// let service: Declared = "rest:util:net:7070".parse()?;
+/// assert_eq!((&*service.name, service.port), ("rest:util:net", 7070));
+/// # Ok::<(), InvalidDeclared>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Declared {
     /// Its name; not empty, without commas.
@@ -93,7 +101,7 @@ mod tests {
     #[case("rpc_test:http", "1 to 65535")]
     #[case(":1337", "the name is missing")]
     #[case("a,b:1", "comma")]
-    fn other_texts_are_told_why(#[case] text: &str, #[case] part: &str) {
+    fn other_texts_are_explained(#[case] text: &str, #[case] part: &str) {
         let error = text.parse::<Declared>().unwrap_err().to_string();
         assert!(error.contains(part) && error.contains(&format!("{text:?}")), "{error}");
     }

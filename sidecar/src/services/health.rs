@@ -65,7 +65,7 @@ mod tests {
     #[case("ynny", Health::Up)]
     #[case("ynnyn", Health::Failing)]
     #[case("ynnynn", Health::Down)]
-    fn tries_tell(#[case] tries: &str, #[case] health: Health) {
+    fn health_follows_tries(#[case] tries: &str, #[case] health: Health) {
         let outcome = |letter| match letter {
             'y' => ProbeOutcome::Yes,
             'n' => ProbeOutcome::No,

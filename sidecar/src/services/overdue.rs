@@ -91,7 +91,7 @@ mod tests {
     #[case(Reason::PortRefuses)]
     #[case(Reason::PortSilent)]
     #[case(Reason::NotReady(0))]
-    fn what_is_held_back_for_half_a_minute_is_told_once(#[case] reason: Reason) {
+    fn a_service_held_back_for_half_a_minute_is_reported_once(#[case] reason: Reason) {
         let (mut overdue, start) = (Overdue::default(), clock::now());
         let at = |seconds| start + Duration::from_secs(seconds);
         let told: Vec<u64> = (0..100)
@@ -116,7 +116,7 @@ mod tests {
     #[case(Reason::Withdrew)]
     #[case(Reason::Drained)]
     #[case(Reason::TakenOver)]
-    fn what_somebody_asked_for_is_not_told(#[case] reason: Reason) {
+    fn a_service_held_back_on_request_is_not_reported(#[case] reason: Reason) {
         let (mut overdue, start) = (Overdue::default(), clock::now());
         for second in 0..100 {
             let now = start + Duration::from_secs(second);

@@ -5,7 +5,16 @@ use std::str::FromStr;
 
 use hyper::Uri;
 
-/// A question that a URL asks, with yes or no for an answer.
+/// A URL that must be ready: `http://…` answers with a status from 200 to 399; `https://…` and
+/// `tcp://HOST:PORT` accept a connection.
+///
+/// ```
+/// use grape::services::ReadyWhen;
+///
+/// assert!("http://127.0.0.1:8080/healthz".parse::<ReadyWhen>().is_ok());
+/// assert!("tcp://127.0.0.1:1337".parse::<ReadyWhen>().is_ok());
+/// assert!("/healthz".parse::<ReadyWhen>().is_err());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadyWhen {
     url: String,
@@ -136,7 +145,7 @@ mod tests {
     #[case("tcp://127.0.0.1:1/x", "no path")]
     #[case("http://user:secret@127.0.0.1/", "passwords")]
     #[case("http://a b/", "http://127.0.0.1:8080/healthz")]
-    fn other_texts_are_told_why(#[case] text: &str, #[case] part: &str) {
+    fn other_texts_are_explained(#[case] text: &str, #[case] part: &str) {
         let error = text.parse::<ReadyWhen>().unwrap_err().to_string();
         assert!(error.contains(part), "{error}");
     }

@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_sent_is_cut_and_printable() {
+    fn texts_of_clients_are_cut_and_printable() {
         assert_eq!(shown("rpc:é"), "rpc:é");
         assert_eq!(shown("a\u{1b}[2J\nb\u{202e}"), "a\u{fffd}[2J\u{fffd}b\u{fffd}");
         assert_eq!(shown(&"é".repeat(64)), "é".repeat(64));

@@ -70,7 +70,7 @@ async fn a_grape_is_not_ready_before_it_joined() {
 }
 
 #[tokio::test]
-async fn the_status_tells_of_names_and_neighbours() {
+async fn the_status_shows_names_and_neighbours() {
     let (here, there) = pair().await;
     Raw::connect(here.api_addr()).await.post("/announce", r#"{"data":["rpc_test",7001]}"#).await;
     Raw::connect(there.api_addr()).await.post("/lookup", r#"{"data":"rpc_test"}"#).await;
@@ -142,7 +142,7 @@ async fn requests_are_counted() {
 }
 
 #[tokio::test]
-async fn lookups_that_find_nobody_are_counted() {
+async fn empty_lookups_are_counted() {
     let grape = alone().await;
     let mut client = Raw::connect(grape.api_addr()).await;
     grape.dht().announce(b"there", 7001).await;
@@ -177,7 +177,7 @@ fn version(seq: i64) -> Item {
 }
 
 #[tokio::test]
-async fn the_last_errors_tell_when_and_of_what() {
+async fn the_last_errors_have_a_time_and_a_subject() {
     let (here, there) = pair().await;
     let id = here.dht().put(version(2), None).await.unwrap();
     here.dht().put(version(1), None).await.unwrap_err();

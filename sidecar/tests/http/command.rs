@@ -38,7 +38,7 @@ use crate::raw::Raw;
 #[case(&["drain", "--grape", "http://127.0.0.1:1"], 2, "", "no Grape answers at http://127.0.0.1:1")]
 #[case(&["frobnicate"], 2, "", "Usage")]
 #[tokio::test]
-async fn what_is_asked_is_shown(
+async fn answers_are_printed(
     #[case] args: &[&str],
     #[case] code: i32,
     #[case] out: &str,
@@ -91,7 +91,7 @@ async fn a_value_can_come_from_the_standard_input(
 }
 
 #[tokio::test]
-async fn a_request_that_is_too_long_is_told_so() {
+async fn a_request_that_is_too_long_is_explained() {
     let grape = alone().await;
     let list = format!("[{}1]", "1,".repeat(9000));
     let (stdout, stderr) = texts(&ask(&grape, &["put", "--json", &list]).await);
@@ -99,7 +99,7 @@ async fn a_request_that_is_too_long_is_told_so() {
 }
 
 #[tokio::test]
-async fn what_a_drained_grape_holds_back_is_not_called_announced() {
+async fn an_announce_at_a_drained_grape_is_not_called_announced() {
     let grape = alone().await;
     ask(&grape, &["drain"]).await;
     let announce = ask(&grape, &["announce", "a", "7001"]).await;
@@ -110,7 +110,7 @@ async fn what_a_drained_grape_holds_back_is_not_called_announced() {
 }
 
 #[tokio::test]
-async fn a_drain_tells_how_many_it_withdrew() {
+async fn a_drain_prints_how_many_services_it_withdrew() {
     let grape = alone().await;
     for (port, told) in [(7001, "withdrew 1 service;"), (7002, "nothing was announced here;")] {
         grape.dht().announce(b"a", port).await;
@@ -125,7 +125,7 @@ async fn a_drain_tells_how_many_it_withdrew() {
 
 /// If a lookup finds nothing, it says where it looked: the Grape may be in the wrong network.
 #[tokio::test]
-async fn a_name_that_nobody_announces_is_told_with_the_network() {
+async fn an_empty_lookup_names_the_network() {
     let network = Some("market.prod".parse().unwrap());
     let (_there, here) = pair_of(Config { network, ..config() }).await;
     assert_eq!(
@@ -165,7 +165,7 @@ async fn a_service_is_withdrawn_where_it_was_announced() {
 
 /// What is held back is withdrawn, too: it is not announced when its port answers again.
 #[tokio::test]
-async fn what_is_held_back_can_be_withdrawn() {
+async fn a_service_held_back_can_be_withdrawn() {
     let grape = alone().await;
     ask(&grape, &["drain"]).await;
     ask(&grape, &["announce", "a", "7001"]).await;
@@ -217,7 +217,7 @@ fn a_variable_that_makes_no_sense_is_named_by_its_flag(
 }
 
 #[tokio::test]
-async fn a_watch_shows_who_comes_and_goes() {
+async fn a_watch_shows_peers_that_come_and_go() {
     let grape = alone().await;
     let url = format!("http://{}", grape.api_addr());
     let mut child = spawn(&["watch", "rpc_test", "--grape", &url]);

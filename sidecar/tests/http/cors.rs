@@ -127,7 +127,7 @@ async fn programs_that_are_no_browsers_may_ask() {
 }
 
 #[tokio::test]
-async fn without_the_flag_browsers_are_told_nothing() {
+async fn without_the_flag_there_are_no_cors_headers() {
     let grape = alone().await;
     let mut client = Raw::connect(grape.api_addr()).await;
     for (request, status) in

@@ -11,7 +11,7 @@ use crate::grapes::{SOON, alone, config, node, pair, start};
 use crate::raw::{Raw, request};
 
 #[tokio::test]
-async fn what_was_announced_is_withdrawn() {
+async fn a_drain_withdraws_all_services() {
     let (here, there) = pair().await;
     let mut client = Raw::connect(here.api_addr()).await;
     for port in [7001, 7002] {
@@ -50,7 +50,7 @@ async fn requests_in_flight_are_finished() {
 }
 
 #[tokio::test]
-async fn what_does_not_end_is_cut_off() {
+async fn requests_that_do_not_end_are_cut_off() {
     let drain_timeout = Duration::from_millis(100);
     let grape = start(Config { drain_timeout, ..config() }).await;
     let mut stuck = Raw::connect(grape.api_addr()).await;

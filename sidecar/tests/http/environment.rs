@@ -101,7 +101,7 @@ fn a_command_that_asks_a_grape_says_that_it_ignores_a_link() {
 #[case(&[], "GRAPE_LOG", "verbose", "is no level")]
 #[case(&["status"], "GRAPE_URL", "foo:bar", "such as http://127.0.0.1:30001")]
 #[test]
-fn a_wrong_value_is_told_with_its_variable(
+fn an_error_names_the_variable_of_a_wrong_value(
     #[case] args: &[&str],
     #[case] variable: &str,
     #[case] value: &str,

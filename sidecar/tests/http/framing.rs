@@ -181,7 +181,7 @@ async fn any_method_with_a_body_works(#[values("PUT", "DELETE", "PATCH", "GET")]
 #[case("POST /lookup HTTP/1.1\r\nno header\r\n\r\n", "HTTP/1.1 400 ")]
 #[case("CONNECT grape:1 HTTP/1.1\r\nHost: grape\r\n\r\n", "HTTP/1.1 405 ")]
 #[tokio::test]
-async fn what_is_not_for_a_grape_is_refused(#[case] bytes: &str, #[case] answer: &str) {
+async fn requests_that_are_not_for_a_grape_are_refused(#[case] bytes: &str, #[case] answer: &str) {
     let grape = alone().await;
     let mut client = Raw::connect(grape.api_addr()).await;
     client.send(bytes).await;

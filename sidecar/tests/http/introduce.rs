@@ -31,7 +31,7 @@ async fn metrics(grape: &Grape) -> String {
 }
 
 #[tokio::test]
-async fn a_grape_joins_whom_it_is_introduced_to() {
+async fn a_grape_joins_the_grapes_that_it_is_introduced_to() {
     let other = alone().await;
     let (grape, _silent) = joining(None).await;
     let body = format!("{{\"addresses\": [\"{}\"]}}", other.dht_addr());
@@ -49,7 +49,7 @@ async fn a_grape_joins_whom_it_is_introduced_to() {
 }
 
 #[tokio::test]
-async fn a_grape_that_is_introduced_to_nobody_is_the_first() {
+async fn a_grape_with_an_empty_introduction_is_the_first() {
     let (grape, _silent) = joining(None).await;
     let reply = introduce(&grape, r#"{"addresses": []}"#).await;
     assert_eq!((reply.status, &*reply.body), (200, r#"{"asked":0}"#));

@@ -81,7 +81,7 @@ impl Unread {
 const MANY: usize = 2_500;
 
 #[test]
-fn a_log_that_nobody_reads_holds_up_neither_the_api_nor_the_dht() {
+fn a_log_without_a_reader_holds_up_neither_the_api_nor_the_dht() {
     let mut grape = unread();
     let started = clock::now();
     grape.until_it_answers();
@@ -113,7 +113,7 @@ fn a_log_that_nobody_reads_holds_up_neither_the_api_nor_the_dht() {
 
 #[rstest]
 #[test]
-fn a_grape_whose_log_nobody_reads_is_drained_and_ends(#[values(0, MANY)] lines: usize) {
+fn a_grape_whose_log_has_no_reader_is_drained_and_ends(#[values(0, MANY)] lines: usize) {
     let mut grape = unread();
     grape.until_it_answers();
     grape.log_lines(lines);
@@ -155,7 +155,7 @@ fn a_log_whose_reader_is_gone_holds_up_nothing() {
 }
 
 #[test]
-fn a_grape_that_cannot_start_says_so_to_nobody_and_ends() {
+fn a_grape_that_cannot_start_ends_without_a_reader_of_its_log() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let (reader, writer) = full_pipe();
@@ -202,10 +202,7 @@ fn on_a_terminal(variables: &[(&str, &str)]) -> String {
 #[case(&[("TERM", "dumb"), ("CI", "true")], true)]
 #[case(&[("GRAPE_LOG_FORMAT", "json")], false)]
 #[test]
-fn a_terminal_has_colours_unless_it_is_told_not_to(
-    #[case] variables: &[(&str, &str)],
-    #[case] coloured: bool,
-) {
+fn a_terminal_has_colours_by_default(#[case] variables: &[(&str, &str)], #[case] coloured: bool) {
     let log = on_a_terminal(variables);
     assert_eq!(log.contains('\u{1b}'), coloured, "{log:?}");
 }
@@ -255,7 +252,7 @@ fn line_with(log: &mut impl BufRead, wanted: &str) -> String {
     "refused a request; the client may take the answer for success verb=\"announce\""
 )]
 #[test]
-fn what_is_asked_can_be_logged(
+fn requests_can_be_logged(
     #[case] path: &str,
     #[case] data: &str,
     #[case] level: &str,

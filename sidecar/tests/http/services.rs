@@ -212,7 +212,7 @@ async fn a_drain_takes_no_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn only_who_is_on_this_host_may_drain() {
+async fn only_programs_of_this_host_may_drain() {
     // The host's address that is not loopback: the one of the default route.
     let route = UdpSocket::bind("0.0.0.0:0").await.unwrap();
     route.connect("192.0.2.1:9").await.expect("this host has an address but loopback");
@@ -268,7 +268,7 @@ async fn a_service_is_tried_wherever_it_listens(
 }
 
 #[tokio::test]
-async fn what_is_refused_is_shown_by_its_cause_and_what_would_be_right() {
+async fn refusals_are_shown_by_cause_with_what_would_be_right() {
     let grape = start(config()).await;
     let mut client = Raw::connect(grape.api_addr()).await;
     for (verb, data, answer) in [

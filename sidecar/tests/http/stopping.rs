@@ -104,7 +104,9 @@ async fn a_request_in_pieces_is_answered() {
 /// One request after another, with a pause between: none of them is lost.
 #[rstest]
 #[tokio::test]
-async fn a_client_that_goes_on_is_told_with_its_last_answer(#[values(0, 10, 200)] pause: u64) {
+async fn a_client_that_goes_on_gets_connection_close_with_its_last_answer(
+    #[values(0, 10, 200)] pause: u64,
+) {
     let grape = alone().await;
     let mut client = Raw::connect(grape.api_addr()).await;
     assert_eq!(client.post("/lookup", LOOKUP).await.body, "[]");

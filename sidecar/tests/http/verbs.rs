@@ -56,7 +56,7 @@ async fn bodies_that_are_no_json_are_refused(
 }
 
 #[tokio::test]
-async fn what_is_announced_here_is_found_there_until_it_is_withdrawn() {
+async fn a_service_is_found_at_another_grape_until_it_is_withdrawn() {
     let (here, there) = pair().await;
     assert_eq!(ask(here.api_addr(), "announce", json!(["rpc_test", 7001])).await, json!(1));
     assert_eq!(ask(here.api_addr(), "announce", json!(["rpc_test", 7002])).await, json!(1));
@@ -89,7 +89,7 @@ async fn port_0_announces_the_dht_port() {
 #[case(json!({"v": [1, "two"]}), r#"[1,"two"]"#)]
 #[case(json!({"v": 5}), "5")]
 #[tokio::test]
-async fn what_is_put_here_is_got_there(#[case] data: Value, #[case] text: &str) {
+async fn a_value_is_found_at_another_grape(#[case] data: Value, #[case] text: &str) {
     let (here, there) = pair().await;
     let id = ask(here.api_addr(), "put", data).await;
     for grape in [&here, &there] {

@@ -135,7 +135,7 @@ async fn a_frame_over_the_limit_ends_the_connection() {
 #[case::a_close(&masked(0x88, &[3, 232]), 1000)]
 #[case::a_close_with_a_code_of_the_programs_own(&masked(0x88, &[0x0f, 0xa0]), 4000)]
 #[tokio::test]
-async fn a_breach_is_answered_by_the_code_that_says_what_is_wrong(
+async fn a_breach_is_closed_with_the_matching_code(
     #[case] frames: &[u8],
     #[case] code: u16,
     #[values(false, true)] after_a_request: bool,
@@ -194,7 +194,7 @@ async fn a_grape_that_stops_says_goodbye() {
 }
 
 #[tokio::test]
-async fn a_bad_handshake_is_told_why() {
+async fn a_bad_handshake_is_explained() {
     let grape = alone().await;
     let mut client = Raw::connect(grape.api_addr()).await;
     let request =

@@ -40,7 +40,7 @@ pub async fn measure(plan: Plan) -> Result<[Row; 2]> {
     }
     let spread = spread(&network.grapes[0], plan).await?;
     let grape = &mut network.grapes[0];
-    // The other name is walked for here, as the crowd's was.
+    // The other name is looked up here, as the crowd's was.
     ensure!(grape.lookup("hundred").await?.len() == usize::from(HUNDRED), "peers are missing");
     let server = Server::of("ours", grape.api(), grape.process())?;
     let asked = ["hundred", "crowd"].map(|name| (server, Case { name, connections: 64 }));

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_chart_says_what_it_is_of() {
+    fn a_chart_has_a_title() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let lines = vec![Line { label: "hops", points: vec![(100.0, 2.0), (1000.0, 3.0)] }];
         let mut chart = Chart { title: "Lookups", x: "Grapes", y: "mean", log_x: true, lines };

@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_are_told_with_what_they_hold() {
+    fn rows_are_printed_with_their_values() {
         let row = |case: &str, npm, ours, unit: &str, goal| Row {
             case: case.to_owned(),
             npm,

@@ -91,7 +91,7 @@ async fn refused(grape: &Grape, reason: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn what_others_tell_of_impossible_addresses_is_dropped_and_counted() {
+async fn impossible_addresses_of_others_are_dropped_and_counted() {
     let liar = Liar::start().await;
     let options = Options { bootstrap: vec![liar.port()], ..Options::default() };
     let grape = Grape::start(Kind::Ours, Seat::take().unwrap(), &options).await.unwrap();
@@ -166,7 +166,7 @@ async fn an_announce_of_port_0_is_refused_and_counted() {
 
 /// npm's Grape returns the address that it is bound to.
 #[tokio::test]
-async fn what_npms_grape_hands_out_is_shown_only_where_somebody_can_be() {
+async fn impossible_addresses_of_npms_grape_are_not_returned() {
     let seat = Seat::take().unwrap();
     let given = json!([{
         "host": "0.0.0.0",

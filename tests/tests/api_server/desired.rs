@@ -67,7 +67,7 @@ async fn the_same_objects_again_change_nothing() {
 }
 
 #[tokio::test]
-async fn nothing_is_left_of_what_a_cluster_no_longer_says() {
+async fn fields_that_a_cluster_no_longer_has_are_removed() {
     let server = ApiServer::start().await.unwrap();
     let space = Space::make(&server).await;
     let before = space.desired(&cluster(&json!({

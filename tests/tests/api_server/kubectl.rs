@@ -14,7 +14,7 @@ async fn server() -> (ApiServer, Kubectl) {
 }
 
 #[tokio::test]
-async fn explain_tells_what_each_field_is() {
+async fn explain_describes_each_field() {
     let (_server, kubectl) = server().await;
     let explain = |field: &str| {
         let explained = kubectl.run(["explain", &format!("grapecluster{field}")]).unwrap();
@@ -203,7 +203,7 @@ async fn explain_tells_what_each_field_is() {
 }
 
 #[tokio::test]
-async fn get_and_describe_tell_how_it_is() {
+async fn get_and_describe_show_the_status() {
     let (server, kubectl) = server().await;
     let api: Api<GrapeCluster> = Api::default_namespaced(server.client());
     let object = json!({
@@ -373,7 +373,7 @@ fn without_age(table: &str) -> String {
 
 /// What a newcomer forgets, and what is said then.
 #[tokio::test]
-async fn a_manifest_without_a_spec_is_told_so() {
+async fn a_manifest_without_a_spec_is_refused() {
     let (_server, kubectl) = server().await;
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("cluster.yaml");

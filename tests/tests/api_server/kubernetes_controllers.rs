@@ -55,7 +55,7 @@ async fn pods_come_of_a_stateful_set_and_go_with_its_owner() {
 }
 
 #[tokio::test]
-async fn a_controller_that_there_is_not_is_told() {
+async fn an_unknown_controller_is_an_error() {
     let server = ApiServer::start().await.unwrap();
     let started = server.with_controllers(&["grape-controller"]).await;
     let error = format!("{:#}", started.err().expect("there is none of that name"));

@@ -303,7 +303,7 @@ async fn without_a_kubernetes_it_says_so() {
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_told_with_its_flag() {
+async fn a_port_in_use_is_reported_with_its_flag() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("kubeconfig");
     let nowhere = serde_json::json!({

@@ -31,7 +31,7 @@ fn refusal<T: std::fmt::Debug>(outcome: kube::Result<T>) -> Status {
 }
 
 #[tokio::test]
-async fn what_it_passes_on_is_done_and_recorded() {
+async fn calls_are_passed_on_and_recorded() {
     let server = ApiServer::start().await.unwrap();
     let proxy = Proxy::start(&server).await.unwrap();
     let api = maps(proxy.client().await.unwrap());

@@ -16,7 +16,7 @@ use crate::helm;
 use crate::server::kubectl;
 
 #[tokio::test]
-async fn tells_of_each_thing_whether_it_is_well() {
+async fn each_check_prints_its_result() {
     if access::existing().unwrap().is_some() {
         eprintln!("NOT TESTED: a cluster that is not ours may have an operator.");
         return;

@@ -111,7 +111,7 @@ fn a_pod_knows_its_name_and_its_namespace() {
     &["--set=image.digest=sha256:0000000000000000000000000000000000000000000000000000000000000001"],
     "grenache/grape-operator@sha256:0000000000000000000000000000000000000000000000000000000000000001"
 )]
-fn the_image_is_that_of_the_release_unless_told(#[case] values: &[&str], #[case] image: &str) {
+fn the_image_is_that_of_the_release_by_default(#[case] values: &[&str], #[case] image: &str) {
     assert_eq!(container(values).image.unwrap(), image);
     let tested: Pod = Rendered::tests_of(values).one();
     assert_eq!(tested.spec.unwrap().containers[0].image.as_deref(), Some(image));
@@ -211,7 +211,7 @@ fn two_pods_on_two_nodes_as_far_as_there_are_two() {
 }
 
 #[test]
-fn what_is_said_of_pods_reaches_them() {
+fn values_for_pods_reach_the_pods() {
     let rendered = Rendered::of(&["--values", &helm::values("everything.yaml")]);
     let template = rendered.one::<Deployment>().spec.unwrap().template;
     let metadata = template.metadata.unwrap();

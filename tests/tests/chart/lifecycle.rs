@@ -137,7 +137,7 @@ async fn two_operators_share_a_cluster_by_namespaces() {
 }
 
 #[tokio::test]
-async fn what_the_cluster_does_not_have_is_named_and_nothing_is_changed() {
+async fn missing_kinds_are_named_and_nothing_is_changed() {
     let Some(server) = server().await else { return };
     let chart = helm::chart();
     let install = ["install", "grapes", "--namespace=default", chart.to_str().unwrap()];

@@ -96,7 +96,7 @@ fn named<K: ResourceExt>(all: Vec<K>, name: &str) -> K {
 }
 
 #[test]
-fn over_the_whole_cluster_it_may_do_what_it_does_and_nothing_else() {
+fn cluster_wide_it_has_only_the_rights_that_it_uses() {
     let rendered = Rendered::of(&["--set=userRoles.enabled=false,webhook.enabled=false"]);
     let roles: Vec<ClusterRole> = rendered.all();
     assert_eq!(roles.len(), 2);

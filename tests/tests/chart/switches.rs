@@ -55,7 +55,7 @@ const WEBHOOK: [&str; 7] = [
 ];
 
 #[test]
-fn by_default_there_is_what_every_cluster_takes() {
+fn the_defaults_need_no_optional_kinds() {
     assert_eq!(Rendered::of(&[]).names(), DEFAULT);
     let tests = [
         "Pod ops/grape-operator-check",

@@ -153,7 +153,7 @@ fn the_schema_knows_every_value_and_no_other() {
 
 /// In the words of values.yaml, in its order.
 #[test]
-fn the_readme_tells_every_value() {
+fn the_readme_describes_every_value() {
     let rows: Vec<_> = documented()
         .into_iter()
         .map(|(path, text)| {

@@ -139,7 +139,7 @@ async fn of_labels_and_annotations_that_have_no_effect() {
 
 /// Of what a change of a GrapeCluster means for services that run.
 #[tokio::test]
-async fn of_what_services_lose_with_their_grapecluster() {
+async fn services_that_lose_their_grapecluster_are_warned_of() {
     let Some(server) =
         with_policies(&["--set=watchNamespaces={default}", "--set=warnings.enabled=true"]).await
     else {

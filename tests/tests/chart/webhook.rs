@@ -106,7 +106,7 @@ fn with_namespaces_it_is_asked_about_those_alone() {
 }
 
 #[test]
-fn values_limit_what_it_is_asked_about() {
+fn values_limit_which_pods_the_webhook_sees() {
     let everything = ["--values", &helm::values("everything.yaml")];
     let namespace = [(NAMESPACE, "market"), ("stage", "production"), ("team", "a")];
     let pod = [CLUSTER, ("tier", "service")];
@@ -143,7 +143,7 @@ fn each_webhook_is_called_by_the_service() {
 
 /// What the operator wrote stays, through an upgrade that changes the same object.
 #[tokio::test]
-async fn an_upgrade_leaves_the_certificate_and_who_believes_it() {
+async fn an_upgrade_keeps_the_certificate_and_the_ca_bundle() {
     if access::existing().unwrap().is_some() {
         eprintln!("NOT TESTED: a cluster that is not ours may have an operator.");
         return;

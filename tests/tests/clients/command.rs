@@ -23,7 +23,10 @@ fn text(bytes: &[u8]) -> String {
 #[case(&["watch", "rpc_test"], "watch")]
 #[case(&["drain"], "drain")]
 #[tokio::test]
-async fn what_npms_grape_lacks_is_told(#[case] arguments: &[&str], #[case] what: &str) {
+async fn features_that_npms_grape_lacks_are_reported(
+    #[case] arguments: &[&str],
+    #[case] what: &str,
+) {
     let network = Network::start(Shape::Mesh, &[Kind::Npm; 2]).await.unwrap();
     let output = ask(&network, arguments).await;
     let told = text(&output.stderr);
@@ -33,7 +36,7 @@ async fn what_npms_grape_lacks_is_told(#[case] arguments: &[&str], #[case] what:
 }
 
 #[tokio::test]
-async fn what_npms_grape_has_works() {
+async fn features_of_npms_grape_work() {
     let network = Network::start(Shape::Mesh, &[Kind::Npm; 2]).await.unwrap();
     let announced = ask(&network, &["announce", "rpc_test", "7001"]).await;
     assert_eq!(text(&announced.stdout), "announced rpc_test at port 7001, held by 1 other Grape");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 #[case::ours_to_npms([Kind::Ours, Kind::Npm])]
 #[case::npms_to_ours([Kind::Npm, Kind::Ours])]
 #[tokio::test]
-async fn what_a_link_puts_another_gets(#[case] kinds: [Kind; 2]) {
+async fn a_value_of_one_link_is_found_by_another(#[case] kinds: [Kind; 2]) {
     let network = Network::start(Shape::Mesh, &kinds).await.unwrap();
     for (put, get) in [(0, 1), (0, 0)] {
         let [put, get] = [put, get].map(|own: usize| network.grapes[own].url());

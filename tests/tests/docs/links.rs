@@ -53,7 +53,7 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 #[test]
-fn no_link_leads_nowhere() {
+fn every_link_has_a_target() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let pages = pages();
     let (mut wrong, mut followed) = (Vec::new(), 0);

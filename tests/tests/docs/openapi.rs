@@ -49,7 +49,7 @@ fn the_file_that_a_grape_serves_is_made_from_the_code() {
 }
 
 #[tokio::test]
-async fn what_a_grape_answers_is_as_the_document_says() {
+async fn answers_match_the_openapi_document() {
     let network = Network::start(Shape::Star, &[Kind::Ours; 2]).await.unwrap();
     let address = network.grapes[0].api();
     let served = http::send(address, &Request::get("/openapi.json")).await.unwrap();

@@ -95,7 +95,7 @@ async fn a_body_may_come_in_pieces(#[values(Kind::Npm, Kind::Ours)] kind: Kind) 
 
 #[rstest]
 #[tokio::test]
-async fn what_is_no_http_is_refused(#[values(Kind::Npm, Kind::Ours)] kind: Kind) {
+async fn invalid_http_is_refused(#[values(Kind::Npm, Kind::Ours)] kind: Kind) {
     let network = pair(kind).await;
     let grape = &network.grapes[0];
     let mut connection = connect(grape).await;
@@ -126,7 +126,7 @@ async fn a_body_that_is_said_to_be_too_long_is_refused_before_it_comes() {
 ])]
 #[case::a_port_that_is_none(&[("announce", json!(["name", 65536]))])]
 #[tokio::test]
-async fn what_ends_npms_grape_does_not_end_ours(
+async fn requests_that_end_npms_grape_do_not_end_ours(
     #[case] requests: &[(&str, serde_json::Value)],
     #[values(Kind::Npm, Kind::Ours)] kind: Kind,
 ) {

@@ -11,7 +11,7 @@ use grape_tests::kubernetes::{images, script};
 use serde_json::Value;
 
 #[test]
-fn the_grape_is_alone_in_its_image_small_and_runs_as_nobody() {
+fn the_grape_is_alone_in_its_small_image_and_runs_unprivileged() {
     let image = images::build("grape").unwrap();
     assert!(fs::metadata(&image.tar).unwrap().len() < 6 << 20, "it is a few MB");
     let index: Value = serde_json::from_slice(&read(&image.tar, "index.json")).unwrap();

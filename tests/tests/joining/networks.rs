@@ -31,7 +31,7 @@ async fn other_networks(grape: &Grape) -> Vec<String> {
 
 /// A Grape ends, and one of another network comes to its address, as pods' addresses pass on.
 #[tokio::test]
-async fn an_address_that_passes_to_another_network_joins_nobody() {
+async fn an_address_that_passes_to_another_network_does_not_join_the_networks() {
     let first = start(Seat::take().unwrap(), "prod.market", &[]).await;
     let seat = Seat::take().unwrap();
     let dht = seat.dht.number();
@@ -67,7 +67,7 @@ async fn an_address_that_passes_to_another_network_joins_nobody() {
 /// 22 Grapes that know each other, and one that starts later at a bootstrap address of theirs. It
 /// has no bootstrap address itself.
 #[tokio::test]
-async fn who_knows_twenty_asks_its_bootstrap_addresses_again() {
+async fn a_grape_that_knows_twenty_asks_its_bootstrap_addresses_again() {
     let late = Seat::take().unwrap();
     let mut grapes: Vec<Grape> = Vec::new();
     for _ in 0..22 {

@@ -48,7 +48,7 @@ async fn an_address_that_led_home_is_joined_through_later(
 
 /// It cannot know soon whether another Grape is behind that address.
 #[tokio::test]
-async fn who_has_only_reached_itself_is_not_ready_soon() {
+async fn a_grape_that_has_only_reached_itself_is_not_ready_soon() {
     let seat = Seat::take().unwrap();
     let own = SocketAddr::from((Ipv4Addr::LOCALHOST, seat.dht.number()));
     let balancer = Balancer::start(move |_, _| own).await;

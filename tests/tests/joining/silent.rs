@@ -23,7 +23,7 @@ enum Through {
 #[case::its_api(Through::ItsApi, true)]
 #[case::its_dht_and_nobody(Through::ItsDhtAndNobody, false)]
 #[tokio::test]
-async fn a_bootstrap_address_without_a_grape_is_told_of(
+async fn a_bootstrap_address_without_a_grape_is_reported(
     #[case] through: Through,
     #[case] alone: bool,
 ) {
@@ -51,7 +51,7 @@ async fn a_bootstrap_address_without_a_grape_is_told_of(
 
 /// One that answers is not, nor the Grape's own.
 #[tokio::test]
-async fn an_address_that_answers_is_not_told_of() {
+async fn an_address_that_answers_is_not_reported() {
     let options = Options::default();
     let other = Grape::start(Kind::Ours, Seat::take().unwrap(), &options).await.unwrap();
     let seat = Seat::take().unwrap();

@@ -77,7 +77,7 @@ async fn longest(grape: &Grape, seconds: u64) -> Duration {
 #[case::ask_once(false)]
 #[case::answer_one_ping(true)]
 #[tokio::test]
-async fn nodes_that_vanish_slow_nobody_down(#[case] answers: bool) {
+async fn nodes_that_vanish_do_not_slow_others_down(#[case] answers: bool) {
     let network = Network::of(Shape::Star, "ooo").await.unwrap();
     let asked = &network.grapes[0];
     let to = SocketAddr::from((Ipv4Addr::LOCALHOST, asked.dht_port()));

@@ -48,7 +48,7 @@ async fn it_is_announced_while_it_answers_and_is_ready() {
 
 /// The brief status, which the operator reads, has it too, and so does the log.
 #[tokio::test]
-async fn what_is_held_back_for_half_a_minute_is_warned_of() {
+async fn a_service_held_back_for_half_a_minute_is_warned_of() {
     let port = Port::take().unwrap();
     let announce = format!("--announce={NAME}:{}", port.number());
     let mut grapes = network(&[&announce], &[], None).await;

@@ -9,7 +9,7 @@ use crate::network;
 
 /// A port as text, as a program reads it from its environment: Link takes the refusal for success.
 #[tokio::test]
-async fn who_announces_a_port_as_text_is_told_where_people_look() {
+async fn a_port_announced_as_text_is_reported_where_people_look() {
     let mut grapes = network(&[], &[], None).await;
     let mut announced = Vec::new();
     for _ in 0..2 {

@@ -85,7 +85,7 @@ fn a_service_that_moves_to_the_other_family_is_there_all_the_time() {
 }
 
 #[test]
-fn what_was_announced_over_ipv6_alone_moves_once_there_is_ipv4() {
+fn a_service_announced_over_ipv6_alone_moves_once_there_is_ipv4() {
     let mut network = Network::new(3, steady());
     let both = |node| (Network::ip(node), Some(Network::ipv6(node)));
     for (node, (ip, second_ip)) in [both(0), (Network::ipv6(1), None)].into_iter().enumerate() {

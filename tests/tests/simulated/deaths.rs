@@ -17,7 +17,7 @@ const GONE_WITHIN: Duration = Duration::from_secs(5);
 #[case::ten_with_four_plain_ones(10, 2, 4, 4)]
 #[case::sixty(60, 2, 1, 0)]
 #[case::sixty_with_a_third_plain(60, 1, 1, 20)]
-fn what_a_dead_grape_announced_is_gone_everywhere(
+fn the_announces_of_a_dead_grape_disappear_everywhere(
     #[case] count: usize,
     #[case] names: usize,
     #[case] seeds: u64,
@@ -115,7 +115,7 @@ fn the_living_stay(#[values(10, 30)] count: usize) {
 }
 
 #[test]
-fn followers_are_told_of_a_death() {
+fn subscribers_are_notified_of_a_death() {
     let mut fleet = Fleet::new(1, &far(0.0), 10, 1, |_| false);
     fleet.network.act(4, |engine, now| engine.subscribe(b"2:service:0", now));
     fleet.run(SECOND);
@@ -126,7 +126,7 @@ fn followers_are_told_of_a_death() {
 }
 
 #[test]
-fn who_drains_is_no_death() {
+fn a_drain_is_no_death() {
     let mut fleet = Fleet::new(1, &steady(), 12, 2, |_| false);
     fleet.stop_announcing();
     let services = fleet.network.act(5, |engine, _| engine.drain()).unwrap();

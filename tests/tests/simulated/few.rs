@@ -25,7 +25,7 @@ fn item(text: &str) -> Item {
 }
 
 #[test]
-fn a_new_name_is_stored_and_an_item_put_without_a_walk() {
+fn a_new_name_is_stored_and_an_item_put_without_a_lookup() {
     let mut network = acquainted(3);
     // The first announce has the others asked to watch us, too.
     assert_eq!(network.announce(0, "first", 7000), Some(2));
@@ -49,7 +49,7 @@ fn a_new_name_is_stored_and_an_item_put_without_a_walk() {
 }
 
 #[test]
-fn who_refuses_a_token_of_old_is_walked_to_for_a_new_one() {
+fn an_old_token_that_is_refused_is_renewed_by_a_lookup() {
     let mut network = acquainted(2);
     // Another node takes the other's address, and says nothing.
     let made = || Made::at(Network::ip(1), AGE);
@@ -66,7 +66,7 @@ fn who_refuses_a_token_of_old_is_walked_to_for_a_new_one() {
 }
 
 #[test]
-fn a_node_that_just_joined_is_told_too() {
+fn a_node_that_just_joined_is_notified_too() {
     let mut network = acquainted(3);
     let newcomer = network.add(AGE, &[2]);
     network.run(SECOND);

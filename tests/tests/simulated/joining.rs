@@ -29,7 +29,7 @@ fn question(n: usize) -> Vec<u8> {
 }
 
 #[test]
-fn who_asks_once_and_vanishes_is_no_node() {
+fn a_node_that_asks_once_and_vanishes_is_not_added() {
     let mut network = Network::of(1, steady(), 3, AGE);
     let before = network.sent();
     for n in 0..600 {
@@ -50,7 +50,7 @@ fn who_asks_once_and_vanishes_is_no_node() {
 
 /// A node that asks and stays is pinged, and becomes a node like any other.
 #[test]
-fn who_asks_and_answers_is_a_node() {
+fn a_node_that_asks_and_answers_is_added() {
     let mut network = Network::new(1, steady());
     let first = network.add(AGE, &[]);
     network.add(AGE, &[first]);
@@ -95,7 +95,7 @@ fn dead_seeds_hold_up_no_living_one() {
 #[case::left_with_loss(true, 0.05)]
 #[case::died(false, 0.0)]
 #[test]
-fn who_left_is_not_asked_again(#[case] leaves: bool, #[case] loss: f64) {
+fn only_a_node_that_died_is_probed_again(#[case] leaves: bool, #[case] loss: f64) {
     for count in [2, 5, 12] {
         let mut network = Network::of(1, far(loss), count, AGE);
         network.run(10 * SECOND);

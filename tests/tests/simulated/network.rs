@@ -114,7 +114,7 @@ proptest! {
 }
 
 #[test]
-fn a_peer_is_believed_to_the_millisecond_everywhere() {
+fn a_peer_expires_to_the_millisecond_everywhere() {
     let age = Duration::from_millis(200);
     let mut network = Network::of(1, steady(), 8, age);
     let announced = network.now();
@@ -122,12 +122,12 @@ fn a_peer_is_believed_to_the_millisecond_everywhere() {
     for node in 0..8 {
         assert_eq!(network.lookup(node, "rpc_test").unwrap(), [addr(3, 1337)]);
     }
-    // Each of the eight lookups may walk: two latencies each.
+    // Each of the eight lookups may be an iterative one: two latencies each.
     network.run(announced + age - network.now() - 20 * LATENCY);
     for node in 0..8 {
         assert_eq!(network.lookup(node, "rpc_test").unwrap(), [addr(3, 1337)], "still there");
     }
-    // The announce was stored one latency after it was sent, by a walk that took a round trip.
+    // The announce was stored one latency after it was sent, after a lookup that took a round trip.
     network.run(announced + age - network.now());
     network.run(5 * LATENCY);
     for node in 0..8 {
@@ -151,7 +151,7 @@ fn announces_that_repeat_every_second_cost_a_store_now_and_then() {
         network.run(SECOND);
     }
     let announcing = network.sent() - before;
-    // A walk and a store at two nodes: eight messages, twice in a minute at most.
+    // A lookup and a store at two nodes: eight messages, twice in a minute at most.
     assert!(announcing <= idle + 16, "{announcing} messages, and {idle} at rest");
 }
 
@@ -181,7 +181,7 @@ fn a_hot_lookup_costs_no_packet_and_stays_fresh() {
     }
     let stats = network.engine(1).stats();
     assert_eq!(stats.lookups_from_dht, walked, "nobody waited for a walk");
-    // 20 seconds, a background walk every 2.5 of them.
+    // 20 seconds, with a background lookup every 2.5 seconds.
     assert!(stats.queries_sent[2] <= 2 * 10, "{} get_peers", stats.queries_sent[2]);
 }
 
@@ -197,7 +197,7 @@ fn a_withdrawn_service_is_gone_everywhere_at_once() {
 }
 
 #[test]
-fn nobody_withdraws_what_another_host_announced() {
+fn a_node_cannot_withdraw_a_service_of_another_host() {
     let mut network = Network::of(1, steady(), 4, AGE);
     network.announce(1, "rpc_test", 1337);
     let elsewhere = Withdrawn::Elsewhere(vec![addr(1, PORT)]);
@@ -209,7 +209,7 @@ fn nobody_withdraws_what_another_host_announced() {
 }
 
 #[test]
-fn what_was_announced_alone_reaches_those_who_join_later() {
+fn announces_of_a_lone_node_reach_nodes_that_join_later() {
     let mut network = Network::new(1, steady());
     network.add(AGE, &[]);
     assert_eq!(network.announce(0, "rpc_test", 1337), Some(0));
@@ -248,7 +248,7 @@ fn a_dead_node_holds_no_lookup_up() {
 
 /// The first lookup after a death waits for patience, not for a time-out of seconds.
 #[test]
-fn the_first_lookup_after_a_death_is_done_within_our_patience() {
+fn the_first_lookup_after_a_death_is_done_within_our_timeout() {
     for count in [3, 20] {
         let mut network = Network::of(1, steady(), count, AGE);
         network.announce(0, "known", 1);
@@ -295,7 +295,7 @@ fn a_network_cut_in_two_heals() {
 }
 
 #[test]
-fn followers_are_told_of_peers_as_they_come_and_go() {
+fn subscribers_are_notified_of_peers_that_come_and_go() {
     let mut network = Network::of(1, steady(), 3, AGE);
     network.act(2, |engine, now| engine.subscribe(b"rpc_test", now));
     network.run(SECOND);

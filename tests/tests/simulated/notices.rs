@@ -70,7 +70,7 @@ fn a_flood_of_forged_notices_is_bounded() {
 
 /// A forged notice makes no node probe an address outside the network.
 #[test]
-fn nobody_is_asked_for_a_stranger_s_sake() {
+fn forged_notices_make_no_node_probe_a_stranger() {
     let mut fleet = Fleet::new(1, &steady(), 20, 1, |_| false);
     let mut pings = |forged: u16| {
         let before = fleet.sent("ping");

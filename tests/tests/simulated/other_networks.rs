@@ -63,7 +63,7 @@ fn a_seed_of_another_network_is_not_joined() {
 
 /// A Grape that finds only Grapes of another network is not joined, and says so.
 #[test]
-fn who_finds_another_network_alone_is_not_ready() {
+fn a_node_that_finds_only_another_network_is_not_ready() {
     let mut network = two_networks();
     let lost = add(&mut network, "c", &[0]);
     network.run(5 * SECOND);
@@ -76,7 +76,7 @@ fn who_finds_another_network_alone_is_not_ready() {
 #[rstest]
 #[case::that_asks_nobody(&[])]
 #[case::that_asks_its_own(&[3])]
-fn an_address_that_passes_to_another_network_joins_nobody(#[case] seeds: &[usize]) {
+fn an_address_that_passes_to_another_network_does_not_join_the_networks(#[case] seeds: &[usize]) {
     let mut network = two_networks();
     network.announce(2, "mine", 1);
     assert_eq!(network.lookup(1, "mine").unwrap(), [addr(2, 1)]);
@@ -106,7 +106,7 @@ fn an_address_that_passes_to_another_network_joins_nobody(#[case] seeds: &[usize
 
 /// Anyone can send a query from any address: it shows nothing of who is there.
 #[test]
-fn a_forged_query_of_another_network_makes_nobody_vanish() {
+fn a_forged_query_of_another_network_removes_no_node() {
     let mut network = two_networks();
     network.announce(2, "mine", 1);
     let other = {
@@ -131,7 +131,7 @@ fn a_forged_query_of_another_network_makes_nobody_vanish() {
 #[rstest]
 #[case::npms(true)]
 #[case::older_ones(false)]
-fn who_names_no_network_is_of_any(#[case] plain: bool) {
+fn a_node_without_a_network_is_of_any(#[case] plain: bool) {
     let mut network = Network::new(1, steady());
     let first = add(&mut network, "a", &[]);
     let made = Made { plain, ..Made::at(Network::ip(1), AGE) };

@@ -53,7 +53,7 @@ fn announce(network: &mut Network) {
 #[case::three_of_33(&[30, 3])]
 #[case::one_of_41(&[40, 1])]
 #[case::halves(&[35, 35])]
-fn who_knows_many_asks_its_seeds_again(#[case] sizes: &[usize]) {
+fn a_node_that_knows_many_asks_its_seeds_again(#[case] sizes: &[usize]) {
     let (mut network, firsts) = parts(sizes);
     announce(&mut network);
     assert_ne!(missed(&mut network), 0, "they are parts");
@@ -127,7 +127,7 @@ fn every_seed_is_asked_in_turn() {
 }
 
 #[test]
-fn an_introduction_to_nobody_makes_the_first() {
+fn an_empty_introduction_makes_the_first() {
     let mut network = Network::new(1, steady());
     let gone = network.add(AGE, &[]);
     network.kill(gone);
@@ -140,7 +140,7 @@ fn an_introduction_to_nobody_makes_the_first() {
 }
 
 #[test]
-fn nobody_is_introduced_to_an_address_that_cannot_be() {
+fn impossible_addresses_are_refused_in_introductions() {
     let (mut network, _) = parts(&[2]);
     let before = network.sent();
     for impossible in ["0.0.0.0:1", "10.0.0.9:0", "127.0.0.1:20001", "224.0.0.1:1", "[fe80::1]:1"] {

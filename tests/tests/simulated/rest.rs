@@ -34,7 +34,7 @@ fn packets_at_rest() {
 
 /// A node without announces sends no heartbeats.
 #[test]
-fn nobody_watches_who_has_no_announces() {
+fn a_node_without_announces_has_no_monitors() {
     let mut fleet = Fleet::new(1, &steady(), 3, 0, |_| false);
     let before = fleet.network.sent();
     fleet.run(60 * SECOND);

@@ -16,7 +16,7 @@ use super::{AGE, SECOND, far};
 #[rstest]
 #[case::three(3, 6)]
 #[case::thirty(30, 3)]
-fn what_was_withdrawn_is_gone_everywhere(#[case] count: usize, #[case] seeds: u64) {
+fn a_withdrawn_service_is_gone_from_every_lookup(#[case] count: usize, #[case] seeds: u64) {
     let mut times = Vec::new();
     for seed in 0..seeds {
         let mut fleet = Fleet::new(seed, &far(0.05), count, 1, |_| false);
@@ -43,7 +43,7 @@ fn what_was_withdrawn_is_gone_everywhere(#[case] count: usize, #[case] seeds: u6
 
 /// The announce is being sent to nodes that have just joined: they get its withdrawal too.
 #[test]
-fn who_is_being_told_of_it_hears_of_its_end() {
+fn nodes_that_are_getting_the_announce_get_its_withdrawal() {
     for pause in (500..1500).step_by(14).map(Duration::from_millis) {
         let mut fleet = Fleet::new(1, &far(0.0), 12, 1, |_| false);
         fleet.stop_announcing();
@@ -62,7 +62,10 @@ fn who_is_being_told_of_it_hears_of_its_end() {
 
 /// The withdrawing node had marked a node without CPU dead: this one is notified too.
 #[rstest]
-fn a_slow_node_hears_of_it(#[values(1, 3, 5, 10)] stall: u32, #[values(0, 2, 4, 8)] before: u32) {
+fn a_slow_node_gets_the_withdrawal(
+    #[values(1, 3, 5, 10)] stall: u32,
+    #[values(0, 2, 4, 8)] before: u32,
+) {
     let mut fleet = Fleet::new(1, &far(0.0), 12, 1, |_| false);
     fleet.stop_announcing();
     let leaver = 1;
@@ -79,7 +82,7 @@ fn a_slow_node_hears_of_it(#[values(1, 3, 5, 10)] stall: u32, #[values(0, 2, 4, 
 
 /// A service that ends and starts again at once stays.
 #[test]
-fn what_is_announced_again_stays() {
+fn a_service_announced_again_stays() {
     let mut fleet = Fleet::new(1, &far(0.05), 30, 1, |_| false);
     let all: Vec<_> = (0..30).collect();
     let name = fleet.name(7, 0);

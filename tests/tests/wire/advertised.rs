@@ -85,7 +85,7 @@ async fn each_grape_of_a_host_advertises_its_own() {
 
 /// It starts again at its ports at once: no node marks it dead.
 #[tokio::test]
-async fn what_a_grape_advertised_before_is_shown_no_more() {
+async fn former_advertised_addresses_are_not_shown() {
     let (grapes, seed) = two().await;
     let mut behind = advertising(Seat::take().unwrap(), 9, &seed).await;
     behind.call("announce", json!(["rpc:other", PORT])).await.unwrap();

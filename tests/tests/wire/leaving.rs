@@ -41,7 +41,7 @@ async fn a_withdrawn_service_is_gone_from_ours_at_once(#[case] nodes: &str) {
 /// Others still store the announces of a Grape that was killed. Started again at its address, it
 /// can withdraw them.
 #[tokio::test]
-async fn a_grape_that_was_started_again_withdraws_what_it_announced_before() {
+async fn a_restarted_grape_withdraws_its_former_announces() {
     let mut network = Network::of(Shape::Star, "ooo").await.unwrap();
     let announcer = network.grapes.pop().unwrap();
     announcer.announce("before", 7804).await.unwrap();

@@ -210,10 +210,7 @@ spec:
     #[case("spec.dht.port.nothing", Some(12))]
     #[case("status.replicas", None)]
     #[case("", None)]
-    fn what_is_not_there_has_the_line_of_what_is_around_it(
-        #[case] path: &str,
-        #[case] line: Option<usize>,
-    ) {
+    fn an_absent_field_has_the_line_of_its_parent(#[case] path: &str, #[case] line: Option<usize>) {
         assert_eq!(line_of(FILE, path), line);
     }
 
@@ -231,7 +228,7 @@ spec:
     }
 
     #[test]
-    fn what_is_no_yaml_has_no_lines() {
+    fn invalid_yaml_has_no_lines() {
         assert_eq!(line_of("a: [\n", "spec.replicas"), None);
     }
 }

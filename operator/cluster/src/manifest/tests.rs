@@ -102,7 +102,7 @@ fn a_whole_spec_is_read() {
 }
 
 #[test]
-fn what_kubectl_get_writes_is_read() {
+fn the_output_of_kubectl_get_is_read() {
     let parsed = parse(
         "apiVersion: grenache.dev/v1alpha1
 kind: GrapeCluster
@@ -238,7 +238,7 @@ fn empty_documents_around_the_cluster_are_passed_over() {
     "spec:\n  replicas: 1\n bad: [\n",
     "line 7: this cannot be read as YAML: did not find expected key"
 )]
-fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &str) {
+fn errors_of_a_bad_file_say_what_would_be_right(#[case] spec: &str, #[case] message: &str) {
     assert_eq!(refusal(&cluster(spec)), message);
 }
 
@@ -281,7 +281,7 @@ fn a_bad_file_is_told_what_would_be_right(#[case] spec: &str, #[case] message: &
     "the file has no fields; expected a GrapeCluster such as\n  apiVersion: \
      grenache.dev/v1alpha1\n  kind: GrapeCluster\n  metadata: {name: market}\n  spec: {}"
 )]
-fn what_is_no_cluster_is_told_so(#[case] yaml: &str, #[case] message: &str) {
+fn a_file_without_a_cluster_is_refused(#[case] yaml: &str, #[case] message: &str) {
     assert_eq!(refusal(yaml), message);
 }
 
@@ -315,7 +315,7 @@ fn all_refusals(yaml: &str) -> String {
 }
 
 #[test]
-fn all_that_is_wrong_is_told_at_once() {
+fn all_mistakes_are_reported_together() {
     insta::assert_snapshot!(all_refusals(ALL_WRONG), @r#"
     line 1: apiVersion: is grenache.dev/v1; expected grenache.dev/v1alpha1
     line 4: metadata.nmae: there is no such field; did you mean name?
@@ -338,19 +338,19 @@ fn all_that_is_wrong_is_told_at_once() {
 }
 
 #[test]
-fn a_value_that_is_wrong_is_told_once() {
+fn a_wrong_value_is_reported_once() {
     let yaml = cluster("spec:\n  dht:\n    bootstrap: [1, 2]\n    peerMaxAge: {}\n");
     assert_eq!(all_refusals(&yaml).lines().count(), 3);
 }
 
 #[test]
-fn what_is_right_is_read_and_validated() {
+fn a_valid_file_is_read_and_validated() {
     let (cluster, validated) = read(&cluster("spec: {replicas: 5}\n")).unwrap();
     assert_eq!((cluster.spec.replicas, validated.replicas), (5, 5));
 }
 
 #[test]
-fn ever_so_many_mistakes_are_told_up_to_a_bound() {
+fn the_number_of_reported_mistakes_is_bounded() {
     let entries = "    - 1\n".repeat(10_000);
     let told = all_refusals(&cluster(&format!("spec:\n  dht:\n    bootstrap:\n{entries}")));
     assert_eq!(told.lines().count(), 100);
@@ -370,7 +370,7 @@ proptest::proptest! {
 
 /// The files of docs/production.md: whole ones, and the `spec` of another.
 #[test]
-fn what_the_docs_call_good_for_production_is_good() {
+fn the_docs_example_for_production_is_valid() {
     let page = include_str!("../../../../docs/production.md");
     let files: Vec<_> =
         page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();

@@ -223,7 +223,10 @@ fn the_default_spec_is_a_good_cluster_of_three() {
      spec.dht.concurrency: 0 is too small; expected a whole number from 1 to 1024\n\
      spec.api.port: 0 is too small; expected a whole number from 1 to 65535"
 )]
-fn a_bad_value_is_told_what_would_be_right(#[case] cluster: GrapeCluster, #[case] message: &str) {
+fn errors_of_bad_values_say_what_would_be_right(
+    #[case] cluster: GrapeCluster,
+    #[case] message: &str,
+) {
     assert_eq!(refusal(&cluster), message);
 }
 

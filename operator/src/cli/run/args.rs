@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn the_webhook_is_served_unless_told_otherwise() {
+    fn the_webhook_is_served_by_default() {
         let webhook = parse(&[]).unwrap().webhook.unwrap();
         assert_eq!(webhook.bind, "[::]:9443".parse().unwrap());
         assert_eq!(webhook.name, "grape-operator-webhook");
@@ -294,7 +294,7 @@ mod tests {
     #[case(&["--webhook-certificate-lifetime", "7500ms"], "is 7.5s; expected whole seconds")]
     #[case(&["--log", "verbose"], "\"verbose\" is no level: off, error, warn, info, debug or trace")]
     #[case(&["--log-format", "xml"], "[possible values: text, json]")]
-    fn bad_flags_are_told_with_what_would_be_right(#[case] flags: &[&str], #[case] part: &str) {
+    fn errors_of_bad_flags_say_what_would_be_right(#[case] flags: &[&str], #[case] part: &str) {
         let error = parse(flags).unwrap_err();
         assert!(error.contains(part), "{error}");
         assert!(error.contains(flags[0]) || error.contains("--renew-deadline"), "{error}");

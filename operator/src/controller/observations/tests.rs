@@ -27,7 +27,7 @@ fn observation(together: bool) -> Observation {
 }
 
 #[test]
-fn a_grape_of_a_service_is_told_of_when_it_is_odd_twice_in_a_row() {
+fn a_sidecar_is_reported_when_it_is_odd_twice_in_a_row() {
     let now = grape::clock::now();
     let mut observations = Observations::default();
     let gone = || SidecarConnection::Silent(crate::observe::call::CallError::Refused);
@@ -52,7 +52,7 @@ fn a_grape_of_a_service_is_told_of_when_it_is_odd_twice_in_a_row() {
 }
 
 #[test]
-fn a_seed_that_does_not_resolve_is_told_of_while_it_does_not() {
+fn a_seed_is_reported_while_it_does_not_resolve() {
     let now = grape::clock::now();
     let mut observations = Observations::default();
     let mut reported = |connection: SidecarConnection, unresolved: bool| {
@@ -69,7 +69,7 @@ fn a_seed_that_does_not_resolve_is_told_of_while_it_does_not() {
 }
 
 #[test]
-fn another_network_is_told_of_when_it_is_heard_twice_in_a_row() {
+fn another_network_is_reported_when_it_is_seen_twice_in_a_row() {
     let now = grape::clock::now();
     let mut observations = Observations::default();
     let mut reported = |heard: &[&str]| {
@@ -85,7 +85,7 @@ fn another_network_is_told_of_when_it_is_heard_twice_in_a_row() {
 }
 
 #[test]
-fn one_odd_look_is_not_shown() {
+fn a_single_odd_topology_is_not_shown() {
     let mut observations = Observations::default();
     let partitions =
         |observations: &Observations| observations.shown.as_ref().map(|it| it.partitions.len());
@@ -119,7 +119,7 @@ fn one_slow_canary_of_few_shows_no_other_band() {
 }
 
 #[test]
-fn a_look_is_due_by_the_interval_and_soon_after_a_change() {
+fn a_probe_is_due_by_the_interval_and_soon_after_a_change() {
     let start = grape::clock::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let interval = Duration::from_secs(15);
@@ -135,7 +135,7 @@ fn a_look_is_due_by_the_interval_and_soon_after_a_change() {
 }
 
 #[test]
-fn the_grapes_can_spare_one_when_all_was_well_since_they_changed() {
+fn lookups_are_healthy_when_all_was_well_since_the_grapes_changed() {
     let start = grape::clock::now();
     let at = |seconds| start + Duration::from_secs(seconds);
     let probe = |begun| Probe {
@@ -158,7 +158,7 @@ fn the_grapes_can_spare_one_when_all_was_well_since_they_changed() {
 }
 
 #[test]
-fn the_first_look_is_shown_whatever_it_is() {
+fn the_first_topology_is_shown_also_if_it_is_odd() {
     let mut observations = Observations::default();
     observations.take(observation(false), grape::clock::now());
     assert_eq!(observations.shown.unwrap().partitions.len(), 2);

@@ -40,7 +40,7 @@ pub(super) struct Observed {
     pub(super) targets: Vec<Target>,
     /// The results of probes.
     pub(super) observations: Arc<Observations>,
-    /// Whether the Grapes can spare one of them.
+    /// Whether lookups are healthy, so that one Grape can be replaced.
     pub(super) lookups: Lookups,
     /// The pods that should have a sidecar; none before all are known.
     pub(super) members: Option<Vec<Member>>,

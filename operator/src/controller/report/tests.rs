@@ -123,7 +123,7 @@ fn names(text: &str) -> Vec<String> {
 }
 
 #[test]
-fn grapes_of_another_network_are_told_of_with_what_to_do() {
+fn grapes_of_another_network_are_reported_with_what_to_do() {
     let (cluster, pools, topology) = (valid(|_| {}), [pool("default", 3)], seen(&[&ALL]));
     let others = BTreeSet::from(["10.0.9.1:20001".parse().unwrap()]);
     let snapshot = HealthSnapshot { other_networks: Some(&others), ..well(&topology) };
@@ -140,7 +140,7 @@ fn grapes_of_another_network_are_told_of_with_what_to_do() {
 }
 
 #[test]
-fn a_bootstrap_name_that_leads_nowhere_is_told_with_what_to_do() {
+fn a_bootstrap_name_that_leads_to_no_grape_is_reported_with_what_to_do() {
     let names = ["old.prod:20001", "[2001:db8::1]:20001"].map(str::to_owned);
     let cluster = valid(|spec| spec.dht.bootstrap = names.to_vec());
     let (pools, topology) = ([pool("default", 3)], seen(&[&ALL]));
@@ -331,14 +331,14 @@ fn an_object_that_is_refused() {
 }
 
 #[test]
-fn a_paused_cluster_is_still_told_of() {
+fn the_status_of_a_paused_cluster_is_still_reported() {
     let (cluster, topology) = (valid(|spec| spec.paused = true), seen(&[&ALL]));
     let pools = [pool("default", 3)];
     insta::assert_snapshot!(told_of(&facts(&cluster, &pools, &Phase::Settled, well(&topology))));
 }
 
 #[test]
-fn several_pools_are_told_one_by_one() {
+fn each_pool_has_its_own_status() {
     let zone =
         |name: &str, replicas| PoolSpec { name: name.to_owned(), replicas, ..PoolSpec::default() };
     let cluster = valid(|spec| {
@@ -359,7 +359,7 @@ fn several_pools_are_told_one_by_one() {
 }
 
 #[test]
-fn a_spec_that_cannot_be_used_keeps_what_is_known() {
+fn an_invalid_spec_keeps_the_last_status() {
     let (cluster, topology) = (valid(|_| {}), seen(&[&ALL]));
     let pools = [pool("default", 3)];
     let before = status(

@@ -182,7 +182,7 @@ fn one_grape_at_a_time_over_all_pools() {
 }
 
 #[test]
-fn a_bad_template_stops_after_one_grape_and_is_mended() {
+fn a_bad_template_stops_after_one_grape_and_can_be_fixed() {
     let mut world = World::new(&[3, 2], "a");
     world.bad.push("bad");
     world.change("bad");
@@ -224,7 +224,7 @@ fn a_bad_template_is_taken_back() {
 }
 
 #[test]
-fn a_cluster_that_never_started_is_mended() {
+fn a_cluster_that_never_started_can_be_fixed() {
     let mut world = World::new(&[3], "bad");
     for grape in world.pools[0].grapes.values_mut() {
         grape.ready = false;
@@ -238,7 +238,7 @@ fn a_cluster_that_never_started_is_mended() {
 /// The first pod of the new template knows no other Grape, and is not ready while the others do not
 /// start.
 #[test]
-fn those_that_do_not_start_do_not_wait_for_one_that_finds_nobody() {
+fn grapes_that_do_not_start_do_not_wait_for_one_that_finds_no_others() {
     let mut world = World::new(&[3], "bad");
     for grape in world.pools[0].grapes.values_mut() {
         grape.ready = false;
@@ -286,7 +286,7 @@ fn a_grape_that_may_come_back_is_waited_for() {
 }
 
 #[test]
-fn one_that_fails_as_it_is_does_not_hold_up_what_may_mend_it() {
+fn a_grape_that_fails_already_does_not_hold_up_a_change_that_may_fix_it() {
     let mut world = World::new(&[3], "a");
     world.change("b");
     world.pass();
@@ -317,7 +317,7 @@ fn a_pod_that_leaves_is_not_deleted_again() {
 #[case::the_highest(&[3])]
 #[case::several(&[0, 2])]
 #[case::all(&[0, 1, 2, 3])]
-fn what_cannot_be_made_is_made_from_the_mended_template(#[case] lost: &[i32]) {
+fn a_pod_that_cannot_be_created_is_created_from_the_fixed_template(#[case] lost: &[i32]) {
     let mut world = World::new(&[4, 2], "refused");
     world.refused.push("refused");
     world.pools[0].grapes.retain(|ordinal, _| !lost.contains(ordinal));
@@ -341,7 +341,7 @@ fn what_cannot_be_made_is_made_from_the_mended_template(#[case] lost: &[i32]) {
 }
 
 #[test]
-fn a_change_that_is_refused_is_mended() {
+fn a_change_that_is_refused_can_be_fixed() {
     let mut world = World::new(&[3], "a");
     world.refused.push("refused");
     world.change("refused");

@@ -232,7 +232,7 @@ proptest! {
     }
 
     #[test]
-    fn containers_that_others_add_later_are_told(pod in pods(), added in container()) {
+    fn containers_that_others_add_later_get_the_url(pod in pods(), added in container()) {
         let before = injected(&pod, Reason::Injected);
         let mut with = before.clone();
         let mut added = added;

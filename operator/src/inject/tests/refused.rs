@@ -209,7 +209,7 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "annotation grenache.dev/announce: \"rpc_test\" is no service; expected NAME:PORT with a port \
      from 1 to 65535, separated by commas, as in rpc_test:1337,rpc_other:1338"
 )]
-fn what_a_pod_asks_for_and_cannot_have_is_refused(
+fn a_pod_that_asks_for_a_grape_that_it_cannot_have_is_refused(
     #[case] cluster: &str,
     #[case] namespace: &str,
     #[case] more: &str,
@@ -264,7 +264,7 @@ fn a_label_against_injection_that_cannot_be_read_is_refused() {
     "annotation grenache.dev/drain: \"soon\" is not a duration; expected whole seconds from 0s to \
      300s, as in 3s"
 )]
-fn what_its_namespace_asks_for_and_a_pod_cannot_have_is_left_out(
+fn a_pod_whose_namespace_asks_for_a_grape_that_it_cannot_have_runs_without(
     #[case] namespace: &str,
     #[case] more: &str,
     #[case] reason: Reason,

@@ -147,7 +147,7 @@ fn a_lease_is_free_when_it_did_not_change_for_its_duration() {
 #[case(-62_000_000_000)]
 #[case(0)]
 #[case(4_000_000_000_000)]
-fn clocks_of_others_are_not_believed(#[case] theirs: i64) {
+fn clocks_of_others_are_not_trusted(#[case] theirs: i64) {
     let mut scene = Scene::new();
     let time = MicroTime(Timestamp::from_millisecond(theirs).unwrap());
     let mut record = held("two", 0, 0);
@@ -266,7 +266,7 @@ fn a_stolen_lease_is_lost() {
 }
 
 #[test]
-fn another_process_of_the_same_name_is_somebody_else() {
+fn another_process_of_the_same_name_is_another_holder() {
     let (mut scene, record) = Scene::leading(0);
     let other = LeaseSpec { acquire_time: Some(wall(50)), ..record };
     assert!(scene.candidate.doubts(Some(&other)));
@@ -333,7 +333,7 @@ fn a_release_empties_the_holder_and_keeps_the_count() {
 }
 
 #[test]
-fn who_does_not_lead_doubts_nothing() {
+fn a_follower_has_no_doubts() {
     let mut scene = Scene::new();
     scene.observe(Some(&held("two", 0, 0)), 0);
     assert!(!scene.candidate.doubts(None));

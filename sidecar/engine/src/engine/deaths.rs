@@ -40,7 +40,7 @@ impl Engine {
             Some(Try::Dead(tell)) => {
                 let announced = self.died(addr, now);
                 if tell == Tell::Always || tell == Tell::IfItAnnounced && announced {
-                    self.tell_of_death(addr, now);
+                    self.notify_of_death(addr, now);
                 }
             }
         }
@@ -130,15 +130,15 @@ impl Engine {
     }
 
     /// We found a node dead: notifies all others, and probes the nodes that may have died with it.
-    pub(super) fn tell_of_death(&mut self, addr: SocketAddr, now: Instant) {
-        self.tell_all_of_death(addr, now);
+    pub(super) fn notify_of_death(&mut self, addr: SocketAddr, now: Instant) {
+        self.notify_all_of_death(addr, now);
         for other in self.failure_detector.sweep(&addr, &self.routing, &mut self.rng, now) {
             self.probe(other, SWEPT, Tell::Always, now);
         }
     }
 
     /// No node answers at this address any more: notifies all others.
-    pub(super) fn tell_all_of_death(&mut self, addr: SocketAddr, now: Instant) {
+    pub(super) fn notify_all_of_death(&mut self, addr: SocketAddr, now: Instant) {
         let topic = Topic::Dead(addr);
         if let Some(spread) = self.failure_detector.spread(&topic, 0, true, now) {
             self.spread(&topic, spread.buckets, now);
@@ -146,7 +146,7 @@ impl Engine {
     }
 
     /// A peer that we stored was withdrawn: notifies all others, unless another node notified us.
-    pub(super) fn tell_of_withdrawal(&mut self, topic: &Topic, now: Instant) {
+    pub(super) fn notify_of_withdrawal(&mut self, topic: &Topic, now: Instant) {
         if !self.failure_detector.was_told(topic, now)
             && let Some(spread) = self.failure_detector.spread(topic, 0, false, now)
         {

@@ -52,7 +52,7 @@ impl Engine {
 
     /// Whether a peer is a service that was announced here.
     pub(super) fn is_own_peer(&self, service: &Service, peer: &SocketAddr, now: Instant) -> bool {
-        self.publish.believed_until(service, now).is_some()
+        self.publish.expires_at(service, now).is_some()
             && self.publish.shown_at(service) == Some(*peer)
     }
 

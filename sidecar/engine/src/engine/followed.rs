@@ -11,13 +11,29 @@ use crate::storage::Peers;
 impl Engine {
     /// Subscribes to a name: [`Effect::Changed`] has its peers once they are known, and each time
     /// that they change.
+    ///
+    /// ```
+    /// # use std::time::Instant;
+    /// use grape_engine::{Effect, Engine, Settings};
+    ///
+    /// # let now = Instant::now();
+    /// # let mut node = Engine::new(Settings::new([1; 20].into(), 20001), [7; 32], now);
+    /// # node.join(Vec::new(), true, now);
+    /// node.set_host_addresses(vec![[10, 0, 0, 1].into()]);
+    /// node.subscribe(b"rpc_test", now);
+    /// node.announce(b"rpc_test", 1337, now);
+    /// node.handle_timeout(now);
+    /// let effects = std::iter::from_fn(|| node.poll_effect());
+    /// let mut changes = effects.filter(|effect| matches!(effect, Effect::Changed { .. }));
+    /// assert!(changes.next().is_some());
+    /// ```
     pub fn subscribe(&mut self, name: &[u8], now: Instant) {
         self.subscriptions.add(name);
         self.start_lookup(Target::Peers(name.into()), OnComplete::Refresh, now);
         self.notify_subscribers(now);
     }
 
-    /// Follows a name no more.
+    /// Ends the subscription to a name.
     pub fn unsubscribe(&mut self, name: &[u8]) {
         self.subscriptions.remove(name);
     }

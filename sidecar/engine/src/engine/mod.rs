@@ -65,6 +65,20 @@ use other_networks::OtherNetworks;
 use timers::{Timer, Timers};
 
 /// A node of the DHT, without I/O.
+///
+/// ```
+/// use std::time::Instant;
+///
+/// use grape_engine::{Answer, Engine, Settings};
+///
+/// let now = Instant::now();
+/// let mut node = Engine::new(Settings::new([1; 20].into(), 20001), [7; 32], now);
+/// // No seeds, and no more to come: the first node of its network.
+/// node.join(Vec::new(), true, now);
+/// assert!(node.is_ready());
+/// // A lookup goes out to other nodes. There are none, so it ends with the next effects.
+/// assert!(matches!(node.lookup(b"rpc_test", now), Answer::Later(_)));
+/// ```
 #[derive(Debug)]
 pub struct Engine {
     settings: Settings,
@@ -179,7 +193,7 @@ impl Engine {
                     if self.has_left => {}
                 Timer::Monitored => self.check_monitored(now),
                 Timer::Probe(addr) => self.on_probe(addr, now),
-                Timer::Withdrawals => self.tell_of_withdrawals(now),
+                Timer::Withdrawals => self.notify_of_withdrawals(now),
                 Timer::StoreAgain => self.store_again(now),
                 Timer::Upkeep => {
                     self.upkeep(now);

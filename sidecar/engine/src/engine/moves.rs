@@ -34,7 +34,7 @@ impl Engine {
         let old = SocketAddr::new(given_up, self.settings.port);
         self.died(old, now);
         // … and a node that probes it gets no answer.
-        self.tell_all_of_death(old, now);
+        self.notify_all_of_death(old, now);
         // Write tokens are good for the address that they were given to.
         self.routing.forget_tokens();
         self.failure_detector.moved(now);

@@ -136,7 +136,7 @@ impl Engine {
         if is_known {
             let announced = self.died(addr, now);
             if announced && asked != Some(Tell::Never) || asked == Some(Tell::Always) {
-                self.tell_of_death(addr, now);
+                self.notify_of_death(addr, now);
             }
         }
         // The dead are asked for whether they are back. This one is not.
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_keeps_nobody_from_an_address() {
+    fn a_query_of_another_network_keeps_no_node_from_its_address() {
         let now = crate::clock::now();
         let addr = SocketAddr::from(([10, 0, 0, 1], 1));
         let mut heard = OtherNetworks::new();

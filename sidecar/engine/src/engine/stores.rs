@@ -22,13 +22,13 @@ impl Engine {
         now: Instant,
     ) {
         // It may have been withdrawn while the lookup was under way.
-        let Some(until) = self.publish.believed_until(&service, now) else {
+        let Some(until) = self.publish.expires_at(&service, now) else {
             if let Some(operation) = operation {
                 self.done(operation, Outcome::Confirmed(0));
             }
             return;
         };
-        self.publish.telling(&service, &nodes, until, now);
+        self.publish.store_began(&service, &nodes, until, now);
         let ttl = until.saturating_duration_since(now);
         let payload = Payload::Announce { service, until, ttl };
         self.store(ActiveStore::new(payload, looked_up, nodes, operation), now);

@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn they_are_due_in_order_of_time_whatever_they_are() {
+    fn timers_are_due_in_order_of_time() {
         let start = crate::clock::now();
         let at = |n: u64| start + Duration::from_millis(n);
         let mut timers = Timers::default();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_needless_is_not_waited_for() {
+    fn needless_timers_are_dropped() {
         let start = crate::clock::now();
         let mut timers = Timers::default();
         for n in 0..1000 {

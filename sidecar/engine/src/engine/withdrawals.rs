@@ -12,14 +12,14 @@ use crate::failure_detector::Topic;
 use crate::krpc::MAX_ANNOUNCERS;
 use crate::lookup::{FoundPeers, OnComplete, Target};
 use crate::peer_record::{Left, PeerRecord};
-use crate::publish::{LONGEST_NAME, Service, TELLERS};
+use crate::publish::{LONGEST_NAME, NOTIFIERS, Service};
 use crate::storage::Peers;
 use crate::{Answer, MAX_PEERS, Name, Operation, Outcome, Withdrawn};
 
 /// Every holder should know before lookups ask them: time for a second and third try.
 const HEAD_START: Duration = Duration::from_millis(300);
 /// Time for the teller before.
-const EACH_TELLER: Duration = Duration::from_millis(400);
+const EACH_NOTIFIER: Duration = Duration::from_millis(400);
 
 impl Engine {
     /// Withdraws an announce. Announces of the service at other nodes stay. If this node does not
@@ -146,17 +146,17 @@ impl Engine {
         let others = nodes.filter(|(contact, ours)| *ours && contact.addr != from);
         let closer = others.filter(|(contact, _)| contact.id.xor(&target) < own).count();
         let rank = u32::try_from(closer).unwrap_or(u32::MAX);
-        let at = now + HEAD_START + EACH_TELLER * rank.min(TELLERS);
-        if rank < TELLERS && self.publish.tell_later(at, name.into(), peer) {
+        let at = now + HEAD_START + EACH_NOTIFIER * rank.min(NOTIFIERS);
+        if rank < NOTIFIERS && self.publish.notify_later(at, name.into(), peer) {
             self.set_timer(at, Timer::Withdrawals);
         }
     }
 
     /// Sends the notices that are due, unless others sent them, or the service was announced again.
-    pub(super) fn tell_of_withdrawals(&mut self, now: Instant) {
-        for (name, peer) in self.publish.take_to_tell(now) {
+    pub(super) fn notify_of_withdrawals(&mut self, now: Instant) {
+        for (name, peer) in self.publish.take_notices(now) {
             if !self.storage.has_peer(&name, &peer) {
-                self.tell_of_withdrawal(&Topic::Withdrawn { name, peer }, now);
+                self.notify_of_withdrawal(&Topic::Withdrawn { name, peer }, now);
             }
         }
     }

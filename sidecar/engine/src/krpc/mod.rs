@@ -23,7 +23,6 @@
 //! | `dead` | a query | the node at `addr` is silent; pass this on to the `depth`-th subtree and deeper |
 //! | `withdrawn` | a query | the peer `addr` of `info_hash` was withdrawn; pass this on as above |
 //! | `forgotten` | a query | I had marked you dead, and dropped your announces |
-//!
 //! | every message | `vn` | the sender's network, beside `v`: 8 bytes, see [`Message::network`] |
 //!
 //! Who knows them says so by BEP 5's `v`, which is [`VERSION`].
@@ -84,6 +83,24 @@ pub struct Contact {
 }
 
 /// One datagram.
+///
+/// ```
+/// use grape_engine::krpc::{Body, Message, Method, Query, VERSION, Want, decode, encode};
+///
+/// let ping = Message {
+///     transaction_id: b"aa".as_slice().into(),
+///     version: Some(VERSION),
+///     network: None,
+///     body: Body::Query(Query {
+///         sender: Some([7; 20].into()),
+///         read_only: false,
+///         want: Want::default(),
+///         method: Method::Ping { watch: None },
+///     }),
+/// };
+/// let datagram = encode(&ping).unwrap();
+/// assert_eq!(decode(&datagram).unwrap(), ping);
+/// ```
 #[derive(Debug, Clone, PartialEq)]
 pub struct Message<'a> {
     /// Chosen by the asker, any length, echoed by the answerer.

@@ -156,7 +156,7 @@ fn message() -> impl Strategy<Value = Message<'static>> {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_the_same(message in message()) {
+    fn messages_are_read_as_they_were_written(message in message()) {
         let datagram = encode(&message).unwrap();
         prop_assert_eq!(decode(&datagram).unwrap(), message);
         // A strict reader takes it too: its keys are in order.
@@ -260,7 +260,7 @@ fn shuffled(bytes: &[u8], seed: u64, levels: usize) -> Vec<u8> {
 
 /// What npm's `bencode` reads, and what it makes of it.
 #[test]
-fn what_is_read_is_what_npm_reads() {
+fn messages_are_read_as_npm_reads_them() {
     let ping = |fields: &str| format!("d1:ad{fields}e1:q4:ping1:t2:aa1:y1:qe");
     let id = "2:id20:aaaaaaaaaaaaaaaaaaaa";
     let read = |datagram: &str| match decode(datagram.as_bytes()).map(|message| message.body) {
@@ -366,7 +366,7 @@ fn a_hundred_ipv4_peers_with_their_times_and_one_port_fit_the_path_mtu() {
 
 /// An older Grape writes a port for all peers or for each, and knows neither `by` nor `alt`.
 #[test]
-fn what_an_older_grape_tells_of_peers_is_read() {
+fn peers_of_an_older_grape_are_read() {
     let answer = |before: &str, peers: &str| {
         let id = "a".repeat(20);
         format!("d1:rd{before}2:id20:{id}6:valuesl{peers}ee1:t1:t1:y1:re")

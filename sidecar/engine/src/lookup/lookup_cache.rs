@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn no_peer_is_believed_beyond_its_time() {
+    fn no_peer_is_returned_after_it_expired() {
         let now = crate::clock::now();
         let lookups = &mut LookupCache::new(2, Duration::from_millis(200));
         let addr = SocketAddr::from(([10, 0, 0, 1], 1));

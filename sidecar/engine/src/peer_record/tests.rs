@@ -60,7 +60,7 @@ fn an_announce_again_replaces_the_one_before() {
 }
 
 #[test]
-fn who_announced_a_peer_is_known_once_anybody_tells() {
+fn announcers_are_known_once_any_node_returns_them() {
     let now = crate::clock::now();
     let later = now + Duration::from_secs(1);
     let mut record = PeerRecord::of(&peer(), by(addr(1, 1), now));
@@ -76,7 +76,7 @@ fn who_announced_a_peer_is_known_once_anybody_tells() {
 }
 
 #[test]
-fn all_that_anybody_tells_of_announced_it() {
+fn the_announcers_are_all_that_any_node_returned() {
     let now = crate::clock::now();
     let later = now + Duration::from_secs(1);
     let mut record = PeerRecord::of(&peer(), by(addr(1, 1), now));
@@ -88,7 +88,7 @@ fn all_that_anybody_tells_of_announced_it() {
 }
 
 #[test]
-fn what_is_told_is_read_the_same() {
+fn a_record_is_read_as_it_was_sent() {
     let now = crate::clock::now();
     let from = addr(5, 5);
     let mut record = PeerRecord::of(&peer(), by(addr(1, 7), now));
@@ -103,7 +103,7 @@ fn what_is_told_is_read_the_same() {
 }
 
 #[test]
-fn strangers_push_nobody_of_the_peers_host_out() {
+fn strangers_do_not_displace_announcers_of_the_peers_host() {
     let now = crate::clock::now();
     let later = now + Duration::from_secs(100);
     let mut record = PeerRecord::of(&peer(), by(addr(1, 7), now));

@@ -235,8 +235,12 @@ impl ActiveStore {
         self.out -= 1;
         if let Some((code, message)) = refusal {
             // A refusal of the item (3xx) says more than a refusal by the node.
-            let telling = |code: i64| (300..400).contains(&code);
-            if self.refusal.as_ref().is_none_or(|(known, _)| telling(code) && !telling(*known)) {
+            let is_of_item = |code: i64| (300..400).contains(&code);
+            if self
+                .refusal
+                .as_ref()
+                .is_none_or(|(known, _)| is_of_item(code) && !is_of_item(*known))
+            {
                 self.refusal = Some((code, message.to_owned()));
             }
         }
@@ -367,7 +371,7 @@ mod tests {
     }
 
     #[test]
-    fn an_announce_settles_when_nobody_is_waited_for() {
+    fn an_announce_settles_when_no_answer_is_waited_for() {
         let now = crate::clock::now();
         let (mut store, _) = announce(true, now);
         assert_eq!(store.progress(|_| true), Progress::Waits);
@@ -381,7 +385,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_node_is_told_again_and_not_waited_for() {
+    fn a_store_is_sent_to_a_silent_node_again_without_waiting() {
         let now = crate::clock::now();
         let (mut store, routing) = announce(true, now);
         let silent = node(1, now).contact.addr;

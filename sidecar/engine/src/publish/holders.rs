@@ -26,7 +26,7 @@ struct Holder {
 
 /// The nodes to which a withdrawal is sent.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Believers {
+pub(crate) struct PossibleHolders {
     /// Nodes that may store the announce, with good tokens.
     pub(crate) known: Vec<Closest>,
     /// There are others, whose tokens are too old or which are not known: a lookup may find them.
@@ -99,7 +99,7 @@ impl Holders {
 
     /// All nodes that may store it, whether they confirmed or not: their confirmation may have been
     /// lost.
-    pub(super) fn to_withdraw(&self, now: Instant) -> Believers {
+    pub(super) fn to_withdraw(&self, now: Instant) -> PossibleHolders {
         let (good, old): (Vec<_>, Vec<_>) = self
             .holders
             .iter()
@@ -171,25 +171,25 @@ mod tests {
         let mut holders = Holders::default();
         assert_eq!(holders.to_store(start + AGE), None, "it was sent to no node");
         let nodes = [node(1, start), node(2, start)];
-        holders.telling(&nodes, start + AGE, start);
+        holders.store_began(&nodes, start + AGE, start);
         holders.stored(&nodes, &addrs(&nodes[..1]));
         assert_eq!((holders.count(), holders.to_store(start + AGE)), (1, None));
         holders.stored(&nodes, &addrs(&nodes));
         let last = start + TOKENS_LAST - Duration::from_secs(1);
         assert_eq!(holders.to_store(last), Some(nodes.to_vec()));
-        holders.telling(&nodes, last, last - AGE);
+        holders.store_began(&nodes, last, last - AGE);
         assert_eq!(holders.to_store(start + TOKENS_LAST), None, "the tokens are the old ones");
         let all = Believers { known: nodes.to_vec(), more: false };
         assert_eq!(holders.to_withdraw(last - AGE), all, "each node that may store it");
         let anew = nodes.map(|node| Closest { token_since: last, ..node });
-        holders.telling(&anew, last + AGE, last);
+        holders.store_began(&anew, last + AGE, last);
         assert_eq!(holders.to_store(last + AGE), Some(anew.to_vec()));
-        let nobody = Believers { known: Vec::new(), more: true };
+        let nobody = PossibleHolders { known: Vec::new(), more: true };
         assert_eq!(holders.to_withdraw(last + AGE), nobody);
     }
 
     #[test]
-    fn all_that_may_believe_it_hear_of_its_end() {
+    fn a_withdrawal_goes_to_all_that_may_store_the_announce() {
         let start = crate::clock::now();
         let mut holders = Holders::default();
         let node = |n| node(n, start);
@@ -202,7 +202,7 @@ mod tests {
         );
         holders.stored(&[node(1), node(2)], &addrs(&[node(1)]));
         let second = start + AGE / 2;
-        holders.telling(&[node(2), node(3)], second + AGE, second);
+        holders.store_began(&[node(2), node(3)], second + AGE, second);
         holders.stored(&[node(2), node(3)], &[]);
         holders.left(&node(3).contact);
         assert_eq!(withdrawn(&holders, second), addrs(&[node(1), node(2), node(3)]));
@@ -219,10 +219,10 @@ mod tests {
         let now = crate::clock::now();
         let mut holders = Holders::default();
         let node = |n| node(n, now);
-        holders.telling(&[node(250)], now + AGE, now);
+        holders.store_began(&[node(250)], now + AGE, now);
         holders.stored(&[node(250)], &[]);
         for n in 0..250 {
-            holders.telling(&[node(n)], now + AGE, now);
+            holders.store_began(&[node(n)], now + AGE, now);
         }
         assert_eq!(holders.holders.len(), CAPACITY);
         assert!(holders.has(&node(249).contact) && !holders.has(&node(0).contact));

@@ -23,18 +23,18 @@ use crate::closest::Closest;
 use crate::krpc::Contact;
 
 pub(crate) use active_store::{ActiveStore, Payload, Progress, Recipient};
-use holders::{Believers, Holders};
+use holders::{Holders, PossibleHolders};
 use withdrawals::Withdrawals;
-pub(crate) use withdrawals::{LONGEST_NAME, TELLERS};
+pub(crate) use withdrawals::{LONGEST_NAME, NOTIFIERS};
 
 /// A service: its name and its port.
 pub(crate) type Service = (Name, u16);
 
 /// Joins come in bursts; one more store, this long after the last of them, is enough.
 pub(crate) const SETTLE: Duration = Duration::from_millis(200);
-/// Who says that it took us for dead has everything stored again, but not more often than this:
-/// anybody can say so in the name of a holder.
-const BELIEVED_DEAD: Duration = Duration::from_secs(2);
+/// When a holder says that it marked us dead, everything is stored again, but not more often than
+/// this: the message can be forged.
+const MARKED_DEAD: Duration = Duration::from_secs(2);
 
 /// A service that was announced, until `expires`.
 #[derive(Debug)]
@@ -75,7 +75,7 @@ pub(crate) struct Publish {
     max_age: Duration,
     max_services: usize,
     /// When somebody last said that it took us for dead.
-    believed_dead: Option<Instant>,
+    marked_dead: Option<Instant>,
     stores: HashMap<u64, ActiveStore, RandomState>,
     withdrawals: Withdrawals,
     draining: bool,
@@ -87,7 +87,7 @@ impl Publish {
             services: LruCache::unbounded_with_hasher(RandomState::new()),
             max_age,
             max_services: max_services.max(1),
-            believed_dead: None,
+            marked_dead: None,
             stores: HashMap::default(),
             withdrawals: Withdrawals::default(),
             draining: false,
@@ -125,13 +125,13 @@ impl Publish {
 
     /// A service of another node was withdrawn: all nodes are to be notified at this time, unless
     /// another node does so before. Returns whether there is room to remember it.
-    pub(crate) fn tell_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
-        self.withdrawals.tell_later(at, name, peer)
+    pub(crate) fn notify_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
+        self.withdrawals.notify_later(at, name, peer)
     }
 
     /// The withdrawals of which the others are to be notified by now.
-    pub(crate) fn take_to_tell(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
-        self.withdrawals.take_to_tell(now)
+    pub(crate) fn take_notices(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
+        self.withdrawals.take_notices(now)
     }
 
     /// Somebody says that this peer is no more.
@@ -208,12 +208,12 @@ impl Publish {
     }
 
     /// When its last announce expires; `None` when it is not announced any more.
-    pub(crate) fn believed_until(&self, service: &Service, now: Instant) -> Option<Instant> {
+    pub(crate) fn expires_at(&self, service: &Service, now: Instant) -> Option<Instant> {
         Some(self.services.peek(service)?.expires).filter(|expires| *expires > now)
     }
 
     /// A store is sent to these nodes, and expires at `until`.
-    pub(crate) fn telling(
+    pub(crate) fn store_began(
         &mut self,
         service: &Service,
         nodes: &[Closest],
@@ -221,13 +221,13 @@ impl Publish {
         now: Instant,
     ) {
         if let Some(announce) = self.services.peek_mut(service) {
-            announce.holders.telling(nodes, until, now);
+            announce.holders.store_began(nodes, until, now);
         }
     }
 
     /// Whether a service is announced and has not expired.
     pub(crate) fn is_alive(&self, service: &Service, now: Instant) -> bool {
-        self.believed_until(service, now).is_some()
+        self.expires_at(service, now).is_some()
     }
 
     /// A store ended: it was sent to these nodes until `until`, and some confirmed. Returns whether
@@ -260,7 +260,7 @@ impl Publish {
     }
 
     /// Forgets a service. Returns the nodes to which the withdrawal is sent.
-    pub(crate) fn remove(&mut self, service: &Service, now: Instant) -> Believers {
+    pub(crate) fn remove(&mut self, service: &Service, now: Instant) -> PossibleHolders {
         let announce = self.services.pop(service);
         announce.map(|announce| announce.holders).unwrap_or_default().to_withdraw(now)
     }
@@ -297,10 +297,10 @@ impl Publish {
     /// A node says that it dropped our announces. Returns when to store them again, if any was sent
     /// to that node.
     pub(crate) fn dropped_by(&mut self, node: &Contact, now: Instant) -> Option<Instant> {
-        let at = match self.believed_dead {
+        let at = match self.marked_dead {
             // It is going to be stored anyway.
             Some(last) if last > now => last,
-            last => last.map_or(now, |last| last + BELIEVED_DEAD).max(now + SETTLE),
+            last => last.map_or(now, |last| last + MARKED_DEAD).max(now + SETTLE),
         };
         let mut any = false;
         for (_, announce) in self.services.iter_mut() {
@@ -310,7 +310,7 @@ impl Publish {
             }
         }
         if any {
-            self.believed_dead = Some(at);
+            self.marked_dead = Some(at);
         }
         any.then_some(at)
     }

@@ -17,7 +17,7 @@ fn holder(n: u8) -> Closest {
 
 fn stored(publish: &mut Publish, holders: &[Closest], now: Instant) -> bool {
     let addrs: Vec<_> = holders.iter().map(|holder| holder.contact.addr).collect();
-    publish.telling(&service(), holders, now + AGE, now);
+    publish.store_began(&service(), holders, now + AGE, now);
     publish.stored(&service(), holders, &addrs, now + AGE)
 }
 
@@ -64,7 +64,7 @@ fn a_node_that_joins_or_comes_back_is_stored_at() {
 }
 
 #[test]
-fn who_took_us_for_dead_has_it_stored_again_but_not_by_the_dozen() {
+fn nodes_that_marked_us_dead_get_the_announce_again_but_not_by_the_dozen() {
     let start = crate::clock::now();
     let mut publish = Publish::new(10, AGE);
     publish.announced(&service(), start + AGE, start);
@@ -102,19 +102,19 @@ fn far_nodes_do_not_matter_where_k_closer_ones_hold_it() {
 }
 
 #[test]
-fn what_is_renewed_for_a_short_time_ends_then_and_is_stored_once() {
+fn a_short_renewal_expires_in_time_and_is_stored_once() {
     let now = crate::clock::now();
     let mut publish = Publish::new(10, AGE);
     let other: Service = (b"other".as_slice().into(), 1);
     publish.announced(&other, now + AGE, now);
     let until = now + AGE / 3;
     publish.announced(&service(), until, now);
-    publish.telling(&service(), &[holder(1)], until, now);
+    publish.store_began(&service(), &[holder(1)], until, now);
     publish.stored(&service(), &[holder(1)], &[holder(1).contact.addr], until);
     let (due, _) = publish.announced(&service(), until, now + AGE / 6);
     assert!(!due.store, "its holders believe it for as long as it is announced");
     publish.expire(until);
-    assert_eq!(publish.believed_until(&service(), now), None);
+    assert_eq!(publish.expires_at(&service(), now), None);
     assert_eq!(publish.len(), 1, "the older one is announced for longer");
 }
 
@@ -128,7 +128,7 @@ fn services_age_and_make_room() {
     let other: Service = (b"other".as_slice().into(), 1);
     let (_, dropped) = publish.announced(&other, now + AGE, now);
     assert_eq!(dropped, Some((service().0, shown_at)));
-    assert_eq!(publish.believed_until(&other, now + AGE), None);
+    assert_eq!(publish.expires_at(&other, now + AGE), None);
     publish.expire(now + AGE);
     assert_eq!(publish.len(), 0);
 }

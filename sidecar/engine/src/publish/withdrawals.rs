@@ -14,7 +14,7 @@ use crate::Name;
 
 /// How many of the nodes closest to a name send notices of withdrawals: each but the first only if
 /// it received none from those before it.
-pub(crate) const TELLERS: u32 = 3;
+pub(crate) const NOTIFIERS: u32 = 3;
 /// Longest name that notices have, in bytes; lookups of longer names go stale by themselves.
 pub(crate) const LONGEST_NAME: usize = 256;
 /// Most that are remembered, of each kind.
@@ -30,7 +30,7 @@ pub(super) struct Withdrawals {
 }
 
 impl Withdrawals {
-    pub(super) fn tell_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
+    pub(super) fn notify_later(&mut self, at: Instant, name: Name, peer: SocketAddr) -> bool {
         let has_room = self.to_tell.len() < CAPACITY;
         if has_room {
             self.to_tell.push_back((at, name, peer));
@@ -38,7 +38,7 @@ impl Withdrawals {
         has_room
     }
 
-    pub(super) fn take_to_tell(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
+    pub(super) fn take_notices(&mut self, now: Instant) -> Vec<(Name, SocketAddr)> {
         let (due, later): (Vec<_>, _) = self.to_tell.drain(..).partition(|(at, ..)| *at <= now);
         self.to_tell = later.into();
         due.into_iter().map(|(_, name, peer)| (name, peer)).collect()
@@ -79,15 +79,15 @@ mod tests {
     }
 
     #[test]
-    fn withdrawals_are_told_once_when_they_are_due() {
+    fn notices_of_withdrawals_are_sent_once_when_they_are_due() {
         let now = crate::clock::now();
         let mut withdrawals = Withdrawals::default();
         let second = Duration::from_secs(1);
-        assert!(withdrawals.tell_later(now + second, name(), peer(1)));
-        assert!(withdrawals.tell_later(now, name(), peer(2)));
-        assert_eq!(withdrawals.take_to_tell(now), [(name(), peer(2))]);
-        assert_eq!(withdrawals.take_to_tell(now + second), [(name(), peer(1))]);
-        assert_eq!(withdrawals.take_to_tell(now + second), []);
+        assert!(withdrawals.notify_later(now + second, name(), peer(1)));
+        assert!(withdrawals.notify_later(now, name(), peer(2)));
+        assert_eq!(withdrawals.take_notices(now), [(name(), peer(2))]);
+        assert_eq!(withdrawals.take_notices(now + second), [(name(), peer(1))]);
+        assert_eq!(withdrawals.take_notices(now + second), []);
     }
 
     #[test]

@@ -240,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn who_only_asks_is_not_in_the_table() {
+    fn a_node_that_only_asks_is_not_in_the_table() {
         let now = crate::clock::now();
         let mut table = Table::new(Id::from([0xff; 20]));
         assert_eq!(table.asked_by(contact(1, 1), true, now), Heard::New);

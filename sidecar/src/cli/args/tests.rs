@@ -71,7 +71,7 @@ fn every_flag_reaches_the_configuration() {
 #[case(&["--check-announced=true"], true)]
 #[case(&["--check-announced=false"], false)]
 #[case(&["--check-announced=0"], false)]
-fn ports_are_tried_unless_it_is_turned_off(#[case] args: &[&str], #[case] tried: bool) {
+fn ports_are_tried_by_default(#[case] args: &[&str], #[case] tried: bool) {
     assert_eq!(config(args).check_announced, tried);
 }
 

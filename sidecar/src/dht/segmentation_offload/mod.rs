@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_that_cannot_be_has_nobody_else_sent_one_by_one() {
+    async fn an_impossible_address_does_not_slow_down_the_others() {
         let sends = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let nowhere = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let sender = Sender::default();
@@ -216,7 +216,7 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[rstest]
     #[tokio::test]
-    async fn sources_are_chosen_and_destinations_told(#[values(true, false)] one_by_one: bool) {
+    async fn sources_are_chosen_and_destinations_reported(#[values(true, false)] one_by_one: bool) {
         let open = || {
             let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::DGRAM, None);
             let socket = socket.unwrap();
@@ -252,7 +252,7 @@ mod tests {
     /// that does not; and so do those sent one by one.
     #[rstest]
     #[tokio::test]
-    async fn what_is_sent_comes(
+    async fn sent_datagrams_are_received(
         #[values("127.0.0.1:0", "[::1]:0")] host: SocketAddr,
         #[values(true, false)] receives_batches: bool,
         #[values(true, false)] one_by_one: bool,

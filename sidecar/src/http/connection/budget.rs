@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_one_gives_back_another_may_take() {
+    fn freed_bytes_may_be_taken_again() {
         let budget = Budget::new(8192);
         let (mut one, mut other) = (budget.share(), budget.share());
         assert!(one.set(BYTES - 100) && other.set(100) && one.set(BYTES - 100));

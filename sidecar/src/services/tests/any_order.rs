@@ -38,7 +38,7 @@ proptest! {
     /// If each change is applied, the announced services are at any time exactly those that are not
     /// held back.
     #[test]
-    fn what_is_told_adds_up(events in events()) {
+    fn changes_add_up(events in events()) {
         let mut now = crate::clock::now();
         let services = SERVICES.map(|(name, port)| service(name, port));
         let mut register = declared(&services[..1], 1);

@@ -169,7 +169,7 @@ fn many_services_are_renewed_by_turns() {
 }
 
 #[test]
-fn who_dies_comes_back_and_says_so_is_found_again() {
+fn a_service_that_dies_returns_and_announces_is_found_again() {
     let mut seen = Seen::new(AGE);
     let [says, silent] = [("says", 1), ("silent", 2)].map(|(name, port)| service(name, port));
     seen.announced(&says);

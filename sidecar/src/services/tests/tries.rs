@@ -29,7 +29,7 @@ fn a_service_that_announced_itself(#[case] tries: &str, #[case] withdrawn: bool)
 }
 
 #[test]
-fn who_announced_itself_meanwhile_is_back_when_its_port_is() {
+fn a_service_that_announced_itself_meanwhile_is_back_when_its_port_is() {
     let now = crate::clock::now();
     let mut register = checked(10);
     let [back, silent, elsewhere] =
@@ -90,7 +90,7 @@ fn a_service_that_withdraws_itself_is_not_tried() {
 }
 
 #[test]
-fn what_is_remembered_and_tried_is_bounded() {
+fn memory_and_tries_are_bounded() {
     let now = crate::clock::now();
     let mut register = checked(2000);
     for port in 1..=1000 {
@@ -119,7 +119,7 @@ fn what_is_remembered_and_tried_is_bounded() {
 }
 
 #[test]
-fn what_a_flag_declares_waits_for_its_port_and_each_condition() {
+fn a_declared_service_waits_for_its_port_and_each_condition() {
     let now = crate::clock::now();
     let one = service("one", 1);
     let mut register = declared(std::slice::from_ref(&one), 2);
@@ -161,7 +161,7 @@ fn what_a_flag_declares_waits_for_its_port_and_each_condition() {
 }
 
 #[test]
-fn the_flag_goes_before_what_the_service_says_of_itself() {
+fn the_flag_takes_precedence_over_the_services_own_announces() {
     let now = crate::clock::now();
     let one = service("one", 1);
     let mut register = declared(std::slice::from_ref(&one), 1);

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_matches_is_counted() {
+    fn only_matching_calls_are_counted() {
         let mut script = Script::new();
         script.add(Which::writes().to("/services").nth(2), Fault::Refuse(Refusal::Conflict));
         let write = call(Method::PATCH, "/api/v1/services/a", "");

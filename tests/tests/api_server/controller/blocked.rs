@@ -14,7 +14,7 @@ use super::scene::{Scene, told, writes};
 
 /// A quota of two pods, and a cluster that wants three.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_quota_refuses_is_told_until_it_is_lifted() {
+async fn a_refusal_by_a_quota_is_reported_until_the_quota_is_lifted() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let controllers = ["statefulset-controller", "resourcequota-controller"];
     let server = server.with_controllers(&controllers).await.unwrap();
@@ -72,7 +72,7 @@ async fn what_a_quota_refuses_is_told_until_it_is_lifted() {
 
 /// A LimitRange refuses the pods of a cluster that has none yet, and of clusters that lose one.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_is_missing_is_made_from_the_mended_spec() {
+async fn a_missing_pod_is_created_from_the_fixed_spec() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
     let scene = Scene::new(&server, "mended").await;
@@ -146,7 +146,7 @@ async fn a_pod_that_is_missing_is_made_from_the_mended_spec() {
 
 /// Writes of ours that a webhook refuses are tried again as soon.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_object_that_is_refused_is_told_until_it_is_taken() {
+async fn a_refused_object_is_reported_until_it_is_accepted() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["resourcequota-controller"]).await.unwrap();
     let scene = Scene::new(&server, "object").await;

@@ -14,7 +14,7 @@ use super::scene::Scene;
 const SOON: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_changed_is_put_right_and_what_is_added_stays() {
+async fn changes_are_reverted_and_additions_stay() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "drift").await;
     scene.cluster("market", json!({})).await;

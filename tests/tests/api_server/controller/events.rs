@@ -15,7 +15,7 @@ use super::rest::grapes;
 use super::scene::{Scene, until_quiet};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_changes_is_told_once() {
+async fn each_change_has_one_event() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "events").await;
     let proxy = Proxy::start(&server).await.unwrap();
@@ -109,7 +109,7 @@ impl Live {
 
 /// A service ends and does not come back. An event at its pod says so.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_service_that_is_held_back_is_told_at_its_pod() {
+async fn a_service_that_is_held_back_has_an_event_at_its_pod() {
     let Live { scene, pod, grape, _kept } = Live::start("held-back").await;
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
@@ -134,7 +134,7 @@ async fn a_service_that_is_held_back_is_told_at_its_pod() {
 /// A service sends its port as text, and takes the answer for success. An event at its pod says what
 /// is wrong.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_a_grape_refuses_is_told_at_its_pod_once_a_cause() {
+async fn each_cause_of_a_refusal_has_one_event_at_the_pod() {
     let Live { scene, pod, grape, _kept } = Live::start("refused").await;
     let announce = async |data: Value| {
         let body = json!({"rid": 1, "data": data}).to_string();

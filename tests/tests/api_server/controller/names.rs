@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_somebody_elses_is_not_touched() {
+async fn objects_of_others_are_not_touched() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
     let ports = json!({"ports": [{"port": 80}]});

@@ -11,7 +11,7 @@ use tokio::time::{Duration, sleep};
 use super::scene::{CHILDREN, Scene, shown, told, writes};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cluster_has_what_its_spec_wants() {
+async fn a_cluster_has_the_objects_of_its_spec() {
     let server = ApiServer::start_with_definition().await.unwrap();
     tokio::join!(
         an_empty_spec_is_a_cluster_of_three(&server),

@@ -7,7 +7,7 @@ use tokio::time::Duration;
 use super::scene::{Scene, shown, until_quiet, writes};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_paused_cluster_is_told_of_and_not_changed() {
+async fn a_paused_cluster_is_observed_and_not_changed() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "paused").await;
     let proxy = Proxy::start(&server).await.unwrap();

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::scene::Scene;
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_set_is_made_anew_around_its_pods() {
+async fn a_statefulset_is_recreated_around_its_pods() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let controllers = ["garbage-collector-controller", "statefulset-controller"];
     let server = server.with_controllers(&controllers).await.unwrap();

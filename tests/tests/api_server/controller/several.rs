@@ -11,7 +11,7 @@ use tokio::time::{Duration, sleep};
 use super::scene::{Scene, until_quiet, writes};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_may_write_does_and_nobody_else() {
+async fn only_the_permitted_operator_writes() {
     let server = ApiServer::start_with_definition().await.unwrap();
     tokio::join!(the_leader_alone_writes(&server), the_rights_of_a_namespace_suffice(&server));
 }

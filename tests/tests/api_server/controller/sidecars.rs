@@ -21,7 +21,7 @@ use super::scene::{Scene, shown, told, until_quiet, writes};
 const ASIDE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pods_without_their_grape_are_told_of_once_and_evicted_one_at_a_time() {
+async fn pods_without_a_grape_are_reported_once_and_evicted_one_at_a_time() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let server = server.with_controllers(&["replicaset-controller", "disruption-controller"]);
     let server = server.await.unwrap();

@@ -15,7 +15,7 @@ use super::scene::{Scene, told};
 const REFUSED: &str = "grape_operator_reconcile_duration_seconds_count{result=\"invalid\"}";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_api_server_refuses_is_told_in_its_words() {
+async fn refusals_are_reported_in_the_api_servers_words() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "refused").await;
     let operator = scene.operator("one").await;
@@ -82,7 +82,7 @@ async fn refused(scene: &Scene, name: &str, words: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_was_stored_under_another_schema_is_told() {
+async fn objects_of_another_schema_are_reported() {
     let server = ApiServer::start_with_definition().await.unwrap();
     let scene = Scene::new(&server, "stored").await;
     scene.cluster("good", json!({})).await;

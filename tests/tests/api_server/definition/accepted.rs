@@ -72,7 +72,7 @@ const SPECS: &[&str] = &[
 const NAMES: &[&str] = &["a", "market", "m-1", "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeee"];
 
 #[tokio::test]
-async fn what_keeps_the_rules_is_accepted() {
+async fn specs_that_keep_the_rules_are_accepted() {
     let specs = SPECS.iter().map(|spec| manifest("market", spec));
     let names = NAMES.iter().map(|name| manifest(name, "{}"));
     // 30 and 21 characters.

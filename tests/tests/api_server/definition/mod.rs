@@ -18,8 +18,7 @@ use serde_json::Value;
 
 /// An API server that knows GrapeClusters. It may be somebody else's.
 async fn server() -> ApiServer {
-    let server = ApiServer::start_with_definition().await.unwrap();
-    server
+    ApiServer::start_with_definition().await.unwrap()
 }
 
 /// A manifest with this name and this spec, which is YAML in one line.

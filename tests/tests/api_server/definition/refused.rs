@@ -370,14 +370,14 @@ const OF_PODS: &[(&str, &str)] = &[(
 )];
 
 #[tokio::test]
-async fn what_breaks_a_rule_is_refused_with_what_is_right() {
+async fn specs_that_break_a_rule_are_refused_with_what_is_right() {
     let specs = SPECS.iter().map(|(spec, told)| (manifest("market", spec), told));
     let names = NAMES.iter().map(|(name, told)| (manifest(name, "{}"), told));
     try_all(specs.chain(names).map(|(manifest, told)| (manifest, Err((*told).to_owned())))).await;
 }
 
 #[tokio::test]
-async fn what_is_wrong_about_pods_is_refused_where_there_are_pods() {
+async fn mistakes_about_pods_are_refused_if_there_are_pods() {
     let server = server().await;
     for (spec, wanted) in OF_PODS {
         let manifest = manifest("market", spec);

@@ -49,7 +49,7 @@ async fn without_an_operator_the_policy_counts() {
 /// As an upgrade does it: another replica is ready, this one is asked to end, and API servers are
 /// sent to the other a while later.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_operator_that_ends_leaves_nobody_unanswered() {
+async fn an_operator_that_ends_answers_every_call() {
     let scene = Scene::new().await;
     let mut old = scene.replica("old", &[]).await;
     scene.configure([&old.url(), &old.url()]).await;

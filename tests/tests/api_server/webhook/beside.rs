@@ -38,7 +38,7 @@ async fn a_service_beside_the_operator_gets_its_grape() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_pod_that_the_webhook_is_not_asked_about_is_told_so() {
+async fn a_pod_that_the_webhook_did_not_see_is_reported() {
     let scene = Scene::new().await;
     scene.cluster("kube-system", "market", json!({})).await;
     // Made before there is a webhook.

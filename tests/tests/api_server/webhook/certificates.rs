@@ -23,7 +23,7 @@ const LIFE: Duration = Duration::from_secs(12);
 /// Each of two operators is asked about each pod, while what they serve changes again and again, and
 /// who signs it.
 #[tokio::test(flavor = "multi_thread")]
-async fn rotation_leaves_nobody_unanswered() {
+async fn every_call_is_answered_during_a_rotation() {
     let scene = Scene::new().await;
     let flag = format!("--webhook-certificate-lifetime={}s", LIFE.as_secs());
     let flags = [flag.as_str()];
@@ -64,7 +64,7 @@ async fn rotation_leaves_nobody_unanswered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_others_break_is_put_right() {
+async fn changes_of_others_are_reverted() {
     let scene = Scene::new().await;
     let one = scene.replica("one", &[]).await;
     let _two = scene.replica("two", &[]).await;

@@ -28,7 +28,7 @@ async fn until_reconciled(scene: &Scene, namespace: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_namespace_that_is_deleted_keeps_nobody_else_waiting() {
+async fn a_deleted_namespace_holds_up_no_others() {
     let values = ["--set=watchNamespaces={shop},webhook.enabled=true"];
     let scene = Scene::of(&values).await.with_controllers(&["namespace-controller"]).await;
     let both = ["--set=watchNamespaces={shop,gone},webhook.enabled=true"];

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::scene::{CLUSTER, Replica, SHOP, Scene, is_injected, pod};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pods_get_what_they_ask_for_or_are_told_why_not() {
+async fn pods_get_a_grape_or_the_reason_why_not() {
     let scene = Scene::new().await;
     let replica = scene.replica("one", &[]).await;
     scene.configure([&replica.url(), &replica.url()]).await;

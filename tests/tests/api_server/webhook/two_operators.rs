@@ -151,7 +151,7 @@ async fn operators_of_different_namespaces_run_side_by_side() {
 
 /// A user who may write Leases in a namespace cannot keep an operator waiting.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forged_lease_is_not_believed() {
+async fn a_forged_lease_is_ignored() {
     let scene = scene().await;
     let leases: Api<Lease> = Api::namespaced(scene.server.client(), SHOP);
     let forged = json!({

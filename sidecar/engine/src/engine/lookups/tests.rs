@@ -115,7 +115,7 @@ fn nodes_on_the_way_are_shown_no_more_often_than_other_peers() {
 }
 
 #[test]
-fn who_holds_all_of_a_name_shows_all_of_them() {
+fn a_holder_of_all_peers_of_a_name_returns_all_of_them() {
     let (nodes, now) = (nodes(), crate::clock::now());
     let rng = &mut StdRng::seed_from_u64(2);
     let mut engine = asker(rng, now);

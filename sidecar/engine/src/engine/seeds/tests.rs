@@ -62,7 +62,7 @@ fn run(
 }
 
 #[test]
-fn who_reached_only_itself_is_the_first_after_a_while() {
+fn a_node_that_reached_only_itself_is_the_first_after_a_while() {
     let mut now = crate::clock::now();
     let mut engine = engine(now);
     run(&mut engine, &mut now, 29, |_| Some(own()));
@@ -73,7 +73,7 @@ fn who_reached_only_itself_is_the_first_after_a_while() {
 }
 
 #[test]
-fn silence_at_a_shared_address_counts_from_anew() {
+fn silence_at_a_shared_address_starts_the_time_again() {
     let mut now = crate::clock::now();
     let mut engine = engine(now);
     run(&mut engine, &mut now, 25, |_| Some(own()));

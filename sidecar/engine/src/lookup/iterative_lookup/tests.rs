@@ -58,7 +58,7 @@ fn a_silent_node_gives_its_place_to_the_next() {
 }
 
 #[test]
-fn silent_nodes_take_nobodys_place() {
+fn silent_nodes_take_no_place() {
     let mut lookup = lookup(1..=60);
     assert!(!lookup.add(contact(61)), "60 are closer");
     let asked = ask_all(&mut lookup, good);
@@ -74,7 +74,7 @@ fn silent_nodes_take_nobodys_place() {
 }
 
 #[test]
-fn whom_a_lookup_asks_in_vain_is_bounded() {
+fn futile_queries_of_a_lookup_are_bounded() {
     let mut lookup = lookup([]);
     let far = |n: u32| {
         let mut id = [0; 20];

@@ -92,7 +92,7 @@ fn a_sample_of_many_is_even() {
 }
 
 #[test]
-fn what_a_node_announced_goes_with_it() {
+fn the_announces_of_a_node_are_dropped_with_it() {
     let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
     let mut store = PeerStore::new(10);
     let later = now + Duration::from_secs(1);
@@ -113,7 +113,7 @@ fn what_a_node_announced_goes_with_it() {
 }
 
 #[test]
-fn a_withdrawal_takes_away_what_that_node_announced_and_nothing_else() {
+fn a_withdrawal_drops_only_the_announce_of_its_node() {
     let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
     let mut store = PeerStore::new(10);
     let later = now + Duration::from_secs(1);

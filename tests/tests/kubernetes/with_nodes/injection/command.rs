@@ -6,7 +6,7 @@ use serde_json::json;
 use super::stage::Stage;
 
 #[tokio::test]
-async fn a_pods_grape_tells_what_it_knows() {
+async fn the_command_works_in_a_pod() {
     let operator = Operator::shared().await.unwrap();
     let stage = Stage::new(&operator, "command").await;
     stage.start("server", 0, "rpc_server.js", json!({"name": "rpc_test"})).await;

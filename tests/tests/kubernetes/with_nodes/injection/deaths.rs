@@ -14,7 +14,7 @@ use super::stage::{Stage, Watcher, now};
 const NAME: &str = "rpc_test";
 
 #[tokio::test]
-async fn whoever_dies_is_soon_found_no_more() {
+async fn a_dead_service_soon_disappears_from_lookups() {
     if is_somebody_elses().unwrap() {
         return;
     }

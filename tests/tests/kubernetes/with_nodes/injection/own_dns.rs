@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::stage::{GRAPE, LABEL, PORT, Stage, ZONES};
 
 #[tokio::test]
-async fn one_pod_that_finds_nobody_is_told_of_and_the_cluster_stays_ready() {
+async fn a_pod_that_finds_no_grapes_is_reported_and_the_cluster_stays_ready() {
     let operator = Operator::shared().await.unwrap();
     let stage = Stage::new(&operator, "dns").await;
     stage.start("tenant", 0, "rpc_server.js", json!({"name": "rpc_test"})).await;

@@ -14,7 +14,7 @@ use super::super::pods;
 use super::stage::{GRAPE, LABEL, PORT, ZONES, deployment};
 
 #[tokio::test]
-async fn what_is_made_meanwhile_has_the_last_image_that_works() {
+async fn pods_created_meanwhile_have_the_last_working_image() {
     let operator = Operator::shared().await.unwrap();
     let cluster = GrapeCluster::make(&operator, "stalled", json!({})).await.unwrap();
     cluster.until_ready().await.unwrap();
@@ -50,7 +50,7 @@ async fn what_is_made_meanwhile_has_the_last_image_that_works() {
 /// A pod whose Grape has a bad image does not start, even when its cluster has a good one again:
 /// only its controller can recreate it.
 #[tokio::test]
-async fn a_service_whose_grape_does_not_start_is_told_of_and_repaired() {
+async fn a_service_whose_grape_does_not_start_is_reported_and_repaired() {
     let operator = Operator::shared().await.unwrap();
     // It never had another image, so that its pods get this one.
     let spec = json!({"image": {"tag": "missing"}});

@@ -10,7 +10,7 @@ use super::super::pods;
 const UNRESOLVED: &str = "no-such-grape.prod.svc:20001";
 
 #[tokio::test]
-async fn a_bootstrap_name_that_leads_nowhere_is_in_the_status() {
+async fn a_bootstrap_name_that_leads_to_no_grape_is_in_the_status() {
     let operator = Operator::shared().await.unwrap();
     let old = GrapeCluster::make(&operator, "old", json!({"replicas": 1})).await.unwrap();
     old.until_ready().await.unwrap();

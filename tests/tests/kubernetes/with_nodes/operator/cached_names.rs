@@ -64,7 +64,7 @@ impl Drop for Cached<'_> {
 }
 
 #[tokio::test]
-async fn nobody_waits_for_a_name_server() {
+async fn no_lookup_waits_for_a_name_server() {
     if is_somebody_elses().unwrap() {
         return;
     }

@@ -14,7 +14,7 @@ use super::super::cut_off::CutOff;
 use super::super::pods;
 
 #[tokio::test]
-async fn a_node_that_is_cut_off_is_told_of_and_the_other_serves_on() {
+async fn a_node_that_is_cut_off_is_reported_and_the_other_serves_on() {
     if is_somebody_elses().unwrap() {
         return;
     }

@@ -24,7 +24,7 @@ use serde_json::{Value, json};
     json!({"image": {"tag": "test"}})
 )]
 #[tokio::test]
-async fn grapes_that_cannot_start_are_told_with_the_cause(
+async fn grapes_that_cannot_start_are_reported_with_the_cause(
     #[case] spec: Value,
     #[case] cause: &[&str],
     #[case] mended: Value,

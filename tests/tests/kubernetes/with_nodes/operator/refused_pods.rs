@@ -20,7 +20,7 @@ use super::super::pods;
 const DEADLINE: Duration = Duration::from_secs(180);
 
 #[tokio::test]
-async fn a_cluster_without_any_pod_comes_when_its_spec_is_mended() {
+async fn a_cluster_without_any_pod_comes_up_when_its_spec_is_fixed() {
     let operator = Operator::shared().await.unwrap();
     let spec = json!({"template": {"priorityClassName": "not-there"}});
     let cluster = GrapeCluster::make(&operator, "never", spec).await.unwrap();
@@ -36,7 +36,7 @@ async fn a_cluster_without_any_pod_comes_when_its_spec_is_mended() {
 }
 
 #[tokio::test]
-async fn a_grape_that_is_lost_and_refused_comes_when_the_spec_is_mended() {
+async fn a_lost_and_refused_grape_comes_back_when_the_spec_is_fixed() {
     let operator = Operator::shared().await.unwrap();
     for ordinal in 0..3 {
         let cluster = GrapeCluster::make(&operator, "lost", json!({})).await.unwrap();
@@ -79,7 +79,7 @@ async fn a_grape_that_is_lost_and_refused_comes_when_the_spec_is_mended() {
 }
 
 #[tokio::test]
-async fn a_quota_is_told_and_its_end_is_noticed() {
+async fn a_quota_is_reported_and_its_end_is_noticed() {
     let operator = Operator::shared().await.unwrap();
     let cluster = GrapeCluster::make(&operator, "quota", json!({})).await.unwrap();
     cluster.until_ready().await.unwrap();
@@ -116,7 +116,7 @@ async fn a_quota_is_told_and_its_end_is_noticed() {
 
 /// The last output of a program that ends at once is reported, and not its exit code alone.
 #[tokio::test]
-async fn the_last_words_of_a_grape_are_told() {
+async fn the_last_words_of_a_grape_are_reported() {
     let operator = Operator::shared().await.unwrap();
     // It knows none of a Grape's flags.
     let spec = json!({"image": {"repository": "localhost/peers", "tag": "test"}});
