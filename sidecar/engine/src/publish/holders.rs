@@ -42,7 +42,7 @@ pub(super) struct Holders {
 
 impl Holders {
     /// A store begins: it is sent to these nodes, and expires at `until`.
-    pub(super) fn telling(&mut self, nodes: &[Closest], until: Instant, now: Instant) {
+    pub(super) fn store_began(&mut self, nodes: &[Closest], until: Instant, now: Instant) {
         self.holders.retain(|holder| holder.closest || holder.until > now);
         for node in nodes {
             match self.holders.iter_mut().find(|holder| holder.node.contact == node.contact) {
@@ -106,7 +106,7 @@ impl Holders {
             .filter(|holder| holder.until > now)
             .partition(|holder| holder.node.has_good_token(now));
         let known: Vec<_> = good.into_iter().map(|holder| holder.node.clone()).collect();
-        Believers { more: known.is_empty() || !old.is_empty(), known }
+        PossibleHolders { more: known.is_empty() || !old.is_empty(), known }
     }
 
     /// Whether the announce was sent to this node.
@@ -169,7 +169,7 @@ mod tests {
     fn tokens_serve_again_until_they_are_old_or_somebody_did_not_confirm() {
         let start = crate::clock::now();
         let mut holders = Holders::default();
-        assert_eq!(holders.to_store(start + AGE), None, "it was sent to no node");
+        assert_eq!(holders.to_store(start + AGE), None, "no node has it");
         let nodes = [node(1, start), node(2, start)];
         holders.store_began(&nodes, start + AGE, start);
         holders.stored(&nodes, &addrs(&nodes[..1]));
@@ -179,8 +179,8 @@ mod tests {
         assert_eq!(holders.to_store(last), Some(nodes.to_vec()));
         holders.store_began(&nodes, last, last - AGE);
         assert_eq!(holders.to_store(start + TOKENS_LAST), None, "the tokens are the old ones");
-        let all = Believers { known: nodes.to_vec(), more: false };
-        assert_eq!(holders.to_withdraw(last - AGE), all, "each node that may store it");
+        let all = PossibleHolders { known: nodes.to_vec(), more: false };
+        assert_eq!(holders.to_withdraw(last - AGE), all, "every node that may store it is known");
         let anew = nodes.map(|node| Closest { token_since: last, ..node });
         holders.store_began(&anew, last + AGE, last);
         assert_eq!(holders.to_store(last + AGE), Some(anew.to_vec()));
@@ -193,22 +193,18 @@ mod tests {
         let start = crate::clock::now();
         let mut holders = Holders::default();
         let node = |n| node(n, start);
-        holders.telling(&[node(1), node(2)], start + AGE, start);
-        let withdrawn = |holders: &Holders, now| addrs(&holders.to_withdraw(now).known);
-        assert_eq!(
-            withdrawn(&holders, start),
-            addrs(&[node(1), node(2)]),
-            "the store is under way"
-        );
+        holders.store_began(&[node(1), node(2)], start + AGE, start);
+        let all = |holders: &Holders, now| addrs(&holders.to_withdraw(now).known);
+        assert_eq!(all(&holders, start), addrs(&[node(1), node(2)]), "the store is under way");
         holders.stored(&[node(1), node(2)], &addrs(&[node(1)]));
         let second = start + AGE / 2;
         holders.store_began(&[node(2), node(3)], second + AGE, second);
         holders.stored(&[node(2), node(3)], &[]);
         holders.left(&node(3).contact);
-        assert_eq!(withdrawn(&holders, second), addrs(&[node(1), node(2), node(3)]));
+        assert_eq!(all(&holders, second), addrs(&[node(1), node(2), node(3)]));
         let later = start + AGE;
         assert_eq!(
-            withdrawn(&holders, later),
+            all(&holders, later),
             addrs(&[node(2), node(3)]),
             "the first believes it no more"
         );
