@@ -22,7 +22,7 @@
 //! | `lookup` | iterative lookups, and the cache of their results |
 //! | `storage` | what is held for others: peers, items, tokens, claims of other IPs |
 //! | `publish` | announces of ours and who holds them, stores under way, withdrawals |
-//! | `failure_detector` | monitors, monitored nodes, probes, gossip of deaths, dead nodes |
+//! | `failure_detector` | monitors, monitored nodes, probes, rumors of deaths, dead nodes |
 //! | `subscriptions` | names that somebody follows |
 //! | `bootstrap` | bootstrap addresses, which of them lead back to this node, and whether it is ready |
 //! | `own_addresses` | the addresses of this host, and those under which others see it |
