@@ -43,6 +43,7 @@ mod distance;
 mod engine;
 mod errors;
 mod failure_detector;
+pub mod gossip;
 mod item;
 pub mod krpc;
 mod lookup;
