@@ -1,40 +1,30 @@
-//! Two members of a group meet, and one sees the other's key.
+//! Two members of a group see each other's key: two seconds of virtual time.
 
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-use grape_engine::gossip::{Gossip, GossipEffect, GossipEvent};
+use grape_engine::gossip::{Gossip, GossipEffect};
 
 #[expect(clippy::disallowed_methods, reason = "virtual time begins at any moment")]
 fn main() {
-    let addr = |n: u8| SocketAddr::from(([10, 0, 0, n], 20001));
-    let (mut now, mut seen) = (Instant::now(), None);
-    let mut members = [1, 2].map(|n| {
-        let mut gossip = Gossip::new(None, 1_700_000_000_000, [n; 32], now);
-        gossip.set_own_address(Some(addr(n)), now);
-        gossip.join("workers", [addr(1)], now).expect("it is the first group");
-        gossip
+    let (mut now, addrs) = (Instant::now(), [1, 2].map(|n| ([10, 0, 0, n], 20001).into()));
+    let mut members = [0, 1].map(|n| {
+        let mut member = Gossip::new(None, 1_700_000_000_000, [n as u8; 32], now);
+        member.set_own_address(Some(addrs[n]), now);
+        member.join("workers", [addrs[0]], now).expect("there is room");
+        member.set("workers", "load", [n as u8].as_slice().into(), None, now).expect("it fits");
+        member
     });
-    members[0].set("workers", "load", (*b"0.7").into(), None, now).expect("it is short");
-    while seen.is_none() {
+    for n in [0, 1].repeat(1000) {
         now += Duration::from_millis(1);
-        for n in [1, 2] {
-            members[n - 1].handle_timeout(now);
-            while let Some(effect) = members[n - 1].poll_effect() {
-                match effect {
-                    GossipEffect::Send { to, datagram } => {
-                        let receiver = usize::from(to == addr(2));
-                        members[receiver].handle_datagram(addr(n as u8), &datagram, now);
-                    }
-                    GossipEffect::Event {
-                        event: GossipEvent::Update { peer, key, value }, ..
-                    } => {
-                        seen = Some((peer, key, value));
-                    }
-                    _ => {}
-                }
+        members[n].handle_timeout(now);
+        while let Some(effect) = members[n].poll_effect() {
+            if let GossipEffect::Send { datagram, .. } = effect {
+                members[1 - n].handle_datagram(addrs[n], &datagram, now);
             }
         }
     }
-    assert_eq!(seen, Some((addr(1), "load".into(), Some((*b"0.7").into()))));
+    for n in 0..2 {
+        let seen = members[n].state("workers", Some(addrs[1 - n]), now).expect("it is a member");
+        assert_eq!((&*seen[0].key, &*seen[0].value), ("load", &[1 - n as u8][..]));
+    }
 }

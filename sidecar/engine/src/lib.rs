@@ -27,6 +27,9 @@
 //! | `bootstrap` | bootstrap addresses, which of them lead back to this node, and whether it is ready |
 //! | `own_addresses` | the addresses of this host, and those under which others see it |
 //!
+//! [`gossip`] is apart from them: groups of members with keys, a machine like [`Engine`] on the same
+//! port.
+//!
 //! What they share: `addresses` (the one form of an address, and those at which nobody can be),
 //! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
 //! messages.

@@ -1,5 +1,7 @@
 //! What a member does five times a second, and what it pushes in between.
 
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use rand::RngExt;
@@ -14,7 +16,7 @@ use super::limits::Priority;
 use super::message::{DigestEntry, ENOUGH, Kind, PART, ROOM, Suspect};
 
 /// Milliseconds between beats: about 200, so that members do not beat in step.
-const BEAT: std::ops::RangeInclusive<u64> = 180..=220;
+const BEAT: RangeInclusive<u64> = 180..=220;
 /// Beats in a second.
 const A_SECOND: u32 = 5;
 /// A group with live members asks a seed this seldom, so that the parts of one that was cut in two
@@ -24,6 +26,8 @@ const SEEDS_EVERY: u32 = 150;
 const ASKED: usize = 6;
 /// Most suspects in a message.
 const MAX_SUSPECTS: usize = 16;
+/// Bytes that a member takes in memory beside its keys, about.
+const MEMBER: usize = 512;
 /// Bytes in a push for what others are only to hear of.
 const ADVERTS: usize = 400;
 
@@ -82,7 +86,7 @@ impl Group {
         }
     }
 
-    fn ask_if_other(&self, cx: &mut Context<'_>, seed: std::net::SocketAddr) {
+    fn ask_if_other(&self, cx: &mut Context<'_>, seed: SocketAddr) {
         if Some(seed) != cx.own && self.members.get(&seed).is_none_or(|member| !member.live) {
             self.ask(cx, seed);
         }
@@ -93,7 +97,8 @@ impl Group {
         let (changes, suspects) = self.fresh.take(cx.now);
         let suspects: Vec<_> = suspects.into_iter().take(MAX_SUSPECTS).collect();
         let used: usize = suspects.iter().map(Suspect::encoded_len).sum();
-        for to in self.members.some_live(FAN_OUT, cx.rng) {
+        let targets: Vec<_> = self.members.some_live(FAN_OUT, cx.rng).map(|(to, _)| *to).collect();
+        for to in targets {
             let mut digest = Digest::new(to, ADVERTS);
             let (mut requests, mut kind) = (Vec::new(), Kind::Ack);
             for (addr, from) in changes.iter().filter(|(addr, _)| *addr != to) {
@@ -119,6 +124,3 @@ impl Group {
         }
     }
 }
-
-/// Bytes that a member takes in memory beside its keys, about.
-const MEMBER: usize = 512;

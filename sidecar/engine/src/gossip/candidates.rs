@@ -35,7 +35,7 @@ impl Candidates {
 
     /// It proved itself, or is our own.
     pub(super) fn settle(&mut self, addr: &SocketAddr) {
-        if self.known.remove(addr).is_some() {
+        if !self.known.is_empty() && self.known.remove(addr).is_some() {
             self.waiting.retain(|(waiting, _)| waiting != addr);
         }
     }

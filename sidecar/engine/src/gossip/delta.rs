@@ -1,9 +1,10 @@
 //! Deltas: what of a member's changes goes into datagrams, in the order of versions.
 //!
-//! Who lacks most comes first (scuttle-depth of van Renesse et al., 2008), so that copies are whole
+//! The member of which most is lacking comes first (scuttle-depth of van Renesse et al., 2008), so that copies are whole
 //! sooner than if each came by a change at a time.
 
-use std::time::Instant;
+use std::cmp::Reverse;
+use std::time::{Duration, Instant};
 
 use super::message::{Body, Change, Delta, DigestEntry, MAX_LIST, PART, ROOM, Value};
 use super::replica::{Content, Entry, Replica};
@@ -44,7 +45,7 @@ pub(super) fn fill(
     datagrams: usize,
     now: Instant,
 ) -> Vec<Vec<Delta>> {
-    requests.sort_by_key(|request| std::cmp::Reverse(request.depth()));
+    requests.sort_by_key(|request| Reverse(request.depth()));
     let mut packer = Packer { full: Vec::new(), open: Vec::new(), room: first_room, datagrams };
     for request in requests {
         if !packer.add(&request, now) {
@@ -147,7 +148,7 @@ impl Packer {
 }
 
 impl Entry {
-    fn expires_in(&self, now: Instant) -> Option<std::time::Duration> {
+    fn expires_in(&self, now: Instant) -> Option<Duration> {
         self.value()?.1.map(|at| at.saturating_duration_since(now))
     }
 

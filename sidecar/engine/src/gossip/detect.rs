@@ -1,4 +1,4 @@
-//! Who does not answer: silence that is a surprise leads to questions, and these to a verdict.
+//! Members that do not answer: silence that is a surprise leads to questions, and these to a verdict.
 //!
 //! Each member asks one other at each beat. One that does not answer is asked again and again. If
 //! its silence is a surprise as well, others are asked to look for themselves, and pass that on once
@@ -21,7 +21,7 @@ const ASK_AT: f64 = 8.0;
 const SUSPECT_AT: f64 = 1.0;
 /// Most members that are asked for their silence at a beat.
 const MOST_ASKED: usize = 4;
-/// Who was heard within this is not asked for another member's suspicion.
+/// A member that was heard within this is not asked for another member's suspicion.
 const HEARD_LATELY: Duration = Duration::from_millis(300);
 
 impl Group {

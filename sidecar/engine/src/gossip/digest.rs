@@ -128,12 +128,12 @@ impl Group {
         rng: &mut impl Rng,
     ) {
         // An entry has some 15 bytes at least.
-        for addr in self.members.some_live(digest.room / 15 + digest.len() + without.len(), rng) {
-            if digest.has(&addr) || without.iter().any(|entry| entry.addr == addr) {
+        let count = digest.room / 15 + digest.len() + without.len();
+        for (addr, member) in self.members.some_live(count, rng) {
+            if digest.has(addr) || without.iter().any(|entry| entry.addr == *addr) {
                 continue;
             }
-            let Some((entry, _)) = self.known(&addr, None) else { continue };
-            if !digest.add(entry) {
+            if !digest.add(member.entry(*addr)) {
                 return;
             }
         }

@@ -17,7 +17,7 @@ use super::group::{Group, Lists};
 use super::limits::Priority;
 use super::member::Heard;
 use super::members::{Hearsay, Presence};
-use super::message::{BARE, Delta, DigestEntry, ENOUGH, Kind, Message, ROOM};
+use super::message::{Delta, DigestEntry, ENOUGH, Kind, Message, ROOM};
 
 /// Most datagrams with what another member lacks, for each of its messages.
 const MOST_DATAGRAMS: usize = 8;
@@ -100,7 +100,7 @@ impl Group {
         cx.send(from, encode(&challenge), Priority::Life);
     }
 
-    /// A member's generation is not above the one that it had before: it is told which that was.
+    /// A member's generation is below the one that it had before: it gets an entry of that one.
     fn outdate(&self, cx: &mut Context<'_>, to: SocketAddr, generation: u64, cookie: Cookie) {
         let entry = DigestEntry {
             addr: to,
@@ -166,6 +166,14 @@ impl Group {
     /// Takes changes in. Returns whether changes before them are missing, and are to be asked for.
     fn apply(&mut self, cx: &mut Context<'_>, from: SocketAddr, delta: &Delta) -> bool {
         let Some(addr) = cx.told(delta.addr, from) else { return false };
+        if Some(addr) == cx.own {
+            // Nobody changes our keys, but somebody holds changes of ours.
+            let Delta { generation, to, collected, .. } = *delta;
+            let (heartbeat, parts) = (0, None);
+            let entry = DigestEntry { addr, generation, heartbeat, version: to, collected, parts };
+            self.check_own(cx, &entry);
+            return false;
+        }
         let Some(member) = self.members.get_mut(&addr) else { return false };
         if !member.live || member.generation != delta.generation {
             return false;
@@ -243,5 +251,3 @@ impl Group {
         }
     }
 }
-
-const _: () = assert!(BARE + ROOM == super::limits::MAX_DATAGRAM);

@@ -1,4 +1,4 @@
-//! One group: what this member shares in it, and whom it knows there.
+//! One group: what this member shares in it, and which members it knows.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -25,6 +25,8 @@ pub const MAX_DATAGRAM: usize = 1200;
 const BYTES: u32 = 256 << 10;
 /// … and datagrams a second. Twice as much may be sent at once.
 const PACKETS: u32 = 1000;
+/// After this long without a datagram, as much may be sent as ever.
+const LONGEST_REFILL: Duration = Duration::from_secs(2);
 /// A part of both that only answers and probes may use: without them others would take a busy
 /// member for a dead one.
 const RESERVED: u32 = 4;
@@ -126,15 +128,14 @@ impl Budget {
     }
 
     fn refill(&mut self, now: Instant) {
-        let passed = now.saturating_duration_since(self.refilled).min(Duration::from_secs(2));
+        let passed = now.saturating_duration_since(self.refilled).min(LONGEST_REFILL);
         let millis = u32::try_from(passed.as_millis()).unwrap_or(0);
-        if millis > 0 {
-            self.refilled = now;
-            let refill =
-                |left: u32, a_second: u32| (left + a_second / 1000 * millis).min(2 * a_second);
-            self.bytes = refill(self.bytes, BYTES);
-            self.packets = refill(self.packets, PACKETS);
-        }
+        // What is left of a millisecond counts the next time.
+        let left = passed.saturating_sub(Duration::from_millis(millis.into()));
+        self.refilled = now.checked_sub(left).unwrap_or(now).max(self.refilled);
+        let refill = |left: u32, a_second: u32| (left + a_second / 1000 * millis).min(2 * a_second);
+        self.bytes = refill(self.bytes, BYTES);
+        self.packets = refill(self.packets, PACKETS);
     }
 }
 

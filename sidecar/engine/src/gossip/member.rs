@@ -1,5 +1,6 @@
 //! Another member: its generation, its signs of life, and a copy of its keys.
 
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::cookies::Cookie;
@@ -100,7 +101,7 @@ impl Member {
         passed(since) && passed(self.heard)
     }
 
-    /// A heartbeat was heard of, from whomever. Returns whether it is news.
+    /// A heartbeat was heard of, from the member or from another. Returns whether it is news.
     pub(super) fn progress(&mut self, heartbeat: u32, now: Instant) -> bool {
         let news = heartbeat > self.heartbeat;
         if news {
@@ -131,7 +132,7 @@ impl Member {
     }
 
     /// What is known of it.
-    pub(super) fn entry(&self, addr: std::net::SocketAddr) -> DigestEntry {
+    pub(super) fn entry(&self, addr: SocketAddr) -> DigestEntry {
         DigestEntry {
             addr,
             generation: self.generation,

@@ -179,7 +179,7 @@ impl Members {
         }
     }
 
-    /// Forgets whoever failed long ago. Returns who it was.
+    /// Forgets members that failed long ago. Returns their addresses.
     pub(super) fn expire(&mut self, now: Instant) -> Vec<SocketAddr> {
         let passed = |since| now.saturating_duration_since(since) >= FAILED_KEPT;
         let over = self.members.iter().filter(|(_, member)| !member.live && passed(member.since));
@@ -214,12 +214,16 @@ impl Members {
     }
 
     /// Random live members, each once.
-    pub(super) fn some_live(&self, count: usize, rng: &mut impl Rng) -> Vec<SocketAddr> {
+    pub(super) fn some_live(
+        &self,
+        count: usize,
+        rng: &mut impl Rng,
+    ) -> impl Iterator<Item = (&SocketAddr, &Member)> {
         let all = self.members.len();
         let drawn = (count + all - self.live).min(all);
         let places = index::sample(rng, all, drawn).into_iter();
         let members = places.filter_map(|place| self.members.get_index(place));
-        members.filter(|(_, member)| member.live).map(|(addr, _)| *addr).take(count).collect()
+        members.filter(|(_, member)| member.live).take(count)
     }
 
     /// A random member that failed.

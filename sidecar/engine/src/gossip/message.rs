@@ -67,7 +67,7 @@ pub(super) struct Header {
     pub(super) mine: Cookie,
 }
 
-/// The three messages of an exchange (van Renesse et al., 2008).
+/// The messages of an exchange (van Renesse et al., 2008), and the proof of an address before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Begins an exchange: this is what I know.

@@ -115,8 +115,8 @@ impl Probes {
         self.probes.values().map(|probe| probe.next).min()
     }
 
-    /// The members that did not answer in time. `heard_of` is the last heartbeat of a member that
-    /// anyone told of, or none if it is to be asked no more.
+    /// The members that did not answer in time. `heard_of` gives the last heartbeat of a member
+    /// that was heard of, or none if it is to be asked no more.
     pub(super) fn due(
         &mut self,
         now: Instant,
@@ -160,5 +160,71 @@ impl Probes {
         let loss = self.loss.clamp(0.001, 0.99);
         let tries = (CHANCE / loss.log10()).ceil();
         (tries as u8).clamp(LEAST_TRIES, MOST_TRIES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addr(n: u16) -> SocketAddr {
+        SocketAddr::from(([10, 0, 0, 1], n))
+    }
+
+    /// After how many questions a member fails that is silent, and of which others hear this.
+    fn questions(probes: &mut Probes, heard_of: impl Fn(usize) -> u32) -> Option<usize> {
+        let mut now = crate::clock::now();
+        probes.begin(addr(1), 0, now);
+        for asked in 1..200 {
+            now += TRY_EVERY;
+            let due = probes.due(now, |_| Some(heard_of(asked)));
+            if due.iter().any(|due| due.failed) {
+                return Some(asked);
+            }
+        }
+        None
+    }
+
+    #[test]
+    fn a_silent_member_fails_after_more_than_a_second() {
+        let tries = questions(&mut Probes::default(), |_| 0).unwrap();
+        assert_eq!(tries, usize::from(LEAST_TRIES));
+        assert!(TRY_EVERY * u32::from(LEAST_TRIES) > Duration::from_millis(1300));
+    }
+
+    #[test]
+    fn where_questions_get_lost_more_of_them_decide() {
+        let (now, mut probes) = (crate::clock::now(), Probes::default());
+        for n in 0..1000 {
+            probes.begin(addr(2), 0, now);
+            if n % 3 == 0 {
+                probes.due(now + TRY_EVERY, |_| Some(0));
+            }
+            probes.settle(&addr(2));
+        }
+        assert!((0.2..0.3).contains(&probes.loss), "{}", probes.loss);
+        let tries = questions(&mut probes, |_| 0).unwrap();
+        assert!((15..20).contains(&tries), "{tries}");
+    }
+
+    #[test]
+    fn a_member_of_which_others_hear_has_more_time_but_not_for_ever() {
+        let tries = questions(&mut Probes::default(), |asked| asked as u32).unwrap();
+        assert!(tries > 3 * usize::from(LEAST_TRIES), "{tries}");
+    }
+
+    #[test]
+    fn a_heartbeat_that_another_member_knew_already_gives_no_more_time() {
+        let (now, mut probes) = (crate::clock::now(), Probes::default());
+        probes.begin(addr(1), 0, now);
+        probes.suspect(&addr(1), 7);
+        assert_eq!(questions(&mut probes, |_| 7), Some(LEAST_TRIES.into()));
+    }
+
+    #[test]
+    fn few_members_are_asked_at_a_time() {
+        let (now, mut probes) = (crate::clock::now(), Probes::default());
+        let begun = (1..5000).filter(|n| probes.begin(addr(*n), 0, now)).count();
+        assert_eq!(begun, CAPACITY);
     }
 }

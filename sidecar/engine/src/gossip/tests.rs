@@ -225,6 +225,25 @@ fn a_forged_state_of_another_member_is_gone_once_that_one_starts_over() {
 }
 
 #[test]
+fn a_forged_generation_of_another_member_does_not_displace_it() {
+    let now = crate::clock::now();
+    let mut gossip = machine(now);
+    let (forger, honest) = (enter(&mut gossip, addr(1), now), enter(&mut gossip, addr(2), now));
+    let mut forged = message(Kind::Ack, forger);
+    forged.digest = vec![entry(addr(2), u64::MAX, u64::MAX)];
+    let changes = vec![set("a", 7, 10)];
+    forged.deltas = vec![Delta { generation: u64::MAX, ..delta(addr(2), 0, changes) }];
+    gossip.handle_datagram(addr(1), &encode(&forged), now);
+    let mut told = message(Kind::Ack, honest);
+    told.deltas = vec![delta(addr(2), 0, vec![set("b", 1, 10)])];
+    gossip.handle_datagram(addr(2), &encode(&told), now);
+    let keys = gossip.state(GROUP, Some(addr(2)), now).unwrap();
+    assert_eq!(keys.iter().map(|item| &*item.key).collect::<Vec<_>>(), ["b"]);
+    let peers = gossip.peers(GROUP, now).unwrap();
+    assert!(peers.iter().all(|peer| peer.live && peer.generation == START));
+}
+
+#[test]
 fn keys_of_others_beyond_a_bound_are_left_out_and_counted() {
     let now = crate::clock::now();
     let mut gossip = machine(now);
@@ -288,6 +307,30 @@ fn a_suspicion_is_only_a_reason_to_ask() {
         time = gossip.poll_timeout().unwrap();
         gossip.handle_timeout(time);
     }
+}
+
+#[test]
+fn a_silent_member_fails_though_another_invents_heartbeats_of_it() {
+    let now = crate::clock::now();
+    let mut gossip = machine(now);
+    let forger = enter(&mut gossip, addr(1), now);
+    enter(&mut gossip, addr(2), now);
+    let (mut time, mut failed) = (now, None);
+    for heartbeat in 10.. {
+        let mut forged = message(Kind::SynAck, forger);
+        forged.digest = vec![DigestEntry { heartbeat, ..entry(addr(2), START, 0) }];
+        gossip.handle_datagram(addr(1), &encode(&forged), time);
+        time = gossip.poll_timeout().unwrap().max(time + Duration::from_millis(10));
+        gossip.handle_timeout(time);
+        let effects = drain(&mut gossip, addr(2)).0;
+        let fails = GossipEvent::PeerFailed { peer: addr(2) };
+        failed = failed.or(events(&effects).contains(&&fails).then_some(time - now));
+        if time > now + Duration::from_secs(20) {
+            break;
+        }
+    }
+    let failed = failed.expect("it answers nothing");
+    assert!(failed > Duration::from_secs(4) && failed < Duration::from_secs(8), "{failed:?}");
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use grape_engine::gossip::GossipEvent;
 
-use crate::network::Network;
+use crate::network::{Network, START};
 
 fn is_update(event: &GossipEvent) -> bool {
     matches!(event, GossipEvent::Update { .. })
@@ -37,10 +37,10 @@ fn death(count: usize, deaths: usize) -> (Duration, Duration) {
         network.forget_events();
         let since = network.now;
         network.kill(n);
-        network.run(Duration::from_secs(10));
+        network.run(Duration::from_secs(6));
         all.extend(network.latencies(n, since, is_failure));
-        network.restart(n, 1_800_000_000_000 + network.millis());
-        network.run(Duration::from_secs(10));
+        network.restart(n, START + network.millis());
+        network.run(Duration::from_secs(6));
     }
     all.sort_unstable();
     (all[all.len() / 2], all[all.len() - 1])

@@ -264,3 +264,42 @@ fn a_member_that_left_has_failed_for_the_others() {
         assert_eq!(network.count(n, |event| is_failed(event, 2)), 1);
     }
 }
+
+#[test]
+fn a_member_that_leaves_and_joins_again_at_once_shares_its_new_keys() {
+    let mut network = Network::of(5, 17);
+    (0..9_u8).for_each(|n| network.set(2, "old", &[n]));
+    network.run(Duration::from_secs(1));
+    network.act(2, |gossip, now| {
+        assert!(gossip.leave(GROUP));
+        gossip.join(GROUP, [addr(0)], now).expect("there is room");
+    });
+    network.set(2, "new", b"1");
+    network.run(Duration::from_secs(5));
+    for n in others(5, 2) {
+        assert_eq!(network.value(n, 2, "old"), None, "{n}");
+        assert_eq!(network.value(n, 2, "new"), Some(b"1".to_vec()), "{n}");
+    }
+}
+
+#[test]
+fn members_that_come_and_go_under_loss_end_with_one_view() {
+    let mut network = Network::of(20, 18);
+    network.loss = 0.1;
+    for round in 0..30 {
+        let n = 1 + (round * 7) % 19;
+        network.kill(n);
+        network.run(Duration::from_millis(200 * (round as u64 % 20)));
+        network.restart(n, START + network.millis());
+        network.set(n, "round", &[round as u8]);
+    }
+    network.run(Duration::from_secs(30));
+    for of in 0..20 {
+        let own = network.nodes[of].gossip.state(GROUP, None, network.now);
+        for n in others(20, of) {
+            assert_eq!(network.live(n), 19, "{n}");
+            let seen = network.nodes[n].gossip.state(GROUP, Some(addr(of)), network.now);
+            assert_eq!(seen, own, "{n} of {of}");
+        }
+    }
+}
