@@ -14,7 +14,7 @@ use super::digest::Digest;
 use super::encode::encode;
 use super::events::GossipEvent;
 use super::group::{Group, Lists};
-use super::limits::Priority;
+use super::limits::{MAX_DATAGRAM, Priority};
 use super::member::Heard;
 use super::members::{Hearsay, Presence};
 use super::message::{Delta, DigestEntry, ENOUGH, Kind, Message, ROOM};
@@ -97,7 +97,8 @@ impl Group {
         let header = self.header(cx, from, Kind::Challenge, message.header.mine);
         let (digest, suspects, deltas) = (Vec::new(), Vec::new(), Vec::new());
         let challenge = Message { header, known: ENOUGH, digest, suspects, deltas };
-        cx.send(from, encode(&challenge), Priority::Life);
+        // Anyone can send a Syn from any address: what is kept for members is not for them.
+        cx.send(from, encode(&challenge), Priority::State);
     }
 
     /// A member's generation is below the one that it had before: it gets an entry of that one.
@@ -200,6 +201,16 @@ impl Group {
     /// Answers a Syn: with what the other lacks, and with what is known of members of which the
     /// other knows more, or less.
     fn answer(&mut self, cx: &mut Context<'_>, to: SocketAddr, message: &Message) {
+        let member = self.members.get_mut(&to);
+        if !member.is_some_and(|member| member.may_answer(cx.now)) {
+            cx.counters.throttled += 1;
+            return;
+        }
+        if !cx.budget.allows(MAX_DATAGRAM, Priority::State, cx.now) {
+            // Only a sign of life.
+            let lists = Lists { known: ENOUGH, ..Lists::default() };
+            return self.send(cx, to, Kind::SynAck, lists, Priority::Life);
+        }
         let mut digest = Digest::new(to, self.digest_room());
         for entry in &message.digest {
             let Some((known, replica)) = self.known(&entry.addr, cx.own) else { continue };

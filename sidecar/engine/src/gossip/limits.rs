@@ -111,17 +111,22 @@ impl Budget {
         Self { bytes: 2 * BYTES, packets: 2 * PACKETS, refilled: now }
     }
 
-    /// Takes a datagram of so many bytes, if it may be sent.
-    pub(super) fn take(&mut self, bytes: usize, priority: Priority, now: Instant) -> bool {
+    /// Whether a datagram of so many bytes may be sent.
+    pub(super) fn allows(&mut self, bytes: usize, priority: Priority, now: Instant) -> bool {
         self.refill(now);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let (kept_bytes, kept_packets) = match priority {
             Priority::Life => (0, 0),
             Priority::State => (BYTES / RESERVED, PACKETS / RESERVED),
         };
-        let fits = self.bytes >= bytes.saturating_add(kept_bytes) && self.packets > kept_packets;
+        self.bytes >= bytes.saturating_add(kept_bytes) && self.packets > kept_packets
+    }
+
+    /// Takes a datagram of so many bytes, if it may be sent.
+    pub(super) fn take(&mut self, bytes: usize, priority: Priority, now: Instant) -> bool {
+        let fits = self.allows(bytes, priority, now);
         if fits {
-            self.bytes -= bytes;
+            self.bytes -= u32::try_from(bytes).unwrap_or(self.bytes);
             self.packets -= 1;
         }
         fits

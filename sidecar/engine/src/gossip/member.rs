@@ -14,6 +14,10 @@ const LOWER_BELIEVED_AFTER: Duration = Duration::from_secs(10);
 /// A member's own word on its heartbeat counts where others are ahead of it by more than what may
 /// have overtaken it on the way.
 const OVERTAKEN: u32 = 50;
+/// Most Syns of a member that are answered within [`ANSWERED_WITHIN`]: a member that sends more takes
+/// nothing from the others. One that is not answered sends some seven a second.
+const MOST_ANSWERS: u8 = 50;
+const ANSWERED_WITHIN: Duration = Duration::from_secs(1);
 /// A member is asked for missing changes this often at most.
 const PULL_PAUSE: Duration = Duration::from_millis(200);
 
@@ -35,6 +39,8 @@ pub(super) struct Member {
     /// Since when it sends messages of a lower generation.
     lower_since: Option<Instant>,
     pulled: Option<Instant>,
+    /// How many of its Syns were answered since when.
+    answers: (u8, Instant),
 }
 
 /// What a message of its own says of a member.
@@ -65,6 +71,7 @@ impl Member {
             heard: now,
             lower_since: None,
             pulled: None,
+            answers: (0, now),
         }
     }
 
@@ -129,6 +136,17 @@ impl Member {
         }
         self.pulled = Some(now);
         true
+    }
+
+    /// Whether its Syn is to be answered.
+    pub(super) fn may_answer(&mut self, now: Instant) -> bool {
+        let (answers, since) = &mut self.answers;
+        if now.saturating_duration_since(*since) >= ANSWERED_WITHIN {
+            (*answers, *since) = (0, now);
+        }
+        let may = *answers < MOST_ANSWERS;
+        *answers += u8::from(may);
+        may
     }
 
     /// What is known of it.

@@ -381,6 +381,32 @@ fn random_and_changed_datagrams_end_nothing() {
 }
 
 #[test]
+fn a_flood_keeps_no_member_from_its_answer() {
+    let now = crate::clock::now();
+    let mut gossip = machine(now);
+    for n in 0..2 {
+        gossip.set(GROUP, &format!("long{n}"), vec![7; 4000].into(), None, now).unwrap();
+    }
+    let cookies = [1, 2].map(|n| enter(&mut gossip, addr(n), now));
+    let mut greedy = message(Kind::Syn, cookies[0]);
+    greedy.digest = vec![DigestEntry { heartbeat: 0, ..entry(addr(0), START, 0) }];
+    let (greedy, stranger) = (encode(&greedy), encode(&message(Kind::Syn, [0; 8])));
+    for millis in 0..3000_u32 {
+        let now = now + Duration::from_millis(millis.into());
+        for n in 0..10 {
+            gossip.handle_datagram(addr(1), &greedy, now);
+            gossip.handle_datagram(addr(1000 + n), &stranger, now);
+        }
+        drain(&mut gossip, addr(2));
+        if millis % 150 == 0 {
+            gossip.handle_datagram(addr(2), &encode(&message(Kind::Syn, cookies[1])), now);
+            assert!(drain(&mut gossip, addr(2)).1 > 0, "after {millis} ms");
+        }
+    }
+    assert!(gossip.counters().throttled > 10_000);
+}
+
+#[test]
 fn the_bytes_of_a_second_are_bounded_whatever_others_ask_for() {
     let now = crate::clock::now();
     let mut gossip = machine(now);
