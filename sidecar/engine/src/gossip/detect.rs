@@ -14,11 +14,12 @@ use super::group::{Group, Lists};
 use super::limits::Priority;
 use super::message::{ENOUGH, Kind, Suspect};
 
-/// φ from which a silent member is asked, whether or not it is its turn: a silence so long comes
-/// once in a hundred million.
-const ASK_AT: f64 = 8.0;
-/// φ from which others are asked to look for a member that does not answer.
-const SUSPECT_AT: f64 = 1.0;
+/// φ from which a silent member is asked, whether or not it is its turn: one in a thousand silences
+/// is as long.
+const ASK_AT: f64 = 3.0;
+/// φ from which others are asked to look for a member that did not answer three questions: one in
+/// three silences is as long.
+const SUSPECT_AT: f64 = 0.5;
 /// Most members that are asked for their silence at a beat.
 const MOST_ASKED: usize = 4;
 /// A member that was heard within this is not asked for another member's suspicion.

@@ -18,7 +18,7 @@ const SUSPECT_AFTER: u8 = 3;
 /// Fewer suffice where another member already suspects it.
 const CONFIRM_AFTER: u8 = 2;
 /// Rounds of questions without an answer after which signs of life by way of others do not count.
-const MOST_ROUNDS: u8 = 4;
+const MOST_ROUNDS: u8 = 6;
 /// The chance that all questions are lost, as a power of ten.
 const CHANCE: f64 = -10.0;
 /// Most members that are asked at a time.
@@ -133,7 +133,8 @@ impl Probes {
             if probe.tries >= enough {
                 probe.rounds += 1;
                 failed = heartbeat <= probe.heartbeat || probe.rounds >= MOST_ROUNDS;
-                (probe.tries, probe.heartbeat) = (0, heartbeat.max(probe.heartbeat));
+                // The next round is half as long: all questions before it count as well.
+                (probe.tries, probe.heartbeat) = (enough / 2, heartbeat.max(probe.heartbeat));
             }
             let unanswered = if probe.rounds > 0 { enough } else { probe.tries };
             let after = if probe.suspected { CONFIRM_AFTER } else { SUSPECT_AFTER };
