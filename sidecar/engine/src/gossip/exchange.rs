@@ -206,8 +206,8 @@ impl Group {
             cx.counters.throttled += 1;
             return;
         }
-        if !cx.budget.allows(MAX_DATAGRAM, Priority::State, cx.now) {
-            // Only a sign of life.
+        if !cx.budget.has_bytes(MAX_DATAGRAM, cx.now) {
+            // Only a sign of life, so that many are answered.
             let lists = Lists { known: ENOUGH, ..Lists::default() };
             return self.send(cx, to, Kind::SynAck, lists, Priority::Life);
         }

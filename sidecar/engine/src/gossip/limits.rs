@@ -111,22 +111,23 @@ impl Budget {
         Self { bytes: 2 * BYTES, packets: 2 * PACKETS, refilled: now }
     }
 
-    /// Whether a datagram of so many bytes may be sent.
-    pub(super) fn allows(&mut self, bytes: usize, priority: Priority, now: Instant) -> bool {
+    /// Whether so many bytes of state may be sent.
+    pub(super) fn has_bytes(&mut self, bytes: usize, now: Instant) -> bool {
+        self.refill(now);
+        self.bytes >= u32::try_from(bytes).unwrap_or(u32::MAX).saturating_add(BYTES / RESERVED)
+    }
+
+    /// Takes a datagram of so many bytes, if it may be sent.
+    pub(super) fn take(&mut self, bytes: usize, priority: Priority, now: Instant) -> bool {
         self.refill(now);
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         let (kept_bytes, kept_packets) = match priority {
             Priority::Life => (0, 0),
             Priority::State => (BYTES / RESERVED, PACKETS / RESERVED),
         };
-        self.bytes >= bytes.saturating_add(kept_bytes) && self.packets > kept_packets
-    }
-
-    /// Takes a datagram of so many bytes, if it may be sent.
-    pub(super) fn take(&mut self, bytes: usize, priority: Priority, now: Instant) -> bool {
-        let fits = self.allows(bytes, priority, now);
+        let fits = self.bytes >= bytes.saturating_add(kept_bytes) && self.packets > kept_packets;
         if fits {
-            self.bytes -= u32::try_from(bytes).unwrap_or(self.bytes);
+            self.bytes -= bytes;
             self.packets -= 1;
         }
         fits
