@@ -21,7 +21,7 @@ const ASK_AT: f64 = 3.0;
 /// three silences is as long.
 const SUSPECT_AT: f64 = 0.5;
 /// Most members that are asked for their silence at a beat.
-const MOST_ASKED: usize = 4;
+const MOST_ASKED: usize = 2;
 /// A member that was heard within this is not asked for another member's suspicion.
 const HEARD_LATELY: Duration = Duration::from_millis(300);
 

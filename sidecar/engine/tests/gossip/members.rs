@@ -303,3 +303,10 @@ fn members_that_come_and_go_under_loss_end_with_one_view() {
         }
     }
 }
+
+#[test]
+fn members_that_start_at_once_find_each_other_though_their_seed_is_crowded() {
+    let mut network = Network::new(19);
+    (0..250).for_each(|n| network.add(addr(n), &[addr(0)]));
+    network.run_until(Duration::from_secs(20), |network| (0..250).all(|n| network.live(n) == 249));
+}
