@@ -22,10 +22,13 @@
 //! | `lookup` | iterative lookups, and the cache of their results |
 //! | `storage` | what is held for others: peers, items, tokens, claims of other IPs |
 //! | `publish` | announces of ours and who holds them, stores under way, withdrawals |
-//! | `failure_detector` | monitors, monitored nodes, probes, gossip of deaths, dead nodes |
+//! | `failure_detector` | monitors, monitored nodes, probes, rumors of deaths, dead nodes |
 //! | `subscriptions` | names that somebody follows |
 //! | `bootstrap` | bootstrap addresses, which of them lead back to this node, and whether it is ready |
 //! | `own_addresses` | the addresses of this host, and those under which others see it |
+//!
+//! [`gossip`] is apart from them: groups of members with keys, a machine like [`Engine`] on the same
+//! port.
 //!
 //! What they share: `addresses` (the one form of an address, and those at which nobody can be),
 //! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
@@ -43,6 +46,7 @@ mod distance;
 mod engine;
 mod errors;
 mod failure_detector;
+pub mod gossip;
 mod item;
 pub mod krpc;
 mod lookup;

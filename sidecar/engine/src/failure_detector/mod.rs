@@ -10,16 +10,16 @@
 //! | `monitors.rs` | nodes that we ask to monitor us while we have announces |
 //! | `monitored.rs` | nodes that asked us to |
 //! | `probes.rs` | nodes that may be dead, and are asked |
-//! | `gossip.rs` | notices of deaths and withdrawals, on their way to every node |
+//! | `rumors.rs` | notices of deaths and withdrawals, on their way to every node |
 //! | `dead_nodes.rs` | the dead: what they announced is not believed; and whether they are back |
 //! | `expiring_set.rs` | addresses, each with a time, in bounded memory |
 
 mod dead_nodes;
 mod expiring_set;
-mod gossip;
 mod monitored;
 mod monitors;
 mod probes;
+mod rumors;
 
 use std::net::SocketAddr;
 use std::ops::Range;
@@ -34,14 +34,14 @@ use crate::routing::Routing;
 use dead_nodes::DeadNodes;
 pub(crate) use dead_nodes::OTHER_ADDRESS_TRIES;
 use expiring_set::ExpiringSet;
-use gossip::Gossip;
-pub(crate) use gossip::{FAN_OUT, NOBODY_ELSE, RUMOR_TRIES, Rumor, SWEPT, Topic, VERIFIED};
 use monitored::Monitored;
 pub(crate) use monitored::TRIES as MONITORED_TRIES;
 pub(crate) use monitors::Heartbeat;
 use monitors::Monitors;
 use probes::Probes;
 pub(crate) use probes::{PROBE_TIMEOUT, Tell, Try};
+use rumors::Rumors;
+pub(crate) use rumors::{FAN_OUT, NOBODY_ELSE, RUMOR_TRIES, Rumor, SWEPT, Topic, VERIFIED};
 
 /// Where nodes are many, it takes minutes until each was asked whether it is there.
 const LEAVING_REMEMBERED: Duration = Duration::from_secs(600);
@@ -52,7 +52,7 @@ pub(crate) struct FailureDetector {
     monitors: Monitors,
     monitored: Monitored,
     probes: Probes,
-    gossip: Gossip,
+    rumors: Rumors,
     dead_nodes: DeadNodes,
     /// Deaths of nodes that we know nothing of, as others tell them: nobody can have us ask
     /// strangers.
@@ -78,7 +78,7 @@ impl FailureDetector {
             monitors: Monitors::default(),
             monitored: Monitored::default(),
             probes: Probes::default(),
-            gossip: Gossip::new(now),
+            rumors: Rumors::new(now),
             dead_nodes: DeadNodes::new(peer_max_age),
             unconfirmed_deaths: ExpiringSet::default(),
             leaving: ExpiringSet::default(),
@@ -90,7 +90,7 @@ impl FailureDetector {
     pub(crate) fn expire(&mut self, now: Instant) {
         self.dead_nodes.expire(now);
         self.unconfirmed_deaths.expire(self.peer_max_age, now);
-        self.gossip.expire(now);
+        self.rumors.expire(now);
         self.leaving.expire(LEAVING_REMEMBERED, now);
     }
 
@@ -293,13 +293,13 @@ impl FailureDetector {
         found: bool,
         now: Instant,
     ) -> Option<Spread> {
-        let (buckets, is_news) = self.gossip.handle(topic, depth, found, now)?;
+        let (buckets, is_news) = self.rumors.handle(topic, depth, found, now)?;
         Some(Spread { buckets, is_news })
     }
 
     /// Whether this was told lately.
     pub(crate) fn was_told(&self, topic: &Topic, now: Instant) -> bool {
-        self.gossip.known(topic, now).is_some()
+        self.rumors.known(topic, now).is_some()
     }
 
     /// Whom a notice is told of those in a bucket.
@@ -311,7 +311,7 @@ impl FailureDetector {
         routing: &Routing,
         rng: &mut impl Rng,
     ) -> Vec<Contact> {
-        gossip::recipients(topic, bucket, count, routing, rng)
+        rumors::recipients(topic, bucket, count, routing, rng)
     }
 
     /// Where one died, others may have: some that are to be probed.
@@ -322,7 +322,7 @@ impl FailureDetector {
         rng: &mut impl Rng,
         now: Instant,
     ) -> Vec<SocketAddr> {
-        gossip::sweep(addr, routing, rng, now)
+        rumors::sweep(addr, routing, rng, now)
     }
 
     /// Our address changed.

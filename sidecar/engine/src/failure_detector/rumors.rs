@@ -82,14 +82,14 @@ impl Rumor {
 
 /// The notices that were handled lately.
 #[derive(Debug)]
-pub(super) struct Gossip {
+pub(super) struct Rumors {
     /// The least depth that each was told from, and when it was first heard.
     handled: LruCache<Topic, (u8, Instant)>,
     deaths: RateLimiter,
     withdrawals: RateLimiter,
 }
 
-impl Gossip {
+impl Rumors {
     pub(super) fn new(now: Instant) -> Self {
         let (deaths, withdrawals) = (RateLimiter::new(now), RateLimiter::new(now));
         Self { handled: LruCache::unbounded(), deaths, withdrawals }
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn a_copy_from_higher_up_covers_the_difference() {
         let now = crate::clock::now();
-        let mut gossip = Gossip::new(now);
-        let mut handle = |topic: Topic, depth, now| gossip.handle(&topic, depth, false, now);
+        let mut rumors = Rumors::new(now);
+        let mut handle = |topic: Topic, depth, now| rumors.handle(&topic, depth, false, now);
         assert_eq!(handle(dead(1), 3, now), Some((3..NOBODY_ELSE, true)));
         assert_eq!(handle(dead(1), 4, now), None);
         assert_eq!(handle(dead(1), 3, now), None);
@@ -201,31 +201,31 @@ mod tests {
     #[test]
     fn copies_do_not_count_towards_the_limit() {
         let now = crate::clock::now();
-        let mut gossip = Gossip::new(now);
+        let mut rumors = Rumors::new(now);
         for _ in 0..10_000 {
-            gossip.handle(&dead(1), 0, false, now);
+            rumors.handle(&dead(1), 0, false, now);
         }
-        assert!(gossip.handle(&dead(2), 0, false, now).is_some());
+        assert!(rumors.handle(&dead(2), 0, false, now).is_some());
     }
 
     #[test]
     fn a_flood_of_withdrawals_holds_up_no_death() {
         let now = crate::clock::now();
-        let mut gossip = Gossip::new(now);
+        let mut rumors = Rumors::new(now);
         let peer = SocketAddr::from(([10, 0, 0, 1], 1));
         let topic = |n: u32| Topic::Withdrawn { name: Name::from(n.to_be_bytes()), peer };
-        let taken = (0..10_000).filter(|n| gossip.handle(&topic(*n), 0, false, now).is_some());
+        let taken = (0..10_000).filter(|n| rumors.handle(&topic(*n), 0, false, now).is_some());
         assert!(taken.count() < 1000);
-        assert!(gossip.handle(&dead(1), 0, false, now).is_some());
+        assert!(rumors.handle(&dead(1), 0, false, now).is_some());
     }
 
     #[test]
     fn memory_is_bounded() {
         let now = crate::clock::now();
-        let mut gossip = Gossip::new(now);
-        (1..=5000).for_each(|port| assert!(gossip.handle(&dead(port), 0, true, now).is_some()));
-        assert_eq!(gossip.handled.len(), CAPACITY);
-        gossip.expire(now + REMEMBERED);
-        assert_eq!(gossip.handled.len(), 0);
+        let mut rumors = Rumors::new(now);
+        (1..=5000).for_each(|port| assert!(rumors.handle(&dead(port), 0, true, now).is_some()));
+        assert_eq!(rumors.handled.len(), CAPACITY);
+        rumors.expire(now + REMEMBERED);
+        assert_eq!(rumors.handled.len(), 0);
     }
 }

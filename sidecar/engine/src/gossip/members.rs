@@ -1,0 +1,236 @@
+//! The other members of a group: the live, the failed, and those that are forgotten by and by.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use ahash::RandomState;
+use indexmap::IndexMap;
+use rand::Rng;
+use rand::seq::{IteratorRandom, SliceRandom, index};
+
+use super::limits::MAX_MEMBERS;
+use super::member::{Heard, Member};
+use super::message::{DigestEntry, Header};
+
+/// How long a failed member is kept and probed, and how long its generation is remembered after.
+const FAILED_KEPT: Duration = Duration::from_secs(600);
+/// Most generations that are remembered.
+const MAX_FORGOTTEN: usize = 1024;
+/// Most other members.
+const MAX_OTHERS: usize = MAX_MEMBERS - 1;
+
+/// The other members of a group by their addresses.
+#[derive(Debug)]
+pub(super) struct Members {
+    members: IndexMap<SocketAddr, Member, RandomState>,
+    live: usize,
+    /// Members that are to be asked in turn, the next one last.
+    turns: Vec<SocketAddr>,
+    /// Up to which place the silence of members was judged.
+    judged: usize,
+    forgotten: BTreeMap<SocketAddr, Forgotten>,
+}
+
+/// A member that failed long ago: what others still say of this generation is no news.
+#[derive(Debug)]
+struct Forgotten {
+    generation: u64,
+    heartbeat: u32,
+    since: Instant,
+}
+
+/// What a message comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// Of a member that was not known.
+    New,
+    /// Of a known one.
+    Known(Heard),
+    /// It was forgotten with this generation, which its own is below.
+    Outdated(u64),
+    /// The group has as many members as it may have.
+    Full,
+}
+
+/// What others say of a member, against what is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hearsay {
+    /// It is known to be live, of this generation.
+    Known,
+    /// It is not known, or not to be live with that generation: it is to be asked itself.
+    Ask,
+    /// It is old news.
+    Old,
+}
+
+impl Members {
+    pub(super) fn new() -> Self {
+        Self {
+            members: IndexMap::default(),
+            live: 0,
+            turns: Vec::new(),
+            judged: 0,
+            forgotten: BTreeMap::new(),
+        }
+    }
+
+    pub(super) fn live(&self) -> usize {
+        self.live
+    }
+
+    pub(super) fn get(&self, addr: &SocketAddr) -> Option<&Member> {
+        self.members.get(addr)
+    }
+
+    pub(super) fn get_mut(&mut self, addr: &SocketAddr) -> Option<&mut Member> {
+        self.members.get_mut(addr)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&SocketAddr, &Member)> {
+        self.members.iter()
+    }
+
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (&SocketAddr, &mut Member)> {
+        self.members.iter_mut()
+    }
+
+    /// A live member of this generation.
+    pub(super) fn live_of(&self, addr: &SocketAddr, generation: u64) -> Option<&Member> {
+        self.get(addr).filter(|member| member.live && member.generation == generation)
+    }
+
+    /// A message with our cookie came from this address.
+    pub(super) fn heard(&mut self, from: SocketAddr, header: &Header, now: Instant) -> Presence {
+        if let Some(member) = self.members.get_mut(&from) {
+            let heard = member.heard(header, now);
+            self.live += usize::from(heard == Heard::Back);
+            return Presence::Known(heard);
+        }
+        if let Some(old) = self.forgotten.get(&from)
+            && header.generation < old.generation
+        {
+            return Presence::Outdated(old.generation);
+        }
+        if self.members.len() >= MAX_OTHERS && !self.evict_failed(now) {
+            return Presence::Full;
+        }
+        self.forgotten.remove(&from);
+        self.members.insert(from, Member::new(header, now));
+        self.live += 1;
+        let turn = self.turns.len();
+        self.turns.insert(turn / 2, from);
+        Presence::New
+    }
+
+    /// Another member says this of one.
+    pub(super) fn hearsay(&mut self, entry: &DigestEntry, now: Instant) -> Hearsay {
+        let is_news = |generation: u64, heartbeat: u32| {
+            (entry.generation, entry.heartbeat) > (generation, heartbeat)
+        };
+        match self.members.get_mut(&entry.addr) {
+            Some(member) if member.live && member.generation == entry.generation => {
+                member.progress(entry.heartbeat, now);
+                Hearsay::Known
+            }
+            Some(member) if is_news(member.generation, member.heartbeat) => Hearsay::Ask,
+            Some(_) => Hearsay::Old,
+            None => {
+                let old = self.forgotten.get(&entry.addr);
+                let news = old.is_none_or(|old| is_news(old.generation, old.heartbeat));
+                if news { Hearsay::Ask } else { Hearsay::Old }
+            }
+        }
+    }
+
+    /// A member does not answer. Returns whether it was live.
+    pub(super) fn fail(&mut self, addr: &SocketAddr, now: Instant) -> bool {
+        let Some(member) = self.members.get_mut(addr).filter(|member| member.live) else {
+            return false;
+        };
+        member.fail(now);
+        self.live -= 1;
+        true
+    }
+
+    /// This address is our own.
+    pub(super) fn remove(&mut self, addr: &SocketAddr) {
+        if let Some(member) = self.members.swap_remove(addr) {
+            self.live -= usize::from(member.live);
+        }
+    }
+
+    /// The group is full: forgets the member that failed first. Returns whether there was one.
+    fn evict_failed(&mut self, now: Instant) -> bool {
+        let failed = self.members.iter().filter(|(_, member)| !member.live);
+        let first = failed.min_by_key(|(_, member)| member.since).map(|(addr, _)| *addr);
+        first.inspect(|addr| self.forget(addr, now)).is_some()
+    }
+
+    fn forget(&mut self, addr: &SocketAddr, now: Instant) {
+        let Some(member) = self.members.swap_remove(addr) else { return };
+        let Member { generation, heartbeat, .. } = member;
+        self.forgotten.insert(*addr, Forgotten { generation, heartbeat, since: now });
+        if self.forgotten.len() > MAX_FORGOTTEN {
+            let oldest = self.forgotten.iter().min_by_key(|(_, old)| old.since);
+            if let Some(addr) = oldest.map(|(addr, _)| *addr) {
+                self.forgotten.remove(&addr);
+            }
+        }
+    }
+
+    /// Forgets members that failed long ago. Returns their addresses.
+    pub(super) fn expire(&mut self, now: Instant) -> Vec<SocketAddr> {
+        let passed = |since| now.saturating_duration_since(since) >= FAILED_KEPT;
+        let over = self.members.iter().filter(|(_, member)| !member.live && passed(member.since));
+        let over: Vec<_> = over.map(|(addr, _)| *addr).collect();
+        over.iter().for_each(|addr| self.forget(addr, now));
+        self.forgotten.retain(|_, old| !passed(old.since));
+        over
+    }
+
+    /// The live member whose turn it is: each is asked once before any is asked twice.
+    pub(super) fn next_turn(&mut self, rng: &mut impl Rng) -> Option<SocketAddr> {
+        for _ in 0..2 {
+            while let Some(addr) = self.turns.pop() {
+                if self.get(&addr).is_some_and(|member| member.live) {
+                    return Some(addr);
+                }
+            }
+            let live = self.members.iter().filter(|(_, member)| member.live);
+            self.turns = live.map(|(addr, _)| *addr).collect();
+            self.turns.shuffle(rng);
+        }
+        None
+    }
+
+    /// The next members whose silence is judged: a fifth of all.
+    pub(super) fn next_judged(&mut self) -> impl Iterator<Item = (&SocketAddr, &Member)> {
+        let count = self.members.len().div_ceil(5);
+        let from = if self.judged >= self.members.len() { 0 } else { self.judged };
+        let to = (from + count).min(self.members.len());
+        self.judged = to;
+        (from..to).filter_map(|place| self.members.get_index(place)).filter(|(_, m)| m.live)
+    }
+
+    /// Random live members, each once.
+    pub(super) fn some_live(
+        &self,
+        count: usize,
+        rng: &mut impl Rng,
+    ) -> impl Iterator<Item = (&SocketAddr, &Member)> {
+        let all = self.members.len();
+        let drawn = (count + all - self.live).min(all);
+        let places = index::sample(rng, all, drawn).into_iter();
+        let members = places.filter_map(|place| self.members.get_index(place));
+        members.filter(|(_, member)| member.live).take(count)
+    }
+
+    /// A random member that failed.
+    pub(super) fn some_failed(&self, rng: &mut impl Rng) -> Option<SocketAddr> {
+        if self.live == self.members.len() {
+            return None;
+        }
+        self.members.iter().filter(|(_, m)| !m.live).map(|(addr, _)| *addr).choose(rng)
+    }
+}

@@ -1,0 +1,6 @@
+//! Groups of gossip machines under virtual time.
+
+mod figures;
+mod keys;
+mod members;
+mod network;
