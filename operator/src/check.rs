@@ -154,7 +154,7 @@ async fn led(leases: &Api<Lease>, name: &str, earlier: &mut Option<Timestamp>) -
     let lease = leases.get_opt(name).await?.context("is not there: no operator has led yet")?;
     let spec = lease.spec.unwrap_or_default();
     let Some(holder) = spec.holder_identity.filter(|holder| !holder.is_empty()) else {
-        bail!("nobody holds it")
+        bail!("it has no holder")
     };
     let renewed = spec.renew_time.context("has no renewTime")?.0;
     let first = *earlier.get_or_insert(renewed);

@@ -203,7 +203,7 @@ async fn work(
         (background, elected) = async { tokio::join!(background, elected) } => elected.and(background),
         ended = watching => bail!("the watch of other operators ended: {ended:?}"),
         ended = filling => bail!("the watches of GrapeClusters ended: {ended:?}"),
-        ended = waiting => bail!("the readiness is kept no more: {ended:?}"),
+        ended = waiting => bail!("the task of the readiness ended: {ended:?}"),
     }
 }
 

@@ -83,7 +83,9 @@ pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
             return Some(Failing::new(why, message.and_then(pull)));
         }
         Some("ErrImageNeverPull") => {
-            let why = format!("its image {image} is not in the node, and may not be fetched");
+            let why = format!(
+                "its image {image} is not on the node, and imagePullPolicy forbids to pull it"
+            );
             return Some(Failing::new(why, None));
         }
         Some("InvalidImageName") => {

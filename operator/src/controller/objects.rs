@@ -91,7 +91,7 @@ impl ApplyContext<'_> {
     pub async fn replace(&mut self, pod: &Pod) -> Result<(), Error> {
         let preconditions = Preconditions { uid: pod.uid(), resource_version: None };
         let parameters = DeleteParams::default().preconditions(preconditions);
-        info!(pod = pod.name_any(), "deleting, to be made anew");
+        info!(pod = pod.name_any(), "deleting the pod, which its StatefulSet recreates");
         match self.api::<Pod>().delete(&pod.name_any(), &parameters).await {
             Ok(_) => Ok(()),
             Err(kube::Error::Api(refusal)) if matches!(refusal.code, 404 | 409) => Ok(()),

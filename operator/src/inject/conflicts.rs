@@ -26,9 +26,10 @@ pub(super) fn check(
     own: &Annotations,
 ) -> Result<(), Objection> {
     if spec.host_network == Some(true) {
-        let problem = "spec.hostNetwork: a Grape would have its ports on the node, where another \
-             pod's Grape may be";
-        let remedy = "leave it out, or give the service the address of a Grape of its own";
+        let problem = "spec.hostNetwork: a pod on its node's network cannot have a sidecar, whose \
+             ports may be taken there";
+        let remedy =
+            "remove hostNetwork, or run a Grape yourself and give its address to the service";
         return Err(Objection::new(Reason::HostNetwork, problem, remedy));
     }
     let os = spec.os.as_ref().map(|os| os.name.as_str());
@@ -38,7 +39,7 @@ pub(super) fn check(
     {
         if value == Some(WINDOWS) {
             let problem = format!("{field}: the pod is for Windows, and a Grape runs on Linux");
-            let remedy = "give the service the address of a Grape of its own";
+            let remedy = "run a Grape yourself and give its address to the service";
             return Err(Objection::new(Reason::Windows, problem, remedy));
         }
     }
@@ -54,9 +55,11 @@ fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
 fn names(spec: &PodSpec) -> Result<(), Objection> {
     let name = container::CONTAINER;
     if containers(spec).any(|container| container.name == name) {
-        let problem = format!("a container is called {name:?}, as its Grape is to be");
-        let remedy =
-            format!("rename it, or drop it if it is a Grape: {} makes one", labels::CLUSTER);
+        let problem = format!("a container has the name of the sidecar, {name:?}");
+        let remedy = format!(
+            "rename it; if it is a Grape, remove it, because {} injects one",
+            labels::CLUSTER
+        );
         return Err(Objection::new(Reason::NameTaken, problem, remedy));
     }
     Ok(())
@@ -74,10 +77,10 @@ fn port_start(spec: &PodSpec, grape: Ports, cluster: &str) -> Result<(), Objecti
         return Ok(());
     }
     let problem = format!(
-        "spec.securityContext.sysctls: {} is {:?}, and its Grape listens at port {port}",
+        "spec.securityContext.sysctls: {} is {:?}, but the sidecar listens at port {port}",
         own.name, own.value
     );
-    let mut remedy = format!("leave it out, or let it be {port} or less");
+    let mut remedy = format!("remove it, or set it to {port} or less");
     if port == grape.api {
         remedy =
             format!("{remedy}, or set spec.api.port of the GrapeCluster {cluster} to 1024 or more");
@@ -93,7 +96,7 @@ fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Resu
     let taken = |who: String, port: &Port| {
         let Port { name, number, protocol } = port;
         let problem =
-            format!("{who} is at port {number}/{protocol}, where its Grape has its {name}");
+            format!("{who} uses port {number}/{protocol}, which is the sidecar's {name} port");
         let of_pod = |key: &str, field: &str| {
             format!("the annotation {key} of the pod, or {field} of the GrapeCluster {cluster}")
         };
@@ -102,7 +105,7 @@ fn ports(spec: &PodSpec, grape: Ports, cluster: &str, own: &Annotations) -> Resu
             container::ADMIN => of_pod(ADMIN_PORT, "spec.injection.adminPort"),
             _ => format!("spec.api.port of the GrapeCluster {cluster}"),
         };
-        let remedy = format!("let it have another port, or set {setting}");
+        let remedy = format!("use another port there, or set {setting}");
         Objection::new(Reason::PortTaken, problem, remedy)
     };
     let grape = grape.each();

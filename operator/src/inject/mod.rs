@@ -176,7 +176,7 @@ impl Objection {
         let Self { reason, problem, remedy } = self;
         if inherited {
             let message = format!(
-                "the pod runs without a Grape: {problem}; {remedy}, or label the pod {}={}",
+                "the pod runs without a sidecar: {problem}; {remedy}, or label the pod {}={}",
                 selection::INJECT,
                 selection::DISABLED,
             );
@@ -206,9 +206,10 @@ pub fn inject(pod: &Pod, context: &Context<'_>) -> Verdict {
     }
     if conflicts::is_mirror(pod) {
         let reason = Reason::MirrorPod;
-        let message = "the pod runs without a Grape: its node has made it from a file already; \
-             write the Grape into that file"
-            .to_owned();
+        let message =
+            "the pod runs without a sidecar: it is a static pod, which its node created from \
+             a file; add a Grape to that file"
+                .to_owned();
         return Verdict::Skip { reason, message };
     }
     let attempt = attempt(pod, spec, context, &selected);
@@ -238,20 +239,20 @@ fn attempt(
     let SelectedCluster { namespace, name, .. } = selected;
     let cluster = (context.clusters)(namespace, name).ok_or_else(|| {
         let problem =
-            format!("there is no GrapeCluster {name:?} that works in the namespace {namespace:?}");
+            format!("the GrapeCluster {namespace}/{name} was not found, or its spec is invalid");
         let remedy = match suggestion::cluster(selected, context) {
             Some(suggestion) => format!("{suggestion} (label {})", selected.label()),
-            None => format!("make it, or correct the label {}", selected.label()),
+            None => format!("create it, or fix the label {}", selected.label()),
         };
         Objection::new(Reason::ClusterNotFound, problem, remedy)
     })?;
     let from = &cluster.injection.namespaces;
     if !from.allows(context.namespace, context.namespace_labels, namespace) {
         let problem = format!(
-            "the GrapeCluster {namespace}/{name} is not for pods of the namespace {:?}",
+            "the GrapeCluster {namespace}/{name} does not allow pods of the namespace {:?}",
             context.namespace
         );
-        let remedy = "let it in by spec.injection.namespaces of the GrapeCluster";
+        let remedy = "allow it in spec.injection.namespaces of the GrapeCluster";
         return Err(Objection::new(Reason::NamespaceNotAllowed, problem, remedy));
     }
     let annotations::Read { own, mut warnings } = annotations::read(&pod.metadata)?;

@@ -17,11 +17,11 @@ pub(super) fn of(cluster: &ValidatedCluster, own: &Annotations) -> Result<Ports,
     let api = (api, "API");
     for (key, given, others) in [
         (ADMIN_PORT, own.admin_port, [api, (dht, "DHT")]),
-        (DHT_PORT, own.dht_port, [api, (admin, "admin pages")]),
+        (DHT_PORT, own.dht_port, [api, (admin, "admin")]),
     ] {
         for (port, what) in others {
             if given == Some(port) {
-                let problem = format!("at port {port} the Grape has its {what}");
+                let problem = format!("port {port} is the sidecar's {what} port");
                 return Err(invalid(key, problem, "another port"));
             }
         }

@@ -15,8 +15,8 @@ pub const DISABLED: &str = "disabled";
 /// Most characters of a namespace's name.
 const NAMESPACE_LENGTH: usize = 63;
 /// The valid form of the label.
-const EXPECTED: &str = "expected CLUSTER, or NAMESPACE.CLUSTER for one of another namespace, as in \
-     market or trading.market";
+const EXPECTED: &str = "expected CLUSTER, or NAMESPACE.CLUSTER for one of another namespace, as \
+    in market or trading.market";
 
 /// The Grape that a pod asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub fn of(
         Some(other) => {
             return Err(InvalidLabel {
                 problem: format!("{INJECT} of the pod is {other:?}"),
-                remedy: format!("expected {DISABLED}, or {} alone for a Grape", labels::CLUSTER),
+                remedy: format!("expected {DISABLED}; for a sidecar, set only {}", labels::CLUSTER),
                 inherited: false,
             });
         }
@@ -173,14 +173,14 @@ mod tests {
     #[case::enabled(
         &[(INJECT, "enabled"), MARKET],
         &[],
-        "of the pod: grenache.dev/inject of the pod is \"enabled\"; expected disabled, or \
-         grenache.dev/cluster alone for a Grape"
+        "of the pod: grenache.dev/inject of the pod is \"enabled\"; expected disabled; for a \
+         sidecar, set only grenache.dev/cluster"
     )]
     #[case::bad_of_the_namespace(
         &[],
         &[(labels::CLUSTER, "a_b")],
-        "of the namespace: grenache.dev/cluster of the namespace is \"a_b\"; expected CLUSTER, or \
-         NAMESPACE.CLUSTER for one of another namespace, as in market or trading.market"
+        "of the namespace: grenache.dev/cluster of the namespace is \"a_b\"; expected CLUSTER, \
+         or NAMESPACE.CLUSTER for one of another namespace, as in market or trading.market"
     )]
     fn a_pod_or_its_namespace_asks(
         #[case] pod: &[(&str, &str)],

@@ -97,23 +97,23 @@ fn pod(namespace: &str, labels: Value, more: &str) -> Value {
     "{dnsPolicy: Default}",
     Some(
         "spec.dnsPolicy is Default: the pod's Grape finds the others by the name of a Service, \
-          market.trading.svc; expected ClusterFirst"
+         market.trading.svc; expected ClusterFirst"
     )
 )]
 #[case::of_its_own(
     "{dnsPolicy: None, dnsConfig: {nameservers: [192.0.2.53]}}",
     Some(
         "spec.dnsPolicy is None: the pod's Grape finds the others by the name of a Service, \
-          market.trading.svc, which the name servers and search domains of spec.dnsConfig have to \
-          resolve; expected ClusterFirst"
+         market.trading.svc, which the name servers and search domains of spec.dnsConfig have to \
+         resolve; expected ClusterFirst"
     )
 )]
 #[case::without_search_domains(
     "{dnsConfig: {options: [{name: ndots, value: '2'}]}}",
     Some(
         "spec.dnsConfig has ndots 2: the pod's Grape finds the others by the name of a Service, \
-          market.trading.svc, to which its resolver would not add the cluster's domain; expected 3 \
-          or more"
+         market.trading.svc, to which its resolver would not add the cluster's domain; expected \
+         3 or more"
     )
 )]
 #[case::with_search_domains("{dnsConfig: {options: [{name: ndots, value: '3'}]}}", None)]
@@ -131,8 +131,8 @@ fn names_that_may_not_resolve_are_warned_of(#[case] more: &str, #[case] warning:
 fn a_mirror_of_a_pod_that_runs_is_left_as_it_is() {
     let more = "{annotations: {kubernetes.io/config.mirror: 4f3a}}";
     let pod = pod("trading", json!({"grenache.dev/cluster": "market"}), more);
-    let message = "the pod runs without a Grape: its node has made it from a file already; write \
-         the Grape into that file";
+    let message = "the pod runs without a sidecar: it is a static pod, which its node created \
+        from a file; add a Grape to that file";
     let expected = Verdict::Skip { reason: Reason::MirrorPod, message: message.to_owned() };
     assert_eq!(verdict(&pod), expected);
 }

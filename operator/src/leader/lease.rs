@@ -31,7 +31,7 @@ pub(super) struct Access {
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
     /// Another process wrote since the Lease was read.
-    #[error("somebody else was faster")]
+    #[error("another replica wrote first")]
     Outrun,
     /// The API server refused, or could not be reached.
     #[error(transparent)]

@@ -30,7 +30,7 @@
 //! [`gossip`] is apart from them: groups of members with keys, a machine like [`Engine`] on the same
 //! port.
 //!
-//! What they share: `addresses` (the one form of an address, and those at which nobody can be),
+//! What they share: `addresses` (the one form of an address, and impossible ones),
 //! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
 //! messages.
 

@@ -42,7 +42,7 @@ impl FromStr for Url {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        const WRONG: &str = "an address is wanted such as http://127.0.0.1:30001";
+        const WRONG: &str = "expected an address such as http://127.0.0.1:30001";
         let uri: Uri = text.parse().map_err(|_| WRONG)?;
         let plain = uri.scheme_str().is_none_or(|scheme| scheme == "http");
         let bare = matches!(uri.path_and_query().map(|path| path.as_str()), None | Some("" | "/"));

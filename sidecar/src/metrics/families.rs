@@ -27,7 +27,7 @@ pub(super) fn of_dht(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         ("malformed_packets", "Datagrams that were no KRPC message.", one(stats.malformed)),
         (
             "addresses_refused",
-            "Addresses announced or sent by others at which nobody can be, by reason.",
+            "Impossible addresses that others announced or sent, by reason.",
             refusals,
         ),
         (
@@ -53,7 +53,7 @@ pub(super) fn of_dht(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
             "Lookups, by source: memory, or walk (an iterative lookup through the DHT).",
             sources(stats.lookups_from_memory, stats.lookups_from_dht),
         ),
-        ("empty_lookups", "Lookups that found nobody.", one(stats.lookups_empty)),
+        ("empty_lookups", "Lookups without a peer.", one(stats.lookups_empty)),
         (
             "announces",
             "Announces, by source: memory (the holders were already known), or walk (they had to be \

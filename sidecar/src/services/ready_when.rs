@@ -40,8 +40,7 @@ pub struct InvalidReadyWhen {
     reason: &'static str,
 }
 
-const WANTED: &str =
-    "wanted is a URL such as http://127.0.0.1:8080/healthz or tcp://127.0.0.1:1337";
+const WANTED: &str = "expected a URL such as http://127.0.0.1:8080/healthz or tcp://127.0.0.1:1337";
 
 impl FromStr for ReadyWhen {
     type Err = InvalidReadyWhen;

@@ -44,7 +44,7 @@ async fn each_check_prints_its_result() {
         "ok      the API server serves GrapeClusters: grapeclusters of grenache.dev/v1alpha1";
     let expected = [
         served,
-        "FAILED  the Lease grape-operator in default: nobody holds it",
+        "FAILED  the Lease grape-operator in default: it has no holder",
         &format!("FAILED  the operator's Service: GET {}/readyz: 503", lost.url()),
     ];
     assert_told(&server, &lost.url(), SOON, false, expected).await;

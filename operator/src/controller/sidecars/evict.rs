@@ -33,7 +33,9 @@ pub async fn try_evict(client: &Client, pod: &ServicePod, lack: Option<Lack>) ->
         error => Tried::Aside(format!("cannot be evicted: {}", excerpt(&error))),
     });
     match &tried {
-        Tried::Evicted => info!(pod = title, "evicted, to be made anew with its Grape"),
+        Tried::Evicted => {
+            info!(pod = title, "evicted the pod, which its controller recreates with a sidecar")
+        }
         Tried::Gone => {}
         Tried::Forbidden => info!(pod = title, "its PodDisruptionBudget forbids its eviction"),
         Tried::Aside(why) => warn!(pod = title, why, "not evicted"),

@@ -42,7 +42,7 @@ pub(super) async fn watch(
     while let Some(event) = all.next().await {
         let Effects { begin, end, .. } = note(event);
         for source in end {
-            debug!(?source, "no more watched");
+            debug!(?source, "no longer watching");
             ends.remove(&source);
         }
         for source in begin {

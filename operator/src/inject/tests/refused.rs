@@ -19,23 +19,23 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "trading",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"gone\" that works in the namespace \"trading\"; make it, or correct \
-     the label grenache.dev/cluster of the pod"
+    "the GrapeCluster trading/gone was not found, or its spec is invalid; create it, or fix the \
+     label grenache.dev/cluster of the pod"
 )]
 #[case::no_cluster_there(
     "market",
     "shop",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"market\" that works in the namespace \"shop\"; make it, or correct \
-     the label grenache.dev/cluster of the pod"
+    "the GrapeCluster shop/market was not found, or its spec is invalid; create it, or fix the \
+     label grenache.dev/cluster of the pod"
 )]
 #[case::misspelt(
     "markt",
     "trading",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"markt\" that works in the namespace \"trading\"; did you mean market? \
+    "the GrapeCluster trading/markt was not found, or its spec is invalid; did you mean market? \
      (label grenache.dev/cluster of the pod)"
 )]
 #[case::the_other_way_round(
@@ -43,7 +43,7 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "shop",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"trading\" that works in the namespace \"pro\"; the label is \
+    "the GrapeCluster pro/trading was not found, or its spec is invalid; the label is \
      NAMESPACE.CLUSTER: did you mean trading.pro? (label grenache.dev/cluster of the pod)"
 )]
 #[case::of_another_namespace(
@@ -51,7 +51,7 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "shop",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"prro\" that works in the namespace \"trading\"; did you mean \
+    "the GrapeCluster trading/prro was not found, or its spec is invalid; did you mean \
      trading.pro? (label grenache.dev/cluster of the pod)"
 )]
 #[case::not_its_to_know(
@@ -59,15 +59,15 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "shop",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"markett\" that works in the namespace \"trading\"; make it, or \
-     correct the label grenache.dev/cluster of the pod"
+    "the GrapeCluster trading/markett was not found, or its spec is invalid; create it, or fix \
+     the label grenache.dev/cluster of the pod"
 )]
 #[case::not_its_namespace(
     "trading.market",
     "shop",
     "{}",
     Reason::NamespaceNotAllowed,
-    "the GrapeCluster trading/market is not for pods of the namespace \"shop\"; let it in by \
+    "the GrapeCluster trading/market does not allow pods of the namespace \"shop\"; allow it in \
      spec.injection.namespaces of the GrapeCluster"
 )]
 #[case::not_selected(
@@ -75,7 +75,7 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "bare",
     "{}",
     Reason::NamespaceNotAllowed,
-    "the GrapeCluster trading/pro is not for pods of the namespace \"bare\"; let it in by \
+    "the GrapeCluster trading/pro does not allow pods of the namespace \"bare\"; allow it in \
      spec.injection.namespaces of the GrapeCluster"
 )]
 #[case::host_network(
@@ -83,16 +83,17 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "trading",
     "{hostNetwork: true}",
     Reason::HostNetwork,
-    "spec.hostNetwork: a Grape would have its ports on the node, where another pod's Grape may be; \
-     leave it out, or give the service the address of a Grape of its own"
+    "spec.hostNetwork: a pod on its node's network cannot have a sidecar, whose ports may be \
+     taken there; remove hostNetwork, or run a Grape yourself and give its address to the \
+     service"
 )]
 #[case::port_start(
     "low",
     "trading",
     "{securityContext: {sysctls: [{name: net.ipv4.ip_unprivileged_port_start, value: '1024'}]}}",
     Reason::PortForbidden,
-    "spec.securityContext.sysctls: net.ipv4.ip_unprivileged_port_start is \"1024\", and its Grape \
-     listens at port 80; leave it out, or let it be 80 or less, or set spec.api.port of the \
+    "spec.securityContext.sysctls: net.ipv4.ip_unprivileged_port_start is \"1024\", but the \
+     sidecar listens at port 80; remove it, or set it to 80 or less, or set spec.api.port of the \
      GrapeCluster trading/low to 1024 or more"
 )]
 #[case::windows(
@@ -100,50 +101,50 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "trading",
     "{os: {name: windows}}",
     Reason::Windows,
-    "spec.os.name: the pod is for Windows, and a Grape runs on Linux; give the service the address \
-     of a Grape of its own"
+    "spec.os.name: the pod is for Windows, and a Grape runs on Linux; run a Grape yourself and \
+     give its address to the service"
 )]
 #[case::windows_nodes(
     "market",
     "trading",
     "{nodeSelector: {kubernetes.io/os: windows}}",
     Reason::Windows,
-    "spec.nodeSelector: the pod is for Windows, and a Grape runs on Linux; give the service the \
-     address of a Grape of its own"
+    "spec.nodeSelector: the pod is for Windows, and a Grape runs on Linux; run a Grape yourself \
+     and give its address to the service"
 )]
 #[case::port_of_the_api(
     "market",
     "trading",
     "{container: {ports: [{containerPort: 30001}]}}",
     Reason::PortTaken,
-    "the container \"service\" is at port 30001/TCP, where its Grape has its api; let it have \
-     another port, or set spec.api.port of the GrapeCluster trading/market"
+    "the container \"service\" uses port 30001/TCP, which is the sidecar's api port; use another \
+     port there, or set spec.api.port of the GrapeCluster trading/market"
 )]
 #[case::port_of_the_admin_pages(
     "market",
     "trading",
     "{initContainers: [{name: a, ports: [{containerPort: 9091, protocol: TCP}]}]}",
     Reason::PortTaken,
-    "the container \"a\" is at port 9091/TCP, where its Grape has its admin; let it have another \
-     port, or set the annotation grenache.dev/admin-port of the pod, or spec.injection.adminPort of \
-     the GrapeCluster trading/market"
+    "the container \"a\" uses port 9091/TCP, which is the sidecar's admin port; use another port \
+     there, or set the annotation grenache.dev/admin-port of the pod, or \
+     spec.injection.adminPort of the GrapeCluster trading/market"
 )]
 #[case::port_of_the_dht(
     "market",
     "trading",
     "{container: {ports: [{containerPort: 1}, {containerPort: 20001, protocol: UDP}]}}",
     Reason::PortTaken,
-    "the container \"service\" is at port 20001/UDP, where its Grape has its dht; let it have \
-     another port, or set the annotation grenache.dev/dht-port of the pod, or spec.injection.dhtPort \
-     of the GrapeCluster trading/market"
+    "the container \"service\" uses port 20001/UDP, which is the sidecar's dht port; use another \
+     port there, or set the annotation grenache.dev/dht-port of the pod, or \
+     spec.injection.dhtPort of the GrapeCluster trading/market"
 )]
 #[case::port_that_the_pod_named(
     "market",
     "trading",
     "{annotations: {grenache.dev/admin-port: '8080'}, container: {ports: [{containerPort: 8080}]}}",
     Reason::PortTaken,
-    "the container \"service\" is at port 8080/TCP, where its Grape has its admin; let it have \
-     another port, or set the annotation grenache.dev/admin-port of the pod, or \
+    "the container \"service\" uses port 8080/TCP, which is the sidecar's admin port; use \
+     another port there, or set the annotation grenache.dev/admin-port of the pod, or \
      spec.injection.adminPort of the GrapeCluster trading/market"
 )]
 #[case::two_at_one_port(
@@ -151,63 +152,63 @@ fn refusal(cluster: &str, namespace: &str, more: &str) -> (Reason, String) {
     "trading",
     "{annotations: {grenache.dev/admin-port: '30001'}}",
     Reason::InvalidAnnotation,
-    "annotation grenache.dev/admin-port: at port 30001 the Grape has its API; expected another port"
+    "annotation grenache.dev/admin-port: port 30001 is the sidecar's API port; expected another \
+     port"
 )]
 #[case::the_dht_where_the_admin_pages_are(
     "market",
     "trading",
     "{annotations: {grenache.dev/dht-port: '9091'}}",
     Reason::InvalidAnnotation,
-    "annotation grenache.dev/dht-port: at port 9091 the Grape has its admin pages; expected another \
-     port"
+    "annotation grenache.dev/dht-port: port 9091 is the sidecar's admin port; expected another port"
 )]
 #[case::no_port(
     "market",
     "trading",
     "{annotations: {grenache.dev/dht-port: '80'}}",
     Reason::InvalidAnnotation,
-    "annotation grenache.dev/dht-port: \"80\" is no port for it; expected a whole number from 1024 \
-     to 65535, as in 9092"
+    "annotation grenache.dev/dht-port: \"80\" is no port for it; expected a whole number from \
+     1024 to 65535, as in 9092"
 )]
 #[case::announced_port(
     "market",
     "trading",
     "{annotations: {grenache.dev/announce: 'a:1,b:30001'}}",
     Reason::PortTaken,
-    "annotation grenache.dev/announce: \"b\" is at port 30001/TCP, where its Grape has its api; let \
-     it have another port, or set spec.api.port of the GrapeCluster trading/market"
+    "annotation grenache.dev/announce: \"b\" uses port 30001/TCP, which is the sidecar's api \
+     port; use another port there, or set spec.api.port of the GrapeCluster trading/market"
 )]
 #[case::name(
     "market",
     "trading",
     "{container: {name: grape}}",
     Reason::NameTaken,
-    "a container is called \"grape\", as its Grape is to be; rename it, or drop it if it is a Grape: \
-     grenache.dev/cluster makes one"
+    "a container has the name of the sidecar, \"grape\"; rename it; if it is a Grape, remove it, \
+     because grenache.dev/cluster injects one"
 )]
 #[case::name_of_a_sidecar_that_is_not_ours(
     "market",
     "trading",
     "{initContainers: [{name: grape, restartPolicy: Always}]}",
     Reason::NameTaken,
-    "a container is called \"grape\", as its Grape is to be; rename it, or drop it if it is a Grape: \
-     grenache.dev/cluster makes one"
+    "a container has the name of the sidecar, \"grape\"; rename it; if it is a Grape, remove it, \
+     because grenache.dev/cluster injects one"
 )]
 #[case::label(
     "trading/market",
     "trading",
     "{}",
     Reason::InvalidLabel,
-    "grenache.dev/cluster of the pod is \"trading/market\"; expected CLUSTER, or NAMESPACE.CLUSTER \
-     for one of another namespace, as in market or trading.market"
+    "grenache.dev/cluster of the pod is \"trading/market\"; expected CLUSTER, or \
+     NAMESPACE.CLUSTER for one of another namespace, as in market or trading.market"
 )]
 #[case::annotation(
     "market",
     "trading",
     "{annotations: {grenache.dev/announce: rpc_test}}",
     Reason::InvalidAnnotation,
-    "annotation grenache.dev/announce: \"rpc_test\" is no service; expected NAME:PORT with a port \
-     from 1 to 65535, separated by commas, as in rpc_test:1337,rpc_other:1338"
+    "annotation grenache.dev/announce: \"rpc_test\" is no service; expected NAME:PORT with a \
+     port from 1 to 65535, separated by commas, as in rpc_test:1337,rpc_other:1338"
 )]
 fn a_pod_that_asks_for_a_grape_that_it_cannot_have_is_refused(
     #[case] cluster: &str,
@@ -222,8 +223,8 @@ fn a_pod_that_asks_for_a_grape_that_it_cannot_have_is_refused(
 #[test]
 fn a_label_against_injection_that_cannot_be_read_is_refused() {
     let pod = pod("trading", json!({"grenache.dev/inject": "false"}), "{}");
-    let message = "grenache.dev/inject of the pod is \"false\"; expected disabled, or \
-         grenache.dev/cluster alone for a Grape";
+    let message = "grenache.dev/inject of the pod is \"false\"; expected disabled; for a \
+        sidecar, set only grenache.dev/cluster";
     let expected = Verdict::Refuse { reason: Reason::InvalidLabel, message: message.to_owned() };
     assert_eq!(verdict(&pod), expected);
 }
@@ -233,36 +234,37 @@ fn a_label_against_injection_that_cannot_be_read_is_refused() {
     "closed",
     "{}",
     Reason::NamespaceNotAllowed,
-    "the GrapeCluster trading/market is not for pods of the namespace \"closed\"; let it in by \
-     spec.injection.namespaces of the GrapeCluster"
+    "the GrapeCluster trading/market does not allow pods of the namespace \"closed\"; allow it \
+     in spec.injection.namespaces of the GrapeCluster"
 )]
 #[case::no_cluster(
     "lost",
     "{}",
     Reason::ClusterNotFound,
-    "there is no GrapeCluster \"market\" that works in the namespace \"lost\"; make it, or correct \
-     the label grenache.dev/cluster of the namespace"
+    "the GrapeCluster lost/market was not found, or its spec is invalid; create it, or fix the \
+     label grenache.dev/cluster of the namespace"
 )]
 #[case::label(
     "misspelt",
     "{}",
     Reason::InvalidLabel,
-    "grenache.dev/cluster of the namespace is \"Market!\"; expected CLUSTER, or NAMESPACE.CLUSTER \
-     for one of another namespace, as in market or trading.market"
+    "grenache.dev/cluster of the namespace is \"Market!\"; expected CLUSTER, or \
+     NAMESPACE.CLUSTER for one of another namespace, as in market or trading.market"
 )]
 #[case::host_network(
     "shop",
     "{hostNetwork: true}",
     Reason::HostNetwork,
-    "spec.hostNetwork: a Grape would have its ports on the node, where another pod's Grape may be; \
-     leave it out, or give the service the address of a Grape of its own"
+    "spec.hostNetwork: a pod on its node's network cannot have a sidecar, whose ports may be \
+     taken there; remove hostNetwork, or run a Grape yourself and give its address to the \
+     service"
 )]
 #[case::annotation(
     "shop",
     "{annotations: {grenache.dev/drain: soon}}",
     Reason::InvalidAnnotation,
-    "annotation grenache.dev/drain: \"soon\" is not a duration; expected whole seconds from 0s to \
-     300s, as in 3s"
+    "annotation grenache.dev/drain: \"soon\" is not a duration; expected whole seconds from 0s \
+     to 300s, as in 3s"
 )]
 fn a_pod_whose_namespace_asks_for_a_grape_that_it_cannot_have_runs_without(
     #[case] namespace: &str,
@@ -271,7 +273,7 @@ fn a_pod_whose_namespace_asks_for_a_grape_that_it_cannot_have_runs_without(
     #[case] message: &str,
 ) {
     let message = format!(
-        "the pod runs without a Grape: {message}, or label the pod grenache.dev/inject=disabled"
+        "the pod runs without a sidecar: {message}, or label the pod grenache.dev/inject=disabled"
     );
     assert_eq!(verdict(&pod(namespace, json!({}), more)), Verdict::Skip { reason, message });
 }

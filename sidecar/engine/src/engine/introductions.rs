@@ -9,7 +9,7 @@ use crate::addresses::AddressRefusal;
 
 /// An address that no node can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("nobody can be at {addr}: {}", why.reason())]
+#[error("the address {addr} is impossible: {}", why.reason())]
 pub struct ImpossibleIntroduction {
     addr: SocketAddr,
     why: AddressRefusal,

@@ -75,14 +75,14 @@ async fn a_pod_that_asks_gets_its_grape(scene: &Scene) {
     assert_eq!(out.spec.unwrap().init_containers, None);
 }
 
-const REFUSED: &str = "ClusterNotFound: there is no GrapeCluster \"none\" that works in the namespace \
-     \"shop\"; make it, or correct the label grenache.dev/cluster of the pod";
+const REFUSED: &str = "ClusterNotFound: the GrapeCluster shop/none was not found, or its spec is \
+    invalid; create it, or fix the label grenache.dev/cluster of the pod";
 
 async fn a_refusal_is_told(scene: &Scene, replica: &Replica) {
     let labels = [("grenache.dev/cluster", "none")];
     let whole = format!(
-        "Error from server (ClusterNotFound): error when creating \"pod.yaml\": admission webhook \
-         \"pods.inject.grenache.dev\" denied the request: {REFUSED}"
+        "Error from server (ClusterNotFound): error when creating \"pod.yaml\": admission \
+         webhook \"pods.inject.grenache.dev\" denied the request: {REFUSED}"
     );
     // A dry run gets the same answer, and leaves no event.
     let dry = kubectl(scene, SHOP, &pod("dry", &labels), &["--dry-run=server"]);
@@ -146,9 +146,9 @@ async fn replica_set_of_a_deployment(scene: &Scene) -> String {
     sets.create(&PostParams::default(), &set).await.unwrap().uid().unwrap()
 }
 
-const LEFT_OUT: &str = "NamespaceNotAllowed: the pod runs without a Grape: the GrapeCluster \
-     shop/market is not for pods of the namespace \"far\"; let it in by spec.injection.namespaces of \
-     the GrapeCluster, or label the pod grenache.dev/inject=disabled";
+const LEFT_OUT: &str = "NamespaceNotAllowed: the pod runs without a sidecar: the GrapeCluster \
+    shop/market does not allow pods of the namespace \"far\"; allow it in \
+    spec.injection.namespaces of the GrapeCluster, or label the pod grenache.dev/inject=disabled";
 
 async fn a_namespace_asks_for_its_pods(scene: &Scene, replica: &Replica) {
     scene.label("far", "shop.market").await;
