@@ -28,6 +28,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 /// Most bytes that are read of an answer with an error.
 const MAX_REASON: usize = 1024;
 
+/// The pages of the documentation that say what to do when a check fails, from the repository's root.
+const DEFINITION_PAGE: &str = "docs/upgrades.md";
+const OPERATOR_PAGE: &str = "docs/runbooks/GrapeOperatorDown.md";
+
 /// What to check, and for how long.
 #[derive(Debug, Args)]
 pub struct Options {
@@ -58,7 +62,7 @@ fn url(text: &str) -> Result<Uri, String> {
     if plain && url.path() == "/" && url.query().is_none() { Ok(url) } else { Err(expected.into()) }
 }
 
-/// Checks all of it, writes a line for each, and gives whether all is well.
+/// Runs all checks, writes a line for each, and returns whether all succeeded.
 ///
 /// # Errors
 ///
@@ -87,9 +91,9 @@ pub async fn report(client: Client, options: &Options, out: &mut impl Write) -> 
         until(patience, async || ready(&options.operator).await),
     );
     let lines = [
-        line("the API server serves GrapeClusters", served),
-        line(&lease, led),
-        line("the operator's Service", ready),
+        line("the API server serves GrapeClusters", served, DEFINITION_PAGE),
+        line(&lease, led, OPERATOR_PAGE),
+        line("the operator's Service", ready, OPERATOR_PAGE),
     ];
     for line in &lines {
         writeln!(out, "{line}")?;
@@ -108,13 +112,14 @@ impl fmt::Display for Line {
     }
 }
 
-fn line(what: &str, found: Result<String>) -> Line {
+/// The result of a check; `page` says what to do if the check fails.
+fn line(what: &str, found: Result<String>, page: &str) -> Line {
     let well = found.is_ok();
-    let result = found.unwrap_or_else(|error| format!("{error:#}"));
+    let result = found.unwrap_or_else(|error| format!("{error:#}; see {page}"));
     Line { well, text: format!("{what}: {result}") }
 }
 
-/// Looks again and again until it is well. After `patience`, the error is that of the last look.
+/// Checks again and again until the check succeeds. After `patience`, the error is that of the last try.
 async fn until(
     patience: Duration,
     mut look: impl AsyncFnMut() -> Result<String>,
@@ -135,7 +140,7 @@ async fn until(
     }
 }
 
-/// By discovery, which every account may ask.
+/// Asks by discovery, which every account may do.
 async fn served(client: &Client) -> Result<String> {
     let version = GrapeCluster::api_version(&());
     let plural = GrapeCluster::plural(&());
@@ -148,8 +153,8 @@ async fn served(client: &Client) -> Result<String> {
     Ok(format!("{plural} of {version}"))
 }
 
-/// That somebody holds the Lease and renews it. `earlier` is when it was renewed as of the first
-/// look: no clock here is compared with one elsewhere.
+/// Checks that the Lease has a holder who renews it. `earlier` is its renewTime at the first check, so
+/// that no two clocks are compared.
 async fn led(leases: &Api<Lease>, name: &str, earlier: &mut Option<Timestamp>) -> Result<String> {
     let lease = leases.get_opt(name).await?.context("is not there: no operator has led yet")?;
     let spec = lease.spec.unwrap_or_default();
@@ -182,6 +187,19 @@ mod tests {
     use rstest::rstest;
 
     use super::*;
+
+    #[rstest]
+    #[case(DEFINITION_PAGE)]
+    #[case(OPERATOR_PAGE)]
+    fn a_failed_check_names_a_page_that_exists(#[case] page: &str) {
+        let failed = line("the operator's Service", Err(anyhow!("no answer")), page);
+        assert_eq!(
+            failed.to_string(),
+            format!("FAILED  the operator's Service: no answer; see {page}")
+        );
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        assert!(root.join(page).is_file(), "{page}");
+    }
 
     #[rstest]
     #[case("http://grape-operator.ops.svc:9090")]

@@ -14,8 +14,8 @@ use crate::routing::Heard;
 use crate::rpc::Purpose;
 
 impl Engine {
-    /// A newcomer has answered, and is in the table by now, if there was room. `named`: a seed or an introduction
-    /// named its address; otherwise it had sent us a query.
+    /// A newcomer has answered, and is in the table by now, if there was room. `named`: a seed or an
+    /// introduction named its address; otherwise it had sent us a query.
     pub(super) fn proved(&mut self, contact: Contact, is_new: bool, named: bool, now: Instant) {
         if is_new && !named && self.routing.len() == 1 {
             self.effect(Effect::FoundBy(contact.addr));

@@ -39,10 +39,10 @@ impl Context<'_> {
         self.effects.push_back(GossipEffect::Send { to, datagram });
     }
 
-    /// The canonical form of an address that the member at `teller` names; none if nobody can be
+    /// The canonical form of an address that the member at `source` names; none if nobody can be
     /// there.
-    pub(super) fn told(&self, addr: SocketAddr, teller: SocketAddr) -> Option<SocketAddr> {
+    pub(super) fn admit(&self, addr: SocketAddr, source: SocketAddr) -> Option<SocketAddr> {
         let own = self.own.map(|own| own.ip());
-        addresses::admit(addr, &teller, own.into_iter()).ok()
+        addresses::admit(addr, &source, own.into_iter()).ok()
     }
 }

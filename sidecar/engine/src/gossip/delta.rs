@@ -1,7 +1,7 @@
 //! Deltas: what of a member's changes goes into datagrams, in the order of versions.
 //!
-//! The member of which most is lacking comes first (scuttle-depth of van Renesse et al., 2008), so that copies are whole
-//! sooner than if each came by a change at a time.
+//! The member of which most is lacking comes first (scuttle-depth of van Renesse et al., 2008), so that
+//! copies are complete sooner than if each got one change at a time.
 
 use std::cmp::Reverse;
 use std::time::{Duration, Instant};

@@ -70,7 +70,7 @@ impl Group {
 
     /// Another member got no answer from one.
     pub(super) fn suspected(&mut self, cx: &mut Context<'_>, from: SocketAddr, suspect: &Suspect) {
-        let Some(addr) = cx.told(suspect.addr, from) else { return };
+        let Some(addr) = cx.admit(suspect.addr, from) else { return };
         let Some(member) = self.members.live_of(&addr, suspect.generation) else { return };
         if member.silence(cx.now) < HEARD_LATELY {
             return;

@@ -153,7 +153,7 @@ impl Group {
     }
 
     fn hearsay(&mut self, cx: &mut Context<'_>, from: SocketAddr, entry: &DigestEntry) {
-        let Some(addr) = cx.told(entry.addr, from) else { return };
+        let Some(addr) = cx.admit(entry.addr, from) else { return };
         if Some(addr) == cx.own {
             return self.check_own(cx, entry);
         }
@@ -166,7 +166,7 @@ impl Group {
 
     /// Takes changes in. Returns whether changes before them are missing, and are to be asked for.
     fn apply(&mut self, cx: &mut Context<'_>, from: SocketAddr, delta: &Delta) -> bool {
-        let Some(addr) = cx.told(delta.addr, from) else { return false };
+        let Some(addr) = cx.admit(delta.addr, from) else { return false };
         if Some(addr) == cx.own {
             // Nobody changes our keys, but somebody holds changes of ours.
             let Delta { generation, to, collected, .. } = *delta;
