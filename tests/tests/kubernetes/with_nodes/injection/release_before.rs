@@ -20,6 +20,7 @@ async fn its_grapes_start_and_work_with_those_of_this_one(#[case] all: &str, #[c
     stage.cluster.change(image).await.unwrap();
     stage.cluster.until_ready().await.unwrap();
 
+    stage.until_injected(&format!("localhost/{all}:test")).await;
     stage.make(service("plain", "first", json!({}))).await;
     let asks = json!({"grenache.dev/image": format!("localhost/{one}:test")});
     stage.make(service("asks", "second", asks)).await;

@@ -62,6 +62,23 @@ impl<'a> Stage<'a> {
         self.cluster.pods().create(&PostParams::default(), &pod).await.unwrap();
     }
 
+    /// Waits until a pod that is made now would get a Grape of this image. The webhook learns of a
+    /// change of the cluster's status later than we may.
+    pub(super) async fn until_injected(&self, image: &str) {
+        let pod = labelled("tried", 0, "rpc_server.js", json!({}));
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+        wait::until(&format!("the webhook injects {image}"), async || {
+            let made = self.cluster.pods().create(&dry_run, &pod).await;
+            let made = made.map_err(|error| error.to_string())?;
+            let beside = made.spec.and_then(|spec| spec.init_containers).unwrap_or_default();
+            let seen = beside.first().and_then(|grape| grape.image.clone()).unwrap_or_default();
+            if seen == image { Ok(()) } else { Err(seen) }
+        })
+        .await
+        .unwrap();
+    }
+
     /// Why a pod is not made.
     pub(super) async fn refused(&self, pod: Value) -> String {
         let pod = serde_json::from_value(pod).unwrap();

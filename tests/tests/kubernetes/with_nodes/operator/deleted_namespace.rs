@@ -30,7 +30,11 @@ async fn pods_are_made_all_the_same_and_get_their_grape_once_it_is_installed_aga
     figure::took("the operator's namespace deleted: pods are made", begun.elapsed());
 
     operator.reinstall().unwrap();
-    cluster.pods().create(&PostParams::default(), &service("with")).await.unwrap();
+    // Nodes learn of the webhook's new pods later than Helm does.
+    let made = wait::until("API servers reach the webhook", async || {
+        cluster.pods().create(&PostParams::default(), &service("with")).await
+    });
+    made.await.unwrap();
     let with = pods::ready(cluster.pods(), "app=with", 1).await.remove(0);
     assert!(with.spec.unwrap().init_containers.is_some());
     cluster.until_ready().await.unwrap();
