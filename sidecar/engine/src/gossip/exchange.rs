@@ -60,7 +60,12 @@ impl Group {
             }
             Presence::Known(Heard::Known) => {}
             Presence::Known(how) => self.appeared(cx, from, Some(how)),
-            Presence::New => self.appeared(cx, from, None),
+            Presence::New { evicted } => {
+                if let Some(evicted) = evicted {
+                    self.forget_expiries(evicted);
+                }
+                self.appeared(cx, from, None);
+            }
         }
         self.probes.settle(&from);
         self.fresh.settle(&from);
@@ -80,8 +85,7 @@ impl Group {
     }
 
     fn is_own(&mut self, addr: SocketAddr) {
-        self.candidates.settle(&addr);
-        self.members.remove(&addr);
+        self.remove(addr);
         self.seeds.retain(|seed| *seed != addr);
     }
 

@@ -84,12 +84,17 @@ impl Group {
     pub(super) fn moved(&mut self, own: Option<SocketAddr>, now: Instant) {
         self.next_beat = now;
         if let Some(own) = own {
-            self.candidates.settle(&own);
-            self.members.remove(&own);
-            self.probes.end(&own);
-            self.fresh.forget(&own);
-            self.forget_expiries(own);
+            self.remove(own);
         }
+    }
+
+    /// This address is our own: nothing is kept of it as of another member.
+    pub(super) fn remove(&mut self, own: SocketAddr) {
+        self.candidates.settle(&own);
+        self.members.remove(&own);
+        self.probes.end(&own);
+        self.fresh.forget(&own);
+        self.forget_expiries(own);
     }
 
     /// When something is to be done. Without an address of its own, a member only keeps its keys.

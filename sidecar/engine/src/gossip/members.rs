@@ -43,8 +43,8 @@ struct Forgotten {
 /// What a message comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// Of a member that was not known.
-    New,
+    /// Of a member that was not known. In a full group it took the place of a failed one.
+    New { evicted: Option<SocketAddr> },
     /// Of a known one.
     Known(Heard),
     /// It was forgotten with this generation, which its own is below.
@@ -112,15 +112,19 @@ impl Members {
         {
             return Presence::Outdated(old.generation);
         }
-        if self.members.len() >= MAX_OTHERS && !self.evict_failed(now) {
-            return Presence::Full;
+        let mut evicted = None;
+        if self.members.len() >= MAX_OTHERS {
+            evicted = self.evict_failed(now);
+            if evicted.is_none() {
+                return Presence::Full;
+            }
         }
         self.forgotten.remove(&from);
         self.members.insert(from, Member::new(header, now));
         self.live += 1;
         let turn = self.turns.len();
         self.turns.insert(turn / 2, from);
-        Presence::New
+        Presence::New { evicted }
     }
 
     /// Another member says this of one.
@@ -160,11 +164,11 @@ impl Members {
         }
     }
 
-    /// The group is full: forgets the member that failed first. Returns whether there was one.
-    fn evict_failed(&mut self, now: Instant) -> bool {
+    /// Forgets the member that failed first, and returns its address.
+    fn evict_failed(&mut self, now: Instant) -> Option<SocketAddr> {
         let failed = self.members.iter().filter(|(_, member)| !member.live);
         let first = failed.min_by_key(|(_, member)| member.since).map(|(addr, _)| *addr);
-        first.inspect(|addr| self.forget(addr, now)).is_some()
+        first.inspect(|addr| self.forget(addr, now))
     }
 
     fn forget(&mut self, addr: &SocketAddr, now: Instant) {
@@ -232,5 +236,34 @@ impl Members {
             return None;
         }
         self.members.iter().filter(|(_, m)| !m.live).map(|(addr, _)| *addr).choose(rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gossip::message::Kind;
+
+    fn addr(n: u32) -> SocketAddr {
+        SocketAddr::from((n.to_be_bytes(), 20001))
+    }
+
+    #[test]
+    fn in_a_full_group_a_new_member_takes_the_place_of_the_one_that_failed_first() {
+        let now = crate::clock::now();
+        let kind = Kind::Syn;
+        let (network, group, yours, mine) = (None, [0; 8], [0; 8], [0; 8]);
+        let header = Header { kind, network, group, generation: 1, heartbeat: 1, yours, mine };
+        let mut members = Members::new();
+        for n in 0..999 {
+            let new = members.heard(addr(n), &header, now);
+            assert_eq!(new, Presence::New { evicted: None });
+        }
+        assert_eq!(members.heard(addr(1000), &header, now), Presence::Full);
+        members.fail(&addr(7), now + Duration::from_secs(1));
+        members.fail(&addr(3), now + Duration::from_secs(2));
+        let new = members.heard(addr(1000), &header, now + Duration::from_secs(3));
+        assert_eq!(new, Presence::New { evicted: Some(addr(7)) });
+        assert!(members.get(&addr(7)).is_none() && members.get(&addr(3)).is_some());
     }
 }

@@ -37,6 +37,27 @@ fn random_and_changed_datagrams_end_nothing() {
 }
 
 #[test]
+fn nothing_is_kept_of_the_keys_of_a_member_that_is_removed() {
+    let now = crate::clock::now();
+    let mut gossip = machine(now);
+    for n in 0..3 {
+        let cookie = enter(&mut gossip, addr(1), now);
+        let mut keys = message(Kind::Ack, cookie);
+        let expires_in = Some(Duration::from_secs(3600 + n));
+        keys.deltas = vec![delta(addr(1), 0, vec![Change { expires_in, ..set("a", 1, 10) }])];
+        gossip.handle_datagram(addr(1), &encode(&keys), now);
+        assert_eq!(events(&drain(&mut gossip, addr(1)).0).len(), 1, "the key is set");
+        // With our own cookie in it, the message is taken for one of ours.
+        let mut ours = message(Kind::Ack, [0; 8]);
+        ours.header.mine = cookie;
+        gossip.handle_datagram(addr(1), &encode(&ours), now);
+        assert_eq!(gossip.peers(GROUP, now).unwrap(), []);
+    }
+    gossip.set_own_address(None, now);
+    assert_eq!(gossip.poll_timeout(), None, "no key is left that expires");
+}
+
+#[test]
 fn a_flood_keeps_no_member_from_its_answer() {
     let now = crate::clock::now();
     let mut gossip = machine(now);
