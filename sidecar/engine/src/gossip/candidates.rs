@@ -1,4 +1,4 @@
-//! Addresses that others name: each is asked itself before it is believed to be a member's.
+//! Addresses that others name: each is asked before it counts as a member's.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use rand::{Rng, RngExt};
 
-/// Eight bytes, which nobody guesses within the life of a machine.
+/// Eight bytes, too many to be guessed within the life of a machine.
 pub(super) type Cookie = [u8; 8];
 
 /// Gives cookies, and knows them again.

@@ -1,9 +1,9 @@
 //! Members that do not answer: silence that is a surprise leads to questions, and these to a verdict.
 //!
-//! Each member asks one other at each beat. One that does not answer is asked again and again. If
-//! its silence is a surprise as well, others are asked to look for themselves, and pass that on once
-//! they got no answer either. Nobody believes another member's word that one has failed: each asks
-//! it until it has not answered often enough.
+//! Each member asks one other member at each beat, and again if that does not answer. If the silence
+//! is also unusually long, the member asks others to check for themselves; these pass the request on
+//! once they get no answer either. No member counts as failed because another one says so: each
+//! member asks until enough questions are unanswered.
 
 use std::net::SocketAddr;
 use std::time::Duration;

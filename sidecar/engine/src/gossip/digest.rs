@@ -1,4 +1,4 @@
-//! Digests: what a member tells of those that it knows.
+//! Digests: what a member sends of those that it knows.
 //!
 //! A digest names this member, the one that it is sent to, those that changed lately, and random
 //! others, as many as fit. Each exchange so covers others of them.

@@ -1,9 +1,9 @@
 //! Exchanges: Syn, SynAck, Ack. Two members compare what they know, and each sends what the other
 //! lacks.
 //!
-//! Only a message with our cookie is believed to be of the address that it comes from. Another is
-//! answered by a challenge, if it is a Syn, which is no longer than the Syn: nobody can use this
-//! member to send somebody more than they send themselves.
+//! A message proves its address by our cookie. A Syn without the cookie is answered by a challenge,
+//! which is no longer than the Syn: a forger gets no more sent to its victim than it sends itself.
+//! Other messages without the cookie are dropped.
 
 use std::net::SocketAddr;
 
@@ -172,7 +172,7 @@ impl Group {
     fn apply(&mut self, cx: &mut Context<'_>, from: SocketAddr, delta: &Delta) -> bool {
         let Some(addr) = cx.admit(delta.addr, from) else { return false };
         if Some(addr) == cx.own {
-            // Nobody changes our keys, but somebody holds changes of ours.
+            // Only this member changes its keys, but the sender holds changes of them.
             let Delta { generation, to, collected, .. } = *delta;
             let (heartbeat, parts) = (0, None);
             let entry = DigestEntry { addr, generation, heartbeat, version: to, collected, parts };

@@ -247,8 +247,8 @@ impl Group {
         self.fresh.change(peer, None, self.members.live());
     }
 
-    /// Others hold a state of this member that it does not know: it was started before with a clock
-    /// that was ahead, or somebody invented the state. Both are gone with a higher generation.
+    /// Others hold a state of this member that it does not know: an earlier process had a clock that
+    /// was ahead, or the state was forged. A higher generation ends either.
     pub(super) fn check_own(&mut self, cx: &mut Context<'_>, entry: &DigestEntry) {
         let (version, heartbeat) = (self.own.version(), self.heartbeat);
         let unknown = entry.generation > self.generation
@@ -258,7 +258,7 @@ impl Group {
         if !unknown || self.raised.is_some_and(recent) {
             return;
         }
-        // Above the highest number there is none; who holds it believes a lower one in the end.
+        // There is no number above the highest. Its holder accepts a lower one after a while.
         let Some(generation) = entry.generation.checked_add(1) else { return };
         self.generation = generation;
         self.raised = Some(cx.now);

@@ -1,4 +1,4 @@
-//! The other members of a group: the live, the failed, and those that are forgotten by and by.
+//! The other members of a group: live ones, failed ones, and the generations of forgotten ones.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

@@ -45,7 +45,7 @@ impl Phi {
         self.last = now;
     }
 
-    /// The time until now counts neither for nor against the member: nobody listened.
+    /// The time until now counts neither for nor against the member: this process was stopped.
     pub(super) fn skip(&mut self, now: Instant) {
         self.last = now;
     }

@@ -83,8 +83,8 @@ impl Probes {
         if let Some(probe) = self.probes.get_mut(addr) {
             probe.suspected = true;
             if heartbeat > probe.heartbeat {
-                // Heartbeats that were on their way when the member died still reach some. Once all
-                // know of the last one, nobody takes it for a sign of life.
+                // A heartbeat that was on its way when the member died still reaches some members.
+                // Once all know that heartbeat, it is no sign of life for any of them.
                 probe.heartbeat = heartbeat;
                 probe.reported = false;
             }

@@ -2,8 +2,8 @@
 //!
 //! Each change has a version, which grows by one. A holder that is at version `v` has all changes up
 //! to `v` that later ones did not replace. An unset key leaves a tombstone for a while. Once it is
-//! dropped, `collected` says so: a holder that is behind it may have keys of which nobody knows any
-//! more that they were unset, and starts from nothing.
+//! dropped, `collected` says so: a holder that is behind it may have keys that were unset since, and
+//! starts from nothing.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
