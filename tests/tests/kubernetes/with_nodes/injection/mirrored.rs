@@ -36,9 +36,10 @@ async fn a_grape_from_a_mirror_is_not_outdated() {
     .unwrap();
     stage.ready(&name).await;
     let status = stage.cluster.until("all run", |status| {
-        status["injected"]["pods"] == number && status["injected"]["ready"] == number
+        let injected = &status["injected"];
+        injected["pods"] == number && injected["ready"] == number && injected["outdated"] == 0
     });
-    assert_eq!(status.await.unwrap()["injected"]["outdated"], 0);
+    status.await.unwrap();
 
     // A change to another image is still reported.
     images::name_again(operator.cluster(), "localhost/grape:test", OTHER).unwrap();

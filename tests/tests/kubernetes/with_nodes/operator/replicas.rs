@@ -42,8 +42,10 @@ async fn scale(cluster: &GrapeCluster<'_>, replicas: usize) {
     cluster.kubectl(&["scale", "grapecluster", NAME, &replicas_flag]).unwrap();
     cluster.until_ready().await.unwrap();
     // Ready it is as soon as those that leave are on their way out.
-    let left = cluster.until("all others have left", |status| status["replicas"] == replicas);
-    assert_eq!(left.await.unwrap()["readyReplicas"], replicas);
+    let left = cluster.until("all others have left", |status| {
+        status["replicas"] == replicas && status["readyReplicas"] == replicas
+    });
+    left.await.unwrap();
 }
 
 /// The peers of a name, as the first Grape finds them.
