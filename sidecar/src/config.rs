@@ -64,6 +64,10 @@ pub struct Config {
     pub announce: Vec<Declared>,
     /// URLs that must be ready, beside the services' ports, for `announce` to take effect.
     pub ready_when: Vec<ReadyWhen>,
+    /// Groups to join at the start: see [`crate::gossip`].
+    pub gossip: Vec<String>,
+    /// Grapes at which members of the groups may be, beside those that the DHT finds.
+    pub gossip_seeds: Vec<HostPort>,
     /// Whether the ports of services that announce themselves are tried: those that answer stay
     /// announced, and those that no longer do are withdrawn.
     pub check_announced: bool,
@@ -92,6 +96,8 @@ impl Default for Config {
             api_origins: Vec::new(),
             announce: Vec::new(),
             ready_when: Vec::new(),
+            gossip: Vec::new(),
+            gossip_seeds: Vec::new(),
             check_announced: true,
             drain_timeout: Duration::from_secs(10),
         }

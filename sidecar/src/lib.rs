@@ -10,6 +10,7 @@
 //! |---|---|---|
 //! | [`dht`] | the engine on UDP sockets, as an async handle | HTTP |
 //! | [`services`] | the services beside it: which are announced, and which are held back | HTTP's API, KRPC |
+//! | [`gossip`] | groups whose members share small state | HTTP |
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
 //! | [`metrics`] | metrics for Prometheus, of the Grape and of its process | |
@@ -26,6 +27,7 @@ pub mod clock;
 pub mod config;
 pub mod dht;
 pub mod discovery;
+pub mod gossip;
 pub mod http;
 pub mod lifecycle;
 pub mod log;

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use grape_engine::Status;
+use grape_engine::gossip::GossipError;
 use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
@@ -15,6 +16,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::dht::{BindError, Dht};
 use crate::discovery::{self, BootstrapNames};
+use crate::gossip::Groups;
 use crate::http::{self, Addresses, Api, Listener};
 use crate::metrics::Metrics;
 use crate::services::{Refusal, Services};
@@ -74,6 +76,9 @@ pub enum StartError {
     /// The UDP address of the DHT cannot be had.
     #[error("cannot bind the DHT to {} (--dht_port): {}", .0.addr, reason(&.0.source))]
     Dht(#[from] BindError),
+    /// A group cannot be joined.
+    #[error("cannot join the groups (--gossip): {0}")]
+    Gossip(#[from] GossipError),
     /// The metrics contradict each other, which is a defect.
     #[error("cannot set up the metrics: {0}")]
     Metrics(#[from] prometheus::Error),
@@ -140,9 +145,11 @@ impl Grape {
         }
 
         let services = Arc::new(Services::new(dht.clone(), &config));
+        let groups = Groups::new(dht.clone(), &config)?;
         let names = BootstrapNames::default();
         let api = Arc::new(Api::new(
             Arc::clone(&services),
+            groups.clone(),
             Metrics::new()?,
             names.clone(),
             addresses,
@@ -184,6 +191,10 @@ impl Grape {
         });
         background.spawn("the watch over services", async move {
             services.keep().await;
+            "it ended".to_owned()
+        });
+        background.spawn("the search for members of groups", async move {
+            groups.keep().await;
             "it ended".to_owned()
         });
         background.spawn("the watch over readiness", async move {
@@ -356,6 +367,16 @@ mod tests {
         let config = Config { dht_port: address.port(), ..local() };
         let error = Grape::start(config).await.err().unwrap().to_string();
         assert_eq!(error, format!("cannot bind the DHT to {address} (--dht_port): address in use"));
+    }
+
+    #[tokio::test]
+    async fn too_many_groups_are_named_with_their_flag() {
+        let gossip = (0..17).map(|n| n.to_string()).collect();
+        let error = Grape::start(Config { gossip, ..local() }).await.err().unwrap().to_string();
+        assert!(
+            error.starts_with("cannot join the groups (--gossip): a Grape is in 16"),
+            "{error}"
+        );
     }
 
     #[tokio::test]

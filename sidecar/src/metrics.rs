@@ -8,6 +8,7 @@ pub mod process;
 use std::time::Duration;
 
 use grape_engine::Stats;
+use grape_engine::gossip::GossipCounters;
 use hyper::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{
@@ -199,11 +200,13 @@ impl Metrics {
         &self,
         stats: &Stats,
         services: &Counts,
+        (groups, gossip): (usize, &GossipCounters),
         ready: bool,
     ) -> Result<Vec<u8>, prometheus::Error> {
         let mut all = self.registry.gather();
         all.extend(families::of_dht(stats, ready));
         all.extend(families::of_services(services));
+        all.extend(families::of_gossip(groups, gossip));
         all.extend(process::families());
         all.sort_by(|a, b| a.name().cmp(b.name()));
         let mut text = Vec::with_capacity(16 << 10);
@@ -238,7 +241,10 @@ mod tests {
         let mut counts = Counts::default();
         counts.withdrawals[Reason::PortRefuses.index()] = 4;
         counts.held_back[Reason::NotReady(1).index()] = 6;
-        let text = String::from_utf8(metrics.exposition(&stats, &counts, true).unwrap()).unwrap();
+        let gossip = GossipCounters { other_network: 9, ..GossipCounters::default() };
+        let text =
+            String::from_utf8(metrics.exposition(&stats, &counts, (2, &gossip), true).unwrap())
+                .unwrap();
         for line in [
             r#"grape_api_requests_total{code="2xx",verb="lookup"} 2"#,
             r#"grape_api_requests_total{code="5xx",verb="unknown"} 1"#,
@@ -253,6 +259,8 @@ mod tests {
             r#"grape_services_withdrawals_total{reason="port_refuses"} 4"#,
             r#"grape_services_withdrawals_total{reason="drained"} 0"#,
             r#"grape_services_held_back{reason="not_ready"} 6"#,
+            "grape_gossip_groups 2",
+            r#"grape_gossip_refused_total{reason="other_network"} 9"#,
             "grape_watches 1",
             "# TYPE grape_dht_nodes gauge",
             "# TYPE grape_dht_packets_sent_total counter",
@@ -275,6 +283,8 @@ mod tests {
     }
 
     fn exposition(metrics: &Metrics, stats: &Stats) -> String {
-        String::from_utf8(metrics.exposition(stats, &Counts::default(), true).unwrap()).unwrap()
+        let gossip = (0, &GossipCounters::default());
+        let text = metrics.exposition(stats, &Counts::default(), gossip, true);
+        String::from_utf8(text.unwrap()).unwrap()
     }
 }

@@ -8,6 +8,7 @@ use grape_cluster::image;
 use grape_cluster::nearest::nearest;
 use grape_cluster::quantity::{self, QuantityText};
 use grape_cluster::{DurationText, limits, pattern};
+use grape_engine::gossip::{MAX_GROUP_NAME, MAX_GROUPS, check_group_name};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{Objection, Reason, selection};
@@ -31,6 +32,8 @@ pub const IMAGE: &str = "grenache.dev/image";
 pub const ADMIN_PORT: &str = "grenache.dev/admin-port";
 /// The UDP port of the Grape's DHT node.
 pub const DHT_PORT: &str = "grenache.dev/dht-port";
+/// The groups that the Grape joins, separated by commas.
+pub const GOSSIP: &str = "grenache.dev/gossip";
 /// The Grape's log filter.
 pub const LOG: &str = "grenache.dev/log";
 /// How long containers wait before they are stopped.
@@ -42,8 +45,9 @@ pub const INJECTED_BY: &str = "grenache.dev/injected-by";
 pub const INJECTED_IMAGE: &str = "grenache.dev/injected-image";
 
 /// All annotations that are read. The chart's warnings have the same list.
-pub const READ: [&str; 10] = [
+pub const READ: [&str; 11] = [
     ANNOUNCE,
+    GOSSIP,
     CPU_REQUEST,
     MEMORY_REQUEST,
     CPU_LIMIT,
@@ -65,6 +69,8 @@ const DRAIN_SECONDS: u64 = 300;
 pub struct Annotations {
     /// The services that its Grape announces.
     pub announce: Vec<Service>,
+    /// The groups that its Grape joins, 16 at most.
+    pub gossip: Vec<String>,
     /// Quantities that override the cluster's.
     pub resources: Asking,
     /// An image that overrides the cluster's.
@@ -126,6 +132,7 @@ pub(super) fn read(pod: &ObjectMeta) -> Result<Read, Objection> {
     };
     let own = Annotations {
         announce: text(ANNOUNCE).map(services).transpose()?.unwrap_or_default(),
+        gossip: text(GOSSIP).map(groups).transpose()?.unwrap_or_default(),
         resources: Asking {
             requests: quantities(CPU_REQUEST, MEMORY_REQUEST)?,
             limits: quantities(CPU_LIMIT, MEMORY_LIMIT)?,
@@ -170,6 +177,20 @@ fn services(text: &str) -> Result<Vec<Service>, Objection> {
         return Err(invalid(ANNOUNCE, problem, &format!("{SERVICES_LENGTH} at most")));
     }
     Ok(services)
+}
+
+fn groups(text: &str) -> Result<Vec<String>, Objection> {
+    let groups: Vec<String> = text.split(',').map(|group| group.trim().to_owned()).collect();
+    if let Some(group) = groups.iter().find(|group| check_group_name(group).is_err()) {
+        let expected =
+            format!("groups of 1 to {MAX_GROUP_NAME} bytes, separated by commas, as in workers");
+        return Err(invalid(GOSSIP, format!("{group:?} is no group"), &expected));
+    }
+    if groups.len() > MAX_GROUPS {
+        let problem = format!("has {} groups", groups.len());
+        return Err(invalid(GOSSIP, problem, &format!("{MAX_GROUPS} at most")));
+    }
+    Ok(groups)
 }
 
 fn quantity(key: &str, text: &str) -> Result<QuantityText, Objection> {
@@ -252,6 +273,7 @@ mod tests {
     fn annotations_are_read() {
         let read = read(&[
             (ANNOUNCE, "rpc_test:1337, common:1337 ,urn:a:b:80"),
+            (GOSSIP, "workers, leaders"),
             (CPU_REQUEST, "50m"),
             (MEMORY_LIMIT, " 128Mi "),
             (IMAGE, "images.example:5000/grape:0.2.0"),
@@ -271,6 +293,7 @@ mod tests {
                 service("common", 1337),
                 service("urn:a:b", 80),
             ],
+            gossip: vec!["workers".to_owned(), "leaders".to_owned()],
             resources: Asking { requests: one("cpu", "50m"), limits: one("memory", "128Mi") },
             image: Some("images.example:5000/grape:0.2.0".to_owned()),
             admin_port: Some(9092),
@@ -284,6 +307,7 @@ mod tests {
 
     const SERVICE: &str = "expected NAME:PORT with a port from 1 to 65535, separated by commas, as \
          in rpc_test:1337,rpc_other:1338";
+    const GROUPS: &str = "expected groups of 1 to 128 bytes, separated by commas, as in workers";
     const QUANTITY: &str = "expected a quantity, as in 100m, 0.5, 64Mi or 1Gi";
     const OF_IMAGE: &str = "expected REPOSITORY[:TAG][@DIGEST], as in grenache/grape:0.1.0";
     const FILTER: &str =
@@ -301,6 +325,9 @@ mod tests {
     #[case(ANNOUNCE, "a:http", "\"a:http\" is no service", SERVICE)]
     #[case(ANNOUNCE, "a\nb:1", "\"a\\nb:1\" is no service", SERVICE)]
     #[case(ANNOUNCE, "a:1,b:1,a:1", "\"a:1\" is there twice", "expected each once")]
+    #[case(GOSSIP, "", "\"\" is no group", GROUPS)]
+    #[case(GOSSIP, "a,,b", "\"\" is no group", GROUPS)]
+    #[case(GOSSIP, "0,1,2,3,4,5,6,7,8,9,a,b,c,d,e,f,g", "has 17 groups", "expected 16 at most")]
     #[case(CPU_REQUEST, "much", "\"much\" cannot be used", QUANTITY)]
     #[case(MEMORY_REQUEST, "-1Mi", "\"-1Mi\" cannot be used", QUANTITY)]
     #[case(CPU_LIMIT, "", "\"\" cannot be used", QUANTITY)]

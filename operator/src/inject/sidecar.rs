@@ -15,6 +15,8 @@ use crate::desired::container::{API, CONTAINER};
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 
+/// The variable of the groups that a Grape joins. An older Grape ignores it.
+const GRAPE_GOSSIP: &str = "GRAPE_GOSSIP";
 /// What makes an init container a sidecar, and a pod's containers restart.
 const ALWAYS: &str = "Always";
 /// The user and group of the image, as a number.
@@ -79,7 +81,7 @@ pub(super) fn build(
         args: Some(flags(spec, cluster, making)),
         // The command `grape` calls this address, when people or the hook below run it in this
         // container.
-        env: Some(environment(cluster, making.selected)),
+        env: Some(environment(cluster, making)),
         ports: Some(ports.map(Into::into).collect()),
         // The next containers start when the Grape answers.
         startup_probe: Some(grape::startup()),
@@ -114,8 +116,12 @@ fn flags(spec: &PodSpec, cluster: &ValidatedCluster, making: &Making<'_>) -> Vec
     flags
 }
 
-fn environment(cluster: &ValidatedCluster, selected: &SelectedCluster) -> Vec<EnvVar> {
-    let mut variables = grape::environment(cluster, &selected.namespace);
+fn environment(cluster: &ValidatedCluster, making: &Making<'_>) -> Vec<EnvVar> {
+    let mut variables = grape::environment(cluster, &making.selected.namespace);
+    if !making.own.gossip.is_empty() {
+        let groups = making.own.gossip.join(",");
+        variables.push(grape::variable(GRAPE_GOSSIP, grape::literal(&groups)));
+    }
     variables.push(grape::variable(GRAPE_URL, url(cluster.api.port)));
     variables
 }

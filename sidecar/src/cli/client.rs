@@ -141,6 +141,30 @@ pub(crate) async fn ask(url: &Url, verb: &str, data: &Value) -> Result<Said, Cli
     }
 }
 
+/// The answer to a request for a path.
+#[derive(Debug)]
+pub(crate) struct Answered {
+    pub(crate) status: StatusCode,
+    pub(crate) body: String,
+}
+
+/// Sends a request for a path, and reads the answer, whatever its status.
+pub(crate) async fn call(
+    url: &Url,
+    method: Method,
+    path: &str,
+    body: String,
+) -> Result<Answered, ClientError> {
+    let response = send(url, method, path, body).await?;
+    let status = response.status();
+    let body = whole(url, response).await?;
+    if *body == *UNKNOWN_VERB || *body == *NO_BODY {
+        let what = path.trim_start_matches('/').split('/').next().unwrap_or_default().to_owned();
+        return Err(ClientError::Npms { url: url.clone(), what });
+    }
+    Ok(Answered { status, body: String::from_utf8_lossy(&body).into_owned() })
+}
+
 /// Reads a page of a Grape.
 pub(crate) async fn page(url: &Url, path: &str) -> Result<Bytes, ClientError> {
     let response = stream(url, path).await?;

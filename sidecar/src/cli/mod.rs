@@ -6,6 +6,7 @@
 mod args;
 mod ask;
 mod client;
+mod gossip;
 mod keys;
 mod node;
 mod output;
@@ -77,6 +78,7 @@ async fn ask_grape(command: Command, stdout: &mut Output) -> Result<bool, Failur
         }
         Command::Get { hash, salt, to } => ask::get(&hash, salt.as_deref(), &to, stdout).await,
         Command::Watch { name, to } => watch::watch(&name, &to, stdout).await,
+        Command::Gossip { command } => gossip::run(command, stdout).await,
         Command::Drain { to } => ask::drain(&to, stdout).await,
         Command::Status { names, to } => status::status(&names, &to, stdout).await,
     }

@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use grape_engine::gossip::{GossipError, check_group_name};
 use grape_engine::impossible;
 
 use crate::config::{HostPort, InvalidHostPort};
@@ -100,6 +101,11 @@ pub(super) fn milliseconds(
             || format!("a number of milliseconds is wanted, from {least} to {most}, as 120000");
         text.parse().ok().filter(|number| range.contains(number)).ok_or_else(wanted)
     }
+}
+
+/// The name of a group.
+pub(super) fn group(text: &str) -> Result<String, GossipError> {
+    check_group_name(text).map(|()| text.to_owned())
 }
 
 /// The name of a service.

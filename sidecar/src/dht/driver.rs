@@ -8,11 +8,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use grape_engine::{Answer, Effect, Engine, Name, Operation, Outcome};
+use grape_engine::gossip::GOSSIP_FIRST_BYTE;
+use grape_engine::{Answer, Effect, Engine, Name, NetworkName, Operation, Outcome};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
+use super::gossip::GossipNode;
 use super::segmentation_offload::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use super::sources::{Route, Sources, is_link_local};
@@ -40,6 +42,9 @@ pub(super) struct Shared {
 
 pub(super) struct State {
     pub(super) engine: Engine,
+    /// None before the node joins a group.
+    pub(super) gossip: Option<Box<GossipNode>>,
+    pub(super) network: Option<NetworkName>,
     waiting: HashMap<Operation, oneshot::Sender<Outcome>>,
     pub(super) followed: HashMap<Name, Followed>,
     /// Datagrams to be sent.
@@ -52,10 +57,12 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, sockets: Sockets) -> Self {
+    pub(super) fn new(engine: Engine, network: Option<NetworkName>, sockets: Sockets) -> Self {
         let ready = watch::Sender::new(engine.is_ready());
         let state = State {
             engine,
+            gossip: None,
+            network,
             waiting: HashMap::new(),
             followed: HashMap::new(),
             outbox: Vec::new(),
@@ -84,7 +91,7 @@ impl Shared {
         let mut state = self.lock();
         let result = act(&mut state, crate::clock::now());
         self.settle(&mut state);
-        let earlier = match (state.engine.poll_timeout(), state.sleeps_until) {
+        let earlier = match (state.next_timeout(), state.sleeps_until) {
             (Some(next), Some(sleeps_until)) => next < sleeps_until,
             _ => false,
         };
@@ -135,6 +142,9 @@ impl Shared {
                 }
             }
         }
+        if let Some(gossip) = &mut state.gossip {
+            gossip.settle(&state.engine, self.sockets.addr().port(), &mut state.outbox);
+        }
         self.both_families.store(state.engine.has_both_families(), Ordering::Relaxed);
         if state.engine.is_ready() {
             self.ready.send_if_modified(|ready| !std::mem::replace(ready, true));
@@ -156,6 +166,19 @@ impl Shared {
 }
 
 impl State {
+    /// When [`Self::handle_timeout`] has something to do next.
+    fn next_timeout(&self) -> Option<Instant> {
+        let gossip = self.gossip.as_ref().and_then(|gossip| gossip.machine.poll_timeout());
+        self.engine.poll_timeout().into_iter().chain(gossip).min()
+    }
+
+    fn handle_timeout(&mut self, now: Instant) {
+        self.engine.handle_timeout(now);
+        if let Some(gossip) = &mut self.gossip {
+            gossip.machine.handle_timeout(now);
+        }
+    }
+
     /// The engine may give up an address of this host: nothing is sent from there then.
     fn change_address(&mut self, change: impl FnOnce(&mut Engine, Instant) -> Option<IpAddr>) {
         if let Some(given_up) = change(&mut self.engine, crate::clock::now()) {
@@ -202,13 +225,13 @@ impl Driver {
             let until = {
                 let mut state = shared.lock();
                 shared.flush(&mut state);
-                state.sleeps_until = state.engine.poll_timeout();
+                state.sleeps_until = state.next_timeout();
                 state.sleeps_until
             };
             tokio::select! {
                 readable = readable(first) => self.receive(readable?, &mut receiver)?,
                 readable = readable(second) => self.receive(readable?, &mut receiver)?,
-                () = sleep_until(until) => shared.drive(|state, now| state.engine.handle_timeout(now)),
+                () = sleep_until(until) => shared.drive(State::handle_timeout),
                 () = shared.wanted.notified() => {}
                 _ = read_addresses.tick() => {
                     let addresses = shared.sockets.host_addresses();
@@ -224,13 +247,18 @@ impl Driver {
 
     fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<()> {
         self.shared.drive(|state, now| {
-            let State { engine, sources, .. } = state;
+            let State { engine, gossip, sources, .. } = state;
             let mut left = BATCH;
             receiver.receive(socket, |from, at, datagram| {
                 if let Some(at) = at {
                     sources.reached(from, at);
                 }
-                engine.handle_datagram(from, datagram, now);
+                match gossip {
+                    Some(gossip) if datagram.first() == Some(&GOSSIP_FIRST_BYTE) => {
+                        gossip.machine.handle_datagram(from, datagram, now);
+                    }
+                    _ => engine.handle_datagram(from, datagram, now),
+                }
                 left = left.saturating_sub(1);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })

@@ -2,6 +2,7 @@
 
 mod behind;
 mod driver;
+mod gossip;
 mod interfaces;
 mod segmentation_offload;
 mod sockets;
@@ -82,7 +83,7 @@ impl Dht {
             engine.set_external(ip, now);
         }
         engine.set_host_addresses(sockets.host_addresses());
-        let shared = Arc::new(Shared::new(engine, sockets));
+        let shared = Arc::new(Shared::new(engine, config.network.clone(), sockets));
         Ok((Self { shared: shared.clone() }, Driver::new(shared)))
     }
 

@@ -123,7 +123,10 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
 }
 
 fn metrics(api: &Api) -> Response<Answer> {
-    match api.metrics.exposition(&api.dht.stats(), &api.services.counts(), api.is_ready()) {
+    let (groups, gossip) = api.groups.counters();
+    let gossip = (groups, &gossip);
+    let counts = api.services.counts();
+    match api.metrics.exposition(&api.dht.stats(), &counts, gossip, api.is_ready()) {
         Ok(exposition) => answer(
             StatusCode::OK,
             HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),

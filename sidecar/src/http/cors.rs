@@ -162,7 +162,10 @@ pub(crate) fn preflight<B>(request: &Request<B>) -> Option<HeaderMap> {
         return None;
     }
     let mut headers = HeaderMap::new();
-    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, HEAD, POST"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_METHODS,
+        HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE"),
+    );
     // No header changes what a verb does: a page may send those that its library likes.
     let wanted = asked.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned();
     let usual = || HeaderValue::from_static("content-type");

@@ -18,10 +18,10 @@ use crate::metrics::Endpoint;
 
 use super::body::{self, Unread};
 use super::connection::Activity;
+use super::events::Events;
 use super::reply::{ANNOUNCED_AT, Reply};
 use super::routes::Verb;
-use super::watch::Events;
-use super::{Api, Listener, admin, cors, drain, introduce, json, verbs, watch, websocket};
+use super::{Api, Listener, admin, cors, drain, gossip, introduce, json, verbs, watch, websocket};
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -140,6 +140,11 @@ async fn route(
     }
     if listener == Listener::Api && drain::is_asked_for(request) {
         return Box::pin(drain(api, peer, connection, request)).await;
+    }
+    if listener == Listener::Api && gossip::is_asked_for(request) {
+        let response = Box::pin(gossip::answer(api, connection, request)).await;
+        api.metrics.answered(Endpoint::Gossip, response.status());
+        return response;
     }
     if listener == Listener::Admin && introduce::is_asked_for(request) {
         let response = match body::read(request.body_mut(), introduce::MAX_BODY).await {
@@ -266,7 +271,7 @@ pub(crate) fn page(
 }
 
 /// The same answer, the last on its connection.
-fn closing(mut response: Response<Answer>) -> Response<Answer> {
+pub(crate) fn closing(mut response: Response<Answer>) -> Response<Answer> {
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     response
 }

@@ -10,8 +10,10 @@
 //! | `refused.rs` | why a verb's data was refused, for people |
 //! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
 //! | `websocket.rs` | the verbs in text frames |
-//! | `watch.rs` | a name's peers as server-sent events |
+//! | `watch.rs` | `/watch`: a name's peers, followed |
+//! | `events.rs` | server-sent events |
 //! | `admin.rs` | `/healthz`, `/readyz`, `/status`, `/metrics` |
+//! | `gossip/` | `/gossip`: groups, their members and keys |
 //! | `drain.rs` | `/drain`, for programs on this host |
 //! | `introduce.rs` | `/introduce`, for the operator: addresses of others |
 //! | `outgoing.rs` | connections to others, for the command and for [`crate::services`] |
@@ -21,6 +23,8 @@ mod body;
 mod connection;
 mod cors;
 mod drain;
+mod events;
+mod gossip;
 mod handler;
 mod introduce;
 mod items;
@@ -47,6 +51,7 @@ use crate::clock;
 use crate::config::Config;
 use crate::dht::Dht;
 use crate::discovery::BootstrapNames;
+use crate::gossip::Groups;
 use crate::metrics::Metrics;
 use crate::services::Services;
 
@@ -56,12 +61,12 @@ use cors::Origins;
 pub use admin::StatusPage;
 pub(crate) use admin::status;
 pub use cors::{InvalidOrigin, Origin};
+pub(crate) use events::HEARTBEAT as WATCH_HEARTBEAT;
 pub(crate) use items::bencode;
 pub(crate) use reply::{ANNOUNCED_AT, NOWHERE, UNKNOWN};
 pub(crate) use routes::Verb;
 pub(crate) use server::serve;
 pub use server::{accept_last, bind};
-pub(crate) use watch::HEARTBEAT as WATCH_HEARTBEAT;
 
 /// How long after a Grape stopped an answer says that it is the last one although more requests have
 /// come: to a client that sends them without a pause.
@@ -80,6 +85,7 @@ pub(crate) struct Api {
     pub(crate) dht: Dht,
     /// What is announced and withdrawn goes through these.
     pub(crate) services: Arc<Services>,
+    pub(crate) groups: Groups,
     pub(crate) metrics: Metrics,
     /// What is known of the bootstrap names.
     pub(crate) bootstrap: BootstrapNames,
@@ -105,6 +111,7 @@ pub(crate) struct Api {
 impl Api {
     pub(crate) fn new(
         services: Arc<Services>,
+        groups: Groups,
         metrics: Metrics,
         bootstrap: BootstrapNames,
         addresses: Addresses,
@@ -114,6 +121,7 @@ impl Api {
         Self {
             dht: services.dht().clone(),
             services,
+            groups,
             metrics,
             bootstrap,
             addresses,
@@ -125,7 +133,7 @@ impl Api {
             origins: Origins::new(&config.api_origins),
             unfinished: Budget::new(config.max_payload_size),
             draining: AtomicBool::new(false),
-            watches: Arc::new(Semaphore::new(watch::MAX_WATCHES)),
+            watches: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             introductions: introduce::Pace::default(),
         }
     }

@@ -1,5 +1,6 @@
 //! Metric families of numbers that are counted elsewhere: by the DHT, and by the services' register.
 
+use grape_engine::gossip::GossipCounters;
 use grape_engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
@@ -103,6 +104,55 @@ pub(super) fn of_services(counts: &Counts) -> [MetricFamily; 2] {
             samples(&counts.withdrawals),
         ),
     ]
+}
+
+/// What the gossip of groups counted; zeros without a group.
+pub(super) fn of_gossip(groups: usize, counters: &GossipCounters) -> Vec<MetricFamily> {
+    let one = |n: u64| vec![(None, float(n))];
+    let by = |label: &'static str, counts: &[(&'static str, u64)]| {
+        counts.iter().map(|(value, n)| (Some((label, *value)), float(*n))).collect::<Vec<_>>()
+    };
+    let refused = by(
+        "reason",
+        &[
+            ("malformed", counters.malformed),
+            ("other_group", counters.other_group),
+            ("other_network", counters.other_network),
+            ("unproved", counters.unproved),
+        ],
+    );
+    let left_out = by(
+        "kind",
+        &[
+            ("addresses", counters.candidates_left_out),
+            ("keys", counters.keys_left_out),
+            ("members", counters.members_left_out),
+        ],
+    );
+    let counters = [
+        ("packets_received", "Datagrams of groups received.", one(counters.packets_received)),
+        ("packets_sent", "Datagrams of groups sent.", one(counters.packets_sent)),
+        ("received_bytes", "Bytes received in datagrams of groups.", one(counters.bytes_received)),
+        ("sent_bytes", "Bytes sent in datagrams of groups.", one(counters.bytes_sent)),
+        (
+            "throttled",
+            "Datagrams of groups not sent, to stay within the limit.",
+            one(counters.throttled),
+        ),
+        ("refused", "Datagrams of groups that were refused, by reason.", refused),
+        (
+            "left_out",
+            "Members, addresses and keys of groups left out because of a limit.",
+            left_out,
+        ),
+    ];
+    let groups = one(u64::try_from(groups).unwrap_or(u64::MAX));
+    let groups =
+        family("grape_gossip_groups", "Groups that this Grape is in.", MetricType::GAUGE, groups);
+    let counters = counters.into_iter().map(|(name, help, samples)| {
+        family(&format!("grape_gossip_{name}_total"), help, MetricType::COUNTER, samples)
+    });
+    counters.chain([groups]).collect()
 }
 
 /// Prometheus knows no numbers but floats; up to 2^53 they are exact.

@@ -9,6 +9,8 @@ pub(crate) enum Endpoint {
     Verb(Verb),
     /// A watch.
     Watch,
+    /// A group, its members or their keys.
+    Gossip,
     /// A drain.
     Drain,
     /// An introduction to other Grapes.
@@ -20,7 +22,7 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Verb(Verb::Lookup),
         Self::Verb(Verb::Announce),
         Self::Verb(Verb::Withdraw),
@@ -31,12 +33,14 @@ impl Endpoint {
         Self::Introduction,
         Self::Admin,
         Self::Unknown,
+        Self::Gossip,
     ];
 
     pub(super) fn label(self) -> &'static str {
         match self {
             Self::Verb(verb) => verb.name(),
             Self::Watch => "watch",
+            Self::Gossip => "gossip",
             Self::Drain => "drain",
             Self::Introduction => "introduce",
             Self::Admin => "admin",
@@ -52,6 +56,7 @@ impl Endpoint {
             Self::Introduction => 7,
             Self::Admin => 8,
             Self::Unknown => 9,
+            Self::Gossip => 10,
         }
     }
 }

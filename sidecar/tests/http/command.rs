@@ -36,6 +36,16 @@ use crate::raw::Raw;
 #[case(&["drain"], 0, "nothing was announced here; what is announced from now on is held back", "")]
 #[case(&["drain", "-o", "json"], 0, r#"{"complete":true,"withdrawn":0}"#, "")]
 #[case(&["drain", "--grape", "http://127.0.0.1:1"], 2, "", "no Grape answers at http://127.0.0.1:1")]
+#[case(&["gossip", "set", "workers", "load", "3", "--json"], 0, "set", "")]
+#[case(&["gossip", "set", "workers", "load", "3", "-o", "json"], 0, r#"{"version":1}"#, "")]
+#[case(&["gossip", "set", "workers", "load", "[", "--json"], 1, "", "the Grape refused: the body is not JSON")]
+#[case(&["gossip", "set", "w", "a", "b", "--expires", "soon"], 1, "", "expected a time from now on")]
+#[case(&["gossip", "get", "workers"], 1, "", "is not in the group \"workers\"")]
+#[case(&["gossip", "get", "workers", "x", "-o", "json"], 1, r#"{"error":"the Grape refused"#, "")]
+#[case(&["gossip", "unset", "workers", "load"], 1, "", "is not in the group \"workers\"")]
+#[case(&["gossip", "peers", "workers", "--state", "gone"], 2, "", "possible values: live, dead, all")]
+#[case(&["gossip", "watch", ""], 2, "", "a group's name has 1 to 128 bytes")]
+#[case(&["gossip", "peers", "w", "--grape", "http://127.0.0.1:1"], 2, "", "no Grape answers at http://127.0.0.1:1")]
 #[case(&["frobnicate"], 2, "", "Usage")]
 #[tokio::test]
 async fn answers_are_printed(
@@ -50,6 +60,23 @@ async fn answers_are_printed(
     assert_eq!(output.status.code(), Some(code), "{stdout}{stderr}");
     assert!(stdout.contains(out) && stdout.is_empty() == out.is_empty(), "{stdout}");
     assert!(stderr.contains(err) && stderr.is_empty() == err.is_empty(), "{stderr}");
+}
+
+#[tokio::test]
+async fn keys_of_a_group_are_set_shown_and_unset() {
+    let (here, there) = pair_of(Config { gossip: vec!["w".to_owned()], ..config() }).await;
+    let shown = |output: Output| texts(&output).0;
+    assert_eq!(shown(ask(&here, &["gossip", "set", "w", "a b", "x\"y"]).await), "set\n");
+    assert_eq!(shown(ask(&here, &["gossip", "get", "w", "a b"]).await), "\"x\\\"y\"\n");
+    let (peer, end) = (here.dht_addr().to_string(), clock::now() + Duration::from_secs(30));
+    let of_peer = ["gossip", "get", "w", "--peer", &peer];
+    while shown(ask(&there, &of_peer).await) != "{\"a b\":\"x\\\"y\"}\n" {
+        assert!(clock::now() < end, "{:?}", texts(&ask(&there, &of_peer).await));
+    }
+    let peers = shown(ask(&there, &["gossip", "peers", "w"]).await);
+    assert!(peers.starts_with(&format!("{peer}\tlive for ")), "{peers}");
+    assert_eq!(shown(ask(&here, &["gossip", "unset", "w", "a b"]).await), "unset\n");
+    assert_eq!(shown(ask(&here, &["gossip", "get", "w"]).await), "{}\n");
 }
 
 #[tokio::test]

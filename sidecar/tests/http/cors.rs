@@ -51,7 +51,10 @@ async fn a_preflight_is_answered(
     let response = listed(origins, &preflight(PAGE, "")).await;
     assert_eq!(response.status, 204);
     assert_eq!(response.header("access-control-allow-origin"), Some(allowed));
-    assert_eq!(response.header("access-control-allow-methods"), Some("GET, HEAD, POST"));
+    assert_eq!(
+        response.header("access-control-allow-methods"),
+        Some("GET, HEAD, POST, PUT, DELETE")
+    );
     assert_eq!(response.header("access-control-allow-headers"), Some("content-type,x-own"));
     assert_eq!(response.header("access-control-max-age"), Some("7200"));
     assert_eq!(response.header("access-control-allow-private-network"), None);

@@ -8,6 +8,7 @@ mod cors;
 mod drain;
 mod environment;
 mod framing;
+mod gossip;
 mod grapes;
 mod introduce;
 mod limits;

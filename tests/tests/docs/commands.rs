@@ -13,8 +13,10 @@ const HEAD: &str = "\
 What `--help` of each command says. A test writes this page, and fails when it is stale.
 ";
 
-const GRAPE: [&str; 10] =
-    ["", "lookup", "announce", "withdraw", "put", "key new", "get", "watch", "drain", "status"];
+const GRAPE: [&str; 11] = [
+    "", "lookup", "announce", "withdraw", "put", "key new", "get", "watch", "gossip", "drain",
+    "status",
+];
 const OPERATOR: [&str; 5] = ["", "run", "local", "crd", "check"];
 
 /// The help without a terminal, so at the default width, and without variables.

@@ -70,7 +70,7 @@ pub enum GossipError {
 ///
 /// # Errors
 /// [`GossipError::GroupName`].
-pub(super) fn check_group_name(name: &str) -> Result<(), GossipError> {
+pub fn check_group_name(name: &str) -> Result<(), GossipError> {
     let fits = (1..=MAX_GROUP_NAME).contains(&name.len()) && !name.chars().any(char::is_control);
     if fits { Ok(()) } else { Err(GossipError::GroupName) }
 }

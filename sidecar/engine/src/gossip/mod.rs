@@ -62,7 +62,7 @@ use group::Group;
 use limits::Budget;
 pub use limits::{
     GossipError, MAX_DATAGRAM, MAX_GOSSIP_VALUE, MAX_GROUP_NAME, MAX_GROUPS, MAX_KEY, MAX_KEYS,
-    MAX_MEMBERS, MAX_MEMORY, MAX_STATE,
+    MAX_MEMBERS, MAX_MEMORY, MAX_STATE, check_group_name,
 };
 pub use message::{Key, Value};
 
@@ -136,7 +136,7 @@ impl Gossip {
         seeds: impl IntoIterator<Item = SocketAddr>,
         now: Instant,
     ) -> Result<(), GossipError> {
-        limits::check_group_name(group)?;
+        check_group_name(group)?;
         if self.find(group).is_none() {
             if self.groups.len() >= MAX_GROUPS {
                 return Err(GossipError::Groups);

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::gossip::GossipCommand;
 use crate::cli::client::Url;
 use crate::cli::values::{hash, name, port};
 
@@ -86,6 +87,12 @@ grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
         #[command(flatten)]
         to: To,
     },
+    /// Show and set what the members of a group share: see docs/gossip.md
+    Gossip {
+        /// What to do
+        #[command(subcommand)]
+        command: GossipCommand,
+    },
     /// Withdraw every service announced at the Grape of this host, and accept no more until that Grape
     /// restarts; lookups still work
     Drain {
@@ -157,6 +164,7 @@ impl Command {
             | Self::Watch { to, .. }
             | Self::Drain { to }
             | Self::Status { to, .. } => to.output,
+            Self::Gossip { command } => command.format(),
             Self::Key {
                 command: KeyCommand::New { output, .. } | KeyCommand::Show { output, .. },
             } => *output,

@@ -1,6 +1,7 @@
 //! The command line: npm's flags, ours, and the subcommands.
 
 mod commands;
+mod gossip;
 mod node;
 #[cfg(test)]
 mod tests;
@@ -8,6 +9,7 @@ mod tests;
 use clap::Parser;
 
 pub(crate) use commands::{Command, Format, KeyCommand, SigningArgs, To};
+pub(crate) use gossip::{GossipCommand, PeerState};
 pub use node::CheckAnnounced;
 pub(crate) use node::NodeArgs;
 

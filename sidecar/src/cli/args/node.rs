@@ -8,9 +8,9 @@ use grape_engine::NetworkName;
 use tracing_subscriber::filter::Targets;
 
 use crate::cli::values::{
-    Bootstrap, advertised, boolean, count, ip, ip_and_port, milliseconds, port,
+    Bootstrap, advertised, boolean, count, group, ip, ip_and_port, milliseconds, port,
 };
-use crate::config::Config;
+use crate::config::{Config, HostPort};
 use crate::http::Origin;
 use crate::log;
 use crate::services::{DeclaredList, ReadyWhenList};
@@ -145,6 +145,16 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "URL", env = "GRAPE_READY_WHEN")]
     ready_when: Vec<ReadyWhenList>,
 
+    /// Groups whose members share small state, as /gossip shows them. Repeat the flag, or separate
+    /// groups by commas
+    #[arg(long, value_name = "GROUP", env = "GRAPE_GOSSIP", value_delimiter = ',', value_parser = group)]
+    gossip: Vec<String>,
+
+    /// Grapes at which members of these groups may be, as HOST:PORT of their DHT, beside those that
+    /// the DHT finds. Repeat the flag, or separate Grapes by commas
+    #[arg(long, value_name = "HOST:PORT", env = "GRAPE_GOSSIP_SEEDS", value_delimiter = ',')]
+    gossip_seeds: Vec<HostPort>,
+
     #[command(flatten)]
     check: CheckAnnounced,
 
@@ -205,6 +215,8 @@ impl NodeArgs {
             api_origins: self.api_origin.clone(),
             announce: self.announce.iter().flat_map(|list| list.0.clone()).collect(),
             ready_when: self.ready_when.iter().flat_map(|list| list.0.clone()).collect(),
+            gossip: self.gossip.clone(),
+            gossip_seeds: self.gossip_seeds.clone(),
             check_announced: self.check.check_announced,
             drain_timeout: Duration::from_millis(self.drain_timeout),
         }
