@@ -59,7 +59,7 @@ impl Phi {
             return 0.0;
         }
         let later = upper_tail((silence - mean) / self.deviation(mean));
-        (-later.log10()).clamp(0.0, HIGHEST)
+        (-libm::log10(later)).clamp(0.0, HIGHEST)
     }
 
     fn push(&mut self, interval: Duration) {
@@ -86,7 +86,7 @@ impl Phi {
 /// The probability that a standard normal variable is above `z`, for z ≥ 0: the logistic
 /// approximation of Bowling et al. (2009), whose error is below 0.00014.
 fn upper_tail(z: f64) -> f64 {
-    let e = (-z * (1.5976 + 0.070_566 * z * z)).exp();
+    let e = libm::exp(-z * (1.5976 + 0.070_566 * z * z));
     e / (1.0 + e)
 }
 

@@ -159,7 +159,7 @@ impl Probes {
     fn enough(&self) -> u8 {
         // A question is lost on its way, or its answer is.
         let loss = self.loss.clamp(0.001, 0.99);
-        let tries = (CHANCE / loss.log10()).ceil();
+        let tries = (CHANCE / libm::log10(loss)).ceil();
         (tries as u8).clamp(LEAST_TRIES, MOST_TRIES)
     }
 }
