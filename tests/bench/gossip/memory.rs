@@ -1,0 +1,61 @@
+//! Resident memory of Grapes in a group.
+
+use anyhow::{Context, Result, ensure};
+use futures_util::future::try_join_all;
+use grape_tests::grape::{Grape, Kind, Options, Seat};
+use grape_tests::http::{self, Request};
+use grape_tests::kernel;
+use grape_tests::results::{Goal, Row};
+use grape_tests::wait;
+use serde_json::Value;
+
+use crate::alone;
+use crate::plan::Plan;
+
+/// Keys of each member.
+const KEYS: usize = 10;
+
+/// The memory of a Grape that sees all keys of all members.
+///
+/// # Errors
+/// When a Grape does not start, or does not see all.
+pub(crate) async fn measure(plan: Plan) -> Result<Row> {
+    let first = Grape::start(Kind::Ours, Seat::take()?, &Options::default()).await?;
+    let options = Options { bootstrap: vec![first.dht_port()], ..Options::default() };
+    let mut grapes = vec![first];
+    while grapes.len() < plan.resident {
+        // A few at a time, lest they wait for each other's processes to start.
+        let more = (plan.resident - grapes.len()).min(10);
+        let seats = (0..more).map(|_| Seat::take()).collect::<Result<Vec<_>>>()?;
+        let starting = seats.into_iter().map(|seat| Grape::start(Kind::Ours, seat, &options));
+        grapes.extend(try_join_all(starting).await?);
+    }
+    for grape in &grapes {
+        for key in 0..KEYS {
+            let path = format!("/gossip/bench/state/key-{key}");
+            let set = Request::post(&path, r#"{"jobs": 3}"#).method("PUT");
+            let status = http::send(grape.api(), &set).await?.status;
+            ensure!(status == 200, "{path}: {status}");
+        }
+    }
+    let mut sizes = Vec::new();
+    for grape in &mut grapes {
+        wait::until(&format!("{grape} sees all keys"), async || {
+            let page = http::send(grape.api(), &Request::get("/gossip/bench/peers?state=live"));
+            let peers: Vec<Value> = serde_json::from_str(&page.await?.body)?;
+            let full = peers.iter().filter(|peer| peer["keys"] == KEYS).count();
+            ensure!(full == plan.resident - 1, "{full} members with all keys");
+            Ok(())
+        })
+        .await?;
+        let pid = grape.process().pid().context("a Grape has ended")?;
+        sizes.push(kernel::resident(pid)? / f64::from(1 << 20));
+    }
+    sizes.sort_by(f64::total_cmp);
+    Ok(alone(
+        format!("gossip, {} members with {KEYS} keys each: memory of a Grape", plan.resident),
+        sizes[sizes.len() / 2],
+        "MB",
+        Goal::AtMost(9.0),
+    ))
+}
