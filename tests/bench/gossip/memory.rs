@@ -41,8 +41,9 @@ pub(crate) async fn measure(plan: Plan) -> Result<Row> {
     let mut sizes = Vec::new();
     for grape in &mut grapes {
         wait::until(&format!("{grape} sees all keys"), async || {
-            let page = http::send(grape.api(), &Request::get("/gossip/bench/peers?state=live"));
-            let peers: Vec<Value> = serde_json::from_str(&page.await?.body)?;
+            let request = Request::get("/gossip/bench/peers?state=live");
+            let page = http::send(grape.api(), &request).await?;
+            let peers: Vec<Value> = serde_json::from_str(&page.body)?;
             let full = peers.iter().filter(|peer| peer["keys"] == KEYS).count();
             ensure!(full == plan.resident - 1, "{full} members with all keys");
             Ok(())
