@@ -22,6 +22,8 @@ const GROUP = 'grapevine'
 // Milliseconds until the first further attempt to reach the Grape, and at most.
 const FIRST_PAUSE = 100
 const MAX_PAUSE = 5000
+// Milliseconds between events `gossip` of a member.
+const GOSSIP_EVERY = 1000
 
 class Gossiper extends EventEmitter {
   #group
@@ -33,6 +35,7 @@ class Gossiper extends EventEmitter {
   #run
   #sending
   #stop = new AbortController()
+  #heartbeats = new Map()
   #lastError
 
   constructor (options) {
@@ -151,7 +154,21 @@ class Gossiper extends EventEmitter {
       this.started = true
       this.emit('started', this)
     }
-    await ended
+    const timer = setInterval(() => this.#tellGossip(connection.api), GOSSIP_EVERY)
+    await ended.finally(() => clearInterval(timer))
+  }
+
+  /// Emits `gossip` for each member of which the Grape has heard since the last time. It costs a
+  /// request, so it is done while somebody listens.
+  async #tellGossip (api) {
+    if (this.listenerCount('gossip') === 0) return
+    const members = await api.peers().catch(() => [])
+    const before = this.#heartbeats
+    this.#heartbeats = new Map(members.map(({ address, heartbeat }) => [address, heartbeat]))
+    for (const [name, heartbeat] of this.#heartbeats) {
+      const peer = this.#mirror.peer(name)
+      if (peer && before.has(name) && heartbeat !== before.get(name)) this.emit('gossip', peer)
+    }
   }
 
   async #leave () {
@@ -182,7 +199,7 @@ class Gossiper extends EventEmitter {
         }
         // The Grape is away: all that it does not have is sent when it is back.
         this.#own.putBack(key)
-        api.close()
+        api.close(error)
         break
       }
     }

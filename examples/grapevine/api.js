@@ -46,11 +46,12 @@ class Api {
             try {
               reader.push(text)
             } catch (error) {
-              response.destroy(error)
+              this.close(error)
             }
           })
-          response.on('error', reject)
-          response.on('close', () => reject(new Error('the Grape ended the events')))
+          response.on('close', () => reject(this.#why(new Error('the Grape ended the events'))))
+          // The close follows.
+          response.on('error', () => {})
         })
         // Who waits for it may come later.
         ended.catch(() => {})
@@ -104,9 +105,9 @@ class Api {
     if (answer.status >= 400 && answer.status !== 404) throw new Refused(answer.text.trim())
   }
 
-  /// Ends all requests and the events.
-  close () {
-    this.#closing.abort()
+  /// Ends all requests and the events, for this reason.
+  close (reason) {
+    this.#closing.abort(reason)
   }
 
   async #json (parts) {
@@ -140,9 +141,16 @@ class Api {
   }
 
   #end (request, reject, body) {
-    request.on('error', reject)
-    request.on('timeout', () => request.destroy(new Error('the Grape does not answer')))
+    request.on('error', (error) => reject(this.#why(error)))
+    // The other requests would wait as long.
+    request.on('timeout', () => this.close(new Error('the Grape does not answer')))
     request.end(body)
+  }
+
+  /// What ended the connection is the reason why its requests fail.
+  #why (error) {
+    const { aborted, reason } = this.#closing.signal
+    return aborted ? reason : error
   }
 
   async #read (response) {

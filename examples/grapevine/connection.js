@@ -47,7 +47,7 @@ class Connection {
 
   #readAgain () {
     // What could not be read is read when the Grape is back.
-    this.#readAll().catch(() => this.#api.close())
+    this.#readAll().catch((error) => this.#api.close(error))
   }
 
   async #readAll () {
