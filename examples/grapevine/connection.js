@@ -27,6 +27,7 @@ class Connection {
   /// Joins the group, and reads all of it. `before` is the generation that the Grape had. Resolves
   /// to its generation now, and to a promise that is rejected when the Grape answers no more.
   async open (before) {
+    this.#mirror.beginSnapshot()
     const { ended } = await this.#api.follow((event, data) => this.#take(event, data))
     const generation = await this.#api.generation()
     this.#finds = generation !== before

@@ -29,6 +29,9 @@ class Mirror {
   #tell
   // What events have changed since a snapshot was begun: they are newer than the snapshot.
   #changed = new Set()
+  // Whether an event may tell again what is known: a Grape that has just started hears of each key
+  // for the first time, and so does a snapshot that overtakes an event.
+  #repeats = true
 
   /// Calls `tell(event, …)` for each change, with the events of a `Gossiper`.
   constructor (seeds, tell) {
@@ -70,12 +73,14 @@ class Mirror {
   /// From here on events are newer than the next snapshot.
   beginSnapshot () {
     this.#changed.clear()
+    this.#repeats = true
   }
 
   /// Takes in all members with their keys. A member that is missing has failed, unless the Grape has
   /// just started and `finds` members still.
   endSnapshot (members, finds) {
     for (const member of members) this.#correct(member)
+    this.#repeats = finds
     if (finds) return
     const present = new Set(members.map(({ address }) => address))
     for (const peer of this.#peers.values()) {
@@ -94,8 +99,7 @@ class Mirror {
       if (!Object.hasOwn(values, key) && untouched(key)) this.#expired(peer, key)
     }
     for (const [key, value] of Object.entries(values)) {
-      const same = JSON.stringify(peer.values.get(key)) === JSON.stringify(value)
-      if (!same && value !== null && untouched(key)) this.#updated(peer, key, value)
+      if (untouched(key)) this.#updated(peer, key, value)
     }
   }
 
@@ -107,11 +111,9 @@ class Mirror {
       this.#peers.set(name, peer)
       this.#tell('new_peer', peer)
     }
-    if (peer.generation !== generation) {
-      // It has started again, and its keys are gone.
-      peer.values.clear()
-      peer.generation = generation
-    }
+    // When it starts again, its keys are gone. Of a seed the generation is not known at first.
+    if (peer.generation !== undefined && peer.generation !== generation) peer.values.clear()
+    peer.generation = generation
     if (!alive) return this.#failed(peer)
     if (!peer.alive) {
       peer.alive = true
@@ -135,6 +137,8 @@ class Mirror {
 
   #updated (peer, key, value) {
     if (!peer) return
+    const known = peer.values.get(key) ?? null
+    if (this.#repeats && JSON.stringify(known) === JSON.stringify(value)) return
     if (value === null) peer.values.delete(key)
     else peer.values.set(key, value)
     this.#tell('update', peer.name, key, value)

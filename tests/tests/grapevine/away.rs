@@ -1,12 +1,14 @@
 //! A Grape that is cut off, restarted or killed while a Gossiper uses it.
 
-use grape_tests::gossipers::{self, Module};
+use anyhow::ensure;
+use grape_tests::gossipers::{self, Module, Program};
 use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::link::Link;
 use grape_tests::network::{Network, Shape};
 use grape_tests::ports::Port;
 use grape_tests::{programs, wait};
 use serde_json::json;
+use tokio::process::Command;
 
 use crate::{Gossiper, alone};
 
@@ -106,4 +108,40 @@ async fn a_grape_that_is_not_there_is_named() {
     let mut process = gossipers::gossiper(Module::Ours, &options, Some(&url)).unwrap();
     let error = programs::event(&mut process, "error").await.unwrap()["message"].to_string();
     assert!(error.contains("ECONNREFUSED"), "{error}");
+}
+
+#[tokio::test]
+async fn a_grape_that_was_not_started_for_a_gossiper_stays_a_member_without_its_keys() {
+    let network = Network::start(Shape::Mesh, &[Kind::Ours; 2]).await.unwrap();
+    let [here, there] = [&network.grapes[0], &network.grapes[1]];
+    let names = [here, there].map(name);
+    let [own, peer] = names.each_ref().map(String::as_str);
+    let mut one = Gossiper::of(&here.url()).await;
+    let mut two = Gossiper::of(&there.url()).await;
+    one.set("x", json!(1), None).await;
+    two.has(&[own], &[], &[(own, json!({ "x": 1 })), (peer, json!({}))]).await;
+    one.tell(json!({ "do": "stop" })).await;
+    one.event("stopped").await;
+    two.has(&[own], &[], &[(own, json!({})), (peer, json!({}))]).await;
+    one.tell(json!({ "do": "start" })).await;
+    two.has(&[own], &[], &[(own, json!({ "x": 1 })), (peer, json!({}))]).await;
+}
+
+/// Two Gossipers of one program, and a Grape for one of them.
+#[tokio::test]
+async fn a_gossiper_without_a_grape_of_grape_url_is_told_so() {
+    let grape = Grape::start(Kind::Ours, Seat::take().unwrap(), &Options::default()).await.unwrap();
+    let program = "const Gossiper = require('grapevine').Gossiper\n\
+        new Gossiper(7000).start(() => new Gossiper(7001).start())";
+    let program = gossipers::changed(program, Module::Ours).unwrap();
+    let mut command = Command::new("node");
+    command.env("GRAPE_URL", grape.url());
+    let program = Program::start("two Gossipers", &program, &mut command).unwrap();
+    wait::until("a warning", async || {
+        let told = program.process.errors().join("\n");
+        ensure!(told.contains("expected one URL for each Gossiper"), "{told}");
+        Ok(())
+    })
+    .await
+    .unwrap();
 }

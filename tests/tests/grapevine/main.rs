@@ -94,7 +94,7 @@ impl Gossiper {
     }
 
     /// Ends it as its program would, and returns all events of a kind that were not asked for yet.
-    async fn left_over(mut self, kind: &str) -> Vec<Value> {
+    async fn left_over(&mut self, kind: &str) -> Vec<Value> {
         self.process.close_input();
         programs::events_until_end(&mut self.process, kind).await.unwrap()
     }

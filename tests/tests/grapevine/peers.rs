@@ -59,8 +59,10 @@ fn keys_are_seen_and_expire_at_all_members_with_one_event_each() {
             let update = other.event("update").await;
             assert_eq!((&update["key"], &update["value"]), (&json!("stays"), &Value::Null));
         }
-        for gossiper in [seed, one, two] {
-            assert_eq!(gossiper.left_over("expire").await, [Value::Null; 0]);
+        for gossiper in &mut [seed, one, two] {
+            for kind in ["update", "expire", "peer_failed", "peer_alive"] {
+                assert_eq!(gossiper.left_over(kind).await, [Value::Null; 0]);
+            }
         }
     });
 }
@@ -91,6 +93,8 @@ fn a_gossiper_that_is_stopped_and_started_has_its_keys_again() {
     alone("peers::a_gossiper_that_is_stopped_and_started_has_its_keys_again", async {
         let [mut seed, mut one, mut two] = three().await;
         two.set("x", json!(1), None).await;
+        seed.set("z", json!(3), None).await;
+        two.event("update").await;
         two.tell(json!({ "do": "stop" })).await;
         two.event("stopped").await;
         for other in [&mut seed, &mut one] {
@@ -99,13 +103,16 @@ fn a_gossiper_that_is_stopped_and_started_has_its_keys_again() {
         two.set("y", json!(2), None).await;
         two.tell(json!({ "do": "start" })).await;
         two.event("started").await;
-        let states = states(ALL[2], &json!({ "x": 1, "y": 2 }));
+        let mut states = states(ALL[2], &json!({ "x": 1, "y": 2 }));
+        states[0].1 = json!({ "z": 3 });
         for other in [&mut seed, &mut one] {
             assert_eq!(other.event("peer_alive").await["peer"], ALL[2]);
             let others: Vec<_> = ALL.into_iter().filter(|peer| *peer != other.name).collect();
             other.has(&others, &[], &states).await;
         }
         two.has(&ALL[..2], &[], &states).await;
+        // It had seen the seed's key before.
+        assert_eq!(two.left_over("update").await, [Value::Null; 0]);
     });
 }
 
