@@ -8,11 +8,13 @@
 //! | `simulations.rs` | the original's simulations, the same |
 //! | `original_tests.rs` | the original's tests of its public class, the same |
 //! | `peers.rs` | members that come, go and come back, with the events at the others |
+//! | `mirror.rs`, `mirror.test.js` | the copy of a group that a Gossiper keeps |
 //! | `away.rs` | a Grape that is cut off, restarted or killed while a Gossiper uses it |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod away;
+mod mirror;
 mod original_tests;
 mod peers;
 mod readme;
