@@ -80,8 +80,8 @@ impl Program {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("program.js");
         fs::write(&file, text)?;
-        environment(command)?.arg(file);
-        Ok(Self { process: Process::start(name, command)?, _folder: folder })
+        command.arg(file);
+        Ok(Self { process: start(name, command)?, _folder: folder })
     }
 }
 
@@ -93,11 +93,16 @@ impl Program {
 pub fn gossiper(module: Module, options: &Value, grape: Option<&str>) -> Result<Process> {
     let argument = json!({ "module": module.path()?, "options": options });
     let mut command = programs::command("gossiper.js", &argument)?;
-    environment(&mut command)?;
-    if let Some(url) = grape {
-        command.env("GRAPE_URL", url);
-    }
-    Process::start(format!("Gossiper {options}"), &mut command)
+    command.envs(grape.map(|url| ("GRAPE_URL", url)));
+    start(&format!("Gossiper {options}"), &mut command)
+}
+
+/// Starts a program that requires one of the modules.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn start(name: &str, command: &mut Command) -> Result<Process> {
+    Process::start(name, environment(command)?)
 }
 
 /// Where a program finds npm's packages and our Grape.
