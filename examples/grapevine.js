@@ -61,8 +61,8 @@ class Gossiper extends EventEmitter {
     this.#group = group
     this.#grape = grapeFor({ address, port, seeds, group })
     const known = this.#grape.outlives ? [] : seeds
-    this.#mirror = new Mirror(known, (...event) => this.emit(...event))
-    this.#own = new OwnState((...key) => this.emit('expire', this.peer_name, ...key))
+    this.#mirror = new Mirror(known, (...event) => this.#tell(...event))
+    this.#own = new OwnState((...key) => this.#tell('expire', this.peer_name, ...key))
   }
 
   /// Joins the group. Calls `callback(undefined, this)` once the Grape is in it.
@@ -115,6 +115,12 @@ class Gossiper extends EventEmitter {
     return this.#mirror.names(({ alive }) => !alive)
   }
 
+  /// Emits an event once what runs has ended: what a listener throws is the program's matter, as in
+  /// the original.
+  #tell (...event) {
+    process.nextTick(() => this.emit(...event))
+  }
+
   #peer (name) {
     const peer = this.#mirror.peer(name)
     if (!peer) throw new Error(`there is no peer ${name}; expected one of allPeers()`)
@@ -127,7 +133,7 @@ class Gossiper extends EventEmitter {
     let wait = FIRST_PAUSE
     while (!stop.aborted) {
       try {
-        const connection = new Connection(await this.#grape.url(), this.#group, this.#mirror)
+        const connection = new Connection(await this.#grape.url(stop), this.#group, this.#mirror)
         this.#api = connection.api
         if (!stop.aborted) await this.#follow(connection, () => { wait = FIRST_PAUSE })
       } catch (error) {
@@ -152,7 +158,7 @@ class Gossiper extends EventEmitter {
     onConnected()
     if (!this.started) {
       this.started = true
-      this.emit('started', this)
+      this.#tell('started', this)
     }
     const timer = setInterval(() => this.#tellGossip(connection.api), GOSSIP_EVERY)
     await ended.finally(() => clearInterval(timer))
@@ -167,7 +173,7 @@ class Gossiper extends EventEmitter {
     this.#heartbeats = new Map(members.map(({ address, heartbeat }) => [address, heartbeat]))
     for (const [name, heartbeat] of this.#heartbeats) {
       const peer = this.#mirror.peer(name)
-      if (peer && before.has(name) && heartbeat !== before.get(name)) this.emit('gossip', peer)
+      if (peer && before.has(name) && heartbeat !== before.get(name)) this.#tell('gossip', peer)
     }
   }
 
@@ -210,7 +216,7 @@ class Gossiper extends EventEmitter {
   #report (error) {
     if (error.message === this.#lastError) return
     this.#lastError = error.message
-    if (this.listenerCount('error') > 0) this.emit('error', error)
+    if (this.listenerCount('error') > 0) this.#tell('error', error)
     else process.emitWarning(`${this.peer_name}: ${error.message}`, 'GossiperWarning')
   }
 }

@@ -3,6 +3,7 @@
 // A group of a Grape, over the Grape's HTTP API (docs/gossip.md). What is kept of an answer is
 // bounded, in bytes and in time.
 
+const { setMaxListeners } = require('node:events')
 const http = require('node:http')
 const { EventReader } = require('./event_reader')
 
@@ -27,6 +28,8 @@ class Api {
     // An IPv6 address has brackets in a URL only.
     this.#host = { hostname: hostname.replace(/^\[|\]$/g, ''), port }
     this.#group = group
+    // Each request listens.
+    setMaxListeners(0, this.#closing.signal)
   }
 
   /// Joins the group, and calls `onEvent(name, data)` for each of its events. Resolves once the
@@ -103,6 +106,10 @@ class Api {
   async unset (key) {
     const answer = await this.#send('DELETE', ['state', key])
     if (answer.status >= 400 && answer.status !== 404) throw new Refused(answer.text.trim())
+  }
+
+  get closed () {
+    return this.#closing.signal.aborted
   }
 
   /// Ends all requests and the events, for this reason.

@@ -47,6 +47,8 @@ class Connection {
   }
 
   #readAgain () {
+    // The mirror is another connection's by then.
+    if (this.#api.closed) return
     // What could not be read is read when the Grape is back.
     this.#readAll().catch((error) => this.#api.close(error))
   }

@@ -62,8 +62,9 @@ class OwnGrape {
     return false
   }
 
-  /// Starts the Grape unless it runs. Resolves to the URL of its API.
-  async url () {
+  /// Starts the Grape unless it runs. Resolves to the URL of its API. The Grape ends with the signal
+  /// `stop`.
+  async url (stop) {
     if (this.#url) return this.#url
     await this.stop()
     const binary = process.env.GRAPE_BINARY || 'grape'
@@ -73,23 +74,29 @@ class OwnGrape {
       stdio: ['pipe', 'ignore', 'pipe']
     })
     this.#guard = guard
-    this.#exited = once(guard, 'exit')
+    this.#exited = once(guard, 'exit').catch(() => {})
     // The guard may end before the end of its input is written.
     guard.stdin.on('error', () => {})
+    const end = () => guard.stdin.end()
+    stop.addEventListener('abort', end)
+    guard.once('exit', () => stop.removeEventListener('abort', end))
+    if (stop.aborted) end()
     return new Promise((resolve, reject) => {
-      guard.on('error', reject)
-      const log = readline.createInterface({ input: guard.stderr })
       let last = 'it said nothing'
+      const ended = () => {
+        if (this.#guard === guard) this.#url = undefined
+        reject(new Error(`${binary} ended: ${last}. GRAPE_BINARY names the binary of a Grape; ` +
+          'GRAPE_URL names a Grape that runs'))
+      }
+      const log = readline.createInterface({ input: guard.stderr })
       log.on('line', (line) => {
         const url = /"API at (http:[^"]+)"/.exec(line)?.[1]
         if (url) resolve(this.#url = url)
         else last = line
       })
-      log.on('close', () => {
-        if (this.#guard === guard) this.#url = undefined
-        reject(new Error(`${binary} ended: ${last}. GRAPE_BINARY names the ` +
-          'binary of a Grape; GRAPE_URL names a Grape that runs'))
-      })
+      log.on('close', ended)
+      guard.once('exit', ended)
+      guard.on('error', reject)
     })
   }
 
