@@ -10,6 +10,7 @@
 //! | [`hosts`] | hosts that a test makes, with interfaces and addresses of their own |
 //! | [`network`] | several Grapes that have joined each other |
 //! | [`programs`] | Grenache clients in Node.js, and their output |
+//! | [`gossipers`] | programs of npm's `grapevine`, through its module and through ours |
 //! | [`scenarios`] | what several of them do together |
 //! | [`peers`] | the npm packages, installed once |
 //! | [`process`] | child processes |
@@ -27,6 +28,7 @@
 
 pub mod binaries;
 pub mod figure;
+pub mod gossipers;
 pub mod grape;
 pub mod histogram;
 pub mod hosts;

@@ -109,6 +109,11 @@ impl Process {
         outcome.map_err(|error| anyhow!("{} does not read: {error}\n{}", self.name, self.shown()))
     }
 
+    /// Ends its standard input.
+    pub fn close_input(&mut self) {
+        self.stdin = None;
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Errors

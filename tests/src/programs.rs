@@ -27,11 +27,19 @@ pub trait Talks {
 /// # Errors
 /// When Node.js or the packages cannot be had.
 pub fn node(name: &str, program: &str, argument: &Value) -> Result<Process> {
+    Process::start(name, &mut command(program, argument)?)
+}
+
+/// The command that starts a program of `tests/peers` with its argument.
+///
+/// # Errors
+/// When Node.js or the packages cannot be had.
+pub fn command(program: &str, argument: &Value) -> Result<Command> {
     let mut command = Command::new("node");
     command.arg(program).arg(argument.to_string()).current_dir(peers::directory()?);
     // The debug settings of the caller's shell would add to the output.
     command.env_remove("NODE_OPTIONS").env_remove("DEBUG");
-    Process::start(name, &mut command)
+    Ok(command)
 }
 
 /// The next event of a kind. Events of other kinds stay for who asks for them.

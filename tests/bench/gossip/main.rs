@@ -1,4 +1,5 @@
-//! Groups of Grapes: how fast state and deaths spread, and what a member costs. It asserts no
+//! Groups of Grapes: how fast state and deaths spread, beside npm's `grapevine`, and what a member
+//! costs. It asserts no
 //! figure; the rows go to [`grape_tests::results`] as `gossip`.
 //!
 //! `cargo build --release -p grape && cargo bench -p grape-tests --bench gossip`, with `-- --short`
@@ -8,11 +9,13 @@
 //! | file | concern |
 //! |---|---|
 //! | `plan.rs` | how large the groups are, and how long they are watched |
+//! | `beside_npm.rs` | npm's `grapevine` and ours, each with 21 and 61 members |
 //! | `simulated.rs` | a hundred and a thousand members under virtual time |
 //! | `memory.rs` | resident memory of Grapes in a group |
 
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
+mod beside_npm;
 mod memory;
 #[path = "../../../sidecar/engine/tests/gossip/network.rs"]
 #[allow(dead_code, reason = "the tests use the rest of it")]
@@ -28,13 +31,25 @@ const USAGE: &str = "usage: gossip [--short|--hour]";
 /// Most KiB a second that a member at rest sends, in the small group and in the large one.
 const AT_REST: [f64; 2] = [4.0, 8.0];
 
+/// A row with npm's figure and ours, of which less is better.
+fn at_most(case: &str, [npm, ours]: [f64; 2], unit: &str, bound: f64) -> Row {
+    Row {
+        case: case.to_owned(),
+        npm: Some(npm),
+        ours,
+        unit: unit.to_owned(),
+        goal: Goal::AtMost(bound),
+    }
+}
+
 /// A row without a figure of npm's.
 fn alone(case: String, ours: f64, unit: &str, goal: Goal) -> Row {
     Row { case, npm: None, ours, unit: unit.to_owned(), goal }
 }
 
 async fn run(plan: Plan) -> Result<()> {
-    let mut rows = vec![memory::measure(plan).await?];
+    let mut rows = beside_npm::rows(plan).await?;
+    rows.push(memory::measure(plan).await?);
     for (members, bound) in plan.members.into_iter().zip(AT_REST) {
         rows.extend(simulated::measure(members, bound, plan));
     }

@@ -75,6 +75,8 @@ pub struct GossipPeer {
     pub addr: SocketAddr,
     /// When it started: milliseconds of its clock, or one more than before.
     pub generation: u64,
+    /// Grows five times a second while it runs, here with the last news of it.
+    pub heartbeat: u32,
     /// Whether it is live, and not failed.
     pub live: bool,
     /// How surprising its silence is: the phi of the accrual failure detector, 0 or more.

@@ -271,6 +271,7 @@ impl Group {
         let peers = self.members.iter().map(|(addr, member)| GossipPeer {
             addr: *addr,
             generation: member.generation,
+            heartbeat: member.heartbeat,
             live: member.live,
             phi: member.phi.value(now),
             since: member.since,

@@ -38,6 +38,7 @@ struct Group {
 pub(super) struct Peer {
     address: SocketAddr,
     generation: u64,
+    heartbeat: u32,
     state: &'static str,
     phi: f64,
     /// For how long it has been in this state.
@@ -89,6 +90,7 @@ pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<P
         .map(|peer| Peer {
             address: peer.addr,
             generation: peer.generation,
+            heartbeat: peer.heartbeat,
             state: if peer.live { "live" } else { "dead" },
             phi: (peer.phi * 100.0).round() / 100.0,
             since_seconds: now.saturating_duration_since(peer.since).as_secs(),
