@@ -1,9 +1,10 @@
 //! npm's `grapevine` and `examples/grapevine.js` on our Grapes, side by side: how soon an update is
 //! seen by all members of a group, and how soon a killed member is marked failed.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use grape::clock;
 use grape_tests::gossipers::{self, Module};
 use grape_tests::ports::Port;
 use grape_tests::process::Process;
@@ -103,7 +104,7 @@ impl Group {
     }
 
     async fn death(&mut self) -> Result<Spread> {
-        let begun = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
+        let begun = clock::unix_millis();
         self.member.kill().await?;
         let name = json!(format!("127.0.0.1:{}", self.member_port.number()));
         let seen = self.seen_by_all("failed", "peer", &name).await?;
