@@ -87,6 +87,34 @@ async fn a_key_is_seen_by_the_other_members_and_so_is_its_end() {
 }
 
 #[tokio::test]
+async fn a_member_of_a_pod_is_seen_with_the_name_of_its_pod() {
+    let here = start(in_workers()).await;
+    let pod_name = Some("workers-7d4f-x2x8p".parse().unwrap());
+    let named = Config { bootstrap: vec![node(here.dht_addr())], pod_name, ..in_workers() };
+    let there = start(named).await;
+    acquainted(&here, &there).await;
+    let began = Instant::now();
+    let peer = loop {
+        let (_, peers) = get(&here, "/gossip/workers/peers").await;
+        if peers[0]["pod"] == "workers-7d4f-x2x8p" {
+            break peers[0].clone();
+        }
+        assert!(began.elapsed() < 3 * SOON, "{peers} should have the name");
+        sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((&peer["address"], &peer["keys"]), (&json!(there.dht_addr()), &json!(0)));
+    let (_, unnamed) = get(&there, "/gossip/workers/peers").await;
+    assert_eq!(unnamed[0].get("pod"), None, "{unnamed}");
+
+    // The name is no key, and nobody unsets it.
+    let all = format!("/gossip/workers/peers/{}/state", there.dht_addr());
+    assert_eq!(get(&here, &all).await, (200, json!({})));
+    assert_eq!(get(&there, "/gossip/workers/state").await, (200, json!({})));
+    assert_eq!(get(&there, "/gossip/workers/state/").await.0, 404);
+    assert_eq!(send(&there, "DELETE", "/gossip/workers/state/", "").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_key_expires_at_all_members() {
     let (here, there) = pair_of(in_workers()).await;
     acquainted(&here, &there).await;

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use grape_engine::gossip::{GossipEvent, GossipItem, GossipPeer};
+use grape_engine::gossip::{GossipEvent, GossipItem, GossipPeer, MemberName};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -35,8 +35,11 @@ struct Group {
 /// A member of a group.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Peer {
+pub(super) struct Peer<'a> {
     address: SocketAddr,
+    /// The name of its pod, if it has said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
     generation: u64,
     state: &'static str,
     phi: f64,
@@ -83,11 +86,12 @@ pub(super) fn groups(groups: &Groups) -> GroupList {
     GroupList { groups: each.collect() }
 }
 
-pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<Peer> {
+pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<Peer<'_>> {
     let peers = peers.iter().filter(|peer| wanted.has(peer.live));
     let mut peers: Vec<_> = peers
         .map(|peer| Peer {
             address: peer.addr,
+            pod: peer.name.as_ref().map(MemberName::as_str),
             generation: peer.generation,
             state: if peer.live { "live" } else { "dead" },
             phi: (peer.phi * 100.0).round() / 100.0,
