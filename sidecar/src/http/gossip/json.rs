@@ -147,6 +147,25 @@ pub(super) fn events(news: &News) -> String {
     text
 }
 
+/// An event as a message of a WebSocket.
+#[derive(Serialize)]
+struct Text<'a> {
+    id: u64,
+    event: &'static str,
+    data: Data<'a>,
+}
+
+/// The same as [`events`], each as a message of a WebSocket.
+pub(super) fn messages(news: &News) -> Vec<String> {
+    let gap = news.gap.then(|| r#"{"event":"gap","data":{}}"#.to_owned());
+    let texts = news.events.iter().filter_map(|logged| {
+        let (name, data) = event(&logged.event);
+        // These types are always written.
+        serde_json::to_string(&Text { id: logged.number, event: name, data }).ok()
+    });
+    gap.into_iter().chain(texts).collect()
+}
+
 fn event(event: &GossipEvent) -> (&'static str, Data<'_>) {
     let of = |peer: &SocketAddr| Data { peer: *peer, generation: None, key: None, value: None };
     match event {
@@ -197,7 +216,8 @@ mod tests {
             GossipEvent::PeerAlive { peer, generation: 4 },
         ];
         let events = (1..).zip(all).map(|(number, event)| LoggedEvent { number, event });
-        let text = super::events(&News { gap: true, events: events.collect() });
+        let news = News { gap: true, events: events.collect() };
+        let text = super::events(&news);
         let expected = r#"event: gap
 data: {}
 
@@ -227,6 +247,12 @@ data: {"peer":"10.0.0.7:20001","generation":4}
 
 "#;
         assert_eq!(text, expected);
+
+        let messages = messages(&news);
+        assert_eq!(messages.len(), 7);
+        assert_eq!(messages[0], r#"{"event":"gap","data":{}}"#);
+        let update = r#"{"id":2,"event":"update","data":{"peer":"10.0.0.7:20001","key":"load","value":[1, 2]}}"#;
+        assert_eq!(messages[2], update);
     }
 
     #[test]
