@@ -1,6 +1,6 @@
 //! `/gossip`: groups of Grapes, their keys and events, over real sockets.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use grape::config::Config;
@@ -137,6 +137,16 @@ async fn event(stream: &mut Raw) -> (String, Value) {
     }
 }
 
+/// Waits for an event of a member. Others may come before it.
+async fn until_event(stream: &mut Raw, wanted: &str, peer: SocketAddr) {
+    loop {
+        let (name, data) = event(stream).await;
+        if name == wanted && data["peer"] == json!(peer) {
+            return;
+        }
+    }
+}
+
 async fn follow(grape: &Grape, query: &str) -> Raw {
     let mut stream = Raw::connect(grape.api_addr()).await;
     let path = format!("/gossip/workers/events{query}");
@@ -210,6 +220,34 @@ async fn seeds_are_enough_where_the_dht_finds_nobody() {
     let seeds = Config { gossip_seeds: vec![node(here.dht_addr())], ..in_workers() };
     let there = start(seeds).await;
     acquainted(&here, &there).await;
+}
+
+/// Members on `::1`: one found by the DHT, and one by a seed alone.
+#[tokio::test]
+async fn members_over_ipv6_see_each_others_keys_and_events() {
+    let loopback = Some(Ipv6Addr::LOCALHOST.into());
+    let config = || Config { bind: loopback, dht_bind: loopback, ..in_workers() };
+    let first = start(config()).await;
+    let mut events = follow(&first, "").await;
+    let by_dht = start(Config { bootstrap: vec![node(first.dht_addr())], ..config() }).await;
+    until_event(&mut events, "new_peer", by_dht.dht_addr()).await;
+    acquainted(&first, &by_dht).await;
+    let seed = format!("[::1]:{}", first.dht_addr().port()).parse().unwrap();
+    let by_seed = start(Config { gossip_seeds: vec![seed], ..config() }).await;
+    until_event(&mut events, "new_peer", by_seed.dht_addr()).await;
+
+    let members = [&first, &by_dht, &by_seed];
+    for here in members {
+        put(here, "/gossip/workers/state/port", json!(here.dht_addr().port())).await;
+        for there in members.into_iter().filter(|there| there.dht_addr() != here.dht_addr()) {
+            let port = key_of(here.dht_addr(), "port");
+            until(there, &port, (200, json!(here.dht_addr().port()))).await;
+        }
+    }
+    let gone = by_seed.dht_addr();
+    until_event(&mut events, "update", gone).await;
+    drop(by_seed);
+    until_event(&mut events, "peer_failed", gone).await;
 }
 
 #[tokio::test]
