@@ -12,6 +12,7 @@
 //! | [`programs`] | Grenache clients in Node.js, and their output |
 //! | [`scenarios`] | what several of them do together |
 //! | [`peers`] | the npm packages, installed once |
+//! | [`pages`] | programs that the pages for people show |
 //! | [`process`] | child processes |
 //! | [`http`] | requests as they are, byte by byte |
 //! | [`ports`] | ports that no other test has |
@@ -40,6 +41,7 @@ pub mod network;
 pub mod npm_grape;
 pub mod our_grape;
 pub mod our_operator;
+pub mod pages;
 pub mod peers;
 pub mod ports;
 pub mod process;
