@@ -6,8 +6,10 @@ use std::process::Command;
 use grape_tests::grape::{Grape, Kind, Options};
 use grape_tests::network::{Network, Shape};
 use grape_tests::process::Process;
-use grape_tests::{http, pages, programs};
+use grape_tests::{pages, programs};
 use serde_json::json;
+
+use crate::share;
 
 const USE: &str = r#"
 import sys
@@ -42,7 +44,7 @@ async fn the_function_on_the_page_works() {
 async fn the_service_on_the_page_follows_a_group_also_after_its_grape_has_started_again() {
     let mut network = Network::start(Shape::Mesh, &[Kind::Ours; 2]).await.unwrap();
     let (there, here) = (network.grapes.pop().unwrap(), network.grapes.pop().unwrap());
-    set(&there, "1").await;
+    share(&there, "1").await;
     let program = pages::program("gossip.md", "python").unwrap();
     let program = program.replace("http://127.0.0.1:30001", &here.url());
     let mut python = tokio::process::Command::new("python3");
@@ -58,16 +60,11 @@ async fn the_service_on_the_page_follows_a_group_also_after_its_grape_has_starte
     let _here = Grape::start(Kind::Ours, seat, &options).await.unwrap();
     let new = programs::event(&mut python, "new_peer").await.unwrap();
     assert_eq!(new["peer"], peer);
-    set(&there, "2").await;
+    share(&there, "2").await;
     loop {
         let update = programs::event(&mut python, "update").await.unwrap();
         if update["value"] == 2 {
             break;
         }
     }
-}
-
-async fn set(grape: &Grape, value: &str) {
-    let put = http::Request::post("/gossip/workers/state/load", value).method("PUT");
-    assert_eq!(grape.send(&put).await.unwrap().status, 200);
 }
