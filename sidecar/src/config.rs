@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
+use grape_engine::gossip::MemberName;
 use grape_engine::{NetworkName, Settings, impossible};
 use mainline::Id;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub gossip: Vec<String>,
     /// Grapes at which members of the groups may be, beside those that the DHT finds.
     pub gossip_seeds: Vec<HostPort>,
+    /// The name of the pod of this Grape, which the other members of its groups see.
+    pub pod_name: Option<MemberName>,
     /// Whether the ports of services that announce themselves are tried: those that answer stay
     /// announced, and those that no longer do are withdrawn.
     pub check_announced: bool,
@@ -98,6 +101,7 @@ impl Default for Config {
             ready_when: Vec::new(),
             gossip: Vec::new(),
             gossip_seeds: Vec::new(),
+            pod_name: None,
             check_announced: true,
             drain_timeout: Duration::from_secs(10),
         }

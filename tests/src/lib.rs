@@ -13,6 +13,7 @@
 //! | [`gossipers`] | programs of npm's `grapevine`, through its module and through ours |
 //! | [`scenarios`] | what several of them do together |
 //! | [`peers`] | the npm packages, installed once |
+//! | [`pages`] | programs that the pages for people show |
 //! | [`process`] | child processes |
 //! | [`http`] | requests as they are, byte by byte |
 //! | [`ports`] | ports that no other test has |
@@ -42,6 +43,7 @@ pub mod network;
 pub mod npm_grape;
 pub mod our_grape;
 pub mod our_operator;
+pub mod pages;
 pub mod peers;
 pub mod ports;
 pub mod process;

@@ -103,9 +103,12 @@ pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -
 /// older Grape ignores an unknown variable, and would not start with an unknown flag.
 pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<EnvVar> {
     let network = network(cluster, namespace).map(|name| variable(NETWORK, literal(&name)));
-    std::iter::once(pod_ip()).chain(network).collect()
+    let pod = [of_pod("POD_IP", "status.podIP"), of_pod(POD_NAME, "metadata.name")];
+    pod.into_iter().chain(network).collect()
 }
 
+/// The variable of the pod's name, which the members of a Grape's groups see.
+const POD_NAME: &str = "GRAPE_POD_NAME";
 /// The variable of the network's name.
 const NETWORK: &str = "GRAPE_NETWORK";
 
@@ -143,13 +146,13 @@ pub(crate) fn any_port() -> Sysctl {
     Sysctl { name: PORT_START.to_owned(), value: "0".to_owned() }
 }
 
-/// The pod's address, from the node.
-fn pod_ip() -> EnvVar {
+/// A variable that the node sets, from a field of the pod.
+fn of_pod(name: &str, field: &str) -> EnvVar {
     EnvVar {
-        name: "POD_IP".to_owned(),
+        name: name.to_owned(),
         value_from: Some(EnvVarSource {
             field_ref: Some(ObjectFieldSelector {
-                field_path: "status.podIP".to_owned(),
+                field_path: field.to_owned(),
                 ..ObjectFieldSelector::default()
             }),
             ..EnvVarSource::default()

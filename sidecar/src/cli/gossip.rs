@@ -79,7 +79,8 @@ async fn peers(
             other => other.to_string(),
         };
         let [address, state, since] = ["address", "state", "sinceSeconds"].map(text);
-        output.line(&format!("{address}\t{state} for {since} s"))?;
+        let pod = peer["pod"].as_str().map(|pod| format!("\t{}", printable(pod)));
+        output.line(&format!("{address}\t{state} for {since} s{}", pod.unwrap_or_default()))?;
     }
     Ok(!peers.is_empty())
 }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use grape_engine::gossip::GOSSIP_FIRST_BYTE;
+use grape_engine::gossip::{GOSSIP_FIRST_BYTE, MemberName};
 use grape_engine::{Answer, Effect, Engine, Name, NetworkName, Operation, Outcome};
 use tokio::net::UdpSocket;
 use tokio::sync::{Notify, oneshot, watch};
@@ -18,6 +18,7 @@ use super::gossip::GossipNode;
 use super::segmentation_offload::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use super::sources::{Route, Sources, is_link_local};
+use crate::config::Config;
 
 /// Datagrams that are read at a time before others have their turn.
 const BATCH: usize = 64;
@@ -45,6 +46,7 @@ pub(super) struct State {
     /// None before the node joins a group.
     pub(super) gossip: Option<Box<GossipNode>>,
     pub(super) network: Option<NetworkName>,
+    pub(super) pod_name: Option<MemberName>,
     waiting: HashMap<Operation, oneshot::Sender<Outcome>>,
     pub(super) followed: HashMap<Name, Followed>,
     /// Datagrams to be sent.
@@ -57,12 +59,13 @@ pub(super) struct State {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, network: Option<NetworkName>, sockets: Sockets) -> Self {
+    pub(super) fn new(engine: Engine, config: &Config, sockets: Sockets) -> Self {
         let ready = watch::Sender::new(engine.is_ready());
         let state = State {
             engine,
             gossip: None,
-            network,
+            network: config.network.clone(),
+            pod_name: config.pod_name.clone(),
             waiting: HashMap::new(),
             followed: HashMap::new(),
             outbox: Vec::new(),

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use grape_engine::Engine;
 use grape_engine::NetworkName;
-use grape_engine::gossip::{Gossip, GossipEffect};
+use grape_engine::gossip::{Gossip, GossipEffect, MemberName};
 use rand::RngExt;
 use tokio::sync::watch;
 
@@ -22,8 +22,12 @@ pub(super) struct GossipNode {
 }
 
 impl GossipNode {
-    fn new(network: Option<NetworkName>, now: Instant) -> Self {
+    fn new(network: Option<NetworkName>, name: Option<MemberName>, now: Instant) -> Self {
         let machine = Gossip::new(network, clock::unix_millis(), rand::rng().random(), now);
+        let machine = match name {
+            Some(name) => machine.named(name),
+            None => machine,
+        };
         Self { machine, log: EventLog::default(), last: watch::Sender::new(0) }
     }
 
@@ -50,8 +54,9 @@ impl Dht {
     /// Does something with the gossip machine, which the first call makes.
     pub(crate) fn gossip<T>(&self, act: impl FnOnce(&mut Gossip, Instant) -> T) -> T {
         self.shared.with_state(|state, now| {
-            let network = state.network.clone();
-            let node = state.gossip.get_or_insert_with(|| Box::new(GossipNode::new(network, now)));
+            let (network, name) = (state.network.clone(), state.pod_name.clone());
+            let make = || Box::new(GossipNode::new(network, name, now));
+            let node = state.gossip.get_or_insert_with(make);
             act(&mut node.machine, now)
         })
     }

@@ -83,7 +83,7 @@ impl Dht {
             engine.set_external(ip, now);
         }
         engine.set_host_addresses(sockets.host_addresses());
-        let shared = Arc::new(Shared::new(engine, config.network.clone(), sockets));
+        let shared = Arc::new(Shared::new(engine, config, sockets));
         Ok((Self { shared: shared.clone() }, Driver::new(shared)))
     }
 

@@ -1,4 +1,5 @@
-//! Server-sent events: a stream of them as the body of an answer, until one side ends it.
+//! Streams of events, until one side ends them: how many there may be, and server-sent events as the
+//! body of an answer.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -27,12 +28,40 @@ pub(crate) const MAX_STREAMS: usize = 1024;
 /// How often a comment is sent, so that both sides notice when the other is gone.
 pub(crate) const HEARTBEAT: Duration = Duration::from_secs(10);
 
+/// The place of one stream among those that a Grape serves, until it is dropped.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+    _open: Open,
+}
+
+impl Place {
+    /// A place for one more stream.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn take(api: &Api) -> Result<Self, Crowded> {
+        let permit = Arc::clone(&api.watches).try_acquire_owned().map_err(|_| Crowded)?;
+        Ok(Self { _permit: permit, _open: api.metrics.watch() })
+    }
+}
+
+/// There are as many streams as a Grape serves.
+pub(crate) struct Crowded;
+
+impl Crowded {
+    /// The answer for the client.
+    pub(crate) fn answer(self) -> Response<Answer> {
+        let why = format!("{MAX_STREAMS} watches are open, the most that a Grape serves\n");
+        text(StatusCode::SERVICE_UNAVAILABLE, why)
+    }
+}
+
 /// The body of an answer.
 pub(crate) struct Events {
     events: Pin<Box<dyn Stream<Item = Bytes> + Send>>,
     heartbeat: Interval,
     stop: Pin<Box<WaitForCancellationFutureOwned>>,
-    _open: (OwnedSemaphorePermit, Open, Busy),
+    _open: (Place, Busy),
 }
 
 /// Answers with these events, each as it is sent.
@@ -41,15 +70,15 @@ pub(super) fn answer(
     connection: &Arc<Activity>,
     events: impl Stream<Item = Bytes> + Send + 'static,
 ) -> Response<Answer> {
-    let Ok(permit) = Arc::clone(&api.watches).try_acquire_owned() else {
-        let full = format!("{MAX_STREAMS} watches are open, the most that a Grape serves\n");
-        return text(StatusCode::SERVICE_UNAVAILABLE, full);
+    let place = match Place::take(api) {
+        Ok(place) => place,
+        Err(crowded) => return crowded.answer(),
     };
     let events = Events {
         events: Box::pin(events),
         heartbeat: interval_at(Instant::now() + HEARTBEAT, HEARTBEAT),
         stop: Box::pin(api.stop.clone().cancelled_owned()),
-        _open: (permit, api.metrics.watch(), connection.busy()),
+        _open: (place, connection.busy()),
     };
     let mut response = Response::new(Answer::Events(events));
     let headers = response.headers_mut();

@@ -123,14 +123,9 @@ async fn route(
             api.metrics.answered(Endpoint::Admin, page.status());
             return page;
         }
-        if listener == Listener::Api && websocket::is_asked_for(request) {
-            return match websocket::accept(request) {
-                Ok((response, upgrade)) => {
-                    connection.upgrade_to(upgrade);
-                    response
-                }
-                Err(refusal) => text(StatusCode::BAD_REQUEST, refusal),
-            };
+        let verbs = websocket::is_asked_for(request) && !gossip::is_asked_for(request);
+        if listener == Listener::Api && verbs {
+            return websocket::answer(connection, request);
         }
         if listener == Listener::Api && request.uri().path() == "/watch" {
             let answer = watch::answer(api, connection, request.uri().query());

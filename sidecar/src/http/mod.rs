@@ -9,9 +9,9 @@
 //! | `routes.rs`, `verbs.rs`, `items.rs` | the verbs, shared by HTTP and WebSocket |
 //! | `refused.rs` | why a verb's data was refused, for people |
 //! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
-//! | `websocket.rs` | the verbs in text frames |
+//! | `websocket.rs`, `websocket/` | the verbs in text frames; events of groups |
 //! | `watch.rs` | `/watch`: a name's peers, followed |
-//! | `events.rs` | server-sent events |
+//! | `events.rs` | streams of events, and server-sent events |
 //! | `admin.rs` | `/healthz`, `/readyz`, `/status`, `/metrics` |
 //! | `gossip/` | `/gossip`: groups, their members and keys |
 //! | `drain.rs` | `/drain`, for programs on this host |

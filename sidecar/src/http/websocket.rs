@@ -1,18 +1,21 @@
-//! The verbs over a WebSocket, as the first Grapes had them: a text frame `[rid, verb, data]` is
-//! answered by `[rid, result]` or `[rid, "ERR_…"]`, in the order in which answers are ready.
+//! WebSockets. By default, they are for the verbs, as the first Grapes had them: a text frame
+//! `[rid, verb, data]` is answered by `[rid, result]` or `[rid, "ERR_…"]`, in the order in which
+//! answers are ready. Those of `events.rs` follow a group.
+
+mod events;
 
 use std::future::poll_fn;
 use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::stream::{FuturesUnordered, SplitSink};
-use futures_util::{SinkExt, StreamExt};
+use futures_util::stream::{FuturesUnordered, SplitSink, SplitStream};
+use futures_util::{SinkExt, Stream, StreamExt};
 use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::header::UPGRADE;
 use hyper::upgrade::{OnUpgrade, Upgraded};
-use hyper::{Request, Response};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, interval_at, sleep, timeout};
@@ -26,11 +29,12 @@ use crate::clock;
 use crate::metrics::Endpoint;
 
 use super::connection::{self, Activity, Deadlines, Verdict, linger};
-use super::handler::Answer;
+use super::handler::{Answer, text};
 use super::json::{self, Json};
 use super::reply::Reply;
 use super::routes::Verb;
 use super::{Api, verbs};
+use events::Feed;
 
 /// Most requests of a connection that are answered at a time; more are read when one is done.
 const MAX_IN_FLIGHT: usize = 64;
@@ -49,7 +53,8 @@ const CONTROL_HEAD: usize = 6;
 
 const STOPS: Goodbye = (CloseCode::Away, "the Grape stops");
 
-type Sink = SplitSink<WebSocketStream<TokioIo<Upgraded>>, Message>;
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+type Sink = SplitSink<Socket, Message>;
 
 /// Whether a request asks to go on as a WebSocket.
 pub(crate) fn is_asked_for<B>(request: &Request<B>) -> bool {
@@ -57,38 +62,80 @@ pub(crate) fn is_asked_for<B>(request: &Request<B>) -> bool {
     upgrade.is_some_and(|to| to.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// The answer that turns a connection into a WebSocket, and the connection to come.
-///
-/// # Errors
-/// When the request is no handshake: the text for the client.
-pub(crate) fn accept(
+/// A connection that goes on as a WebSocket.
+pub(crate) enum Upgrade {
+    /// It asks verbs.
+    Verbs(OnUpgrade),
+    /// It follows events.
+    Events(OnUpgrade, Box<Feed>),
+}
+
+/// Answers a handshake for the verbs.
+pub(crate) fn answer(connection: &Activity, request: &mut Request<Incoming>) -> Response<Answer> {
+    accept(connection, request, Upgrade::Verbs)
+}
+
+/// Answers a handshake after which these events are sent, each a text.
+pub(crate) fn follow(
+    api: &Api,
+    connection: &Activity,
     request: &mut Request<Incoming>,
-) -> Result<(Response<Answer>, OnUpgrade), String> {
-    let response = create_response_with_body(request, || Answer::Whole(Full::default()))
-        .map_err(|error| format!("This is no WebSocket handshake: {error}\n"))?;
-    Ok((response, hyper::upgrade::on(request)))
+    texts: impl Stream<Item = String> + Send + 'static,
+) -> Response<Answer> {
+    match Feed::new(api, texts) {
+        Ok(feed) => accept(connection, request, |upgrade| Upgrade::Events(upgrade, Box::new(feed))),
+        Err(crowded) => crowded.answer(),
+    }
+}
+
+/// Turns a connection into a WebSocket, unless the request is no handshake.
+fn accept(
+    connection: &Activity,
+    request: &mut Request<Incoming>,
+    upgrade: impl FnOnce(OnUpgrade) -> Upgrade,
+) -> Response<Answer> {
+    match create_response_with_body(request, || Answer::Whole(Full::default())) {
+        Ok(response) => {
+            connection.upgrade_to(upgrade(hyper::upgrade::on(request)));
+            response
+        }
+        Err(error) => {
+            let why = format!("This is no WebSocket handshake: {error}\n");
+            text(StatusCode::BAD_REQUEST, why)
+        }
+    }
 }
 
 /// Why we close a WebSocket: RFC 6455, section 7.4.1.
 type Goodbye = (CloseCode, &'static str);
 
 /// Serves a WebSocket until either side closes it.
-pub(crate) async fn serve(
-    upgrade: OnUpgrade,
-    api: &Api,
-    activity: &Activity,
-    mut deadlines: Deadlines,
-) {
-    let Ok(upgraded) = upgrade.await else { return };
+pub(crate) async fn serve(upgrade: Upgrade, api: &Api, activity: &Activity, deadlines: Deadlines) {
     let _open = api.metrics.websocket();
-    let limit = Some(api.max_payload_size);
+    match upgrade {
+        Upgrade::Verbs(upgrade) => Box::pin(ask(upgrade, api, activity, deadlines)).await,
+        Upgrade::Events(upgrade, feed) => {
+            // What a client of events sends is short, and pings show whether it is still there.
+            drop(deadlines);
+            Box::pin(feed.serve(upgrade, &api.stop)).await;
+        }
+    }
+}
+
+/// The WebSocket of a connection; its client's messages have at most `limit` bytes.
+async fn open(upgrade: OnUpgrade, limit: usize) -> Option<Socket> {
+    let upgraded = upgrade.await.ok()?;
     let config = WebSocketConfig::default()
-        .max_message_size(limit)
-        .max_frame_size(limit)
+        .max_message_size(Some(limit))
+        .max_frame_size(Some(limit))
         .read_buffer_size(BUFFER)
         .write_buffer_size(BUFFER);
-    let socket =
-        WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await;
+    let io = TokioIo::new(upgraded);
+    Some(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await)
+}
+
+async fn ask(upgrade: OnUpgrade, api: &Api, activity: &Activity, mut deadlines: Deadlines) {
+    let Some(socket) = open(upgrade, api.max_payload_size).await else { return };
     let (mut sink, mut stream) = socket.split();
     let mut answers = FuturesUnordered::new();
     let mut ping = interval_at(Instant::now() + PING, PING);
@@ -117,11 +164,11 @@ pub(crate) async fn serve(
                 match message {
                     Some(Ok(Message::Text(frame))) => {
                         activity.finishes();
-                        answers.push(answer(api, frame.into()));
+                        answers.push(reply(api, frame.into()));
                     }
                     Some(Ok(Message::Binary(frame))) => {
                         activity.finishes();
-                        answers.push(answer(api, frame));
+                        answers.push(reply(api, frame));
                     }
                     // Pings are answered, and a close returned, as the stream is read on.
                     Some(Ok(control)) => activity.skips(CONTROL_HEAD + control.len()),
@@ -168,13 +215,18 @@ pub(crate) async fn serve(
             }
         }
     }
-    if let Some((code, reason)) = goodbye {
-        let frame = CloseFrame { code, reason: reason.into() };
-        if send(&mut sink, Message::Close(Some(frame))).await
-            && let Ok(socket) = sink.reunite(stream)
-        {
-            linger(&mut socket.into_inner()).await;
-        }
+    if let Some(goodbye) = goodbye {
+        close(sink, stream, goodbye).await;
+    }
+}
+
+/// Closes a WebSocket so that its client gets the reason.
+async fn close(mut sink: Sink, stream: SplitStream<Socket>, (code, reason): Goodbye) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    if send(&mut sink, Message::Close(Some(frame))).await
+        && let Ok(socket) = sink.reunite(stream)
+    {
+        linger(&mut socket.into_inner()).await;
     }
 }
 
@@ -222,7 +274,7 @@ async fn feed(sink: &mut Sink, message: Message) -> bool {
 }
 
 /// The answer to a frame.
-async fn answer(api: &Api, frame: Bytes) -> String {
+async fn reply(api: &Api, frame: Bytes) -> String {
     let started = clock::now();
     let _in_flight = api.metrics.request();
     let frame = String::from_utf8_lossy(&frame);

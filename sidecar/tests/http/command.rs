@@ -64,7 +64,9 @@ async fn answers_are_printed(
 
 #[tokio::test]
 async fn keys_of_a_group_are_set_shown_and_unset() {
-    let (here, there) = pair_of(Config { gossip: vec!["w".to_owned()], ..config() }).await;
+    let pod_name = Some("w-0".parse().unwrap());
+    let config = Config { gossip: vec!["w".to_owned()], pod_name, ..config() };
+    let (here, there) = pair_of(config).await;
     let shown = |output: Output| texts(&output).0;
     assert_eq!(shown(ask(&here, &["gossip", "set", "w", "a b", "x\"y"]).await), "set\n");
     assert_eq!(shown(ask(&here, &["gossip", "get", "w", "a b"]).await), "\"x\\\"y\"\n");
@@ -75,6 +77,7 @@ async fn keys_of_a_group_are_set_shown_and_unset() {
     }
     let peers = shown(ask(&there, &["gossip", "peers", "w"]).await);
     assert!(peers.starts_with(&format!("{peer}\tlive for ")), "{peers}");
+    assert!(peers.ends_with(" s\tw-0\n"), "{peers}");
     assert_eq!(shown(ask(&here, &["gossip", "unset", "w", "a b"]).await), "unset\n");
     assert_eq!(shown(ask(&here, &["gossip", "get", "w"]).await), "{}\n");
 }

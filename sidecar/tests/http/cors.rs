@@ -114,10 +114,14 @@ async fn a_page_of_another_origin_gets_nothing(
 #[case(PAGE, 101)]
 #[case("http://evil", 403)]
 #[tokio::test]
-async fn a_websocket_is_for_listed_pages(#[case] origin: &str, #[case] status: u16) {
+async fn a_websocket_is_for_listed_pages(
+    #[case] origin: &str,
+    #[case] status: u16,
+    #[values("/", "/gossip/workers/events")] path: &str,
+) {
     let handshake = "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
                      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
-    let response = listed(&[PAGE], &from(origin, "GET", "/", handshake, "")).await;
+    let response = listed(&[PAGE], &from(origin, "GET", path, handshake, "")).await;
     assert_eq!(response.status, status);
 }
 

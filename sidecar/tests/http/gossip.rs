@@ -1,6 +1,6 @@
 //! `/gossip`: groups of Grapes, their keys and events, over real sockets.
 
-use std::net::SocketAddr;
+use std::net::{Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use grape::config::Config;
@@ -87,6 +87,34 @@ async fn a_key_is_seen_by_the_other_members_and_so_is_its_end() {
 }
 
 #[tokio::test]
+async fn a_member_of_a_pod_is_seen_with_the_name_of_its_pod() {
+    let here = start(in_workers()).await;
+    let pod_name = Some("workers-7d4f-x2x8p".parse().unwrap());
+    let named = Config { bootstrap: vec![node(here.dht_addr())], pod_name, ..in_workers() };
+    let there = start(named).await;
+    acquainted(&here, &there).await;
+    let began = Instant::now();
+    let peer = loop {
+        let (_, peers) = get(&here, "/gossip/workers/peers").await;
+        if peers[0]["pod"] == "workers-7d4f-x2x8p" {
+            break peers[0].clone();
+        }
+        assert!(began.elapsed() < 3 * SOON, "{peers} should have the name");
+        sleep(Duration::from_millis(10)).await;
+    };
+    assert_eq!((&peer["address"], &peer["keys"]), (&json!(there.dht_addr()), &json!(0)));
+    let (_, unnamed) = get(&there, "/gossip/workers/peers").await;
+    assert_eq!(unnamed[0].get("pod"), None, "{unnamed}");
+
+    // The name is no key, and nobody unsets it.
+    let all = format!("/gossip/workers/peers/{}/state", there.dht_addr());
+    assert_eq!(get(&here, &all).await, (200, json!({})));
+    assert_eq!(get(&there, "/gossip/workers/state").await, (200, json!({})));
+    assert_eq!(get(&there, "/gossip/workers/state/").await.0, 404);
+    assert_eq!(send(&there, "DELETE", "/gossip/workers/state/", "").await.status, 404);
+}
+
+#[tokio::test]
 async fn a_key_expires_at_all_members() {
     let (here, there) = pair_of(in_workers()).await;
     acquainted(&here, &there).await;
@@ -105,6 +133,16 @@ async fn event(stream: &mut Raw) -> (String, Value) {
         let part = |name: &str| text.lines().find_map(|line| line.strip_prefix(name));
         if let (Some(name), Some(data)) = (part("event: "), part("data: ")) {
             return (name.to_owned(), serde_json::from_str(data).unwrap());
+        }
+    }
+}
+
+/// Waits for an event of a member. Others may come before it.
+async fn until_event(stream: &mut Raw, wanted: &str, peer: SocketAddr) {
+    loop {
+        let (name, data) = event(stream).await;
+        if name == wanted && data["peer"] == json!(peer) {
+            return;
         }
     }
 }
@@ -182,6 +220,34 @@ async fn seeds_are_enough_where_the_dht_finds_nobody() {
     let seeds = Config { gossip_seeds: vec![node(here.dht_addr())], ..in_workers() };
     let there = start(seeds).await;
     acquainted(&here, &there).await;
+}
+
+/// Members on `::1`: one found by the DHT, and one by a seed alone.
+#[tokio::test]
+async fn members_over_ipv6_see_each_others_keys_and_events() {
+    let loopback = Some(Ipv6Addr::LOCALHOST.into());
+    let config = || Config { bind: loopback, dht_bind: loopback, ..in_workers() };
+    let first = start(config()).await;
+    let mut events = follow(&first, "").await;
+    let by_dht = start(Config { bootstrap: vec![node(first.dht_addr())], ..config() }).await;
+    until_event(&mut events, "new_peer", by_dht.dht_addr()).await;
+    acquainted(&first, &by_dht).await;
+    let seed = format!("[::1]:{}", first.dht_addr().port()).parse().unwrap();
+    let by_seed = start(Config { gossip_seeds: vec![seed], ..config() }).await;
+    until_event(&mut events, "new_peer", by_seed.dht_addr()).await;
+
+    let members = [&first, &by_dht, &by_seed];
+    for here in members {
+        put(here, "/gossip/workers/state/port", json!(here.dht_addr().port())).await;
+        for there in members.into_iter().filter(|there| there.dht_addr() != here.dht_addr()) {
+            let port = key_of(here.dht_addr(), "port");
+            until(there, &port, (200, json!(here.dht_addr().port()))).await;
+        }
+    }
+    let gone = by_seed.dht_addr();
+    until_event(&mut events, "update", gone).await;
+    drop(by_seed);
+    until_event(&mut events, "peer_failed", gone).await;
 }
 
 #[tokio::test]

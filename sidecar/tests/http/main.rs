@@ -9,6 +9,7 @@ mod drain;
 mod environment;
 mod framing;
 mod gossip;
+mod gossip_socket;
 mod grapes;
 mod introduce;
 mod limits;

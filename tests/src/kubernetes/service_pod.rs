@@ -1,13 +1,23 @@
-//! Pods of Node.js services, and Grapes as containers. All keep the `restricted` standard.
+//! Pods of services in Node.js and Python, and Grapes as containers. All keep the `restricted`
+//! standard.
 
 use serde_json::{Value, json};
 
 /// The name of the container that the program of a service is in.
-pub const CONTAINER: &str = "node";
+pub const CONTAINER: &str = "service";
 
 /// A pod that runs a program of `tests/peers` in a zone; it is found by the label `app=NAME`. The
 /// program ends when its standard input does.
 pub fn node_js(name: &str, zone: &str, program: &str, argument: &Value) -> Value {
+    service(name, zone, "localhost/peers:test", json!([program, argument.to_string()]))
+}
+
+/// The same, of a program in Python.
+pub fn python(name: &str, zone: &str, program: &str) -> Value {
+    service(name, zone, "localhost/python:test", json!(["-c", program]))
+}
+
+fn service(name: &str, zone: &str, image: &str, arguments: Value) -> Value {
     json!({
         "metadata": {"name": name, "labels": {"app": name}},
         "spec": {
@@ -18,9 +28,9 @@ pub fn node_js(name: &str, zone: &str, program: &str, argument: &Value) -> Value
             "securityContext": pod_security(),
             "containers": [{
                 "name": CONTAINER,
-                "image": "localhost/peers:test",
+                "image": image,
                 "imagePullPolicy": "Never",
-                "args": [program, argument.to_string()],
+                "args": arguments,
                 "stdin": true,
                 "resources": share(),
                 "securityContext": container_security(),

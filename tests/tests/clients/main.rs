@@ -17,11 +17,18 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use grape_tests::grape::Grape;
+use grape_tests::http::Request;
 use grape_tests::ports::Port;
 use grape_tests::process::Process;
 use grape_tests::programs::{self, Talks};
 use grape_tests::wait;
 use serde_json::{Value, json};
+
+/// Sets the key `load` of a Grape in the group `workers`.
+async fn share(grape: &Grape, value: &str) {
+    let put = Request::post("/gossip/workers/state/load", value).method("PUT");
+    assert_eq!(grape.send(&put).await.unwrap().status, 200);
+}
 
 /// A program of a service, and the port that it was given.
 struct Service {

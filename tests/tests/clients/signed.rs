@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 use grape_tests::grape::{Grape, Kind};
 use grape_tests::network::{Network, Shape};
-use grape_tests::our_grape;
+use grape_tests::{our_grape, pages};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -124,10 +124,7 @@ async fn the_programs_on_the_page_work(
     #[case] flag: &str,
     #[case] end: &str,
 ) {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/mutable-items.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let block = page.split(&format!("```{language}\n")).nth(1).unwrap();
-    let block = block.split("```").next().unwrap();
+    let block = pages::program("mutable-items.md", language).unwrap();
     let network = Network::start(Shape::Mesh, &[Kind::Ours, Kind::Ours]).await.unwrap();
     let folder = tempfile::tempdir().unwrap();
     ask(folder.path(), &network.grapes[0], &["key", "new", "author.pem"]).await;

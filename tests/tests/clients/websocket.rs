@@ -1,5 +1,6 @@
 //! The API of the first Grapes: WebSocket frames `[rid, verb, data]`. npm's Grape has dropped it,
-//! so that only ours is asked, with the client that Grenache stands on.
+//! so that only ours is asked, with the client that Grenache stands on. The same client follows a
+//! group.
 
 use std::collections::BTreeMap;
 
@@ -8,6 +9,8 @@ use grape_tests::network::{Network, Shape};
 use grape_tests::process::Process;
 use grape_tests::programs;
 use serde_json::{Value, json};
+
+use crate::share;
 
 fn client(grape: &Grape, path: &str, frames: &Value) -> Process {
     let argument = json!({ "grape": grape.url(), "path": path, "frames": frames });
@@ -84,4 +87,21 @@ async fn pings_are_answered_on_any_path() {
         let pong = programs::event(&mut client, "pong").await.unwrap();
         assert_eq!(pong["data"], "are you there", "{path:?}");
     }
+}
+
+#[tokio::test]
+async fn a_group_is_followed() {
+    let mut network = Network::start(Shape::Mesh, &[Kind::Ours; 2]).await.unwrap();
+    let (there, here) = (network.grapes.pop().unwrap(), network.grapes.pop().unwrap());
+    let argument = json!({ "grape": here.url(), "group": "workers" });
+    let mut client = programs::node("the client", "group.js", &argument).unwrap();
+    programs::event(&mut client, "open").await.unwrap();
+    share(&there, "3").await;
+    let update = programs::event(&mut client, "update").await.unwrap();
+    assert_eq!(update["peer"], format!("127.0.0.1:{}", there.dht_port()));
+    assert_eq!((&update["key"], &update["value"]), (&json!("load"), &json!(3)));
+    programs::event(&mut client, "ping").await.unwrap();
+    here.kill().await.unwrap();
+    let end = programs::event(&mut client, "close").await.unwrap();
+    assert_eq!(end["code"], 1006, "without a goodbye");
 }

@@ -181,3 +181,21 @@ fn versions_out_of_order_are_refused() {
     assert!(read(6, 5, 6) && read(6, 5, 9));
     assert!(!read(5, 5, 6) && !read(7, 5, 6) && !read(6, 9, 5));
 }
+
+#[test]
+fn an_empty_key_is_that_of_a_name() {
+    let read = |expires_in, body| {
+        let change = Change { key: NAME_KEY.into(), version: 6, expires_in, body };
+        decode(&with(change, 5, 6)).is_ok()
+    };
+    let set = |name: &[u8]| Body::Set(name.into());
+    assert!(read(None, set(b"workers-0")));
+    assert!(!read(None, set(b"")), "no name");
+    assert!(!read(None, set(b"Workers")), "no name of a pod");
+    assert!(!read(None, set(&[b'x'; 254])), "too long");
+    assert!(!read(None, set(b"\xff")), "no text");
+    assert!(!read(None, Body::Unset), "a name stays");
+    assert!(!read(Some(Duration::from_secs(1)), set(b"workers-0")), "a name stays");
+    let part = Body::Part { total: 10, index: 0, bytes: [b'x'; 10].into() };
+    assert!(!read(None, part), "a name is short");
+}

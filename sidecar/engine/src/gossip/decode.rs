@@ -10,6 +10,7 @@ use super::message::{
     Body, Change, Delta, DigestEntry, FIRST_BYTE, Header, Kind, MAX_EXPIRY, Message, PART, Suspect,
     VERSION,
 };
+use super::name::{NAME_KEY, is_name};
 
 /// A datagram that is no message of this version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -146,7 +147,7 @@ impl<'a> Reader<'a> {
     fn change(&mut self) -> Read<Change> {
         let kind = self.byte()?;
         let length = usize::from(self.byte()?);
-        if !(1..=MAX_KEY).contains(&length) {
+        if length > MAX_KEY {
             return Err(Malformed);
         }
         let key = str::from_utf8(self.bytes(length)?).map_err(|_| Malformed)?.into();
@@ -169,7 +170,8 @@ impl<'a> Reader<'a> {
             }
             _ => return Err(Malformed),
         };
-        Ok(Change { key, version, expires_in, body })
+        let change = Change { key, version, expires_in, body };
+        if *change.key == *NAME_KEY && !is_name(&change) { Err(Malformed) } else { Ok(change) }
     }
 
     fn value(&mut self, longest: usize) -> Read<Arc<[u8]>> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::message::{Key, Value};
+use super::name::MemberName;
 
 /// What the machine wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +86,8 @@ pub struct GossipPeer {
     pub since: Instant,
     /// How many keys it has.
     pub keys: usize,
+    /// Its name, if it has one. Nobody has checked that the name is its own.
+    pub name: Option<MemberName>,
 }
 
 /// A key of a member.

@@ -18,6 +18,7 @@ use super::limits::{MAX_DATAGRAM, Priority};
 use super::member::Heard;
 use super::members::{Hearsay, Presence};
 use super::message::{Delta, DigestEntry, ENOUGH, Kind, Message, ROOM};
+use super::name::NAME_KEY;
 
 /// Most datagrams with what another member lacks, for each of its messages.
 const MOST_DATAGRAMS: usize = 8;
@@ -191,7 +192,8 @@ impl Group {
         cx.room = cx.room.saturating_sub(grown);
         self.held += grown;
         cx.counters.keys_left_out += applied.left_out;
-        for changed in applied.changed {
+        let keys = applied.changed.into_iter().filter(|changed| *changed.key != *NAME_KEY);
+        for changed in keys {
             self.reschedule(Some(addr), &changed);
             let event = GossipEvent::Update { peer: addr, key: changed.key, value: changed.value };
             self.event(cx, event);

@@ -14,6 +14,7 @@ use super::limits::{GossipError, Priority};
 use super::member::Heard;
 use super::members::Members;
 use super::message::{Delta, DigestEntry, GroupTag, Header, Key, Kind, Message, Suspect, Value};
+use super::name::{MemberName, NAME_KEY};
 use super::probes::Probes;
 use super::replica::{Changed, Replica};
 
@@ -56,14 +57,19 @@ pub(super) struct Lists {
 }
 
 impl Group {
-    pub(super) fn new(name: Arc<str>, generation: u64, now: Instant) -> Self {
+    pub(super) fn new(
+        name: Arc<str>,
+        generation: u64,
+        member: Option<&MemberName>,
+        now: Instant,
+    ) -> Self {
         Self {
             tag: tag(&name),
             name,
             generation,
             heartbeat: 0,
             raised: None,
-            own: Replica::default(),
+            own: member.map(Replica::named).unwrap_or_default(),
             members: Members::new(),
             candidates: Candidates::default(),
             probes: Probes::default(),
@@ -276,6 +282,7 @@ impl Group {
             phi: member.phi.value(now),
             since: member.since,
             keys: member.replica.keys(),
+            name: member.replica.name(),
         });
         peers.collect()
     }
@@ -286,7 +293,8 @@ impl Group {
             None => &self.own,
             Some(addr) => &self.members.get(addr)?.replica,
         };
-        let items = replica.entries().filter_map(|(key, entry)| {
+        let keys = replica.entries().filter(|(key, _)| ***key != *NAME_KEY);
+        let items = keys.filter_map(|(key, entry)| {
             let (value, expires) = entry.value()?;
             Some(GossipItem {
                 key: key.clone(),

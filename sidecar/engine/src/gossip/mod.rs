@@ -20,7 +20,7 @@
 //! | `beat.rs`, `fresh.rs` | what happens five times a second, and what is pushed at once |
 //! | `detect.rs`, `probes.rs`, `phi.rs` | who does not answer |
 //! | `members.rs`, `member.rs`, `candidates.rs` | who is there, and who may be |
-//! | `replica.rs`, `assembly.rs` | a member's keys |
+//! | `replica.rs`, `assembly.rs`, `name.rs` | a member's keys, and its name |
 //! | `message.rs`, `encode.rs`, `decode.rs`, `cookies.rs` | messages, and the proof of an address |
 //! | `limits.rs`, `events.rs` | bounds, and what is reported |
 
@@ -42,6 +42,7 @@ mod limits;
 mod member;
 mod members;
 mod message;
+mod name;
 mod phi;
 mod probes;
 mod replica;
@@ -65,6 +66,7 @@ pub use limits::{
     MAX_MEMBERS, MAX_MEMORY, MAX_STATE, check_group_name,
 };
 pub use message::{Key, Value};
+pub use name::{InvalidMemberName, MAX_MEMBER_NAME, MemberName};
 
 /// The first byte of each datagram of gossip. KRPC's is `d`.
 pub const GOSSIP_FIRST_BYTE: u8 = message::FIRST_BYTE;
@@ -77,6 +79,7 @@ const MAX_REPORTED: usize = 256;
 pub struct Gossip {
     network: Option<NetworkName>,
     generation: u64,
+    name: Option<MemberName>,
     own: Option<SocketAddr>,
     groups: Vec<Group>,
     cookies: Cookies,
@@ -101,6 +104,7 @@ impl Gossip {
         Self {
             network,
             generation,
+            name: None,
             own: None,
             groups: Vec::new(),
             cookies: Cookies::new(&mut rng),
@@ -110,6 +114,12 @@ impl Gossip {
             counters: GossipCounters::default(),
             reported: BTreeSet::new(),
         }
+    }
+
+    /// The same machine, under a name that the other members of its groups see.
+    #[must_use]
+    pub fn named(self, name: MemberName) -> Self {
+        Self { name: Some(name), ..self }
     }
 
     /// Under which address others reach this machine. Until it is known, and whenever it is
@@ -141,7 +151,8 @@ impl Gossip {
             if self.groups.len() >= MAX_GROUPS {
                 return Err(GossipError::Groups);
             }
-            self.groups.push(Group::new(group.into(), self.generation, now));
+            let name = self.name.as_ref();
+            self.groups.push(Group::new(group.into(), self.generation, name, now));
         }
         if let Some(at) = self.find(group) {
             self.groups[at].set_seeds(seeds);

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use super::assembly::Assembly;
 use super::limits::{GossipError, MAX_KEYS, MAX_STATE, check_lengths};
 use super::message::{Body, Change, Delta, Key, Value};
+use super::name::{MemberName, NAME_KEY};
 
 /// How long a tombstone is kept.
 pub(super) const TOMBSTONES_KEPT: Duration = Duration::from_secs(300);
@@ -77,6 +78,14 @@ pub(super) struct Applied {
 }
 
 impl Replica {
+    /// Keys of our own: none yet, and a name.
+    pub(super) fn named(name: &MemberName) -> Self {
+        let mut own = Self { version: 1, ..Self::default() };
+        let content = Content::Value { value: name.value(), expires: None };
+        own.put(NAME_KEY.into(), Entry { version: own.version, content });
+        own
+    }
+
     pub(super) fn version(&self) -> u64 {
         self.version
     }
@@ -85,8 +94,18 @@ impl Replica {
         self.collected
     }
 
+    /// How many keys are set, without the name.
     pub(super) fn keys(&self) -> usize {
-        self.keys
+        self.keys - usize::from(self.name_value().is_some())
+    }
+
+    /// The member's name.
+    pub(super) fn name(&self) -> Option<MemberName> {
+        MemberName::of(self.name_value()?)
+    }
+
+    fn name_value(&self) -> Option<&Value> {
+        Some(self.entries.get(NAME_KEY)?.value()?.0)
     }
 
     pub(super) fn is_incomplete(&self) -> bool {
@@ -123,11 +142,12 @@ impl Replica {
     ) -> Result<Option<Instant>, GossipError> {
         check_lengths(key, &value)?;
         let before = self.entries.get(key).and_then(|entry| Some(entry.value()?.0.len()));
-        if before.is_none() && self.keys >= MAX_KEYS {
+        if before.is_none() && self.keys() >= MAX_KEYS {
             return Err(GossipError::Keys);
         }
         let freed = before.map_or(0, |length| key.len() + length);
-        let bytes = self.bytes - freed + key.len() + value.len();
+        let name = self.name_value().map_or(0, |name| name.len());
+        let bytes = self.bytes - name - freed + key.len() + value.len();
         if bytes > MAX_STATE {
             return Err(GossipError::State(bytes));
         }
@@ -138,7 +158,7 @@ impl Replica {
 
     /// Unsets a key of our own. Returns whether it was set.
     pub(super) fn unset(&mut self, key: &str, now: Instant) -> Option<Changed> {
-        self.entries.get(key)?.value()?;
+        self.entries.get(key).filter(|_| key != NAME_KEY)?.value()?;
         self.version = self.version.saturating_add(1);
         let content = Content::Tombstone { since: now };
         let key = Key::from(key);

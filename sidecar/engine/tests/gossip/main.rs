@@ -3,4 +3,5 @@
 mod figures;
 mod keys;
 mod members;
+mod names;
 mod network;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args};
 use grape_engine::NetworkName;
+use grape_engine::gossip::MemberName;
 use tracing_subscriber::filter::Targets;
 
 use crate::cli::values::{
@@ -155,6 +156,10 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "HOST:PORT", env = "GRAPE_GOSSIP_SEEDS", value_delimiter = ',')]
     gossip_seeds: Vec<HostPort>,
 
+    /// Name of the pod that this Grape is in, which the other members of its groups see
+    #[arg(long, value_name = "NAME", env = "GRAPE_POD_NAME")]
+    pod_name: Option<MemberName>,
+
     #[command(flatten)]
     check: CheckAnnounced,
 
@@ -217,6 +222,7 @@ impl NodeArgs {
             ready_when: self.ready_when.iter().flat_map(|list| list.0.clone()).collect(),
             gossip: self.gossip.clone(),
             gossip_seeds: self.gossip_seeds.clone(),
+            pod_name: self.pod_name.clone(),
             check_announced: self.check.check_announced,
             drain_timeout: Duration::from_millis(self.drain_timeout),
         }

@@ -6,8 +6,9 @@ use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use hyper::upgrade::OnUpgrade;
 use nix::sys::socket::{MsgFlags, recv};
+
+use super::super::websocket::Upgrade;
 
 /// Bytes that one request may take before its connection's buffer is looked into for the start of
 /// the next one.
@@ -41,7 +42,7 @@ pub(crate) struct Activity {
     /// Whether the Grape stops: nothing is read beyond the end of a request.
     stopping: AtomicBool,
     is_websocket: AtomicBool,
-    upgrade: Mutex<Option<OnUpgrade>>,
+    upgrade: Mutex<Option<Upgrade>>,
 }
 
 /// What is known of the bytes that were read behind the end of a request.
@@ -89,13 +90,13 @@ impl Activity {
     }
 
     /// The connection goes on as a WebSocket.
-    pub(crate) fn upgrade_to(&self, upgrade: OnUpgrade) {
+    pub(crate) fn upgrade_to(&self, upgrade: Upgrade) {
         self.is_websocket.store(true, Ordering::Relaxed);
         self.found_ahead(0);
         *self.upgrade.lock().unwrap_or_else(PoisonError::into_inner) = Some(upgrade);
     }
 
-    pub(super) fn take_upgrade(&self) -> Option<OnUpgrade> {
+    pub(super) fn take_upgrade(&self) -> Option<Upgrade> {
         self.upgrade.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

@@ -114,7 +114,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
         }
     }
     if let Some(upgrade) = activity.take_upgrade() {
-        Box::pin(websocket::serve(upgrade, &api, &activity, deadlines)).await;
+        websocket::serve(upgrade, &api, &activity, deadlines).await;
     }
 }
 

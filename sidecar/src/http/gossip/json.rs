@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use grape_engine::gossip::{GossipEvent, GossipItem, GossipPeer};
+use grape_engine::gossip::{GossipEvent, GossipItem, GossipPeer, MemberName};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
@@ -35,8 +35,11 @@ struct Group {
 /// A member of a group.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Peer {
+pub(super) struct Peer<'a> {
     address: SocketAddr,
+    /// The name of its pod, if it has said one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pod: Option<&'a str>,
     generation: u64,
     heartbeat: u32,
     state: &'static str,
@@ -84,11 +87,12 @@ pub(super) fn groups(groups: &Groups) -> GroupList {
     GroupList { groups: each.collect() }
 }
 
-pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<Peer> {
+pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<Peer<'_>> {
     let peers = peers.iter().filter(|peer| wanted.has(peer.live));
     let mut peers: Vec<_> = peers
         .map(|peer| Peer {
             address: peer.addr,
+            pod: peer.name.as_ref().map(MemberName::as_str),
             generation: peer.generation,
             heartbeat: peer.heartbeat,
             state: if peer.live { "live" } else { "dead" },
@@ -145,6 +149,25 @@ pub(super) fn events(news: &News) -> String {
     text
 }
 
+/// An event as a message of a WebSocket.
+#[derive(Serialize)]
+struct Text<'a> {
+    id: u64,
+    event: &'static str,
+    data: Data<'a>,
+}
+
+/// The same as [`events`], each as a message of a WebSocket.
+pub(super) fn messages(news: &News) -> Vec<String> {
+    let gap = news.gap.then(|| r#"{"event":"gap","data":{}}"#.to_owned());
+    let texts = news.events.iter().filter_map(|logged| {
+        let (name, data) = event(&logged.event);
+        // These types are always written.
+        serde_json::to_string(&Text { id: logged.number, event: name, data }).ok()
+    });
+    gap.into_iter().chain(texts).collect()
+}
+
 fn event(event: &GossipEvent) -> (&'static str, Data<'_>) {
     let of = |peer: &SocketAddr| Data { peer: *peer, generation: None, key: None, value: None };
     match event {
@@ -195,7 +218,8 @@ mod tests {
             GossipEvent::PeerAlive { peer, generation: 4 },
         ];
         let events = (1..).zip(all).map(|(number, event)| LoggedEvent { number, event });
-        let text = super::events(&News { gap: true, events: events.collect() });
+        let news = News { gap: true, events: events.collect() };
+        let text = super::events(&news);
         let expected = r#"event: gap
 data: {}
 
@@ -225,6 +249,12 @@ data: {"peer":"10.0.0.7:20001","generation":4}
 
 "#;
         assert_eq!(text, expected);
+
+        let messages = messages(&news);
+        assert_eq!(messages.len(), 7);
+        assert_eq!(messages[0], r#"{"event":"gap","data":{}}"#);
+        let update = r#"{"id":2,"event":"update","data":{"peer":"10.0.0.7:20001","key":"load","value":[1, 2]}}"#;
+        assert_eq!(messages[2], update);
     }
 
     #[test]

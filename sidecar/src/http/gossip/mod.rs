@@ -13,8 +13,7 @@ mod path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::Stream;
-use futures_util::stream;
+use futures_util::{Stream, StreamExt, stream};
 use grape_engine::gossip::{GossipError, MAX_GOSSIP_VALUE};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
@@ -27,7 +26,8 @@ use super::body::{self, Unread};
 use super::connection::Activity;
 use super::events::{self, parameter};
 use super::handler::{Answer, closing, page, text};
-use crate::gossip::Groups;
+use super::websocket;
+use crate::gossip::{Groups, News};
 use path::Resource;
 
 /// Whether a request is for a path here.
@@ -53,7 +53,7 @@ pub(super) async fn answer(
             // Browsers and other clients say by this header where they were.
             let header = request.headers().get("last-event-id").map(|id| id.as_bytes().to_vec());
             let since = parameter(&query, "since").or(header);
-            return follow(api, connection, &group, since.as_deref());
+            return follow(api, connection, request, &group, since.as_deref());
         }
         (&Method::GET | &Method::HEAD, resource) => read(&api.groups, &resource, &query),
         (&Method::PUT, Resource::Key { group, peer: None, key }) => {
@@ -140,6 +140,7 @@ fn unset(groups: &Groups, group: &str, key: &str) -> Response<Answer> {
 fn follow(
     api: &Api,
     connection: &Arc<Activity>,
+    request: &mut Request<Incoming>,
     group: &str,
     since: Option<&[u8]>,
 ) -> Response<Answer> {
@@ -151,9 +152,15 @@ fn follow(
             return refused(StatusCode::BAD_REQUEST, why);
         }
     };
-    match api.groups.join(group) {
-        Ok(()) => events::answer(api, connection, news(api.groups.clone(), group, since)),
-        Err(error) => refused(StatusCode::BAD_REQUEST, error),
+    if let Err(error) = api.groups.join(group) {
+        return refused(StatusCode::BAD_REQUEST, error);
+    }
+    let news = news(api.groups.clone(), group, since);
+    if websocket::is_asked_for(request) {
+        let texts = news.flat_map(|news| stream::iter(json::messages(&news)));
+        websocket::follow(api, connection, request, texts)
+    } else {
+        events::answer(api, connection, news.map(|news| json::events(&news).into()))
     }
 }
 
@@ -162,7 +169,7 @@ fn news(
     groups: Groups,
     group: &str,
     since: Option<u64>,
-) -> impl Stream<Item = Bytes> + Send + use<> {
+) -> impl Stream<Item = News> + Send + use<> {
     let group = group.to_owned();
     let mut last = groups.last_event();
     let since = since.unwrap_or_else(|| *last.borrow_and_update());
@@ -172,11 +179,10 @@ fn news(
             last.changed().await.ok()?;
             let newest = *last.borrow_and_update();
             let news = groups.events(&group, since);
-            let text = json::events(&news);
-            if !text.is_empty() {
+            if news.gap || !news.events.is_empty() {
                 // An event may have come since `newest` was read.
                 let sent = news.events.last().map_or(newest, |event| event.number.max(newest));
-                return Some((Bytes::from(text), (groups, group, last, sent)));
+                return Some((news, (groups, group, last, sent)));
             }
         }
     })

@@ -1,4 +1,4 @@
-//! Unchanged Node.js services in pods that have a Grape by one label: `stage::Stage`.
+//! Services in pods that have a Grape by one label: `stage::Stage`. Those in Node.js are unchanged.
 
 mod announced;
 mod broadcast;
@@ -6,6 +6,7 @@ mod calls;
 mod command;
 mod deaths;
 mod exchange;
+mod gossip;
 mod job;
 mod mirrored;
 mod offers;

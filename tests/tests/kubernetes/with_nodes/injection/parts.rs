@@ -20,7 +20,7 @@ const SERVICES: usize = 26;
 const BOUND: Duration = Duration::from_secs(180);
 
 /// A pod that only waits, with a Grape beside it.
-fn idle(name: &str, group: &str) -> Pod {
+pub(super) fn idle(name: &str, group: &str) -> Pod {
     let mut container = service_pod::grape("127.0.0.1", "127.0.0.1:9");
     container["name"] = "idle".into();
     // It watches a name without instances, at the Grape beside it.
