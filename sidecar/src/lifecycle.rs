@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
 use crate::clock;
+use crate::cluster_entry;
 use crate::config::Config;
 use crate::dht::{BindError, Dht};
 use crate::discovery::{self, BootstrapNames};
@@ -197,6 +198,13 @@ impl Grape {
             groups.keep().await;
             "it ended".to_owned()
         });
+        if config.gossip.iter().any(|group| group == cluster_entry::GROUP) {
+            let api = Arc::clone(&api);
+            background.spawn("the entry in the cluster's group", async move {
+                cluster_entry::keep(&api).await;
+                "it ended".to_owned()
+            });
+        }
         background.spawn("the watch over readiness", async move {
             dht.ready().await;
             info!(nodes = dht.stats().nodes, "ready");

@@ -81,6 +81,8 @@ pub struct GossipPeer {
     pub phi: f64,
     /// Since when it is live, or failed.
     pub since: Instant,
+    /// When its last heartbeat came, from itself or through others.
+    pub heartbeat_at: Instant,
     /// How many keys it has.
     pub keys: usize,
 }
