@@ -106,6 +106,9 @@ pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<En
     std::iter::once(pod_ip()).chain(network).collect()
 }
 
+/// The variable of the groups that a Grape joins. An older Grape ignores it.
+pub(crate) const GOSSIP: &str = "GRAPE_GOSSIP";
+
 /// The variable of the network's name.
 const NETWORK: &str = "GRAPE_NETWORK";
 
