@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -81,14 +82,14 @@ fn hash(addresses: BTreeSet<SocketAddr>) -> String {
     hex::encode([a, b, c, d, e, f, g, h])
 }
 
-/// Sets the entry of this Grape whenever it changes. Never ends.
-pub(crate) async fn keep(api: &Api) {
+/// Sets the entry of this Grape whenever it changes. Never ends, and so never says how it ended.
+pub(crate) async fn keep(api: Arc<Api>) -> String {
     let mut last = None;
     let mut ticks = interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let entry = ClusterEntry::of(&http::status_of(api, true));
+        let entry = ClusterEntry::of(&http::status_of(&api, true));
         if last.as_ref() == Some(&entry) {
             continue;
         }

@@ -199,11 +199,8 @@ impl Grape {
             "it ended".to_owned()
         });
         if config.gossip.iter().any(|group| group == cluster_entry::GROUP) {
-            let api = Arc::clone(&api);
-            background.spawn("the entry in the cluster's group", async move {
-                cluster_entry::keep(&api).await;
-                "it ended".to_owned()
-            });
+            let entry = cluster_entry::keep(Arc::clone(&api));
+            background.spawn("the entry in the cluster's group", entry);
         }
         background.spawn("the watch over readiness", async move {
             dht.ready().await;
