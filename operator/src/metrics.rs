@@ -19,6 +19,8 @@ use prometheus::{
 pub use health::Health;
 use health::Key;
 
+use crate::observe::call;
+
 /// Upper bounds of the reconcile durations' buckets in seconds: a reconcile takes some ten requests
 /// of milliseconds each; many at once wait for the API server; and the last buckets are its
 /// timeouts.
@@ -55,6 +57,7 @@ pub struct Metrics {
     reconciled: [Histogram; ReconcileResult::ALL.len()],
     queue: IntGauge,
     injections: IntCounterVec,
+    grape_requests: IntCounterVec,
     unwatched: IntGaugeVec,
     /// Start and end of the certificate's validity; neither is shown before a certificate is
     /// served.
@@ -89,6 +92,13 @@ impl Metrics {
             ),
             &["result", "reason"],
         )?;
+        let grape_requests = IntCounterVec::new(
+            Opts::new("grape_operator_grape_requests_total", "Requests to Grapes, by path."),
+            &["path"],
+        )?;
+        for path in call::PATHS {
+            grape_requests.with_label_values(&[path]);
+        }
         let unwatched = IntGaugeVec::new(
             Opts::new(
                 "grape_operator_namespace_unwatched",
@@ -113,11 +123,12 @@ impl Metrics {
         build.set(1);
         let registry = Registry::new();
         let [start, expiry] = certificate.clone();
-        let parts: [Box<dyn Collector>; 8] = [
+        let parts: [Box<dyn Collector>; 9] = [
             Box::new(leader.clone()),
             Box::new(queue.clone()),
             Box::new(reconciled.clone()),
             Box::new(injections.clone()),
+            Box::new(grape_requests.clone()),
             Box::new(unwatched.clone()),
             Box::new(start),
             Box::new(expiry),
@@ -134,6 +145,7 @@ impl Metrics {
                 .map(|outcome| reconciled.with_label_values(&[outcome.label()])),
             queue,
             injections,
+            grape_requests,
             unwatched,
             certificate,
             clusters: Mutex::default(),
@@ -158,6 +170,11 @@ impl Metrics {
     /// The verdict on a pod, with its reason.
     pub fn injection(&self, result: &str, reason: impl Display) {
         self.injections.with_label_values(&[result, &reason.to_string()]).inc();
+    }
+
+    /// The counter of requests to Grapes, by their path.
+    pub fn grape_requests(&self) -> IntCounterVec {
+        self.grape_requests.clone()
     }
 
     /// Whether the GrapeClusters of a namespace cannot be watched.
@@ -254,6 +271,7 @@ mod tests {
         for (text, line) in [
             (&before, "grape_operator_leader 0".to_owned()),
             (&before, "grape_operator_queue_depth 0".to_owned()),
+            (&before, "grape_operator_grape_requests_total{path=\"/status\"} 0".to_owned()),
             (&before, format!("{name}_count{{result=\"ok\"}} 0")),
             (&before, format!("{name}_count{{result=\"error\"}} 0")),
             (

@@ -11,6 +11,7 @@
 //! | [`dht`] | the engine on UDP sockets, as an async handle | HTTP |
 //! | [`services`] | the services beside it: which are announced, and which are held back | HTTP's API, KRPC |
 //! | [`gossip`] | groups whose members share small state | HTTP |
+//! | [`cluster_entry`] | what a cluster's Grape tells the others of itself, for the operator | |
 //! | [`http`] | the API, the WebSocket, the admin pages | KRPC |
 //! | [`discovery`] | bootstrap names to addresses | HTTP |
 //! | [`metrics`] | metrics for Prometheus, of the Grape and of its process | |
@@ -24,6 +25,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cluster_entry;
 pub mod config;
 pub mod dht;
 pub mod discovery;

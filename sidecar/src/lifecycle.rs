@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
 use crate::clock;
+use crate::cluster_entry;
 use crate::config::Config;
 use crate::dht::{BindError, Dht};
 use crate::discovery::{self, BootstrapNames};
@@ -197,6 +198,10 @@ impl Grape {
             groups.keep().await;
             "it ended".to_owned()
         });
+        if config.gossip.iter().any(|group| group == cluster_entry::GROUP) {
+            let entry = cluster_entry::keep(Arc::clone(&api));
+            background.spawn("the entry in the cluster's group", entry);
+        }
         background.spawn("the watch over readiness", async move {
             dht.ready().await;
             info!(nodes = dht.stats().nodes, "ready");

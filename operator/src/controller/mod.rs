@@ -93,7 +93,7 @@ const MAX_RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 /// Reconciles clusters until `context.stop`.
 pub async fn run(context: Context) {
-    let observer = Observer::default();
+    let observer = Observer::counted(context.metrics.grape_requests());
     // One for all namespaces: a pod may select a cluster of another namespace.
     let config = &context.config;
     let webhook = config.webhook.as_ref().map(|webhook| webhook.configuration(&context.namespace));

@@ -4,12 +4,14 @@ mod sidecars;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::bootstrap::{Bootstrap, DeadEnds};
 use super::rollout::Lookups;
 use crate::observe::Observation;
 use crate::observe::band::P95Band;
+use crate::observe::hint::KnownGrapes;
 use crate::observe::topology::Topology;
 use crate::observe::window::Window;
 
@@ -90,7 +92,7 @@ impl Observations {
     /// not follow that.
     pub fn take(&mut self, observation: Observation, now: Instant) {
         self.probing = None;
-        self.odd = if is_odd(&observation.topology) { self.odd + 1 } else { 0 };
+        self.odd = if observation.topology.is_odd() { self.odd + 1 } else { 0 };
         if self.odd != 1 || self.shown.is_none() {
             self.shown = Some(observation.topology.clone());
         }
@@ -135,12 +137,25 @@ impl Observations {
                 now
             }
         };
-        let probed = self.last.as_ref().is_some_and(|last| last.at >= since);
+        let probed = self.last.as_ref().is_some_and(|last| last.at >= since && last.is_whole);
         if probed && self.odd == 0 && self.window.is_well_since(since) {
             Lookups::Healthy
         } else {
             Lookups::NotYet
         }
+    }
+
+    /// Whether the last probe did not ask every Grape itself, because of what others said of some.
+    pub fn rests_on_hints(&self) -> bool {
+        self.last.as_ref().is_some_and(|last| !last.is_whole)
+    }
+
+    /// The last reports of Grapes, by which fewer of them need be asked; none if all are to be asked,
+    /// because of the last probe or of a change since.
+    pub fn known_grapes(&self) -> Option<Arc<KnownGrapes>> {
+        let last = self.last.as_ref().filter(|_| self.odd == 0)?;
+        let changed = self.mark.is_some_and(|(_, since)| last.at < since);
+        (!changed && last.known.are_enough()).then(|| Arc::clone(&last.known))
     }
 
     /// When to probe Grapes that are probed every `interval`. After a change they are probed soon,
@@ -196,12 +211,6 @@ impl Observations {
         let Self { rounds, probing, mark, .. } = *self;
         *self = Self { rounds, probing, mark, ..Self::default() };
     }
-}
-
-fn is_odd(topology: &Topology) -> bool {
-    topology.is_partitioned()
-        || !topology.unreachable.is_empty()
-        || !topology.sees_too_few.is_empty()
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Container, ResourceRequirements};
 
+use ::grape::cluster_entry;
 use grape_cluster::image;
 use grape_cluster::validate::{Pool, ValidatedCluster};
 
@@ -29,12 +30,14 @@ pub(super) fn build(
     image: String,
 ) -> Container {
     let ports = grape::Ports::own(cluster);
+    let mut environment = grape::environment(cluster, &context.namespace);
+    environment.push(grape::variable(grape::GOSSIP, cluster_entry::GROUP.to_owned()));
     Container {
         name: CONTAINER.to_owned(),
         image_pull_policy: Some(image::pull_policy(&cluster.image, &image).to_owned()),
         image: Some(image),
         args: Some(grape::flags(cluster, &context.namespace, ports)),
-        env: Some(grape::environment(cluster, &context.namespace)),
+        env: Some(environment),
         ports: Some(ports.each().map(Into::into).to_vec()),
         startup_probe: Some(grape::startup()),
         readiness_probe: Some(grape::readiness()),

@@ -109,6 +109,10 @@ pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<En
 
 /// The variable of the pod's name, which the members of a Grape's groups see.
 const POD_NAME: &str = "GRAPE_POD_NAME";
+
+/// The variable of the groups that a Grape joins. An older Grape ignores it.
+pub(crate) const GOSSIP: &str = "GRAPE_GOSSIP";
+
 /// The variable of the network's name.
 const NETWORK: &str = "GRAPE_NETWORK";
 

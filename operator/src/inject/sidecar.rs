@@ -15,8 +15,6 @@ use crate::desired::container::{API, CONTAINER};
 use crate::desired::grape::{self, Ports};
 use crate::desired::labels;
 
-/// The variable of the groups that a Grape joins. An older Grape ignores it.
-const GRAPE_GOSSIP: &str = "GRAPE_GOSSIP";
 /// What makes an init container a sidecar, and a pod's containers restart.
 const ALWAYS: &str = "Always";
 /// The user and group of the image, as a number.
@@ -120,7 +118,7 @@ fn environment(cluster: &ValidatedCluster, making: &Making<'_>) -> Vec<EnvVar> {
     let mut variables = grape::environment(cluster, &making.selected.namespace);
     if !making.own.gossip.is_empty() {
         let groups = making.own.gossip.join(",");
-        variables.push(grape::variable(GRAPE_GOSSIP, grape::literal(&groups)));
+        variables.push(grape::variable(grape::GOSSIP, grape::literal(&groups)));
     }
     variables.push(grape::variable(GRAPE_URL, url(cluster.api.port)));
     variables

@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+use grape::cluster_entry::{ClusterEntry, KEY};
 use grape::discovery::MAX_NAMES;
-use grape::http::StatusPage;
+use grape::http::{CLUSTER_PATH, StatusPage};
 use grape::services::{HeldBack, Refusal};
 
-use super::call::{CallError, Caller, excerpt};
+use super::call::{CallError, Caller, MAX_BODY, excerpt};
 use super::complaint::Complaint;
+use super::hint::GroupView;
 use super::outside::Trouble;
 
 /// Most characters of a version.
 const MAX_VERSION: usize = 64;
+
+/// Longest view of the other members of a group, in bytes: 1,000 of them take some 340 KB.
+const MAX_VIEW: usize = 512 << 10;
 
 /// Most addresses of Grapes of other networks that are read; it shows no more.
 const MAX_OTHERS: usize = 8;
@@ -43,8 +48,10 @@ pub struct Answer {
 }
 
 /// An answer, and what of it the topology is made of.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct GrapeReport {
+    /// What its entry in the cluster's group is, while it would answer the same.
+    pub(super) entry: ClusterEntry,
     pub(super) answer: Answer,
     /// Addresses of the nodes that answered it lately.
     pub(super) live: Vec<SocketAddr>,
@@ -64,13 +71,27 @@ pub(super) struct GrapeReport {
 ///
 /// It cannot be reached, or what it answers is not a Grape's status.
 pub(super) async fn ask(caller: &Caller, admin: SocketAddr) -> Result<GrapeReport, CallError> {
-    let reply = caller.get(admin, "/status?brief").await?;
+    let reply = caller.get(admin, "/status?brief", MAX_BODY).await?;
     let page = serde_json::from_slice(&reply.body).map_err(|error| foreign(&error.to_string()))?;
     report(page)
 }
 
+/// What the Grape whose admin pages are at `admin` says of the other members of the cluster's group.
+///
+/// # Errors
+///
+/// It cannot be reached, is in no such group, or answers something else.
+pub(super) async fn view(caller: &Caller, admin: SocketAddr) -> Result<GroupView, CallError> {
+    let reply = caller.get(admin, &format!("{CLUSTER_PATH}?key={KEY}"), MAX_VIEW).await?;
+    GroupView::read(&reply.body).map_err(|error| {
+        let why = excerpt(&error.to_string());
+        CallError::Foreign(format!("its {CLUSTER_PATH} is not a Grape's: {why}"))
+    })
+}
+
 /// What the page says, once it is known to be of a bounded size: it goes into objects and logs.
 fn report(page: StatusPage) -> Result<GrapeReport, CallError> {
+    let entry = ClusterEntry::of(&page);
     let StatusPage { version, node, held_back, refusals, unresolved, unanswered, .. } = page;
     if version.chars().count() > MAX_VERSION {
         return Err(foreign("its version is too long"));
@@ -108,7 +129,7 @@ fn report(page: StatusPage) -> Result<GrapeReport, CallError> {
     let is_name = |(name, _): &(String, Trouble)| name.len() <= MAX_NAME;
     let troubles = unresolved.chain(unanswered).filter(is_name).collect();
     let other_networks = node.other_networks.into_iter().take(MAX_OTHERS).collect();
-    Ok(GrapeReport { answer, live, other_networks, complaints, troubles })
+    Ok(GrapeReport { entry, answer, live, other_networks, complaints, troubles })
 }
 
 fn foreign(why: &str) -> CallError {
@@ -121,7 +142,6 @@ mod tests {
     use grape_engine::{MAX_LISTED, Neighbour, Status};
 
     use super::*;
-    use crate::observe::call::MAX_BODY;
 
     /// The longest page there is: every list full, every number and address as long as can be.
     fn longest() -> StatusPage {

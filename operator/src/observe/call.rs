@@ -13,6 +13,7 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use prometheus::IntCounterVec;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
@@ -26,6 +27,10 @@ const KEEP: Duration = Duration::from_secs(5);
 
 /// Most characters of foreign text in an error.
 const EXCERPT: usize = 120;
+
+/// The paths that are asked, for their counts. Those of the cluster's group are one.
+pub const PATHS: [&str; 6] =
+    ["/announce", "/gossip", "/introduce", "/lookup", "/status", "/withdraw"];
 
 /// What calls are bounded by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,9 +62,9 @@ pub enum CallError {
     /// Another status than 200.
     #[error("answered {0}")]
     Status(StatusCode),
-    /// The body is longer than [`MAX_BODY`].
-    #[error("answered with more than {} KiB", MAX_BODY >> 10)]
-    TooLong,
+    /// The body has more than so many bytes, which is more than a Grape answers.
+    #[error("answered with more than {} KiB", .0 >> 10)]
+    TooLong(usize),
     /// The answer is not what a Grape gives to this question.
     #[error("{0}")]
     Foreign(String),
@@ -86,10 +91,12 @@ pub(super) struct Caller {
     http: legacy::Client<HttpConnector, Full<Bytes>>,
     permits: Arc<Semaphore>,
     timeout: Duration,
+    requests: Option<IntCounterVec>,
 }
 
 impl Caller {
-    pub(super) fn new(limits: Limits) -> Self {
+    /// Calls are counted by their paths in `requests`.
+    pub(super) fn new(limits: Limits, requests: Option<IntCounterVec>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
         let http = legacy::Client::builder(TokioExecutor::new())
@@ -97,12 +104,17 @@ impl Caller {
             .pool_idle_timeout(KEEP)
             .build(connector);
         let permits = Arc::new(Semaphore::new(limits.at_once.max(1)));
-        Self { http, permits, timeout: limits.timeout }
+        Self { http, permits, timeout: limits.timeout, requests }
     }
 
-    /// Reads a page.
-    pub(super) async fn get(&self, at: SocketAddr, path: &str) -> Result<Reply, CallError> {
-        self.call(at, Method::GET, path, Bytes::new()).await
+    /// Reads a page of so many bytes at most.
+    pub(super) async fn get(
+        &self,
+        at: SocketAddr,
+        path: &str,
+        most: usize,
+    ) -> Result<Reply, CallError> {
+        self.call(at, (Method::GET, path), Bytes::new(), most).await
     }
 
     /// Sends a body.
@@ -112,15 +124,15 @@ impl Caller {
         path: &str,
         body: impl Into<Bytes>,
     ) -> Result<Reply, CallError> {
-        self.call(at, Method::POST, path, body.into()).await
+        self.call(at, (Method::POST, path), body.into(), MAX_BODY).await
     }
 
     async fn call(
         &self,
         at: SocketAddr,
-        method: Method,
-        path: &str,
+        (method, path): (Method, &str),
         body: Bytes,
+        most: usize,
     ) -> Result<Reply, CallError> {
         let request = Request::builder()
             .method(method)
@@ -129,21 +141,30 @@ impl Caller {
             .map_err(|error| CallError::Broken(error.to_string()))?;
         // The semaphore is never closed.
         let _permit = self.permits.acquire().await.ok();
+        if let Some(requests) = &self.requests
+            && let Some(path) = PATHS.into_iter().find(|known| path.starts_with(known))
+        {
+            requests.with_label_values(&[path]).inc();
+        }
         let started = clock::now();
-        let body = timeout(self.timeout, self.exchange(request))
+        let body = timeout(self.timeout, self.exchange(request, most))
             .await
             .map_err(|_| CallError::TimedOut(self.timeout))??;
         Ok(Reply { body, took: clock::now().saturating_duration_since(started) })
     }
 
-    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Bytes, CallError> {
+    async fn exchange(
+        &self,
+        request: Request<Full<Bytes>>,
+        most: usize,
+    ) -> Result<Bytes, CallError> {
         let response = self.http.request(request).await.map_err(|error| broken(&error))?;
         if response.status() != StatusCode::OK {
             return Err(CallError::Status(response.status()));
         }
-        match Limited::new(response.into_body(), MAX_BODY).collect().await {
+        match Limited::new(response.into_body(), most).collect().await {
             Ok(body) => Ok(body.to_bytes()),
-            Err(error) if error.is::<LengthLimitError>() => Err(CallError::TooLong),
+            Err(error) if error.is::<LengthLimitError>() => Err(CallError::TooLong(most)),
             Err(error) => Err(broken(&*error)),
         }
     }
@@ -183,7 +204,7 @@ mod tests {
             (CallError::Refused, "connection refused", true),
             (CallError::TimedOut(Duration::from_secs(2)), "no answer in 2s", true),
             (CallError::Status(StatusCode::NOT_FOUND), "answered 404 Not Found", false),
-            (CallError::TooLong, "answered with more than 256 KiB", false),
+            (CallError::TooLong(MAX_BODY), "answered with more than 256 KiB", false),
         ] {
             assert_eq!((error.to_string().as_str(), error.is_unreachable()), (phrase, unreachable));
         }

@@ -6,12 +6,16 @@
 //! latency, coarse). [`call`] is the HTTP under both. [`sidecars`] (pure) are the Grapes of
 //! services, of which less can be seen. The partitions that a probe has found are introduced to
 //! each other, and new Grapes to the others: `introduce` (pure) decides which.
+//!
+//! Between changes, [`hint`] (pure) says which Grapes need not be asked, since they say of themselves,
+//! by gossip, what they have answered before.
 
 pub mod ask;
 pub mod band;
 pub mod call;
 pub mod canary;
 pub mod complaint;
+pub mod hint;
 mod introduce;
 pub mod outside;
 pub mod sidecars;
@@ -20,17 +24,20 @@ pub mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use futures_util::StreamExt;
 use futures_util::future::join_all;
 use futures_util::stream::iter;
 use grape::clock;
+use prometheus::IntCounterVec;
 
-use ask::Answer;
-use call::{Caller, Limits};
+use ask::{Answer, GrapeReport};
+use call::{CallError, Caller, Limits};
 use canary::Probe;
 use complaint::Complaint;
+use hint::KnownGrapes;
 use introduce::Introduction;
 use outside::{BootstrapReport, Outside, Trouble};
 use sidecars::{InjectedSidecar, SidecarConnection};
@@ -97,15 +104,46 @@ pub struct Observation {
     /// What the authors of services should know, by the name of the pod; without pods that have no
     /// complaints.
     pub complaints: BTreeMap<String, Vec<Complaint>>,
+    /// Whether every Grape was asked itself.
+    pub is_whole: bool,
+    /// The last reports of Grapes that answered, by which fewer of them need be asked.
+    pub known: Arc<KnownGrapes>,
 }
+
+/// A Grape of the cluster, and what it reported.
+type Reported = (Target, Result<Arc<GrapeReport>, CallError>);
 
 /// What the cluster's own Grapes reported.
 #[derive(Default)]
 struct ClusterAnswers {
     views: Vec<View>,
+    known: KnownGrapes,
     answers: BTreeMap<String, Answer>,
     other_networks: BTreeSet<SocketAddr>,
     outside: Outside,
+}
+
+impl ClusterAnswers {
+    fn of(reports: Vec<Reported>, complaints: &mut BTreeMap<String, Vec<Complaint>>) -> Self {
+        let mut all = Self::default();
+        for reported in reports {
+            all.views.push(view_of(&reported));
+            let (target, Ok(report)) = reported else { continue };
+            let name = &target.name;
+            note(complaints, name, report.complaints.clone());
+            let (id, troubles) = (report.answer.id.clone(), report.troubles.clone());
+            all.outside.insert(name.clone(), BootstrapReport { id, troubles });
+            all.answers.insert(name.clone(), report.answer.clone());
+            all.other_networks.extend(&report.other_networks);
+            all.known.insert(target, report);
+        }
+        all
+    }
+}
+
+fn view_of((target, report): &Reported) -> View {
+    let live = report.as_ref().map(|report| report.live.clone()).map_err(Clone::clone);
+    View { name: target.name.clone(), address: target.dht(), live }
 }
 
 /// Looks at Grapes. Cheap to clone: all clones share one pool of connections and one bound on
@@ -118,7 +156,12 @@ pub struct Observer {
 impl Observer {
     /// An observer with these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { caller: Caller::new(limits) }
+        Self { caller: Caller::new(limits, None) }
+    }
+
+    /// The same with the usual limits; it counts its requests by their paths.
+    pub fn counted(requests: IntCounterVec) -> Self {
+        Self { caller: Caller::new(Limits::default(), Some(requests)) }
     }
 
     /// Asks the Grapes at `targets` and those of services, `sidecars`, of what they see, and then sends the
@@ -136,10 +179,37 @@ impl Observer {
         sidecars: &[InjectedSidecar],
         round: u64,
     ) -> Observation {
+        self.look(targets, sidecars, round, None).await
+    }
+
+    /// The same, but asks fewer Grapes where all is well: one of them for its view of the others, and
+    /// then those whose last report, in `known`, may not hold any more. If anything is odd by that, it
+    /// asks all the others too.
+    pub async fn glance(
+        &self,
+        targets: &[Target],
+        sidecars: &[InjectedSidecar],
+        round: u64,
+        known: &KnownGrapes,
+    ) -> Observation {
+        self.look(targets, sidecars, round, Some(known)).await
+    }
+
+    async fn look(
+        &self,
+        targets: &[Target],
+        sidecars: &[InjectedSidecar],
+        round: u64,
+        known: Option<&KnownGrapes>,
+    ) -> Observation {
         let at = clock::now();
         let mut complaints = BTreeMap::new();
-        let ClusterAnswers { views, answers, other_networks, outside } =
-            self.ask_all(targets, &mut complaints).await;
+        let (reports, is_whole) = match known {
+            Some(known) => self.ask_some(targets, round, known).await,
+            None => (self.ask_all(targets.to_vec()).await, true),
+        };
+        let ClusterAnswers { views, known, answers, other_networks, outside } =
+            ClusterAnswers::of(reports, &mut complaints);
         let (sidecar_views, unresolved) = self.ask_sidecars(sidecars, &mut complaints).await;
         let topology = Topology::of(&views);
         let connections = sidecars::connections(&views, sidecar_views.clone());
@@ -163,6 +233,8 @@ impl Observer {
             outside,
             other_networks,
             complaints,
+            is_whole,
+            known: Arc::new(known),
         }
     }
 
@@ -194,30 +266,50 @@ impl Observer {
         iter(telling).buffer_unordered(ASKED_AT_ONCE).collect::<()>().await;
     }
 
-    async fn ask_all(
+    async fn ask_all(&self, targets: Vec<Target>) -> Vec<Reported> {
+        let asking = targets.into_iter().map(|target| async move {
+            let report = ask::ask(&self.caller, target.admin()).await;
+            (target, report.map(Arc::new))
+        });
+        iter(asking).buffer_unordered(ASKED_AT_ONCE).collect().await
+    }
+
+    /// Asks those Grapes of which one of the others gives a reason. Returns whether all were asked.
+    async fn ask_some(
         &self,
         targets: &[Target],
-        complaints: &mut BTreeMap<String, Vec<Complaint>>,
-    ) -> ClusterAnswers {
-        let asking = targets.iter().cloned().map(|target| async move {
-            let report = ask::ask(&self.caller, target.admin()).await;
-            (target, report)
-        });
-        let mut answering = iter(asking).buffer_unordered(ASKED_AT_ONCE);
-        let mut answered = ClusterAnswers::default();
-        while let Some((target, report)) = answering.next().await {
-            let address = target.dht();
-            let live = report.map(|report| {
-                note(complaints, &target.name, report.complaints);
-                let (id, troubles) = (report.answer.id.clone(), report.troubles);
-                answered.outside.insert(target.name.clone(), BootstrapReport { id, troubles });
-                answered.answers.insert(target.name.clone(), report.answer);
-                answered.other_networks.extend(report.other_networks);
-                report.live
-            });
-            answered.views.push(View { name: target.name, address, live });
+        round: u64,
+        known: &KnownGrapes,
+    ) -> (Vec<Reported>, bool) {
+        let Some(reader) = hint::reader(targets.len(), round).map(|place| &targets[place]) else {
+            return (Vec::new(), true);
+        };
+        let view = match ask::view(&self.caller, reader.admin()).await {
+            Ok(view) => view,
+            Err(error) => {
+                // One of an older release has none.
+                tracing::debug!(pod = reader.name, %error, "a Grape shows no view of the others");
+                return (self.ask_all(targets.to_vec()).await, true);
+            }
+        };
+        let (mut asked, mut spared, mut kept) = (Vec::new(), Vec::new(), Vec::new());
+        for target in targets {
+            match hint::spared(target, known, &view).filter(|_| target != reader) {
+                Some(report) => {
+                    spared.push(target.clone());
+                    kept.push((target.clone(), Ok(Arc::clone(report))));
+                }
+                None => asked.push(target.clone()),
+            }
         }
-        answered
+        let mut reports = self.ask_all(asked).await;
+        let hinted: Vec<_> = reports.iter().cloned().chain(kept).collect();
+        let views: Vec<_> = hinted.iter().map(view_of).collect();
+        if Topology::of(&views).is_odd() {
+            reports.extend(self.ask_all(spared).await);
+            return (reports, true);
+        }
+        (hinted, spared.is_empty())
     }
 
     async fn ask_sidecars(

@@ -91,6 +91,11 @@ impl Topology {
         }
     }
 
+    /// Whether anything is not as in a healthy cluster.
+    pub fn is_odd(&self) -> bool {
+        self.is_partitioned() || !self.unreachable.is_empty() || !self.sees_too_few.is_empty()
+    }
+
     /// Whether some Grapes that answered cannot find what is announced at others of them.
     pub fn is_partitioned(&self) -> bool {
         self.partitions.len() > 1

@@ -5,6 +5,7 @@
 
 mod answers;
 mod canaries;
+mod hints;
 mod introductions;
 mod outside;
 mod partitions;

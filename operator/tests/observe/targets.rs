@@ -58,11 +58,13 @@ pub async fn join(targets: &[Target]) -> Vec<Grape> {
 
 /// Starts the Grape of one seat, to join through the next ones.
 pub async fn start(targets: &[Target], index: usize) -> Grape {
-    let target = &targets[index];
+    start_with(&targets[index], bootstrap(targets, index)).await
+}
+
+/// The seats through which the Grape of one seat joins: the next ones.
+pub fn bootstrap(targets: &[Target], index: usize) -> Vec<HostPort> {
     let others = targets.iter().cycle().skip(index + 1).take(SEEDS.min(targets.len() - 1));
-    let bootstrap =
-        others.map(|target| HostPort { host: target.ip.to_string(), port: target.dht_port });
-    start_with(target, bootstrap.collect()).await
+    others.map(|target| HostPort { host: target.ip.to_string(), port: target.dht_port }).collect()
 }
 
 /// The same, to join through these.
@@ -97,7 +99,8 @@ pub async fn start_in(target: &Target, network: &str) -> Grape {
     Grape::start(Config { network, ..config(target) }).await.unwrap()
 }
 
-fn config(target: &Target) -> Config {
+/// A Grape at a target, without seeds.
+pub fn config(target: &Target) -> Config {
     Config {
         bind: Some(target.ip),
         api_port: target.api_port,

@@ -10,6 +10,7 @@
 mod discovery;
 mod event_log;
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -110,6 +111,12 @@ impl Groups {
     /// The other members of a group, with the present time; none if the Grape is not in it.
     pub fn peers(&self, group: &str) -> Option<(Vec<GossipPeer>, Instant)> {
         self.dht.gossip_if_any(|gossip, now| Some((gossip.peers(group, now)?, now))).flatten()
+    }
+
+    /// The value of a key at each other member that has set it.
+    pub(crate) fn values(&self, group: &str, key: &str) -> HashMap<SocketAddr, Arc<[u8]>> {
+        let values = self.dht.gossip_if_any(|gossip, _| gossip.values(group, key)).flatten();
+        values.into_iter().flatten().collect()
     }
 
     /// The keys of a member, or of this one; none if the group or the member is not known.

@@ -99,8 +99,9 @@ fn is_brief(uri: &Uri) -> bool {
     parameters.any(|parameter| parameter.split('=').next() == Some("brief"))
 }
 
-fn status_page(api: &Api, brief: bool) -> Response<Answer> {
-    let page = StatusPage {
+/// The page of a Grape, whole or brief.
+pub(crate) fn status_of(api: &Api, brief: bool) -> StatusPage {
+    StatusPage {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         uptime_seconds: clock::now().saturating_duration_since(api.started).as_secs(),
         api_address: api.addresses.api,
@@ -111,7 +112,11 @@ fn status_page(api: &Api, brief: bool) -> Response<Answer> {
         unresolved: api.bootstrap.unresolved(),
         unanswered: api.bootstrap.unanswered(&api.dht.silent_seeds()),
         node: if brief { seen_here(api, api.dht.brief_status()) } else { status(api) },
-    };
+    }
+}
+
+fn status_page(api: &Api, brief: bool) -> Response<Answer> {
+    let page = status_of(api, brief);
     let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };
     match json {
         Ok(mut json) => {

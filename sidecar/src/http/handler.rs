@@ -123,6 +123,12 @@ async fn route(
             api.metrics.answered(Endpoint::Admin, page.status());
             return page;
         }
+        if listener == Listener::Admin
+            && let Some(page) = gossip::admin_page(&api.groups, request.uri())
+        {
+            api.metrics.answered(Endpoint::Gossip, page.status());
+            return page;
+        }
         let verbs = websocket::is_asked_for(request) && !gossip::is_asked_for(request);
         if listener == Listener::Api && verbs {
             return websocket::answer(connection, request);
@@ -153,8 +159,8 @@ async fn route(
         Listener::Api => ask(api, connection, request).await,
         Listener::Admin => text(
             StatusCode::NOT_FOUND,
-            "Here are GET /healthz, /readyz, /status, /metrics and /openapi.json, and POST \
-             /introduce.\n",
+            "Here are GET /healthz, /readyz, /status, /metrics, /openapi.json and \
+             /gossip/grapecluster/peers, and POST /introduce.\n",
         ),
     }
 }

@@ -59,9 +59,10 @@ use connection::Budget;
 use cors::Origins;
 
 pub use admin::StatusPage;
-pub(crate) use admin::status;
+pub(crate) use admin::{status, status_of};
 pub use cors::{InvalidOrigin, Origin};
 pub(crate) use events::HEARTBEAT as WATCH_HEARTBEAT;
+pub use gossip::CLUSTER_PATH;
 pub(crate) use items::bencode;
 pub(crate) use reply::{ANNOUNCED_AT, NOWHERE, UNKNOWN};
 pub(crate) use routes::Verb;
@@ -170,7 +171,7 @@ impl Api {
 pub(crate) enum Listener {
     /// The API: everything.
     Api,
-    /// The address for operators: the four pages, and introductions. Nothing that changes what is
+    /// The address for operators: the pages, the cluster's group, and introductions. Nothing that changes what is
     /// announced.
     Admin,
 }

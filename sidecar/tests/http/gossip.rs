@@ -80,6 +80,10 @@ async fn a_key_is_seen_by_the_other_members_and_so_is_its_end() {
     assert_eq!(get(&there, &all).await, (200, json!({"load": 4})));
     assert_eq!(get(&here, "/gossip/workers/state").await, (200, json!({"load": 4})));
     assert_eq!(get(&there, "/gossip/workers/state").await, (200, json!({})));
+    let (_, peers) = get(&there, "/gossip/workers/peers?key=load").await;
+    assert_eq!((&peers[0]["keys"], &peers[0]["value"]), (&json!(1), &json!(4)), "{peers}");
+    let (_, peers) = get(&there, "/gossip/workers/peers?key=other").await;
+    assert_eq!((&peers[0]["keys"], peers[0].get("value")), (&json!(1), None), "{peers}");
 
     assert_eq!(send(&here, "DELETE", "/gossip/workers/state/load", "").await.status, 204);
     until(&there, &load, (404, json!("there is no key \"load\"\n"))).await;

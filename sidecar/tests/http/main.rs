@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that fails should say where")]
 
 mod admin;
+mod cluster_group;
 mod command;
 mod cors;
 mod drain;

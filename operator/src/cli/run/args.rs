@@ -14,7 +14,7 @@ use super::values::{Bind, Namespaces, duration, namespace, object_name, service_
 use crate::config::{OperatorConfig, WebhookConfig};
 use crate::leader::Timings;
 
-/// Shortest `--observe-interval`: each Grape is asked this often.
+/// Shortest `--observe-interval`: Grapes are asked this often.
 const SHORTEST_OBSERVE: Duration = Duration::from_secs(1);
 
 /// Bounds of `--webhook-certificate-lifetime`: within the shortest, several API servers receive a

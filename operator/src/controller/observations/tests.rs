@@ -23,6 +23,8 @@ fn observation(together: bool) -> Observation {
         unresolved: BTreeSet::new(),
         outside: BTreeMap::new(),
         other_networks: BTreeSet::new(),
+        is_whole: true,
+        known: <_>::default(),
     }
 }
 
@@ -155,6 +157,53 @@ fn lookups_are_healthy_when_all_was_well_since_the_grapes_changed() {
     assert_eq!(observations.lookups(2, at(6)), Lookups::NotYet, "they do not see each other");
     observations.take(well(at(7)), at(7));
     assert_eq!(observations.lookups(2, at(8)), Lookups::Healthy);
+}
+
+#[test]
+fn a_step_of_a_rollout_waits_until_every_grape_was_asked() {
+    let start = grape::clock::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let well = |begun, is_whole| {
+        let result = ProbeResult::Found(Duration::from_millis(1));
+        let probe = Probe { announcer: String::new(), looker: String::new(), begun, result };
+        Observation { at: begun, probes: vec![probe], is_whole, ..observation(true) }
+    };
+    let mut observations = Observations::default();
+    assert!(!observations.rests_on_hints());
+    observations.lookups(1, at(1));
+    observations.take(well(at(2), true), at(2));
+    assert_eq!(observations.lookups(1, at(3)), Lookups::Healthy);
+    observations.take(well(at(4), false), at(4));
+    assert!(observations.rests_on_hints());
+    assert_eq!(observations.lookups(1, at(5)), Lookups::NotYet);
+    observations.take(well(at(6), true), at(6));
+    assert_eq!(observations.lookups(1, at(7)), Lookups::Healthy);
+}
+
+#[test]
+fn all_grapes_are_asked_after_a_change_and_while_anything_is_odd() {
+    let start = grape::clock::now();
+    let at = |seconds| start + Duration::from_secs(seconds);
+    let probed = |begun, together, grapes| {
+        let known = Arc::new(KnownGrapes::some(grapes));
+        Observation { at: begun, known, ..observation(together) }
+    };
+    let mut observations = Observations::default();
+    observations.lookups(1, at(1));
+    assert!(observations.known_grapes().is_none(), "nothing was seen");
+    observations.take(probed(at(2), true, 2), at(2));
+    assert!(observations.known_grapes().is_none(), "a view of two saves nothing");
+    observations.take(probed(at(3), true, 3), at(3));
+    assert!(observations.known_grapes().is_some());
+    observations.take(probed(at(4), false, 3), at(4));
+    assert!(observations.known_grapes().is_none(), "they do not know each other");
+    observations.take(probed(at(5), true, 3), at(5));
+    observations.lookups(2, at(6));
+    assert!(observations.known_grapes().is_none(), "other Grapes are ready");
+    observations.take(probed(at(7), true, 3), at(7));
+    assert!(observations.known_grapes().is_some());
+    observations.forget();
+    assert!(observations.known_grapes().is_none());
 }
 
 #[test]

@@ -171,11 +171,15 @@ impl Reconciler {
         let applied = self.apply(&subject, plan).await?;
         let introduce_in = self.introduce(&subject, &observed, now);
         let report = status::report(&subject, &observed, &applied, now);
+        let is_held = report.as_ref().is_some_and(|it| status::is_held(it, &subject, &observed));
+        let report = report.filter(|_| !is_held);
         let is_well = report.as_ref().is_some_and(|report| report::is_ready(&report.status));
         self.record(&subject, &observed, report, applied.status_waits).await?;
 
         let missing_in = observed.missing_in;
-        let probe_in = self.start_probe(&subject, observed, self.interval(&applied, is_well));
+        let settled = applied.phase == Phase::Settled && observed.actual.leaving.is_empty();
+        let interval = self.interval(&applied, is_well);
+        let probe_in = self.start_probe(&subject, observed, interval, is_well && settled);
         let status_in = applied.status_waits.then_some(STATUS_WAIT);
         let next = [probe_in, introduce_in, missing_in, status_in].into_iter().flatten().min();
         match applied.trouble {

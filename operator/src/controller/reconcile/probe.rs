@@ -62,12 +62,14 @@ impl Reconciler {
     }
 
     /// Starts a probe of the Grapes if one is due, or returns in how long it will be. None while
-    /// one is running: its end starts a reconciliation.
+    /// one is running: its end starts a reconciliation. `may_glance`: what Grapes say of each other may
+    /// spare some of them the question.
     pub(super) fn start_probe(
         &self,
         subject: &Subject<'_>,
         observed: Observed,
         interval: Duration,
+        may_glance: bool,
     ) -> Option<Duration> {
         let Observed { targets, sidecars, odd_sidecars, observations, .. } = observed;
         // Shared data would be copied on a change.
@@ -76,9 +78,13 @@ impl Reconciler {
             return Some(STARTING_INTERVAL);
         }
         let uid = subject.owner.uid.clone();
-        let (rounds, due) = self.states.of(&uid, |state| {
+        let (rounds, known, due) = self.states.of(&uid, |state| {
             let observations = Arc::make_mut(&mut state.observations);
-            (observations.rounds(), observations.due(interval, clock::now()))
+            let known = observations.known_grapes().filter(|_| may_glance);
+            // A change waits for a probe of all Grapes.
+            let waits = !may_glance && observations.rests_on_hints();
+            let interval = if waits { Duration::ZERO } else { interval };
+            (observations.rounds(), known, observations.due(interval, clock::now()))
         });
         let round = match due {
             Due::Now(round) => round,
@@ -91,7 +97,10 @@ impl Reconciler {
         let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
         let states = self.states.clone();
         tokio::spawn(async move {
-            let mut observation = observer.observe(&targets, &sidecars, round).await;
+            let mut observation = match known {
+                Some(known) => observer.glance(&targets, &sidecars, round, &known).await,
+                None => observer.observe(&targets, &sidecars, round).await,
+            };
             states.known(&uid, |state| {
                 let now = clock::now();
                 let complaints = std::mem::take(&mut observation.complaints);

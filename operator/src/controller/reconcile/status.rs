@@ -56,3 +56,12 @@ pub(super) fn report(
     let health = report::health(&facts, &status, &observations.window);
     Some(Report { status, health, counts: services.map(|services| services.counts) })
 }
+
+/// Whether a report waits until every Grape was asked itself: it says something else than before of
+/// whether the cluster is healthy or partitioned, and the last probe asked fewer Grapes.
+pub(super) fn is_held(report: &Report, subject: &Subject<'_>, observed: &Observed) -> bool {
+    let before = subject.cluster.status.as_ref();
+    !observed.targets.is_empty()
+        && observed.observations.rests_on_hints()
+        && report::changes_verdict(&report.status, before)
+}

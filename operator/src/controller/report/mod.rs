@@ -134,6 +134,18 @@ pub fn is_ready(status: &GrapeClusterStatus) -> bool {
     status.conditions.iter().any(|it| it.type_ == types::READY && it.status == "True")
 }
 
+/// Whether a status says something else than the one before of whether the cluster is healthy, or
+/// partitioned.
+pub fn changes_verdict(status: &GrapeClusterStatus, before: Option<&GrapeClusterStatus>) -> bool {
+    let verdict = |status: &GrapeClusterStatus, kind: &str| {
+        let condition = status.conditions.iter().find(|it| it.type_ == kind);
+        condition.map(|condition| condition.status.clone())
+    };
+    [types::READY, types::PARTITIONED]
+        .iter()
+        .any(|kind| verdict(status, kind) != before.and_then(|before| verdict(before, kind)))
+}
+
 /// Whether a status reports refused pods.
 pub fn is_blocked(status: &GrapeClusterStatus) -> bool {
     let mut stalled = status.conditions.iter().filter(|it| it.type_ == types::STALLED);

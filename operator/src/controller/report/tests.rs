@@ -10,6 +10,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 mod services;
 mod texts;
+mod verdict;
 
 use super::*;
 use crate::controller::bootstrap::{DeadEnd, DeadEnds};

@@ -84,6 +84,8 @@ pub struct GossipPeer {
     pub phi: f64,
     /// Since when it is live, or failed.
     pub since: Instant,
+    /// When its last heartbeat came, from itself or through others.
+    pub heartbeat_at: Instant,
     /// How many keys it has.
     pub keys: usize,
     /// Its name, if it has one. Nobody has checked that the name is its own.

@@ -281,10 +281,19 @@ impl Group {
             live: member.live,
             phi: member.phi.value(now),
             since: member.since,
+            heartbeat_at: member.phi.last(),
             keys: member.replica.keys(),
             name: member.replica.name(),
         });
         peers.collect()
+    }
+
+    /// The value of a key at each other member that has set it.
+    pub(super) fn values(&self, key: &str) -> Vec<(SocketAddr, Value)> {
+        let values = self.members.iter();
+        values
+            .filter_map(|(addr, member)| Some((*addr, member.replica.get(key)?.clone())))
+            .collect()
     }
 
     /// The keys of a member, or of this one.

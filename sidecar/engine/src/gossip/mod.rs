@@ -207,6 +207,11 @@ impl Gossip {
         Some(self.groups[self.find(group)?].peers(now))
     }
 
+    /// The value of a key at each other member that has set it; none if the group was not joined.
+    pub fn values(&self, group: &str, key: &str) -> Option<Vec<(SocketAddr, Value)>> {
+        Some(self.groups[self.find(group)?].values(key))
+    }
+
     /// The keys of a member, or of this one where none is named, in order; none if the group or the
     /// member is not known.
     pub fn state(

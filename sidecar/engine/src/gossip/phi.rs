@@ -50,6 +50,11 @@ impl Phi {
         self.last = now;
     }
 
+    /// When the last heartbeat came.
+    pub(super) fn last(&self) -> Instant {
+        self.last
+    }
+
     /// φ, from 0 to 300.
     pub(super) fn value(&self, now: Instant) -> f64 {
         let silence = now.saturating_duration_since(self.last).as_secs_f64() * 1000.0;

@@ -123,6 +123,12 @@ impl Replica {
         self.assembly.as_ref().map(Assembly::parts)
     }
 
+    /// The value of a key that is set.
+    pub(super) fn get(&self, key: &str) -> Option<&Value> {
+        Some(self.entries.get(key)?.value()?.0)
+    }
+
+    /// All keys, unset ones among them.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&Key, &Entry)> {
         self.entries.iter()
     }

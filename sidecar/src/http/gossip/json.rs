@@ -1,8 +1,9 @@
 //! Groups, members, keys and events as JSON. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Instant;
 
 use grape_engine::gossip::{GossipEvent, GossipItem, GossipPeer, MemberName};
@@ -33,7 +34,7 @@ struct Group {
 }
 
 /// A member of a group.
-#[derive(Debug, PartialEq, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Peer<'a> {
     address: SocketAddr,
@@ -46,7 +47,12 @@ pub(super) struct Peer<'a> {
     phi: f64,
     /// For how long it has been in this state.
     since_seconds: u64,
+    /// How long ago its last heartbeat came here.
+    heartbeat_seconds: u64,
     keys: usize,
+    /// The value of the key that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    value: Option<Box<RawValue>>,
 }
 
 /// Which members are wanted.
@@ -87,7 +93,14 @@ pub(super) fn groups(groups: &Groups) -> GroupList {
     GroupList { groups: each.collect() }
 }
 
-pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<Peer<'_>> {
+/// The members that are wanted, by their addresses, each with its value among `values`.
+pub(super) fn peers<'a>(
+    peers: &'a [GossipPeer],
+    values: &HashMap<SocketAddr, Arc<[u8]>>,
+    wanted: Wanted,
+    now: Instant,
+) -> Vec<Peer<'a>> {
+    let seconds_since = |at| now.saturating_duration_since(at).as_secs();
     let peers = peers.iter().filter(|peer| wanted.has(peer.live));
     let mut peers: Vec<_> = peers
         .map(|peer| Peer {
@@ -97,8 +110,10 @@ pub(super) fn peers(peers: &[GossipPeer], wanted: Wanted, now: Instant) -> Vec<P
             heartbeat: peer.heartbeat,
             state: if peer.live { "live" } else { "dead" },
             phi: (peer.phi * 100.0).round() / 100.0,
-            since_seconds: now.saturating_duration_since(peer.since).as_secs(),
+            since_seconds: seconds_since(peer.since),
+            heartbeat_seconds: seconds_since(peer.heartbeat_at),
             keys: peer.keys,
+            value: values.get(&peer.addr).map(|bytes| value(bytes)),
         })
         .collect();
     peers.sort_unstable_by_key(|peer| peer.address);
@@ -188,8 +203,6 @@ fn event(event: &GossipEvent) -> (&'static str, Data<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use rstest::rstest;
 
     use super::*;

@@ -17,7 +17,7 @@ use futures_util::{Stream, StreamExt, stream};
 use grape_engine::gossip::{GossipError, MAX_GOSSIP_VALUE};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, HeaderValue};
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode, Uri};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -27,13 +27,24 @@ use super::connection::Activity;
 use super::events::{self, parameter};
 use super::handler::{Answer, closing, page, text};
 use super::websocket;
+use crate::cluster_entry;
 use crate::gossip::{Groups, News};
 use path::Resource;
+
+/// The one path that is at the admin address too.
+pub const CLUSTER_PATH: &str = "/gossip/grapecluster/peers";
 
 /// Whether a request is for a path here.
 pub(super) fn is_asked_for<B>(request: &Request<B>) -> bool {
     let path = request.uri().path();
     path == "/gossip" || path.starts_with("/gossip/")
+}
+
+/// What operators may see: the other Grapes of the cluster. None for another request.
+pub(super) fn admin_page(groups: &Groups, uri: &Uri) -> Option<Response<Answer>> {
+    let cluster = Resource::Peers { group: cluster_entry::GROUP.to_owned() };
+    let is_it = uri.path() == CLUSTER_PATH;
+    is_it.then(|| read(groups, &cluster, uri.query().unwrap_or_default()))
 }
 
 /// Answers a request.
@@ -93,7 +104,12 @@ fn read(groups: &Groups, resource: &Resource, query: &str) -> Response<Answer> {
         Resource::Peers { group } => {
             let Some((peers, now)) = groups.peers(group) else { return not_joined(group) };
             match json::Wanted::read(parameter(query, "state").as_deref()) {
-                Some(wanted) => json(&json::peers(&peers, wanted, now)),
+                Some(wanted) => {
+                    let key = parameter(query, "key");
+                    let key = key.as_deref().map(String::from_utf8_lossy);
+                    let values = key.map(|key| groups.values(group, &key)).unwrap_or_default();
+                    json(&json::peers(&peers, &values, wanted, now))
+                }
                 None => refused(StatusCode::BAD_REQUEST, "expected state=live, dead or all"),
             }
         }

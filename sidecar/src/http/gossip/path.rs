@@ -85,6 +85,12 @@ mod tests {
         assert_eq!(read(path), Ok(expected));
     }
 
+    #[test]
+    fn the_page_for_operators_is_of_the_clusters_group() {
+        let group = crate::cluster_entry::GROUP.to_owned();
+        assert_eq!(read(super::super::CLUSTER_PATH), Ok(Resource::Peers { group }));
+    }
+
     #[rstest]
     #[case("/gossip/workers", UnknownPath::Path)]
     #[case("/gossip/workers/state/a/b", UnknownPath::Path)]

@@ -8,6 +8,7 @@
 //! | [`drift`] | what somebody else changes |
 //! | [`changed`] | how many writes a change costs |
 //! | [`rest`] | nothing is written where nothing changes |
+//! | [`hints`] | what Grapes say of each other, and what is asked nevertheless |
 //! | [`killed`] | the operator killed at any of its calls |
 //! | [`refusals`] | calls that fail once |
 //! | [`blocked`] | pods that are refused to StatefulSets |
@@ -26,6 +27,7 @@ mod changed;
 mod drift;
 mod ends;
 mod events;
+mod hints;
 mod killed;
 mod names;
 mod objects;

@@ -1,6 +1,7 @@
 //! Where nothing changes, nothing is written: neither in a minute, nor by an operator that starts.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 
 use grape_tests::kubernetes::grape_cluster::{condition, without_lookups};
@@ -156,12 +157,24 @@ pub async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
         });
         let mut command = Command::new(our_grape::binary().unwrap());
         command.args(arguments).args([format!("--bind={ip}"), format!("--dht-bind={ip}")]);
+        let variables = pod["spec"]["containers"][0]["env"].as_array().unwrap().iter();
+        // The pod's address is none: it is in the arguments.
+        let variables =
+            variables.filter_map(|it| Some((it["name"].as_str()?, it["value"].as_str()?)));
+        command.envs(variables);
         grapes.push(Process::start(name, &mut command).unwrap());
     }
     for (name, ip) in names.iter().zip(&ips) {
         be_ready(scene, name, ip).await;
     }
     (grapes, ports)
+}
+
+/// The addresses of the Grapes of that cluster, in the order of their pods.
+pub async fn ips(scene: &Scene) -> Vec<IpAddr> {
+    let pods = scene.all(&["Pod"]).await.into_iter();
+    let own = pods.filter(|(name, _)| name.starts_with("Pod live-default-"));
+    own.map(|(_, pod)| pod["status"]["podIP"].as_str().unwrap().parse().unwrap()).collect()
 }
 
 /// What a node says of a pod that runs.
