@@ -7,9 +7,10 @@
 
 #![expect(clippy::print_stdout, reason = "its figures are what it is for")]
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
+use grape::clock;
 use grape_tests::gossipers::{self, Module};
 use grape_tests::ports::Port;
 use grape_tests::process::Process;
@@ -121,7 +122,7 @@ impl Group {
     }
 
     async fn death(&mut self) -> Result<Spread> {
-        let begun = SystemTime::now().duration_since(UNIX_EPOCH)?.as_millis().try_into()?;
+        let begun = clock::unix_millis();
         self.member.kill().await?;
         let name = json!(format!("127.0.0.1:{}", self.member_port.number()));
         let seen = self.seen_by_all("failed", "peer", &name).await?;
