@@ -5,6 +5,8 @@
 
 // Most members, as in a Grape. Dead ones make room for new ones.
 const MAX_PEERS = 1000
+// Numbers in addresses are compared as numbers.
+const { compare } = new Intl.Collator('en', { numeric: true })
 
 /// Another member of the group.
 class Peer {
@@ -46,7 +48,7 @@ class Mirror {
   /// The names of all members for which `wanted(peer)` holds, in the order of their addresses.
   names (wanted) {
     const names = [...this.#peers.values()].filter(wanted).map(({ name }) => name)
-    return names.sort(new Intl.Collator('en', { numeric: true }).compare)
+    return names.sort(compare)
   }
 
   /// Takes in an event of the Grape.

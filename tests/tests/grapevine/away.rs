@@ -3,12 +3,15 @@
 use anyhow::ensure;
 use grape_tests::gossipers::{self, Module, Program};
 use grape_tests::grape::{Grape, Kind, Options, Seat};
+use grape_tests::http::Request;
 use grape_tests::link::Link;
 use grape_tests::network::{Network, Shape};
 use grape_tests::ports::Port;
+use grape_tests::wait::DEADLINE;
 use grape_tests::{programs, wait};
 use serde_json::json;
 use tokio::process::Command;
+use tokio::time::Instant;
 
 use crate::{Gossiper, alone};
 
@@ -40,6 +43,41 @@ async fn after_a_cut_the_members_and_keys_are_read_again() {
     link.mend();
     one.has(&[peer], &[], &[(own, json!({ "own": 3 })), (peer, json!({ "a": 2 }))]).await;
     two.has(&[own], &[], &[(peer, json!({ "a": 2 })), (own, json!({ "own": 3 }))]).await;
+}
+
+/// A Grape keeps 256 KiB of events for a program that does not read them, and then leaves a gap.
+#[tokio::test]
+async fn after_a_gap_the_members_and_keys_are_read_again() {
+    const UPDATES: usize = 400;
+    let network = Network::start(Shape::Mesh, &[Kind::Ours; 2]).await.unwrap();
+    let [here, there] = [&network.grapes[0], &network.grapes[1]];
+    let names = [here, there].map(name);
+    let [own, peer] = names.each_ref().map(String::as_str);
+    let mut one = Gossiper::of(&here.url()).await;
+    let mut two = Gossiper::of(&there.url()).await;
+    two.set("early", json!(1), None).await;
+    one.has(&[peer], &[], &[(own, json!({})), (peer, json!({ "early": 1 }))]).await;
+
+    one.process.signal("STOP").await.unwrap();
+    two.set("early", json!(2), None).await;
+    let long = "x".repeat(4000);
+    for number in 1..=UPDATES {
+        let key = Request::get("/gossip/grapevine/state/long").method("PUT");
+        let body = Some(json!([number, long]).to_string().into_bytes());
+        let set = there.send(&Request { body, ..key }).await.unwrap();
+        assert_eq!(set.status, 200, "{set:?}");
+        // Each of them is an event at the other Grape.
+        let key = Request::get(&format!("/gossip/grapevine/peers/{peer}/state/long"));
+        let end = Instant::now() + DEADLINE;
+        while !here.send(&key).await.unwrap().json().is_ok_and(|value| value[0] == number) {
+            assert!(Instant::now() < end, "update {number} did not arrive");
+        }
+    }
+    one.process.signal("CONT").await.unwrap();
+    let keys = json!({ "early": 2, "long": [UPDATES, long] });
+    one.has(&[peer], &[], &[(own, json!({})), (peer, keys)]).await;
+    let told = one.left_over("update").await.len();
+    assert!(told < UPDATES, "there was no gap: {told} updates");
 }
 
 #[tokio::test]
