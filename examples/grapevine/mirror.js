@@ -78,10 +78,10 @@ class Mirror {
     this.#repeats = true
   }
 
-  /// Takes in all members with their keys. A member that is missing has failed, unless the Grape has
-  /// just started and `finds` members still.
+  /// Takes in all members with their keys. A member that is missing has failed, and a key that is
+  /// missing has expired, unless the Grape has just started and still `finds` members and keys.
   endSnapshot (members, finds) {
-    for (const member of members) this.#correct(member)
+    for (const member of members) this.#correct(member, finds)
     this.#repeats = finds
     if (finds) return
     const present = new Set(members.map(({ address }) => address))
@@ -90,7 +90,7 @@ class Mirror {
     }
   }
 
-  #correct ({ address: name, generation, state, values }) {
+  #correct ({ address: name, generation, state, values }, finds) {
     if (!this.#changed.has(name)) {
       this.#appeared(name, generation, state === 'live')
     }
@@ -98,7 +98,8 @@ class Mirror {
     if (!peer || this.#changed.has(`${name} state`)) return
     const untouched = (key) => !this.#changed.has(`${name} key ${key}`)
     for (const key of peer.values.keys()) {
-      if (!Object.hasOwn(values, key) && untouched(key)) this.#expired(peer, key)
+      const missing = !finds && !Object.hasOwn(values, key)
+      if (missing && untouched(key)) this.#expired(peer, key)
     }
     for (const [key, value] of Object.entries(values)) {
       if (untouched(key)) this.#updated(peer, key, value)

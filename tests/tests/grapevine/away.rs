@@ -114,8 +114,9 @@ fn a_grape_of_its_own_that_is_killed_is_started_again() {
         one.set("x", json!(1), None).await;
         let states = [(first, json!({})), (second, json!({ "x": 1 }))];
         seed.has(&[second], &[], &states).await;
-        let pid = wait::until("the Grape's process", async || grape_at(7001)).await.unwrap();
-        let killed = std::process::Command::new("kill").args(["-9", &pid]).status().unwrap();
+        // The program's child is the shell that ends the Grape with the program.
+        let grape = child(&child(&one.process.pid().unwrap().to_string()));
+        let killed = std::process::Command::new("kill").args(["-9", &grape]).status().unwrap();
         assert!(killed.success());
         // It may be back before anybody has noticed.
         let why = one.event("error").await["message"].to_string();
@@ -125,17 +126,12 @@ fn a_grape_of_its_own_that_is_killed_is_started_again() {
     });
 }
 
-/// The process of the Grape at this UDP port.
-fn grape_at(port: u16) -> Result<String, String> {
-    let wanted = format!("--dht_port\0{port}\0");
-    let processes = std::fs::read_dir("/proc").map_err(|error| error.to_string())?;
-    let found = processes.flatten().find_map(|process| {
-        let command = std::fs::read(process.path().join("cmdline")).ok()?;
-        let command = String::from_utf8_lossy(&command).into_owned();
-        let is = command.contains(&wanted) && !command.starts_with("sh\0");
-        is.then(|| process.file_name().to_string_lossy().into_owned())
-    });
-    found.ok_or_else(|| format!("no process has {wanted:?}"))
+/// The only child of a process.
+fn child(pid: &str) -> String {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap();
+    let children: Vec<_> = children.split_whitespace().collect();
+    assert_eq!(children.len(), 1, "children of {pid}: {children:?}");
+    children[0].to_owned()
 }
 
 #[tokio::test]

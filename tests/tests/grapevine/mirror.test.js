@@ -70,14 +70,15 @@ test('a member of a new generation has none of its keys', () => {
   assert.deepEqual(told, [])
 })
 
-test('members are missed once a Grape that has started has found the others', () => {
-  const { mirror, told } = mirrorOf([member(A)])
+test('members and keys are missed once a Grape that has started has found the others', () => {
+  const { mirror, told } = mirrorOf([member(A), member(B, { values: { x: 1, y: 1 } })])
   mirror.beginSnapshot()
-  mirror.endSnapshot([], true)
+  mirror.endSnapshot([member(B)], true)
+  mirror.apply('update', { peer: B, key: 'x', value: 1 })
   assert.deepEqual(told, [])
   mirror.beginSnapshot()
-  mirror.endSnapshot([], false)
-  assert.deepEqual(told, [`peer_failed ${A}`])
+  mirror.endSnapshot([member(B, { values: { x: 1 } })], false)
+  assert.deepEqual(told, [`expire ${B} y 1`, `peer_failed ${A}`])
 })
 
 test('a seed is there from the beginning, and is not told as new', () => {
