@@ -134,6 +134,7 @@ async fn open(upgrade: OnUpgrade, limit: usize) -> Option<Socket> {
     Some(WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await)
 }
 
+/// Answers verbs until either side closes the WebSocket.
 async fn ask(upgrade: OnUpgrade, api: &Api, activity: &Activity, mut deadlines: Deadlines) {
     let Some(socket) = open(upgrade, api.max_payload_size).await else { return };
     let (mut sink, mut stream) = socket.split();
