@@ -10,7 +10,7 @@ use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::time::{Duration, sleep};
 
-use super::rest::{grapes, ips};
+use super::rest::{grapes, ips, say_ready};
 use super::scene::{Scene, told};
 
 /// The key in which each Grape keeps its entry.
@@ -82,6 +82,25 @@ async fn entries_spare_questions_and_lies_change_no_condition() {
     assert_eq!(ready["status"], "False", "{ready}");
     grapes[2].signal("CONT").await.unwrap();
     scene.until_told("live", "Ready", "Healthy").await;
+    until_asked(&operator, 1.0, 1.0).await;
+    drop(server);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_kubernetes_says_of_a_pod_is_told_once_all_were_asked() {
+    let server = ApiServer::start_with_definition().await.unwrap();
+    let scene = Scene::new(&server, "unready").await;
+    let operator = scene.operator("one").await;
+    let server = server.with_controllers(&["statefulset-controller"]).await.unwrap();
+    let _grapes = grapes(&scene).await;
+    scene.until_told("live", "Ready", "Healthy").await;
+    until_asked(&operator, 1.0, 1.0).await;
+    let ip = ips(&scene).await[1].to_string();
+    for (ready, reason) in [("False", "GrapesNotReady"), ("True", "Healthy")] {
+        say_ready(&scene, "live-default-1", &ip, ready).await;
+        let told = scene.until_told("live", "Ready", reason).await;
+        assert_eq!(told["status"], ready, "{told}");
+    }
     until_asked(&operator, 1.0, 1.0).await;
     drop(server);
 }

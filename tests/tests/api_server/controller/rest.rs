@@ -179,8 +179,14 @@ pub async fn ips(scene: &Scene) -> Vec<IpAddr> {
 
 /// What a node says of a pod that runs.
 pub async fn be_ready(scene: &Scene, name: &str, ip: &str) {
+    say_ready(scene, name, ip, "True").await;
+}
+
+/// The same, with whether its Grape is ready: `True` or `False`.
+pub async fn say_ready(scene: &Scene, name: &str, ip: &str, ready: &str) {
     let conditions = ["Initialized", "Ready", "ContainersReady", "PodScheduled"]
-        .map(|kind| json!({"type": kind, "status": "True"}));
+        .map(|kind| (kind, if kind.ends_with("Ready") { ready } else { "True" }))
+        .map(|(kind, status)| json!({"type": kind, "status": status}));
     let status = json!({"status": {
         "phase": "Running",
         "podIP": ip,
