@@ -23,12 +23,14 @@ pub(super) struct GossipNode {
 
 impl GossipNode {
     fn new(network: Option<NetworkName>, name: Option<MemberName>, now: Instant) -> Self {
-        let machine = Gossip::new(network, clock::unix_millis(), rand::rng().random(), now);
+        let started = clock::unix_millis();
+        let machine = Gossip::new(network, started, rand::rng().random(), now);
         let machine = match name {
             Some(name) => machine.named(name),
             None => machine,
         };
-        Self { machine, log: EventLog::default(), last: watch::Sender::new(0) }
+        let log = EventLog::after_number(started);
+        Self { machine, last: watch::Sender::new(log.last()), log }
     }
 
     /// Gives the machine the node's address, and does what it wants done.

@@ -10,7 +10,7 @@ const MAX_EVENTS: usize = 256;
 /// Most bytes of keys and values in them.
 const MAX_BYTES: usize = 256 << 10;
 
-/// An event with its number. Numbers grow over all groups of a Grape, from 1.
+/// An event with its number. Numbers grow over all groups of a Grape.
 #[derive(Debug, Clone)]
 pub(crate) struct LoggedEvent {
     pub(crate) number: u64,
@@ -21,6 +21,8 @@ pub(crate) struct LoggedEvent {
 #[derive(Debug, Default)]
 pub(crate) struct EventLog {
     groups: BTreeMap<Arc<str>, GroupLog>,
+    /// All numbers are higher.
+    base: u64,
     last: u64,
 }
 
@@ -41,6 +43,12 @@ pub(crate) struct News {
 }
 
 impl EventLog {
+    /// A log whose numbers are higher than `base`. With the time in milliseconds, a reader's number
+    /// from before a restart is lower: no group has a thousand events a second for long.
+    pub(crate) fn after_number(base: u64) -> Self {
+        Self { groups: BTreeMap::new(), base, last: base }
+    }
+
     /// The number of the last event.
     pub(crate) fn last(&self) -> u64 {
         self.last
@@ -58,10 +66,11 @@ impl EventLog {
         }
     }
 
-    /// The events of a group after the one with the number `since`. A number that was not given yet
-    /// is from before a restart of this Grape.
+    /// The events of a group after the one with the number `since`; with 0, all that are kept.
+    /// Another number that this log has not given is from before a restart of this Grape.
     pub(crate) fn after(&self, group: &str, since: u64) -> News {
-        let (restarted, since) = if since > self.last { (true, 0) } else { (false, since) };
+        let given = since == 0 || (self.base..=self.last).contains(&since);
+        let (restarted, since) = if given { (false, since) } else { (true, 0) };
         let Some(log) = self.groups.get(group) else {
             return News { gap: restarted, events: Vec::new() };
         };
@@ -108,6 +117,22 @@ mod tests {
         let restarted = log.after("b", 5);
         assert!(restarted.gap);
         assert_eq!(numbers(&restarted), [2]);
+    }
+
+    #[test]
+    fn a_reader_from_before_a_restart_learns_of_the_gap() {
+        let mut before = EventLog::after_number(1000);
+        (0..5).for_each(|_| before.push("a".into(), update(b"1")));
+        let known = before.last();
+        for (started, clock) in [(2000, "right"), (900, "set back")] {
+            let mut log = EventLog::after_number(started);
+            (0..20).for_each(|_| log.push("a".into(), update(b"2")));
+            let news = log.after("a", known);
+            assert!(news.gap, "the clock is {clock}");
+            assert_eq!(news.events.len(), 20, "the clock is {clock}");
+        }
+        assert!(!before.after("a", 1000).gap, "from the beginning");
+        assert!(!before.after("a", 0).gap);
     }
 
     #[test]
