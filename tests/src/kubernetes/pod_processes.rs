@@ -2,6 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -10,13 +11,19 @@ use kube::ResourceExt;
 
 use super::script;
 
-/// Kills (SIGKILL) programs that run in a pod, all at once, as the system does when memory is short.
-/// The pod stays, and its containers are started again.
+/// Kills (SIGKILL) programs that run in a pod, one right after the other, as the system does when
+/// memory is short. The pod stays, and its containers are started again.
 ///
 /// # Errors
 /// When one of them does not run, or not on this machine.
 pub fn kill(pod: &Pod, programs: &[&str]) -> Result<()> {
-    script::run(Command::new("kill").arg("-KILL").args(running(pod, programs)?))?;
+    for id in running(pod, programs)? {
+        let killed = script::run(Command::new("kill").arg("-KILL").arg(&id));
+        // One may end by itself as another is killed: the command `grape` does when its Grape ends.
+        if Path::new("/proc").join(&id).exists() {
+            killed?;
+        }
+    }
     Ok(())
 }
 
