@@ -16,7 +16,9 @@ pub(super) fn read(text: &[u8]) -> Result<Duration, String> {
 
 /// The same, at `now` in milliseconds since 1970. None for what is no time, or is over.
 fn after(text: &str, now: i64) -> Option<Duration> {
-    let left = match text.parse::<Timestamp>() {
+    // In a query, a plus that is not encoded is a space.
+    let time = text.parse::<Timestamp>().or_else(|_| text.replace(' ', "+").parse());
+    let left = match time {
         Ok(at) => Duration::from_millis(u64::try_from(at.as_millisecond().checked_sub(now)?).ok()?),
         Err(_) => text.parse::<SignedDuration>().ok()?.try_into().ok()?,
     };
@@ -35,6 +37,8 @@ mod tests {
     #[case("250ms", Some(Duration::from_millis(250)))]
     #[case("1970-01-01T00:00:05Z", Some(Duration::from_secs(4)))]
     #[case("1970-01-01T01:00:05.5+01:00", Some(Duration::from_millis(4500)))]
+    #[case("1970-01-01T01:00:05 01:00", Some(Duration::from_secs(4)))]
+    #[case("1970-01-01 00:00:05Z", Some(Duration::from_secs(4)))]
     #[case("1970-01-01T00:00:00Z", None)]
     #[case("0s", None)]
     #[case("-5s", None)]
