@@ -1,7 +1,7 @@
 //! Networks of many Grapes, the production engine, in one process under virtual time: whether
 //! every lookup finds what it should, and what that costs. The same from the same seed.
 //!
-//! `cargo run --release -p grape-tests --bin simulate -- --grapes 100,1000,10000`
+//! `cargo run --profile bench -p grape-tests --bin simulate -- --grapes 100,1000,10000`
 //!
 //! | file | concern |
 //! |---|---|

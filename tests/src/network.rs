@@ -1,6 +1,7 @@
 //! Several Grapes, of several kinds, that have joined each other.
 
 use anyhow::{Result, ensure};
+use futures_util::future::try_join_all;
 
 use crate::grape::{Grape, Kind, Options, Seat};
 use crate::wait;
@@ -33,6 +34,25 @@ pub struct Network {
     /// The Grapes. One that is taken out is killed when dropped.
     pub grapes: Vec<Grape>,
     options: Options,
+}
+
+/// Starts this many of our Grapes, of which the others join through the first. Nobody waits until they
+/// know each other.
+///
+/// # Errors
+/// When one does not start.
+pub async fn crowd(count: usize) -> Result<Vec<Grape>> {
+    let first = Grape::start(Kind::Ours, Seat::take()?, &Options::default()).await?;
+    let options = Options { bootstrap: vec![first.dht_port()], ..Options::default() };
+    let mut grapes = vec![first];
+    while grapes.len() < count {
+        // A few at a time, lest they wait for each other's processes to start.
+        let more = (count - grapes.len()).min(10);
+        let seats = (0..more).map(|_| Seat::take()).collect::<Result<Vec<_>>>()?;
+        let starting = seats.into_iter().map(|seat| Grape::start(Kind::Ours, seat, &options));
+        grapes.extend(try_join_all(starting).await?);
+    }
+    Ok(grapes)
 }
 
 impl Network {

@@ -14,7 +14,6 @@ use grape_tests::wait;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
-use crate::at_most;
 use crate::plan::Plan;
 
 /// Between updates: no multiple of the second in which npm's members gossip.
@@ -155,7 +154,7 @@ pub(crate) async fn rows(plan: Plan) -> Result<Vec<Row>> {
         let npm = measure(Module::Npm, members, plan.updates, plan.deaths[0]).await?;
         let ours = measure(Module::Ours, members, plan.updates, plan.deaths[1]).await?;
         let row = |what: &str, npm, ours, bound| {
-            at_most(&format!("a group of {members}: {what}"), [npm, ours], "ms", bound)
+            Row::at_most(&format!("a group of {members}: {what}"), [npm, ours], "ms", bound)
         };
         rows.push(row("an update is seen by half", npm[0].half, ours[0].half, 200.0));
         rows.push(row("an update is seen by all", npm[0].all, ours[0].all, update));

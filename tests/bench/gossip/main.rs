@@ -24,28 +24,12 @@ mod plan;
 mod simulated;
 
 use anyhow::{Result, bail};
-use grape_tests::results::{self, Goal, Row, table};
+use grape_tests::results::{self, table};
 use plan::Plan;
 
 const USAGE: &str = "usage: gossip [--short|--hour]";
 /// Most KiB a second that a member at rest sends, in the small group and in the large one.
 const AT_REST: [f64; 2] = [4.0, 8.0];
-
-/// A row with npm's figure and ours, of which less is better.
-fn at_most(case: &str, [npm, ours]: [f64; 2], unit: &str, bound: f64) -> Row {
-    Row {
-        case: case.to_owned(),
-        npm: Some(npm),
-        ours,
-        unit: unit.to_owned(),
-        goal: Goal::AtMost(bound),
-    }
-}
-
-/// A row without a figure of npm's.
-fn alone(case: String, ours: f64, unit: &str, goal: Goal) -> Row {
-    Row { case, npm: None, ours, unit: unit.to_owned(), goal }
-}
 
 async fn run(plan: Plan) -> Result<()> {
     let mut rows = beside_npm::rows(plan).await?;

@@ -1,15 +1,13 @@
 //! Resident memory of Grapes in a group.
 
 use anyhow::{Context, Result, ensure};
-use futures_util::future::try_join_all;
-use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::http::{self, Request};
 use grape_tests::kernel;
+use grape_tests::network;
 use grape_tests::results::{Goal, Row};
 use grape_tests::wait;
 use serde_json::Value;
 
-use crate::alone;
 use crate::plan::Plan;
 
 /// Keys of each member.
@@ -20,16 +18,7 @@ const KEYS: usize = 10;
 /// # Errors
 /// When a Grape does not start, or does not see all.
 pub(crate) async fn measure(plan: Plan) -> Result<Row> {
-    let first = Grape::start(Kind::Ours, Seat::take()?, &Options::default()).await?;
-    let options = Options { bootstrap: vec![first.dht_port()], ..Options::default() };
-    let mut grapes = vec![first];
-    while grapes.len() < plan.resident {
-        // A few at a time, lest they wait for each other's processes to start.
-        let more = (plan.resident - grapes.len()).min(10);
-        let seats = (0..more).map(|_| Seat::take()).collect::<Result<Vec<_>>>()?;
-        let starting = seats.into_iter().map(|seat| Grape::start(Kind::Ours, seat, &options));
-        grapes.extend(try_join_all(starting).await?);
-    }
+    let mut grapes = network::crowd(plan.resident).await?;
     for grape in &grapes {
         for key in 0..KEYS {
             let path = format!("/gossip/bench/state/key-{key}");
@@ -53,7 +42,7 @@ pub(crate) async fn measure(plan: Plan) -> Result<Row> {
         sizes.push(kernel::resident(pid)? / f64::from(1 << 20));
     }
     sizes.sort_by(f64::total_cmp);
-    Ok(alone(
+    Ok(Row::alone(
         format!("gossip, {} members with {KEYS} keys each: memory of a Grape", plan.resident),
         sizes[sizes.len() / 2],
         "MB",

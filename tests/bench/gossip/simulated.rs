@@ -6,7 +6,6 @@ use std::time::Duration;
 use grape_engine::gossip::GossipEvent;
 use grape_tests::results::{Goal, Row};
 
-use crate::alone;
 use crate::network::Network;
 use crate::plan::Plan;
 
@@ -31,7 +30,7 @@ fn at_rest(network: &mut Network, members: usize, bound: f64) -> Row {
     let watched = Duration::from_secs(10);
     network.run(watched);
     let bytes = (network.bytes_sent() - before) as f64 / watched.as_secs_f64() / members as f64;
-    alone(
+    Row::alone(
         format!("gossip, {members} members simulated: a member at rest sends"),
         bytes / 1024.0,
         "KiB/s",
@@ -54,8 +53,8 @@ fn updates(network: &mut Network, members: usize) -> [Row; 2] {
     let (median, last) = (times[times.len() / 2], times[times.len() - 1]);
     let case = format!("gossip, {members} members simulated: an update is seen");
     [
-        alone(format!("{case} by half"), millis(median), "ms", Goal::AtMost(200.0)),
-        alone(format!("{case} by all"), millis(last), "ms", Goal::AtMost(3000.0)),
+        Row::alone(format!("{case} by half"), millis(median), "ms", Goal::AtMost(200.0)),
+        Row::alone(format!("{case} by all"), millis(last), "ms", Goal::AtMost(3000.0)),
     ]
 }
 
@@ -67,7 +66,7 @@ fn death(network: &mut Network, members: usize) -> Row {
     let times = network.latencies(members / 2, since, is_failure);
     let last = times.last().copied().unwrap_or_default();
     let case = format!("gossip, {members} members simulated: a death is seen by all");
-    alone(case, millis(last), "ms", Goal::AtMost(4000.0))
+    Row::alone(case, millis(last), "ms", Goal::AtMost(4000.0))
 }
 
 fn false_positives(network: &mut Network, members: usize, time: Duration) -> Row {
@@ -80,7 +79,7 @@ fn false_positives(network: &mut Network, members: usize, time: Duration) -> Row
         time.as_secs(),
         LOSS * 100.0
     );
-    alone(case, failures as f64, "", Goal::AtMost(0.0))
+    Row::alone(case, failures as f64, "", Goal::AtMost(0.0))
 }
 
 fn is_failure(event: &GossipEvent) -> bool {

@@ -15,7 +15,6 @@ use mainline::Id;
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
-use crate::alone;
 use crate::load::{self, Case, Server};
 use crate::plan::Plan;
 
@@ -46,13 +45,13 @@ pub async fn measure(plan: Plan) -> Result<[Row; 2]> {
     let asked = ["hundred", "crowd"].map(|name| (server, Case { name, connections: 64 }));
     let [hundred, crowd] = load::medians(asked, plan).await?;
     Ok([
-        alone(
+        Row::alone(
             format!("one name with {} peers: lookups, as a share of one with 100", plan.crowd),
             crowd.rate / hundred.rate * 100.0,
             "%",
             Goal::AtLeast(90.0),
         ),
-        alone(
+        Row::alone(
             "… how evenly its peers are returned: chi-square / degrees of freedom".to_owned(),
             spread,
             "",

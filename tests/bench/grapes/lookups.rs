@@ -7,8 +7,8 @@ use grape_tests::results::Row;
 use serde_json::json;
 use tokio::time::Instant;
 
+use crate::Both;
 use crate::plan::Plan;
-use crate::{Both, at_most};
 
 /// p50 and p99, in milliseconds.
 type Times = [f64; 2];
@@ -29,8 +29,8 @@ pub async fn announced_elsewhere(both: &Both, plan: Plan) -> Result<[Row; 2]> {
     }
     let [p50, p99] = rows(times);
     Ok([
-        at_most("lookup of a name announced elsewhere, first time, p50", p50, "ms", 1.0),
-        at_most("lookup of a name announced elsewhere, first time, p99", p99, "ms", 3.0),
+        Row::at_most("lookup of a name announced elsewhere, first time, p50", p50, "ms", 1.0),
+        Row::at_most("lookup of a name announced elsewhere, first time, p99", p99, "ms", 3.0),
     ])
 }
 
@@ -47,7 +47,12 @@ pub async fn after_a_death(both: Both, plan: Plan) -> Result<[Row; 1]> {
         *times = lookups(&network.grapes[0], &names, "[]").await?;
     }
     let [_, p99] = rows(times);
-    Ok([at_most("one of three killed: lookup of a new name from then on, p99", p99, "ms", 5.0)])
+    Ok([Row::at_most(
+        "one of three killed: lookup of a new name from then on, p99",
+        p99,
+        "ms",
+        5.0,
+    )])
 }
 
 /// The figures of each kind, for each figure.

@@ -29,7 +29,7 @@ use anyhow::{Context, Result, bail};
 use grape_tests::grape::{Grape, Kind};
 use grape_tests::kernel;
 use grape_tests::network::{Network, Shape};
-use grape_tests::results::{self, Goal, Row, table};
+use grape_tests::results::{self, Row, table};
 use plan::Plan;
 
 const USAGE: &str = "usage: grapes [--short]";
@@ -73,22 +73,6 @@ fn median(mut figures: Vec<f64>) -> f64 {
     figures[figures.len() / 2]
 }
 
-/// A row with figures of both kinds, of which less is better.
-fn at_most(case: &str, [npm, ours]: [f64; 2], unit: &str, bound: f64) -> Row {
-    Row {
-        case: case.to_owned(),
-        npm: Some(npm),
-        ours,
-        unit: unit.to_owned(),
-        goal: Goal::AtMost(bound),
-    }
-}
-
-/// A row of what npm's Grape has no figure for.
-fn alone(case: String, ours: f64, unit: &str, goal: Goal) -> Row {
-    Row { case, npm: None, ours, unit: unit.to_owned(), goal }
-}
-
 async fn run(plan: Plan) -> Result<()> {
     load::ensure_installed()?;
     // First, since it may have to be built.
@@ -98,8 +82,8 @@ async fn run(plan: Plan) -> Result<()> {
     let mut rows = rates::measure(&mut both, plan).await?;
     let loaded = both.memory()?;
     rows.extend(lookups::announced_elsewhere(&both, plan).await?);
-    rows.push(at_most("resident memory, idle", idle, "MB", 6.0));
-    rows.push(at_most("resident memory, after the load", loaded, "MB", 24.0));
+    rows.push(Row::at_most("resident memory, idle", idle, "MB", 6.0));
+    rows.push(Row::at_most("resident memory, after the load", loaded, "MB", 24.0));
     rows.extend(lookups::after_a_death(both, plan).await?);
     rows.extend(crowd::measure(plan).await?);
     rows.push(rest::starts(plan).await?);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::load::{self, Case, Median, Server};
 use crate::plan::Plan;
-use crate::{Both, alone, bare};
+use crate::{Both, bare};
 
 /// One hot name, asked by as many connections as a busy host has.
 const HOT: Case = Case { name: "hot", connections: 64 };
@@ -42,7 +42,7 @@ pub async fn measure(both: &mut Both, plan: Plan) -> Result<Vec<Row>> {
     drop(process);
     let share = |of_what: &str, share: f64| {
         let case = format!("… as a share of a bare hyper server's, by {of_what}");
-        alone(case, share * 100.0, "%", Goal::AtLeast(85.0))
+        Row::alone(case, share * 100.0, "%", Goal::AtLeast(85.0))
     };
     let mut rows = vec![
         row("lookup, one hot name, 64 connections", of_npm, of_ours, 4.5),

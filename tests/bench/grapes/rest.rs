@@ -6,16 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use futures_util::future::try_join_all;
 use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::http::{self, Request};
 use grape_tests::kubernetes::images;
 use grape_tests::results::{Goal, Row};
-use grape_tests::{kernel, npm_grape, our_grape, wait};
+use grape_tests::{kernel, network, npm_grape, our_grape, wait};
 use tokio::time::{Instant, sleep};
 
 use crate::plan::Plan;
-use crate::{alone, at_most, median, resident_megabytes};
+use crate::{median, resident_megabytes};
 
 /// From the start of the process to the first answer to a lookup, by a Grape without neighbours.
 ///
@@ -28,7 +27,7 @@ pub async fn starts(plan: Plan) -> Result<Row> {
             times.push(start(kind).await?);
         }
     }
-    Ok(at_most("start to the first answer", times.map(median), "ms", 10.0))
+    Ok(Row::at_most("start to the first answer", times.map(median), "ms", 10.0))
 }
 
 /// Milliseconds.
@@ -66,16 +65,7 @@ async fn start(kind: Kind) -> Result<f64> {
 /// # Errors
 /// When a Grape does not join.
 pub async fn cluster(plan: Plan) -> Result<[Row; 3]> {
-    let first = Grape::start(Kind::Ours, Seat::take()?, &Options::default()).await?;
-    let options = Options { bootstrap: vec![first.dht_port()], ..Options::default() };
-    let mut grapes = vec![first];
-    while grapes.len() < plan.cluster {
-        // A few at a time, lest they wait for each other's processes to start.
-        let more = (plan.cluster - grapes.len()).min(10);
-        let seats = (0..more).map(|_| Seat::take()).collect::<Result<Vec<_>>>()?;
-        let starting = seats.into_iter().map(|seat| Grape::start(Kind::Ours, seat, &options));
-        grapes.extend(try_join_all(starting).await?);
-    }
+    let mut grapes = network::crowd(plan.cluster).await?;
     // A routing table may hold fewer than all, but a bucket of 20 is soon full.
     let some = (plan.cluster - 1).min(20);
     for grape in &mut grapes {
@@ -99,19 +89,19 @@ pub async fn cluster(plan: Plan) -> Result<[Row; 3]> {
     let memory = pids.iter().map(|pid| resident_megabytes(*pid)).collect::<Result<Vec<_>>>()?;
     let size = plan.cluster;
     Ok([
-        alone(
+        Row::alone(
             format!("a Grape in a cluster of {size} at rest: CPU, of a core"),
             cpu.as_secs_f64() / seconds * 100.0,
             "%",
             Goal::AtMost(0.2),
         ),
-        alone(
+        Row::alone(
             format!("a Grape in a cluster of {size} at rest: packets, sent and received"),
             packets / seconds,
             "/s",
             Goal::AtMost(10.0),
         ),
-        alone(
+        Row::alone(
             format!("a Grape in a cluster of {size} at rest: resident memory"),
             median(memory),
             "MB",
@@ -151,7 +141,7 @@ pub fn sizes() -> Result<[Row; 2]> {
     let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
     let binary = target.join(triple).join("release/grape");
     Ok([
-        alone("image".to_owned(), megabytes(&image)?, "MB", Goal::AtMost(8.0)),
-        alone("binary in the image".to_owned(), megabytes(&binary)?, "MB", Goal::AtMost(8.0)),
+        Row::alone("image".to_owned(), megabytes(&image)?, "MB", Goal::AtMost(8.0)),
+        Row::alone("binary in the image".to_owned(), megabytes(&binary)?, "MB", Goal::AtMost(8.0)),
     ])
 }

@@ -1,6 +1,6 @@
 //! The table of all that was measured: prints it, and writes it as Markdown and as plots.
 //!
-//! `cargo run --release -p grape-tests --bin report`, once the programs that measure have run.
+//! `cargo run --profile bench -p grape-tests --bin report`, once the programs that measure have run.
 //!
 //! | file | |
 //! |---|---|

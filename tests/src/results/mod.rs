@@ -40,6 +40,17 @@ pub enum Goal {
 }
 
 impl Row {
+    /// A row with both figures, of which less is better.
+    pub fn at_most(case: &str, [npm, ours]: [f64; 2], unit: &str, bound: f64) -> Self {
+        let goal = Goal::AtMost(bound);
+        Self { npm: Some(npm), ..Self::alone(case.to_owned(), ours, unit, goal) }
+    }
+
+    /// A row of what npm's has no figure for.
+    pub fn alone(case: String, ours: f64, unit: &str, goal: Goal) -> Self {
+        Self { case, npm: None, ours, unit: unit.to_owned(), goal }
+    }
+
     /// How many times better ours is than the npm Grape's, if that was measured.
     pub fn ratio(&self) -> Option<f64> {
         let npm = self.npm?;
