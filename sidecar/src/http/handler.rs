@@ -129,8 +129,8 @@ async fn route(
             api.metrics.answered(Endpoint::Gossip, page.status());
             return page;
         }
-        let verbs = websocket::is_asked_for(request) && !gossip::is_asked_for(request);
-        if listener == Listener::Api && verbs {
+        let is_for_verbs = websocket::is_asked_for(request) && !gossip::is_asked_for(request);
+        if listener == Listener::Api && is_for_verbs {
             return websocket::answer(connection, request);
         }
         if listener == Listener::Api && request.uri().path() == "/watch" {

@@ -171,7 +171,7 @@ impl Api {
 pub(crate) enum Listener {
     /// The API: everything.
     Api,
-    /// The address for operators: the pages, the cluster's group, and introductions. Nothing that changes what is
-    /// announced.
+    /// The address for operators: the pages, the cluster's group, and introductions. Nothing that
+    /// changes what is announced.
     Admin,
 }

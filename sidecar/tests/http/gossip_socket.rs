@@ -65,7 +65,7 @@ async fn each_event_is_a_text_with_its_number() {
     let first = event(&mut socket).await;
     assert_eq!((&first["event"], &first["data"]["peer"]), (&json!("new_peer"), &json!(peer)));
     let id = first["id"].as_u64().unwrap();
-    // What a client says means nothing.
+    // What a client sends is ignored.
     socket.send(Message::text("x".repeat(1024))).await.unwrap();
     socket.send(Message::binary(vec![0xff])).await.unwrap();
     set(&there, "a").await;

@@ -95,12 +95,12 @@ impl Group {
     }
 
     /// This address is our own: nothing is kept of it as of another member.
-    pub(super) fn remove(&mut self, own: SocketAddr) {
-        self.candidates.settle(&own);
-        self.members.remove(&own);
-        self.probes.end(&own);
-        self.fresh.forget(&own);
-        self.forget_expiries(own);
+    pub(super) fn remove(&mut self, addr: SocketAddr) {
+        self.candidates.settle(&addr);
+        self.members.remove(&addr);
+        self.probes.end(&addr);
+        self.fresh.forget(&addr);
+        self.forget_expiries(addr);
     }
 
     /// When something is to be done. Without an address of its own, a member only keeps its keys.

@@ -1,4 +1,4 @@
-//! Events over a WebSocket: each is a text, and what the client says means nothing.
+//! Events over a WebSocket: each is a text, and what the client sends is ignored.
 
 use std::pin::Pin;
 
