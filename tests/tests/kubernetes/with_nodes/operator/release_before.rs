@@ -1,4 +1,4 @@
-//! From the release before this one to this one, under constant lookups.
+//! From the release before this one to this one, and back, under constant lookups.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ const BEFORE: &str = "localhost/grape-before:test";
 const NOW: &str = "localhost/grape:test";
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_upgrade_replaces_each_grape_once_and_fails_no_lookup() {
+async fn an_upgrade_and_its_rollback_replace_each_grape_once_and_fail_no_lookup() {
     let operator = Operator::alone().await.unwrap();
     tokio::task::block_in_place(|| install_before(&operator)).unwrap();
     let cluster = GrapeCluster::make(&operator, "before", json!({})).await.unwrap();
@@ -29,40 +29,51 @@ async fn an_upgrade_replaces_each_grape_once_and_fails_no_lookup() {
     assert_eq!(beside[0].image.as_deref(), Some(BEFORE));
     cluster.until("it is counted", |status| status["injected"]["ready"] == 1).await.unwrap();
     let mut load = Load::start(&cluster, "load", ["zone-1", "zone-2"]).await.unwrap();
-    let watch = Watch::begin(&cluster);
 
-    let begun = Instant::now();
-    tokio::task::block_in_place(|| operator.install(&[])).unwrap();
-    let status = cluster.until("all are of this release", |status| {
-        status["updatedReplicas"] == 3 && status["injected"]["outdated"] == 1
-    });
-    let status = status.await.unwrap();
-    cluster.until_ready().await.unwrap();
-    figure::took("from the release before to this one, three Grapes", begun.elapsed());
-    load.flawless("from the release before", begun.elapsed()).await.unwrap();
-    for grape in cluster.grapes().await.unwrap() {
-        assert_eq!(grape.spec.unwrap().containers[0].image.as_deref(), Some(NOW));
+    // The operator of each release has the Grape of the other one among its sidecars, or its own.
+    for (what, image, outdated) in
+        [("from the release before to this one", NOW, 1), ("back to the release before", BEFORE, 0)]
+    {
+        let watch = Watch::begin(&cluster);
+        let begun = Instant::now();
+        tokio::task::block_in_place(|| {
+            if image == NOW { operator.install(&[]) } else { roll_back(&operator) }
+        })
+        .unwrap();
+        let status = cluster.until("all are of one release, and all is well", |status| {
+            let injected = &status["injected"];
+            status["image"] == image
+                && status["updatedReplicas"] == 3
+                && status["topology"]["partitions"] == 1
+                // The Grape that was made before answers either operator, and is one of the network.
+                && [&injected["pods"], &injected["ready"], &injected["missing"]] == [1, 1, 0]
+                && injected["outdated"] == outdated
+                && !status.to_string().contains("older")
+        });
+        status.await.unwrap();
+        cluster.until_ready().await.unwrap();
+        figure::took(&format!("{what}, three Grapes"), begun.elapsed());
+        load.flawless(what, begun.elapsed()).await.unwrap();
+
+        for grape in cluster.grapes().await.unwrap() {
+            assert_eq!(grape.spec.unwrap().containers[0].image.as_deref(), Some(image), "{what}");
+        }
+        let (fewest, then) = watch.fewest();
+        assert_eq!(fewest, 2, "{what}, one Grape is replaced at a time: {then}");
+        assert_eq!(watch.pods(), 6, "{what}, each is replaced once");
+        let reasons = BTreeSet::from(["RollingOut".to_owned()]);
+        assert_eq!(watch.not_ready(), reasons, "{what}, as at any change");
+        let lookup = ["exec", "market-default-0", "--", "grape", "lookup", "rpc_test"];
+        let found = cluster.kubectl(&lookup).unwrap();
+        assert!(found.ends_with(":1337"), "{what}: {found}");
     }
-    let (fewest, then) = watch.fewest();
-    assert_eq!(fewest, 2, "one Grape is replaced at a time: {then}");
-    assert_eq!(watch.pods(), 6, "each is replaced once");
-    assert_eq!(watch.not_ready(), BTreeSet::from(["RollingOut".to_owned()]), "as at any change");
+}
 
-    // The Grape that was made before answers this operator, and is one of the network.
-    let injected = &status["injected"];
-    let told = [&injected["pods"], &injected["ready"], &injected["missing"]];
-    assert_eq!(told, [&json!(1), &json!(1), &json!(0)], "{status}");
-    assert!(!status.to_string().contains("older"), "nothing is wrong with it: {status}");
-
-    // The status has the fields of this release, and none of the release before.
-    let topology = status["topology"].as_object().unwrap();
-    assert_eq!(topology["partitions"], 1, "{status}");
-    for former in ["islands", "mostKnown", "leastKnown", "meanKnown"] {
-        assert!(!topology.contains_key(former), "{former}: {status}");
-    }
-    let lookup = ["exec", "market-default-0", "--", "grape", "lookup", "rpc_test"];
-    let found = cluster.kubectl(&lookup).unwrap();
-    assert!(found.ends_with(":1337"), "{found}");
+/// As docs/upgrades.md has it.
+fn roll_back(operator: &Operator) -> Result<()> {
+    let flags = ["--namespace", NAMESPACE, "--wait", "--timeout=2m"];
+    operator.helm(["rollback", RELEASE].into_iter().chain(flags))?;
+    Ok(())
 }
 
 /// In the place of this one, as a user has it who is about to upgrade.
