@@ -34,12 +34,10 @@ built_once() {
     printf '%s\n' "$done"
     return
   fi
-  require_go
-
   mkdir -p "$cache"
   exec 8>"$cache/.lock"
   if ! flock --nonblock 8; then
-    say "The $what are being built by another process: waiting for it."
+    say "Another process builds the $what: waiting for it."
     flock 8
   fi
   if [ -d "$done" ]; then
@@ -52,7 +50,7 @@ built_once() {
   local started=$SECONDS ticks=0 program
   draft=$(mktemp -d "$cache/.draft-XXXXXX")
   trap 'rm -rf "$draft"' EXIT
-  say "Building ${#} $what into $done, once."
+  say "Building the $what into $done, once."
   "$build" "$draft" >"$draft/.log" 2>&1 8>&- &
   builder=$!
   trap 'kill "$builder" 2>/dev/null || true; rm -rf "$draft"' EXIT
@@ -81,4 +79,25 @@ built_once() {
   find "$cache" -mindepth 1 -maxdepth 1 -type d -not -name "$checksum" -mtime +14 -exec rm -rf {} +
   say "Built the $what in $((SECONDS - started)) s ($(du -sh "$done" | cut -f 1))."
   printf '%s\n' "$done"
+}
+
+# require_package PACKAGE...: of Debian. Root installs them; others read how.
+require_package() {
+  local line="apt-get install -y --no-install-recommends $*" log
+  if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
+    say "$* is missing. Install it:"
+    say "  sudo $line"
+    exit 1
+  fi
+  say "Installing $*."
+  log=$(mktemp)
+  export DEBIAN_FRONTEND=noninteractive
+  # The lists of packages may be there, or old, or missing.
+  if ! $line >"$log" 2>&1 && ! { apt-get update && $line; } >"$log" 2>&1; then
+    say "This failed:"
+    say "  $line"
+    tail -n 20 "$log" >&2
+    exit 1
+  fi
+  rm -f "$log"
 }
