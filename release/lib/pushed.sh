@@ -14,27 +14,27 @@ fail() {
 
 check_target() {
   case $target in
-    *://*) fail "REGISTRY/PREFIX is $target; leave out ${target%%://*}://, as in ${target#*://}" ;;
+    *://*) refuse "REGISTRY/PREFIX is $target; leave out ${target%%://*}://, as in ${target#*://}" ;;
   esac
   target=${target%/}
   host=${target%%/*}
   if [ "${#target}" -gt "$MAX_TARGET" ]; then
-    fail "REGISTRY/PREFIX has ${#target} characters; at most $MAX_TARGET are allowed"
+    refuse "REGISTRY/PREFIX has ${#target} characters; at most $MAX_TARGET are allowed"
   fi
   # Without a dot or a port, registries' clients would take the first word for a user of Docker Hub.
   if ! [[ $host =~ ^(\[[0-9a-fA-F:]+\]|[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?)(:[0-9]+)?$ ]] ||
     ! [[ $host == *[.:]* || $host == localhost ]]; then
-    fail "REGISTRY is \"$host\"; expected the name of a host, as in registry.example.org/platform"
+    refuse "REGISTRY is \"$host\"; expected the name of a host, as in registry.example.org/platform"
   fi
   if ! [[ $target =~ ^[^/]+(/[a-z0-9]+([._-]+[a-z0-9]+)*)+$ ]]; then
-    fail "PREFIX is \"${target#"$host"}\"; expected one or more words of small letters and digits, each \
+    refuse "PREFIX is \"${target#"$host"}\"; expected one or more words of small letters and digits, each \
 after a slash, as in registry.example.org/platform"
   fi
 }
 
 check_secret() {
   if [ -n "$pull_secret" ] && ! [[ $pull_secret =~ ^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$ ]]; then
-    fail "--pull-secret is \"$pull_secret\"; expected the name of a Secret: small letters, digits, '-' and '.'"
+    refuse "--pull-secret is \"$pull_secret\"; expected the name of a Secret: small letters, digits, '-' and '.'"
   fi
 }
 
@@ -43,12 +43,12 @@ find_release() {
   local image charts
   for image in grape operator; do
     [ -f "$dist/images/$image.tar" ] ||
-      fail "there is no $dist/images/$image.tar. Build the release first: release/build VERSION"
+      refuse "there is no $dist/images/$image.tar. Build the release first: release/build VERSION"
   done
   charts=("$dist"/charts/grape-operator-*.tgz)
   [ -f "${charts[0]}" ] ||
-    fail "there is no chart in $dist/charts. Build the release first: release/build VERSION"
-  [ "${#charts[@]}" -eq 1 ] || fail "$dist/charts has several charts: ${charts[*]}. Leave one"
+    refuse "there is no chart in $dist/charts. Build the release first: release/build VERSION"
+  [ "${#charts[@]}" -eq 1 ] || refuse "$dist/charts has several charts: ${charts[*]}. Leave one"
   chart=${charts[0]}
   version=$(basename "$chart" .tgz)
   version=${version#grape-operator-}
@@ -115,7 +115,7 @@ your user needs the right to push there" ;;
       fail "$host has no repository for $name, and makes none at a push. Create the repository there first" ;;
     *x509:*)
       fail "this machine does not trust the certificate of $host. Set SSL_CERT_FILE to a file with the \
-certificate of the authority that signed it" ;;
+certificates of the authority that signed it, and of those that this machine trusts" ;;
     *'connection refused'* | *'no such host'* | *'i/o timeout'* | *'no route to host'* | *'network is unreachable'* | *'server misbehaving'* | *'deadline exceeded'*)
       fail "$host cannot be reached from here. Check the name and the port, and whether a proxy is needed \
 (HTTPS_PROXY)" ;;

@@ -25,6 +25,7 @@ For the other: \`$0 --name $name down\`, and \`up\` again"
   printf '%s\n' "$1" >"$folder/access"
   registry_configuration "$1" >"$folder/configuration.yaml"
   start_in cp registry "$programs/registry" serve "$folder/configuration.yaml"
+  write_authorities
   await 'the registry takes connections' registry 60 \
     bash -c "exec 3<>/dev/tcp/$api/5000"
 }
@@ -54,9 +55,19 @@ server = "https://$(registry_address)"
 TOML
 }
 
-# For a shell to evaluate. Helm, crane and other programs in Go take the certificate from the variable.
+# The cluster's authority beside those that this machine trusts: who pushes downloads from elsewhere too.
+write_authorities() {
+  local trusted=${SSL_CERT_FILE:-/etc/ssl/certs/ca-certificates.crt} file=$place/registry/authorities.crt
+  # It may be ours already.
+  if [ "$trusted" -ef "$file" ]; then return; fi
+  cat "$pki/ca.crt" >"$file.new"
+  if [ -e "$trusted" ]; then cat "$trusted" >>"$file.new"; fi
+  mv "$file.new" "$file"
+}
+
+# For a shell to evaluate. Helm, crane and other programs take the authorities from the variable.
 show_registry() {
-  printf 'export REGISTRY=%q SSL_CERT_FILE=%q' "$(registry_address)" "$pki/ca.crt"
+  printf 'export REGISTRY=%q SSL_CERT_FILE=%q' "$(registry_address)" "$place/registry/authorities.crt"
   if [ "$1" = password ]; then
     printf ' REGISTRY_USERNAME=%q REGISTRY_PASSWORD=%q' "$registry_user" "$registry_password"
   fi

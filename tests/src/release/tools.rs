@@ -16,7 +16,7 @@ pub fn of_project(path: &str) -> Result<PathBuf> {
     Ok(project.join(path))
 }
 
-/// `crane`, `helm` or `oci-image`, with which a release is made.
+/// `crane` or `helm`, with which a release is made.
 ///
 /// # Errors
 /// When it is not there, and cannot be built.

@@ -51,7 +51,7 @@ fn small() -> Dist {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml");
     let image = |name: &str| -> PathBuf {
         let tar = folder.path().join(format!("{name}.tar"));
-        let mut make = Command::new(tools::of_release("oci-image").unwrap());
+        let mut make = Command::new(tools::of_project("release/tools/oci").unwrap());
         make.args(["-name", &format!("localhost/{name}:test"), "-entrypoint", "/program", "-out"]);
         make.arg(&tar);
         for architecture in ["amd64", "arm64"] {

@@ -24,7 +24,7 @@ async fn a_place_that_is_none(#[case] target: &str, #[case] said: &str) {
 
 #[rstest]
 #[case(&["--pull-secret", "A b"], "--pull-secret is \"A b\"; expected the name of a Secret")]
-#[case(&["--pull-secret"], "--pull-secret needs a value")]
+#[case(&["--pull-secret"], "--pull-secret has no value")]
 #[case(&["--force"], "there is no flag --force; there are --dist, --out and --pull-secret")]
 #[case(&["registry.example.org/b"], "two places to push to")]
 #[tokio::test]
