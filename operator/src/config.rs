@@ -37,9 +37,10 @@ pub struct OperatorConfig {
 pub struct WebhookConfig {
     /// Address of the webhook.
     pub bind: SocketAddr,
-    /// The name of its Service. The Secret is called NAME-tls, the MutatingWebhookConfiguration
-    /// NAME.NAMESPACE.
+    /// The name of its Service. The Secret is called NAME-tls.
     pub name: String,
+    /// The name of its MutatingWebhookConfiguration; `None`: NAME.NAMESPACE.
+    pub configuration_name: Option<String>,
     /// The folder of a certificate that another program keeps; `None`: the operator issues one.
     pub certificates: Option<PathBuf>,
     /// How long an issued certificate is valid, in whole seconds.
@@ -49,6 +50,6 @@ pub struct WebhookConfig {
 impl WebhookConfig {
     /// The name of the MutatingWebhookConfiguration, if the operator is in this namespace.
     pub fn configuration(&self, namespace: &str) -> String {
-        format!("{}.{namespace}", self.name)
+        self.configuration_name.clone().unwrap_or_else(|| format!("{}.{namespace}", self.name))
     }
 }

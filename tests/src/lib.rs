@@ -25,6 +25,7 @@
 //! | [`histogram`] | Prometheus' histograms, read |
 //! | [`results`] | the result of a measurement, beside its goal |
 //! | [`figure`] | measured figures, printed |
+//! | [`release`] | a release, pushed to a registry |
 //! | [`wait`] | until something holds |
 
 pub mod binaries;
@@ -48,6 +49,7 @@ pub mod peers;
 pub mod ports;
 pub mod process;
 pub mod programs;
+pub mod release;
 pub mod results;
 pub mod scenarios;
 pub mod simulation;

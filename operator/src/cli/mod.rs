@@ -5,7 +5,9 @@ mod run;
 use std::io;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use grape::cli::completions;
 use grape_cluster::crd;
 use grape_local::cli as local;
 use grape_local::screen::Screen;
@@ -30,6 +32,11 @@ enum Command {
     Crd,
     /// Check whether an installed operator works; the exit code is 1 if not.
     Check(check::Options),
+    /// Print what makes a shell complete commands and flags of `grape-operator`.
+    Completions {
+        /// The shell; bash loads this by: source <(grape-operator completions bash).
+        shell: Shell,
+    },
 }
 
 /// Runs the command; returns its exit code.
@@ -49,12 +56,16 @@ pub async fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             let well = check::run(&options, &mut Screen::new(io::stdout())).await?;
             Ok(if well { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
+        Command::Completions { shell } => {
+            let text = completions(shell, &mut Cli::command());
+            Screen::new(io::stdout()).say(&text)?;
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
     use grape::variables::is_named_as_part_of_a_service;
 
     use super::*;

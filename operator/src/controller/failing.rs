@@ -11,6 +11,18 @@ use super::words;
 
 /// Most characters that are kept of a Grape's or a node's message.
 const MAX_WORDS: usize = 200;
+/// What registries and container runtimes say of a pull without a login, or with one that does not
+/// suffice.
+const REFUSED: [&str; 6] = [
+    "unauthorized",
+    "authorization",
+    "authentication",
+    "denied",
+    "forbidden",
+    "no basic auth credentials",
+];
+/// The steps of containerd that precede the cause of a failed pull.
+const PULL_STEPS: [&str; 2] = ["failed to pull and unpack image", "failed to resolve reference"];
 /// Most characters of an event's reason: others may write events with long ones.
 const MAX_REASON: usize = 64;
 
@@ -43,6 +55,12 @@ impl Failing {
         Self { why: why.into(), words }
     }
 
+    /// The same failure, with what would help after the message.
+    fn with(mut self, remedy: &str) -> Self {
+        self.words = self.words.map(|words| format!("{words} ({remedy})"));
+        self
+    }
+
     /// The failure of a pod whose node does not start it, with this `reason` and `message`.
     pub fn of_node(reason: &str, message: &str) -> Self {
         let said = message.rsplit_once(" desc = ").map_or(message, |(_, said)| said);
@@ -71,8 +89,8 @@ impl Failing {
 
 /// Why the Grape in a container that is not ready does not start. A container that has ended twice,
 /// the last time `lately`, keeps ending: it runs for a moment in between, and is failing all the
-/// while.
-pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
+/// while. `secrets` says which field needs which Secret where a registry refuses the pull.
+pub fn container(status: &ContainerStatus, lately: bool, secrets: &str) -> Option<Failing> {
     let ContainerState { waiting, terminated, .. } = status.state.as_ref()?;
     let image = &status.image;
     let reason = waiting.as_ref().and_then(|waiting| waiting.reason.as_deref());
@@ -80,7 +98,12 @@ pub fn container(status: &ContainerStatus, lately: bool) -> Option<Failing> {
     match reason {
         Some("ErrImagePull" | "ImagePullBackOff") => {
             let why = format!("its image {image} cannot be fetched");
-            return Some(Failing::new(why, message.and_then(pull)));
+            let words = message.and_then(pull);
+            let failing = Failing::new(why, words);
+            return Some(match words.is_some_and(is_refused) {
+                true => failing.with(secrets),
+                false => failing,
+            });
         }
         Some("ErrImageNeverPull") => {
             let why = format!(
@@ -140,7 +163,21 @@ fn pull(message: &str) -> Option<&str> {
         None if message.starts_with("Back-off ") => return None,
         None => message,
     };
-    Some(words.split_once(" desc = ").map_or(words, |(_, words)| words))
+    let words = words.split_once(" desc = ").map_or(words, |(_, words)| words);
+    Some(PULL_STEPS.iter().fold(words, |words, step| after_step(words, step)))
+}
+
+/// A message without its first clause, if that is this step and the image in quotes: the image is
+/// named before, and with a digest it would take the place of the cause.
+fn after_step<'a>(words: &'a str, step: &str) -> &'a str {
+    let rest = words.strip_prefix(step).and_then(|rest| rest.strip_prefix(" \""));
+    rest.and_then(|rest| rest.split_once("\": ")).map_or(words, |(_, cause)| cause)
+}
+
+/// Whether the registry wants a login for an image, or another one.
+fn is_refused(words: &str) -> bool {
+    let words = words.to_lowercase();
+    REFUSED.iter().any(|refused| words.contains(refused))
 }
 
 /// Why a Grape ended, by the end of its log: the line with the error, or else the last logged
@@ -201,8 +238,39 @@ mod tests {
         Some("no such image")
     )]
     #[case("failed to pull and unpack image", Some("failed to pull and unpack image"))]
+    #[case(
+        "rpc error: code = Unknown desc = failed to pull and unpack image \"a@sha256:0\": failed to \
+         resolve reference \"a@sha256:0\": pull access denied",
+        Some("pull access denied")
+    )]
     #[case("Back-off pulling image \"a\"", None)]
     fn the_node_says_why_it_cannot_pull(#[case] message: &str, #[case] words: Option<&str>) {
         assert_eq!(pull(message), words);
+    }
+
+    fn waiting(message: &str) -> ContainerStatus {
+        serde_json::from_value(serde_json::json!({
+            "name": "grape", "image": "a", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": "ErrImagePull", "message": message}},
+        }))
+        .unwrap()
+    }
+
+    #[rstest]
+    #[case::no_login(
+        "pull access denied, repository does not exist or may require authorization",
+        true
+    )]
+    #[case::another_login("unexpected status from HEAD request: 403 Forbidden", true)]
+    #[case::google("failed to fetch anonymous token: 401 Unauthorized", true)]
+    #[case::no_such_tag("a: not found", false)]
+    #[case::no_registry("dial tcp: lookup registry.example.org: no such host", false)]
+    fn a_refused_pull_is_told_with_the_field_that_needs_a_secret(
+        #[case] message: &str,
+        #[case] refused: bool,
+    ) {
+        let failing = container(&waiting(message), true, "b needs a Secret").unwrap();
+        let end = if refused { " (b needs a Secret)" } else { "" };
+        assert_eq!(failing.to_string(), format!("its image a cannot be fetched: {message}{end}"));
     }
 }

@@ -88,6 +88,10 @@ pub fn port(container: &Container, name: &str) -> Option<u16> {
     u16::try_from(port.container_port).ok()
 }
 
+/// What a Grape lacks whose image a registry does not give.
+const PULL_SECRETS: &str = "the registry wants a login: spec.image.pullSecrets needs a Secret of this \
+                            namespace that may pull the image";
+
 /// Whether a node has accepted a pod and has not begun its container for longer than that takes,
 /// except for fetching an image.
 pub fn is_stuck(pod: &Pod, now: Timestamp) -> bool {
@@ -118,7 +122,7 @@ fn failing(pod: &Pod, now: Timestamp) -> Option<Failing> {
     if let Some(container) = container {
         let ended = failing::last(container).and_then(|ended| ended.finished_at.as_ref());
         let lately = ended.is_none_or(|at| now.duration_since(at.0) < LATELY);
-        if let Some(failing) = failing::container(container, lately) {
+        if let Some(failing) = failing::container(container, lately, PULL_SECRETS) {
             return Some(failing);
         }
     }

@@ -95,7 +95,7 @@ fn certificates_task(
     namespace: &str,
     resolver: CertResolver,
 ) -> AbortOnDropHandle<()> {
-    let WebhookConfig { bind, name, certificates, lifetime } = config;
+    let WebhookConfig { bind, name, configuration_name: _, certificates, lifetime } = config;
     AbortOnDropHandle::new(match certificates {
         Some(folder) => tokio::spawn(folder::follow(folder.clone(), resolver)),
         None => {

@@ -17,11 +17,28 @@ mod watch;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::CommandFactory;
+use clap_complete::{Generator, Shell};
+
 pub use args::CheckAnnounced;
 use args::{Cli, Command, KeyCommand};
 use output::{Failure, Output};
 
 use crate::variables;
+
+/// The commands and flags of `grape`, for completions and manual pages.
+pub fn command() -> clap::Command {
+    Cli::command()
+}
+
+/// What makes a shell complete the commands and flags of a program.
+pub fn completions(shell: Shell, command: &mut clap::Command) -> String {
+    command.set_bin_name(command.get_name().to_owned());
+    command.build();
+    let mut text = Vec::new();
+    shell.generate(command, &mut text);
+    String::from_utf8_lossy(&text).into_owned()
+}
 
 /// Runs the command with its arguments, the program's name first.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
@@ -81,6 +98,10 @@ async fn ask_grape(command: Command, stdout: &mut Output) -> Result<bool, Failur
         Command::Gossip { command } => gossip::run(command, stdout).await,
         Command::Drain { to } => ask::drain(&to, stdout).await,
         Command::Status { names, to } => status::status(&names, &to, stdout).await,
+        Command::Completions { shell } => {
+            stdout.text(&completions(shell, &mut Cli::command()))?;
+            Ok(true)
+        }
     }
 }
 

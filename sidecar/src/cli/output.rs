@@ -29,8 +29,13 @@ impl Output {
 
     /// Writes a line of the result.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
-        self.results.write_all(line.as_bytes())?;
-        self.results.write_all(b"\n")?;
+        self.text(line)?;
+        self.text("\n")
+    }
+
+    /// Writes text of the result.
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), Failure> {
+        self.results.write_all(text.as_bytes())?;
         self.results.flush()?;
         Ok(())
     }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Images, which are put into the nodes by hand: there is no registry.
+# Images that are put into the nodes by hand: no registry has them.
 
 # The two that a cluster itself needs, made of the tools; once.
 system_images() {

@@ -10,9 +10,10 @@ ctr_on() {
 
 prepare_node() {
   local folder=$place/n$1
-  mkdir -p "$folder"/{cni,kubelet,manifests,logs,containerd}
+  mkdir -p "$folder"/{cni,kubelet,manifests,logs,containerd} "$folder/registries/$(registry_address)"
   cni_configuration "$1" >"$folder/cni/10-bridge.conflist"
   containerd_configuration "$1" >"$folder/containerd.toml"
+  registry_hosts >"$folder/registries/$(registry_address)/hosts.toml"
   kubelet_configuration "$1" >"$folder/kubelet.yaml"
   # Pods ask the cluster's DNS alone: nothing of the host's.
   : >"$folder/resolv.conf"
@@ -104,6 +105,8 @@ disabled_plugins = [
   [plugins."io.containerd.grpc.v1.cri".cni]
     bin_dir = "/usr/lib/cni"
     conf_dir = "$place/n$1/cni"
+  [plugins."io.containerd.grpc.v1.cri".registry]
+    config_path = "$place/n$1/registries"
 TOML
 }
 

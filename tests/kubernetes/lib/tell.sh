@@ -7,6 +7,8 @@ components() {
   for machine in "${nodes[@]/#/n}"; do
     printf '%s\n' "containerd-$machine" "kubelet-$machine" "proxy-$machine"
   done
+  # Who wants one starts it.
+  if [ -e "$pids/registry" ]; then printf 'registry\n'; fi
 }
 
 # Succeeds when all of it runs.

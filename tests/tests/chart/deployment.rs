@@ -52,7 +52,6 @@ fn every_pod_is_restricted() {
 fn the_flags_are_those_of_the_values() {
     let default = [
         "run",
-        "--grape-image=grenache/grape:0.1.0",
         "--lease-name=grape-operator",
         "--lease-duration=15s",
         "--renew-deadline=10s",
@@ -66,12 +65,9 @@ fn the_flags_are_those_of_the_values() {
         "--log-format=json",
     ];
     assert_eq!(container(&[]).args.unwrap(), default);
-    let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
-    let image = format!("--grape-image=registry.example:5000/grenache/grape:9.8.6@{digest}");
     let everything = [
         "run",
         "--watch-namespaces=market,trade",
-        &image,
         "--lease-name=grapes",
         "--lease-duration=14s",
         "--renew-deadline=9s",
@@ -92,15 +88,23 @@ fn the_flags_are_those_of_the_values() {
 }
 
 #[test]
-fn a_pod_knows_its_name_and_its_namespace() {
-    let env = serde_json::to_value(container(&[]).env).unwrap();
+fn a_pod_knows_its_name_its_namespace_and_the_image_of_grapes() {
+    let env = |values: &[&str]| serde_json::to_value(container(values).env).unwrap();
     let field = |name, path| {
         let field = json!({"apiVersion": "v1", "fieldPath": path});
         json!({"name": name, "valueFrom": {"fieldRef": field}})
     };
-    let expected =
-        json!([field("POD_NAME", "metadata.name"), field("POD_NAMESPACE", "metadata.namespace")]);
-    assert_eq!(env, expected);
+    let expected = |image: &str| {
+        json!([
+            {"name": "GRAPE_IMAGE", "value": image},
+            field("POD_NAME", "metadata.name"),
+            field("POD_NAMESPACE", "metadata.namespace"),
+        ])
+    };
+    assert_eq!(env(&[]), expected("grenache/grape:0.1.0"));
+    let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
+    let image = format!("registry.example:5000/grenache/grape:9.8.6@{digest}");
+    assert_eq!(env(&["--values", &helm::values("everything.yaml")]), expected(&image));
 }
 
 #[rstest]

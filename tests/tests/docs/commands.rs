@@ -13,11 +13,21 @@ const HEAD: &str = "\
 What `--help` of each command says. A test writes this page, and fails when it is stale.
 ";
 
-const GRAPE: [&str; 11] = [
-    "", "lookup", "announce", "withdraw", "put", "key new", "get", "watch", "gossip", "drain",
+const GRAPE: [&str; 12] = [
+    "",
+    "lookup",
+    "announce",
+    "withdraw",
+    "put",
+    "key new",
+    "get",
+    "watch",
+    "gossip",
+    "drain",
     "status",
+    "completions",
 ];
-const OPERATOR: [&str; 5] = ["", "run", "local", "crd", "check"];
+const OPERATOR: [&str; 6] = ["", "run", "local", "crd", "check", "completions"];
 
 /// The help without a terminal, so at the default width, and without variables.
 fn help(binary: &Path, arguments: &str) -> String {

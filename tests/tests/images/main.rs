@@ -45,7 +45,7 @@ fn two_builds_in_different_places_give_one_digest() {
     fs::create_dir_all(&place).unwrap();
     let _ = fs::remove_dir_all(&sources);
     fs::create_dir(&sources).unwrap();
-    for part in ["Cargo.toml", "Cargo.lock", "operator", "sidecar", "tests"] {
+    for part in ["Cargo.toml", "Cargo.lock", "operator", "release", "sidecar", "tests"] {
         // With their times, by which cargo knows what has changed.
         run(Command::new("cp").args(["-a"]).arg(project.join(part)).arg(&sources));
     }

@@ -102,8 +102,8 @@ pub struct Args {
     #[arg(long, value_name = "IP:PORT", env = "WEBHOOK_BIND", default_value = "[::]:9443")]
     webhook_bind: Bind,
 
-    /// The name of the Service through which API servers call the webhook. The
-    /// MutatingWebhookConfiguration is NAME.NAMESPACE, and the Secret with the certificate NAME-tls.
+    /// The name of the Service through which API servers call the webhook. The Secret with the
+    /// certificate is NAME-tls.
     #[arg(
         long,
         value_name = "NAME",
@@ -112,6 +112,11 @@ pub struct Args {
         value_parser = service_name
     )]
     webhook_name: String,
+
+    /// The name of the MutatingWebhookConfiguration [default: the name of --webhook-name, a dot, and the
+    /// operator's namespace].
+    #[arg(long, value_name = "NAME", env = "WEBHOOK_CONFIGURATION", value_parser = object_name)]
+    webhook_configuration: Option<String>,
 
     /// A folder with tls.crt and tls.key, which are read again when they change. Without it the
     /// operator issues the webhook's certificate, and updates the webhook's CA bundle.
@@ -178,6 +183,7 @@ impl Args {
         Ok(Some(WebhookConfig {
             bind,
             name: self.webhook_name.clone(),
+            configuration_name: self.webhook_configuration.clone(),
             certificates: self.webhook_certificates.clone(),
             lifetime,
         }))
@@ -256,10 +262,17 @@ mod tests {
         let webhook = parse(&[]).unwrap().webhook.unwrap();
         assert_eq!(webhook.bind, "[::]:9443".parse().unwrap());
         assert_eq!(webhook.name, "grape-operator-webhook");
+        assert_eq!(webhook.configuration("ops"), "grape-operator-webhook.ops");
         assert_eq!(webhook.certificates, None);
         assert_eq!(webhook.lifetime, Duration::from_secs(90 * 24 * 3600));
         assert_eq!(parse(&["--webhook-bind="]).unwrap().webhook, None);
         assert_eq!(parse(&["--webhook-bind=none"]).unwrap().webhook, None);
+    }
+
+    #[test]
+    fn the_configuration_may_have_a_name_that_is_not_of_the_namespace() {
+        let webhook = parse(&["--webhook-configuration=hook.one"]).unwrap().webhook.unwrap();
+        assert_eq!(webhook.configuration("two"), "hook.one");
     }
 
     #[test]
@@ -290,6 +303,7 @@ mod tests {
     #[case(&["--admin-bind", "9090"], "invalid value '9090' for '--admin-bind <IP:PORT>'")]
     #[case(&["--webhook-bind", "9443"], "invalid value '9443' for '--webhook-bind <IP:PORT>'")]
     #[case(&["--webhook-name", "a.b"], "\"a.b\" is no name of a Service; expected lower-case")]
+    #[case(&["--webhook-configuration", "A"], "expected lower-case letters, digits, '-' and '.'")]
     #[case(&["--webhook-certificate-lifetime", "4s"], "is 4s; expected whole seconds, from 5s to 876")]
     #[case(&["--webhook-certificate-lifetime", "7500ms"], "is 7.5s; expected whole seconds")]
     #[case(&["--log", "verbose"], "\"verbose\" is no level: off, error, warn, info, debug or trace")]

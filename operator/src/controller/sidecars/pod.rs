@@ -213,6 +213,12 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
         pod.status.iter().filter_map(|it| it.init_container_statuses.as_ref()).flatten();
     let status = statuses.find(|it| it.name == CONTAINER);
     let leaving = pod.metadata.deletion_timestamp.is_some();
+    // The Secrets of a cluster are in its namespace alone.
+    let secrets = format!(
+        "the registry wants a login: imagePullSecrets of the pod, or of its ServiceAccount, need a Secret \
+         of the namespace {} that may pull the image",
+        pod.namespace().unwrap_or_default()
+    );
     Some(Sidecar {
         image: grape.image.clone().unwrap_or_default(),
         asked_image: pod.annotations().get(INJECTED_IMAGE).cloned(),
@@ -222,7 +228,7 @@ fn sidecar(pod: &Pod) -> Option<Sidecar> {
         // ended, as in a Job, the Grape ends too.
         failing: status
             .filter(|status| !status.ready && !leaving && keeps_trying(status))
-            .and_then(|status| Some(failing::container(status, true)?.to_string())),
+            .and_then(|status| Some(failing::container(status, true, &secrets)?.to_string())),
         admin_port: grapes::port(grape, ADMIN),
         dht_port: grapes::port(grape, DHT),
     })

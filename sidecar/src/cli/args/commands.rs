@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
+use clap_complete::Shell;
 
 use super::gossip::GossipCommand;
 use crate::cli::client::Url;
@@ -107,6 +108,11 @@ grape put <VALUE> [--json] [--key <FILE> [--seq <N>] [--salt <SALT>]]
         #[command(flatten)]
         to: To,
     },
+    /// Print what makes a shell complete commands and flags of `grape`
+    Completions {
+        /// The shell; bash loads this by: source <(grape completions bash)
+        shell: Shell,
+    },
 }
 
 /// How a value is signed. Under one key and salt there is one value at a time: the one with the
@@ -168,6 +174,7 @@ impl Command {
             Self::Key {
                 command: KeyCommand::New { output, .. } | KeyCommand::Show { output, .. },
             } => *output,
+            Self::Completions { .. } => Format::Text,
         }
     }
 }

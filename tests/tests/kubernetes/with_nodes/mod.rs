@@ -5,4 +5,5 @@ mod grapes_in_pods;
 mod injection;
 mod operator;
 mod pods;
+mod registry;
 mod traces;

@@ -1,11 +1,16 @@
 // oci-image writes an OCI image of one layer as a tar, the same bytes for the same files.
 //
-//	oci-image -name NAME -out FILE -entrypoint PATH [-user UID:GID] [-env K=V]... [-workdir DIR] SOURCE:TARGET...
+//	oci-image -name NAME -out FILE -entrypoint PATH [-user UID:GID] [-env K=V]... [-workdir DIR]
+//	  [-label K=V]... [-max-layer BYTES] [ARCHITECTURE=]SOURCE:TARGET...
 //
 // The folder of the entry point is the PATH, so that a shell's word for it is known in a container.
 // A SOURCE is a file or a folder, which is taken whole. Nothing of the machine that builds it goes
 // into the image: no times, no owners, no order of a folder's entries, no permissions but the
 // executable bit.
+//
+// Where a SOURCE has an ARCHITECTURE (amd64 or arm64), the tar has one image index, with a manifest
+// for each architecture that is named; a SOURCE without one is in all of them. Otherwise the tar has
+// one image for the architecture of this machine.
 package main
 
 import (
@@ -17,10 +22,12 @@ import (
 	"flag"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"sort"
 	"strings"
 	"time"
@@ -53,6 +60,7 @@ func main() {
 	entrypoint := flag.String("entrypoint", "", "the program that it runs")
 	user := flag.String("user", "65532:65532", "who it runs as, as numbers")
 	workdir := flag.String("workdir", "/", "where it runs")
+	most := flag.Int("max-layer", 0, "refuse a layer that has more bytes, compressed; 0: any size")
 	flag.Var(&env, "env", "a variable, K=V; may be repeated")
 	flag.Var(&labels, "label", "a label, K=V; may be repeated")
 	flag.Parse()
@@ -60,60 +68,111 @@ func main() {
 		flag.Usage()
 		os.Exit(2)
 	}
-	entries := map[string]entry{}
-	for _, argument := range flag.Args() {
-		source, target, found := strings.Cut(argument, ":")
-		if !found {
-			fail(fmt.Errorf("%q is not SOURCE:TARGET", argument))
-		}
-		fail(collect(entries, source, target))
+	contents := byArchitecture(flag.Args())
+	blobs := map[string]entry{}
+	settings := map[string]any{
+		"Entrypoint": []string{*entrypoint},
+		"User":       *user,
+		"WorkingDir": *workdir,
+		"Env":        append([]string{"PATH=" + path.Dir(*entrypoint)}, env...),
+		"Labels":     pairs(labels),
 	}
-	layer, err := archive(entries)
-	fail(err)
-	packed, err := compress(layer)
-	fail(err)
-
-	platform := map[string]string{"architecture": runtime.GOARCH, "os": "linux"}
-	config := encode(map[string]any{
-		"architecture": platform["architecture"],
-		"os":           platform["os"],
-		"config": map[string]any{
-			"Entrypoint": []string{*entrypoint},
-			"User":       *user,
-			"WorkingDir": *workdir,
-			"Env":        append([]string{"PATH=" + path.Dir(*entrypoint)}, env...),
-			"Labels":     pairs(labels),
-		},
-		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
-	})
-	manifest := encode(map[string]any{
-		"schemaVersion": 2,
-		"mediaType":     manifestType,
-		"config":        describe(configType, config),
-		"layers":        []descriptor{describe(layerType, packed)},
-	})
-	described := describe(manifestType, manifest)
-	described.Platform = platform
+	var manifests []descriptor
+	size := 0
+	for _, architecture := range slices.Sorted(maps.Keys(contents)) {
+		if architecture == "" {
+			continue
+		}
+		manifest, packed, err := image(blobs, architecture, settings, contents[architecture])
+		fail(err)
+		if *most > 0 && packed > *most {
+			fail(fmt.Errorf("%s for %s has a layer of %d bytes: at most %d", *name, architecture, packed, *most))
+		}
+		manifests = append(manifests, manifest)
+		size = max(size, packed)
+	}
+	named := manifests[0]
+	if _, single := contents[""]; !single {
+		named = store(blobs, indexType, encode(map[string]any{
+			"schemaVersion": 2, "mediaType": indexType, "manifests": manifests,
+		}))
+	}
 	// The first is read by containerd, the second by those who follow the specification alone.
-	described.Annotations = map[string]string{
+	named.Annotations = map[string]string{
 		"io.containerd.image.name":          *name,
 		"org.opencontainers.image.ref.name": (*name)[strings.LastIndex(*name, ":")+1:],
 	}
-	index := encode(map[string]any{
-		"schemaVersion": 2, "mediaType": indexType, "manifests": []descriptor{described},
-	})
-
-	files := map[string]entry{
-		"oci-layout": {data: []byte(`{"imageLayoutVersion":"1.0.0"}`)},
-		"index.json": {data: index},
-	}
-	for _, blob := range [][]byte{packed, config, manifest} {
-		files["blobs/sha256/"+strings.TrimPrefix(digest(blob), "sha256:")] = entry{data: blob}
-	}
-	image, err := archive(files)
+	blobs["oci-layout"] = entry{data: []byte(`{"imageLayoutVersion":"1.0.0"}`)}
+	blobs["index.json"] = entry{data: encode(map[string]any{
+		"schemaVersion": 2, "mediaType": indexType, "manifests": []descriptor{named},
+	})}
+	whole, err := archive(blobs)
 	fail(err)
-	fail(write(*out, image))
-	fmt.Printf("%s %s %d\n", *name, digest(manifest), len(packed))
+	fail(write(*out, whole))
+	fmt.Printf("%s %s %d\n", *name, named.Digest, size)
+}
+
+// The sources for each architecture. The key "" is there only if none was named, beside this
+// machine's own.
+func byArchitecture(arguments []string) map[string][]string {
+	named, shared := map[string][]string{}, []string{}
+	for _, argument := range arguments {
+		architecture, source, found := strings.Cut(argument, "=")
+		if found && (architecture == "amd64" || architecture == "arm64") {
+			named[architecture] = append(named[architecture], source)
+		} else {
+			shared = append(shared, argument)
+		}
+	}
+	if len(named) == 0 {
+		return map[string][]string{"": nil, runtime.GOARCH: shared}
+	}
+	for architecture := range named {
+		named[architecture] = append(named[architecture], shared...)
+	}
+	return named
+}
+
+// Stores an image's blobs; returns its manifest and the bytes of its layer.
+func image(blobs map[string]entry, architecture string, settings any, sources []string) (descriptor, int, error) {
+	entries := map[string]entry{}
+	for _, argument := range sources {
+		source, target, found := strings.Cut(argument, ":")
+		if !found {
+			return descriptor{}, 0, fmt.Errorf("%q is not SOURCE:TARGET", argument)
+		}
+		if err := collect(entries, source, target); err != nil {
+			return descriptor{}, 0, err
+		}
+	}
+	layer, err := archive(entries)
+	if err != nil {
+		return descriptor{}, 0, err
+	}
+	packed, err := compress(layer)
+	if err != nil {
+		return descriptor{}, 0, err
+	}
+	config := encode(map[string]any{
+		"architecture": architecture,
+		"os":           "linux",
+		"config":       settings,
+		"rootfs":       map[string]any{"type": "layers", "diff_ids": []string{digest(layer)}},
+	})
+	manifest := store(blobs, manifestType, encode(map[string]any{
+		"schemaVersion": 2,
+		"mediaType":     manifestType,
+		"config":        store(blobs, configType, config),
+		"layers":        []descriptor{store(blobs, layerType, packed)},
+	}))
+	manifest.Platform = map[string]string{"architecture": architecture, "os": "linux"}
+	return manifest, len(packed), nil
+}
+
+func store(blobs map[string]entry, mediaType string, data []byte) descriptor {
+	described := descriptor{MediaType: mediaType, Digest: digest(data), Size: len(data)}
+	blobs["blobs/sha256/"+strings.TrimPrefix(described.Digest, "sha256:")] = entry{data: data}
+	return described
 }
 
 // An entry of a tar: a file, or a symbolic link where link is set.
@@ -194,7 +253,7 @@ func archive(entries map[string]entry) ([]byte, error) {
 
 func compress(data []byte) ([]byte, error) {
 	var buffer bytes.Buffer
-	writer, err := gzip.NewWriterLevel(&buffer, gzip.BestSpeed)
+	writer, err := gzip.NewWriterLevel(&buffer, gzip.BestCompression)
 	if err != nil {
 		return nil, err
 	}
@@ -222,10 +281,6 @@ func write(to string, data []byte) error {
 		return err
 	}
 	return os.Rename(draft.Name(), to)
-}
-
-func describe(mediaType string, data []byte) descriptor {
-	return descriptor{MediaType: mediaType, Digest: digest(data), Size: len(data)}
 }
 
 func digest(data []byte) string { return fmt.Sprintf("sha256:%x", sha256.Sum256(data)) }
