@@ -65,8 +65,8 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How long requests may take after that.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When a server ends.
-#[derive(Debug, Clone)]
+/// When a server ends; never by default.
+#[derive(Debug, Clone, Default)]
 pub struct Stop {
     /// Cancelled when the replica is asked to end: [`SERVING`] says so from then on.
     pub asked: CancellationToken,

@@ -121,6 +121,17 @@ async fn reviews_are_posted(
 }
 
 #[tokio::test]
+async fn a_replica_says_whether_it_is_about_to_end() {
+    let server = server().await;
+    assert_eq!(server.ask(Method::GET, SERVING, Vec::new()).await, (200, "ok\n".to_owned()));
+    server.asked.cancel();
+    let answer = server.ask(Method::GET, SERVING, Vec::new()).await;
+    assert_eq!(answer, (503, "stopping\n".to_owned()));
+    let review = server.ask(Method::POST, PATH, b"abc".to_vec()).await;
+    assert_eq!(review, (200, "3\n".to_owned()), "it still answers");
+}
+
+#[tokio::test]
 async fn whoever_knows_no_http_2_is_answered_and_again_after_a_pause() {
     let server = server().await;
     let stream = server.connect("http/1.1").await.unwrap();
