@@ -4,11 +4,26 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+
 use crate::leader::Timings;
+
+/// What a process runs of the operator.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Component {
+    /// The controller and, unless there is none, the webhook.
+    All,
+    /// The controller alone. The webhook runs in another process.
+    Controller,
+    /// The webhook alone. The controller runs in another process.
+    Webhook,
+}
 
 /// The operator's settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OperatorConfig {
+    /// What this process runs.
+    pub component: Component,
     /// Namespaces whose clusters are run; empty: all.
     pub watch_namespaces: Vec<String>,
     /// Image of Grapes if a cluster names none.
@@ -28,8 +43,15 @@ pub struct OperatorConfig {
     pub observe_interval: Duration,
     /// Most clusters reconciled at once, at least 1.
     pub concurrency: u16,
-    /// The webhook; `None`: this operator serves none.
+    /// The webhook; `None`: this operator has none. A controller that runs alone does not serve it.
     pub webhook: Option<WebhookConfig>,
+}
+
+impl OperatorConfig {
+    /// The webhook that this process serves.
+    pub fn served_webhook(&self) -> Option<&WebhookConfig> {
+        self.webhook.as_ref().filter(|_| self.component != Component::Controller)
+    }
 }
 
 /// The webhook's settings.

@@ -20,7 +20,7 @@ use tracing::{info, warn};
 
 use crate::admin::{self, Pages, Readiness};
 use crate::api_client;
-use crate::config::OperatorConfig;
+use crate::config::{Component, OperatorConfig};
 use crate::informers::{Informers, NamespaceAccess};
 use crate::leader::decide::Loss;
 use crate::leader::{self, Elector, Leadership};
@@ -94,7 +94,7 @@ pub async fn no_background_task(context: Context, readiness: Readiness) -> anyho
 }
 
 /// Runs until `stop`: `background` as soon as the API server answers, and `control` while this
-/// process leads.
+/// process leads. A process that runs the webhook alone never leads.
 ///
 /// `background` reports when this process is ready. It is asked to end as `control` is, also when
 /// the leadership is lost, and is waited for.
@@ -123,6 +123,7 @@ pub async fn run_until(
         namespace,
         identity = config.identity,
         lease = config.lease,
+        component = ?config.component,
         watch_namespaces = config.watch_namespaces.join(","),
         grape_image = config.grape_image,
         observe_interval = ?config.observe_interval,
@@ -194,8 +195,14 @@ async fn work(
         ended
     };
     let elected = async {
-        // On the heap: the future is large, with all that the leader does in it.
-        let ended = Box::pin(elect(context.clone(), readiness, control)).await;
+        let ended = if context.config.component == Component::Webhook {
+            stop.cancelled().await;
+            info!("stopping");
+            Ok(())
+        } else {
+            // On the heap: the future is large, with all that the leader does in it.
+            Box::pin(elect(context.clone(), readiness, control)).await
+        };
         stop.cancel();
         ended
     };
@@ -248,6 +255,8 @@ async fn elect(
         metrics.leader(false);
         ended
     };
+    // One that serves the webhook is ready until another replica serves it.
+    let readiness = config.served_webhook().is_none().then_some(readiness);
     let led = lead(&leadership, control, &stop, readiness).await;
     metrics.leader(false);
     match led {
@@ -290,12 +299,14 @@ async fn lead(
     leadership: &Leadership,
     control: impl Future<Output = anyhow::Result<()>>,
     stop: &CancellationToken,
-    readiness: &Readiness,
+    readiness: Option<&Readiness>,
 ) -> Result<anyhow::Result<()>, Loss> {
     let grace = async {
         stop.cancelled().await;
         info!("stopping");
-        readiness.not_ready("stopping");
+        if let Some(readiness) = readiness {
+            readiness.not_ready("stopping");
+        }
         sleep(STOP_GRACE).await;
     };
     tokio::select! {

@@ -6,6 +6,7 @@
 //! | [`npm_grape`], [`our_grape`] | how the Node.js Grape and ours are started |
 //! | [`our_operator`] | how `grape-operator run` is started, and its log |
 //! | [`binaries`] | where the project's binaries are |
+//! | [`chart`] | the values of the operator's chart |
 //! | [`link`] | a connection that can be cut |
 //! | [`hosts`] | hosts that a test makes, with interfaces and addresses of their own |
 //! | [`network`] | several Grapes that have joined each other |
@@ -29,6 +30,7 @@
 //! | [`wait`] | until something holds |
 
 pub mod binaries;
+pub mod chart;
 pub mod figure;
 pub mod gossipers;
 pub mod grape;

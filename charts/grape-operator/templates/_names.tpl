@@ -6,7 +6,8 @@ API servers would refuse their Services when the webhook is there already.
 {{- define "grape-operator.fullname" -}}
 {{- $name := .Values.fullnameOverride -}}
 {{- if not $name -}}
-{{- $name = contains .Chart.Name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name .Chart.Name) -}}
+{{- $of := .Values.nameOverride | default .Chart.Name -}}
+{{- $name = contains $of .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $of) -}}
 {{- $name = $name | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 {{- if not (regexMatch "^[a-z]([a-z0-9-]*[a-z0-9])?$" $name) -}}
@@ -25,15 +26,32 @@ app.kubernetes.io/name: grape-operator
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
-{{- define "grape-operator.commonLabels" -}}
+{{- define "grape-operator.versionLabels" -}}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63 | trimSuffix "-" | quote }}
 {{- end -}}
 
+{{/* Of objects that nothing is to find by the release's labels. */}}
+{{- define "grape-operator.commonLabels" -}}
+{{ include "grape-operator.versionLabels" . }}
+{{- with .Values.commonLabels }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
 {{- define "grape-operator.labels" -}}
 {{ include "grape-operator.selectorLabels" . }}
 {{ include "grape-operator.commonLabels" . }}
+{{- end -}}
+
+{{/* Those, and labels of an object's own, which take precedence: takes (dict "labels" LABELS "context" $). */}}
+{{- define "grape-operator.labelsAnd" -}}
+{{ include "grape-operator.selectorLabels" .context }}
+{{ include "grape-operator.versionLabels" .context }}
+{{- with merge (deepCopy (.labels | default dict)) (.context.Values.commonLabels | default dict) }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
 {{- define "grape-operator.serviceAccountName" -}}
@@ -42,17 +60,6 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | 
 {{- else -}}
 {{- .Values.serviceAccount.name | default "default" -}}
 {{- end -}}
-{{- end -}}
-
-{{/* An image: takes (dict "image" VALUES "context" $). A digest alone is enough, a tag beside it is kept. */}}
-{{- define "grape-operator.image" -}}
-{{- $tag := .image.tag -}}
-{{- if not (or $tag .image.digest) -}}
-{{- $tag = .context.Chart.AppVersion -}}
-{{- end -}}
-{{- .image.repository -}}
-{{- with $tag }}:{{ . }}{{ end -}}
-{{- with .image.digest }}@{{ . }}{{ end -}}
 {{- end -}}
 
 {{/* Quantities as texts, as API servers store them: one that is a number would be another value to them. */}}

@@ -7,6 +7,11 @@ true
 {{- end -}}
 {{- end -}}
 
+{{/* Whether it runs alone, on the nodes' network; empty if not. */}}
+{{- define "grape-operator.webhookOnNodes" -}}
+{{- if .Values.webhook.hostNetwork }}{{ include "grape-operator.webhook" . }}{{ end -}}
+{{- end -}}
+
 {{/* The name of its Service. The operator adds -tls to it for the Secret, and .NAMESPACE for the rest. */}}
 {{- define "grape-operator.webhookName" -}}
 {{- include "grape-operator.fullname" . }}-webhook

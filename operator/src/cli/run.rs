@@ -15,7 +15,7 @@ use crate::webhook;
 
 pub use args::Args;
 
-/// Runs the controller until it is stopped.
+/// Runs the controller, the webhook, or both until they are stopped.
 ///
 /// # Errors
 ///
@@ -24,11 +24,14 @@ pub async fn run(args: Args) -> anyhow::Result<ExitCode> {
     let (log, format) = (args.log.clone(), args.log_format);
     let config = args.config()?;
     let _log = log::to_stderr(&log, log::WATCHES, format)?;
-    let background =
-        async |context: Context, readiness: Readiness| match context.config.webhook.clone() {
-            Some(webhook) => webhook::run(&webhook, context, &readiness).await,
-            None => process::no_background_task(context, readiness).await,
-        };
+    let background = async |context: Context, readiness: Readiness| match context
+        .config
+        .served_webhook()
+        .cloned()
+    {
+        Some(webhook) => webhook::run(&webhook, context, &readiness).await,
+        None => process::no_background_task(context, readiness).await,
+    };
     let control = async |context: Context| {
         controller::run(context).await;
         Ok(())

@@ -10,11 +10,13 @@
 //! | [`review`] | AdmissionReviews, read and answered | pure |
 //! | [`store`] | the clusters and namespaces of the informers, or a fresh read | I/O |
 //! | [`recorder`] | counters and events | I/O |
+//! | [`relief`] | the end: another replica serves | I/O |
 
 pub mod admit;
 pub mod certificates;
 pub mod configuration;
 pub mod recorder;
+pub mod relief;
 pub mod review;
 pub mod server;
 pub mod store;
@@ -37,6 +39,7 @@ use certificates::decide::CertSpec;
 use certificates::folder;
 use certificates::rotator::Rotator;
 use recorder::AdmissionRecorder;
+use server::Stop;
 use store::AdmissionStore;
 
 /// Serves the webhook until it is told to stop. `readiness` says yes once it can answer.
@@ -57,6 +60,16 @@ pub async fn run(
     let resolver = CertResolver::new(Arc::clone(&metrics));
     let rotating = certificates_task(webhook, &client, &namespace, resolver.clone());
     let name = webhook.configuration(&namespace);
+    let service = format!("{}.{namespace}.svc", webhook.name);
+    let end = CancellationToken::new();
+    let ending = {
+        let (asked, end) = (stop.clone(), end.clone());
+        AbortOnDropHandle::new(tokio::spawn(async move {
+            asked.cancelled().await;
+            relief::come(&service).await;
+            end.cancel();
+        }))
+    };
     let standing = turn.standing();
     let configuration = configuration::ConfigurationController {
         client: client.clone(),
@@ -67,7 +80,7 @@ pub async fn run(
     let configuring = AbortOnDropHandle::new(tokio::spawn(configuration.run()));
     let store = AdmissionStore::new(client.clone(), informers);
     let (recorder, recording) = AdmissionRecorder::new(client, &config.identity, metrics);
-    let ready = ready(store.clone(), resolver.clone(), readiness.clone(), stop.clone());
+    let ready = ready(store.clone(), resolver.clone(), readiness.clone(), end.clone());
     let ready = AbortOnDropHandle::new(tokio::spawn(ready));
 
     let tls = resolver.config().context("TLS cannot be used")?;
@@ -77,14 +90,15 @@ pub async fn run(
         let admission = Arc::clone(&admission);
         async move { admission.answer(body).await }
     };
-    let serving = server::serve(listener, TlsAcceptor::from(Arc::new(tls)), answer, stop.clone());
+    let tls = TlsAcceptor::from(Arc::new(tls));
+    let serving = server::serve(listener, tls, answer, Stop { asked: stop.clone(), end });
     tokio::select! {
         () = serving => {}
         ended = rotating => bail!("the task of the certificate ended: {ended:?}"),
         ended = configuring => bail!("the task of the configuration ended: {ended:?}"),
         ended = recording => bail!("the task of the events ended: {ended:?}"),
     }
-    drop(ready);
+    drop((ready, ending));
     ensure!(stop.is_cancelled(), "the webhook ended without having been asked");
     Ok(())
 }
@@ -112,7 +126,7 @@ fn certificates_task(
     })
 }
 
-/// Says yes once it can answer, and no once it is to end.
+/// Says yes once it can answer, and no once `stop` is cancelled.
 async fn ready(
     store: AdmissionStore,
     resolver: CertResolver,

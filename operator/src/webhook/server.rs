@@ -26,6 +26,9 @@ use crate::server::{self, Limits, Reply, text};
 /// Where reviews are posted.
 pub const PATH: &str = "/inject";
 
+/// Where a replica says whether it is about to end, for another one that is.
+pub const SERVING: &str = "/serving";
+
 /// Largest body in bytes: an object of etcd's largest size, twice (the old one is there too), as JSON.
 pub const MAX_BODY: usize = 3 << 20;
 
@@ -62,19 +65,25 @@ const LINGER: Duration = Duration::from_secs(5);
 /// How long requests may take after that.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves `answer` at [`PATH`] until `stop`, and for a few seconds after.
-pub async fn serve<A, F>(
-    listener: TcpListener,
-    tls: TlsAcceptor,
-    answer: A,
-    stop: CancellationToken,
-) where
+/// When a server ends; never by default.
+#[derive(Debug, Clone, Default)]
+pub struct Stop {
+    /// Cancelled when the replica is asked to end: [`SERVING`] says so from then on.
+    pub asked: CancellationToken,
+    /// Cancelled when the server is to end. Connections are accepted for a few seconds more.
+    pub end: CancellationToken,
+}
+
+/// Serves `answer` at [`PATH`] until `stop`.
+pub async fn serve<A, F>(listener: TcpListener, tls: TlsAcceptor, answer: A, stop: Stop)
+where
     A: Fn(Bytes) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Reply> + Send + 'static,
 {
-    let service = Arc::new(Service { answer, bodies: Semaphore::new(MAX_BODIES_KIB) });
+    let Stop { asked, end } = stop;
+    let service = Arc::new(Service { answer, asked, bodies: Semaphore::new(MAX_BODIES_KIB) });
     let limits = Limits { connections: MAX_CONNECTIONS, linger: LINGER, finish: FINISH_TIMEOUT };
-    let finished = server::serve(listener, limits, stop, |stream, closing| {
+    let finished = server::serve(listener, limits, end, |stream, closing| {
         connection(stream, tls.clone(), Arc::clone(&service), closing)
     });
     if !finished.await {
@@ -146,6 +155,8 @@ async fn connection<A, F>(
 
 struct Service<A> {
     answer: A,
+    /// Cancelled when the replica is asked to end.
+    asked: CancellationToken,
     /// KiB that bodies may still take up.
     bodies: Semaphore,
 }
@@ -156,8 +167,13 @@ where
     F: Future<Output = Reply>,
 {
     async fn answer(&self, request: Request<Incoming>) -> Reply {
-        if request.uri().path() != PATH {
-            return text(StatusCode::NOT_FOUND, "not found");
+        match request.uri().path() {
+            PATH => {}
+            SERVING if self.asked.is_cancelled() => {
+                return text(StatusCode::SERVICE_UNAVAILABLE, "stopping");
+            }
+            SERVING => return text(StatusCode::OK, "ok"),
+            _ => return text(StatusCode::NOT_FOUND, "not found"),
         }
         if request.method() != Method::POST {
             let mut reply = text(StatusCode::METHOD_NOT_ALLOWED, "only POST");

@@ -79,3 +79,28 @@ cut_node() {
 }
 
 mend_node() { on_switch link set "n$1" up; }
+
+# The control plane reaches no pod, as where API servers are in a network of their own: what it sends
+# to a pod is dropped, also what goes through a Service. It still reaches the nodes.
+part_from_pods() {
+  local node
+  for node in "${nodes[@]}"; do
+    pods_rule "$node" --check 2>/dev/null || pods_rule "$node" --insert
+  done
+}
+
+join_with_pods() {
+  local node
+  for node in "${nodes[@]}"; do
+    while pods_rule "$node" --delete 2>/dev/null; do :; done
+  done
+}
+
+# pods_rule N COMMAND: the rule on node N, by which none of its packets gets to a pod of any node.
+pods_rule() {
+  local networks
+  networks=$(for node in "${nodes[@]}"; do pod_network "$node"; done | paste -sd ,)
+  # Of connections that it begins: what it answers to pods comes back.
+  inside "n$1" iptables --wait "$2" FORWARD --source "$(machine_address cp)" \
+    --destination "$networks" --match conntrack --ctdir ORIGINAL --jump DROP
+}

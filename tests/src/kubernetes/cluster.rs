@@ -138,11 +138,31 @@ impl Cluster {
         self.control("node-up", node)
     }
 
+    /// Takes away the API server's way to pods, also through Services. It still reaches nodes.
+    ///
+    /// # Errors
+    /// When it is somebody else's cluster.
+    pub fn cut_pods_off(&self) -> Result<()> {
+        self.run("pods-cut-off", &[])
+    }
+
+    /// Mends what [`Cluster::cut_pods_off`] did.
+    ///
+    /// # Errors
+    /// As with that.
+    pub fn make_pods_reachable(&self) -> Result<()> {
+        self.run("pods-reachable", &[])
+    }
+
     fn control(&self, what: &str, node: u8) -> Result<()> {
+        self.run(what, &[node.to_string()])
+    }
+
+    fn run(&self, what: &str, arguments: &[String]) -> Result<()> {
         let Some(name) = &self.name else {
             bail!("{what}: the nodes of somebody else's cluster are not ours to cut off")
         };
-        script::run(command(name).arg(what).arg(node.to_string()))?;
+        script::run(command(name).arg(what).args(arguments))?;
         Ok(())
     }
 

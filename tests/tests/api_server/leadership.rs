@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use grape::clock;
-use grape_operator::config::OperatorConfig;
+use grape_operator::config::{Component, OperatorConfig};
 use grape_operator::leader::Timings;
 use grape_operator::process::{self, Context};
 use grape_tests::http::{self, Reply, Request};
@@ -39,6 +39,7 @@ impl Scene {
         let admin = Port::take().unwrap();
         let [duration, deadline, period] = [15, 10, 2].map(Duration::from_secs);
         let settings = OperatorConfig {
+            component: Component::All,
             watch_namespaces: Vec::new(),
             grape_image: "grape".to_owned(),
             namespace: Some("default".to_owned()),

@@ -72,6 +72,7 @@ fn the_flags_are_those_of_the_values() {
         "--lease-duration=14s",
         "--renew-deadline=9s",
         "--retry-period=3s",
+        "--admin-bind=[::]:9091",
         "--webhook-bind=[::]:10250",
         "--webhook-name=grapes-webhook",
         "--webhook-certificate-lifetime=24h",
@@ -80,6 +81,7 @@ fn the_flags_are_those_of_the_values() {
         "--concurrency=4",
         "--log=info,kube=debug",
         "--log-format=text",
+        "--flag-of-later=1",
     ];
     let all = container(&["--values", &helm::values("everything.yaml")]);
     assert_eq!(all.args.unwrap(), everything);
@@ -227,7 +229,6 @@ fn values_for_pods_reach_the_pods() {
             .unwrap();
     for field in [
         "affinity",
-        "imagePullSecrets",
         "nodeSelector",
         "priorityClassName",
         "terminationGracePeriodSeconds",
@@ -236,7 +237,17 @@ fn values_for_pods_reach_the_pods() {
     ] {
         assert_eq!(pod[field], values[field], "{field}");
     }
-    assert_eq!(pod["containers"][0]["imagePullPolicy"], "Always");
+    // Each once, and those that several charts share last.
+    assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}, {"name": "mirror"}]));
+    let container = &pod["containers"][0];
+    assert_eq!(container["imagePullPolicy"], "Always");
+    assert_eq!(container["env"][2], values["extraEnv"][0]);
+    assert_eq!(container["volumeMounts"][1], values["extraVolumeMounts"][0]);
+    assert_eq!(pod["volumes"][1], values["extraVolumes"][0]);
+    // Over what `restricted` asks for, which `every_pod_is_restricted` shows to be still there.
+    assert_eq!(pod["securityContext"]["fsGroup"], 2000);
+    assert_eq!(container["securityContext"]["runAsGroup"], 2000);
+    assert_eq!(container["ports"][0]["containerPort"], 9091);
     assert_eq!(pod["containers"][0]["resources"]["limits"]["memory"], "2Gi");
     assert_eq!(pod["serviceAccountName"], "account");
     assert_eq!(pod["automountServiceAccountToken"], true);

@@ -10,7 +10,7 @@ use grape_tests::wait;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{Api, PostParams};
+use kube::api::{Api, Patch, PatchParams, PostParams};
 use serde_json::json;
 
 use crate::server::kubectl;
@@ -150,5 +150,43 @@ async fn missing_kinds_are_named_and_nothing_is_changed() {
         assert!(refusal.contains(kind), "{refusal}");
         assert!(refusal.contains("ensure CRDs are installed first"), "{refusal}");
         assert!(definitions.list(&Default::default()).await.unwrap().items.is_empty());
+    }
+}
+
+/// As a mesh, or `kubectl rollout restart`, does it.
+#[tokio::test]
+async fn an_upgrade_leaves_what_others_added() {
+    let Some(server) = server().await else { return };
+    let chart = helm::chart();
+    let release = ["grapes", chart.to_str().unwrap(), "--namespace=ops"];
+    helm(&server, &[&["install"], &release[..], &["--create-namespace"]].concat());
+    let deployments: Api<Deployment> = Api::namespaced(server.client(), "ops");
+    let name = "grapes-grape-operator";
+    let added = json!({
+        "metadata": {"labels": {"example.com/team": "a"}, "annotations": {"example.com/mesh": "on"}},
+        "spec": {"template": {
+            "metadata": {"annotations": {"example.com/mesh": "on"}},
+            "spec": {"containers": [
+                {"name": "operator", "env": [{"name": "MESH", "value": "on"}]},
+                {"name": "mesh", "image": "mesh"},
+            ]},
+        }},
+    });
+    let manager = PatchParams { field_manager: Some("mesh".to_owned()), ..<_>::default() };
+    deployments.patch(name, &manager, &Patch::Strategic(added)).await.unwrap();
+    for value in ["log.level=debug", "extraEnv[0].name=A,extraEnv[0].value=b"] {
+        let set = format!("--set={value}");
+        helm(&server, &[&["upgrade"], &release[..], &[&set]].concat());
+        let deployment = deployments.get(name).await.unwrap();
+        assert_eq!(deployment.metadata.labels.unwrap()["example.com/team"], "a");
+        assert_eq!(deployment.metadata.annotations.unwrap()["example.com/mesh"], "on");
+        let template = deployment.spec.unwrap().template;
+        assert_eq!(template.metadata.unwrap().annotations.unwrap()["example.com/mesh"], "on");
+        let containers = template.spec.unwrap().containers;
+        assert!(containers.iter().any(|it| it.name == "mesh"), "{containers:?}");
+        let operator = containers.iter().find(|it| it.name == "operator").unwrap();
+        let variables: Vec<_> = operator.env.iter().flatten().map(|it| it.name.as_str()).collect();
+        assert!(variables.contains(&"MESH"), "{variables:?}");
+        assert_eq!(variables.contains(&"A"), value.starts_with("extraEnv"), "{variables:?}");
     }
 }

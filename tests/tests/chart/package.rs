@@ -13,7 +13,13 @@ fn helm_finds_nothing_to_blame() {
     let chart = helm::chart();
     let chart = chart.to_str().unwrap();
     helm::printed(["lint", "--strict", chart]);
-    for values in ["everything.yaml", "namespaced.yaml", "monitored.yaml"] {
+    for values in [
+        "everything.yaml",
+        "otherwise.yaml",
+        "host-network.yaml",
+        "namespaced.yaml",
+        "monitored.yaml",
+    ] {
         helm::printed(["lint", "--strict", chart, "--values", &helm::values(values)]);
     }
 }

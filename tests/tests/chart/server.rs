@@ -16,8 +16,14 @@ async fn takes_every_object() {
         kubectl(&server, &["create", "namespace", namespace]).unwrap();
     }
     define_monitoring(&server).await;
-    let files: [Option<&str>; 4] =
-        [None, Some("everything.yaml"), Some("namespaced.yaml"), Some("monitored.yaml")];
+    let files = [
+        None,
+        Some("everything.yaml"),
+        Some("otherwise.yaml"),
+        Some("host-network.yaml"),
+        Some("namespaced.yaml"),
+        Some("monitored.yaml"),
+    ];
     let folder = tempfile::tempdir().unwrap();
     for values in files {
         let path = values.map(helm::values);
@@ -41,6 +47,8 @@ async fn takes_every_object() {
         for kind in
             ["servicemonitor.monitoring", "podmonitor.monitoring", "prometheusrule.monitoring"]
         {
+            let monitored =
+                monitored || values == Some("host-network.yaml") && kind.starts_with("service");
             assert_eq!(told.contains(kind), monitored, "{values:?}: {told}");
         }
     }

@@ -1,7 +1,8 @@
 //! The values: all are documented and used, and wrong ones are refused.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
+use grape_tests::chart;
 use rstest::rstest;
 use serde_yaml::Value;
 
@@ -42,7 +43,10 @@ use crate::helm::{self, Rendered};
 )]
 #[case("webhook.enabled=maybe", "at '/webhook/enabled': value must be one of 'auto', true, false")]
 #[case("webhook.port=443", "at '/webhook/port': minimum: got 443, want 1,024")]
-#[case("webhook.port=9090", "at '/webhook/port'")]
+#[case("webhook.port=9090", "webhook.port is 9090, and so is adminPort: give them two ports")]
+#[case("adminPort=9443", "webhook.port is 9443, and so is adminPort: give them two ports")]
+#[case("adminPort=80", "at '/adminPort': minimum: got 80, want 1,024")]
+#[case("webhook.hostNetwork=yes", "at '/webhook/hostNetwork': got string, want boolean")]
 #[case("webhook.failurePolicy=Fail", "at '/webhook/failurePolicy': got string, want object")]
 #[case("webhook.failurePolicy.pods=Warn", "value must be one of 'Fail', 'Ignore'")]
 #[case("webhook.timeoutSeconds=31", "at '/webhook/timeoutSeconds': maximum: got 31, want 30")]
@@ -63,46 +67,88 @@ use crate::helm::{self, Rendered};
 #[case("serviceMonitor.enable=true", "additional properties 'enable' not allowed")]
 #[case("prometheusRule.interval=1m", "additional properties 'interval' not allowed")]
 #[case("docsUrl=example.org/docs", "at '/docsUrl': 'example.org/docs' does not match pattern")]
+#[case("image.registry=https://a", "'https://a' does not match pattern")]
+#[case("global.imagePullSecrets[0].nam=a", "at '/global/imagePullSecrets/0'")]
+#[case("rbac.creat=false", "additional properties 'creat' not allowed")]
+#[case("extraEnv.A=b", "at '/extraEnv': got object, want array")]
+#[case("extraEnv[0].nam=A", "at '/extraEnv/0': missing property 'name'")]
+#[case("extraEnv[0].name=POD_NAME", "extraEnv[0] is POD_NAME: the chart sets it itself")]
+#[case("extraEnv[0].name=GRAPE_IMAGE", "extraEnv[0] is GRAPE_IMAGE: use grapeImage")]
+#[case("extraArgs={--log=debug}", "extraArgs[0] is --log=debug: use log.level")]
+#[case("extraArgs={debug}", "at '/extraArgs/0': 'debug' does not match pattern '^--[a-z]'")]
+#[case(
+    "extraVolumes[0].name=certificates",
+    "extraVolumes[0] has the name certificates, which is that of webhook.certificates.secret"
+)]
+#[case(
+    "extraVolumeMounts[0].name=a,extraVolumeMounts[0].mountPath=/certificates/",
+    "extraVolumeMounts[0] is at /certificates, where webhook.certificates.secret is"
+)]
+#[case("podSecurityContext=1000", "at '/podSecurityContext': got number, want object")]
+#[case("updateStrategy.type=OnDelete", "value must be one of 'RollingUpdate', 'Recreate'")]
+#[case("revisionHistoryLimit=-1", "at '/revisionHistoryLimit': minimum: got -1, want 0")]
+#[case("serviceMonitor.namespace=A", "at '/serviceMonitor/namespace': 'A' does not match")]
+#[case("podMonitor.relabelings.a=b", "at '/podMonitor/relabelings': got object, want array")]
+#[case("prometheusRule.relabelings[0].a=b", "additional properties 'relabelings' not allowed")]
+#[case(
+    "commonLabels.app\\.kubernetes\\.io/name=x",
+    "commonLabels has app.kubernetes.io/name: only the chart sets labels of app.kubernetes.io"
+)]
+#[case("commonLabels.grenache\\.dev/grape=x", "only the chart sets labels of grenache.dev")]
+#[case(
+    "commonLabels.rbac\\.authorization\\.k8s\\.io/aggregate-to-view=true",
+    "only the chart sets labels of rbac.authorization.k8s.io"
+)]
+#[case("commonLabels.team=a b", "at '/commonLabels/team': 'a b' does not match pattern")]
+#[case("nameOverride=Grapes", "'Grapes' does not match pattern")]
+#[case("monitoring.podMonitor=true", "additional properties 'podMonitor' not allowed")]
 #[case("fullnameOverride=Grapes", "'Grapes' does not match pattern")]
 fn a_value_that_is_wrong_is_refused_and_named(#[case] set: &str, #[case] message: &str) {
     let refusal = helm::refusal(helm::template(&[&format!("--set={set}")]));
     assert!(refusal.contains(message), "{message:?} is not in {refusal}");
 }
 
-/// A value that changes nothing is not used.
+/// A value that changes nothing is not used. Each is tried in a file in which it can change something.
 #[test]
 fn every_value_makes_a_difference() {
-    let everything = helm::values("everything.yaml");
-    let other: Value =
-        serde_yaml::from_str(&std::fs::read_to_string(&everything).unwrap()).unwrap();
-    let with_all = ["--values", &everything];
-    let rendered = |more: &[&str]| {
-        let release = [&with_all, more].concat();
-        [Rendered::of(&release), Rendered::tests_of(&release)].map(|all| all.objects().to_vec())
-    };
-    let all = rendered(&[]);
-    for (path, default) in leaves() {
-        let given = path.split('.').fold(&other, |value, key| &value[key]);
-        assert!(!given.is_null(), "everything.yaml has no {path}");
-        assert_ne!(*given, default, "{path} is the default in everything.yaml");
+    let files = ["everything.yaml", "otherwise.yaml", "host-network.yaml"].map(|name| {
+        let path = helm::values(name);
+        let given: Value = serde_yaml::from_str(&std::fs::read_to_string(&path).unwrap()).unwrap();
+        let all = rendered(&["--values", &path]);
+        (path, given, all)
+    });
+    for (path, default) in chart::defaults().unwrap() {
+        let value = |given: &Value| {
+            path.split('.').try_fold(given.clone(), |value, key| value.get(key).cloned())
+        };
+        let (file, given, all) = files
+            .iter()
+            .find_map(|(file, given, all)| Some((file, value(given)?, all)))
+            .unwrap_or_else(|| panic!("no file of values has {path}"));
+        assert_ne!(given, default, "{path} is the default in {file}");
         let json = serde_json::to_string(&default).unwrap();
         // As JSON a mapping would be merged with the other one, and nothing be changed.
         let json = if default.is_mapping() { "null" } else { &json };
         // Nothing at all is refused: it would be no default.
         let path = if path == "resources" { "resources.limits".to_owned() } else { path };
         let without = format!("--set-json={path}={json}");
-        assert_ne!(rendered(&[&without]), all, "{path} makes no difference");
+        assert_ne!(rendered(&["--values", file, &without]), *all, "{path} makes no difference");
     }
+}
+
+/// All objects, and those of `helm test`.
+fn rendered(arguments: &[&str]) -> [Vec<Value>; 2] {
+    [Rendered::of(arguments), Rendered::tests_of(arguments)].map(|all| all.objects().to_vec())
 }
 
 /// `helm upgrade --reuse-values` gives a new chart the values of an old one, which knows less of them.
 #[test]
 fn a_value_that_is_missing_is_the_default_or_named() {
-    let mut paths: Vec<String> = leaves().into_keys().collect();
+    let mut paths: Vec<String> = chart::defaults().unwrap().into_keys().collect();
     let sections = paths.iter().flat_map(|path| {
         path.match_indices('.').map(|(at, _)| path[..at].to_owned()).collect::<Vec<_>>()
     });
-    paths.extend(sections.collect::<std::collections::BTreeSet<_>>());
+    paths.extend(sections.collect::<BTreeSet<_>>());
     let usual = Rendered::of(&[]).objects().to_vec();
     for path in paths {
         let arguments = helm::template(&[&format!("--set={path}=null"), "--skip-tests"]);
@@ -121,22 +167,27 @@ fn a_value_that_is_missing_is_the_default_or_named() {
     }
 }
 
+/// But for names that other charts have, which the chart refuses itself.
 #[test]
 fn the_schema_knows_every_value_and_no_other() {
     let schema: Value = serde_json::from_str(&helm::file("values.schema.json")).unwrap();
-    // Of a chart that has this one as a part.
-    let foreign = ["global", "enabled"];
-    let mut known = Vec::new();
+    let (mut known, mut others) = (Vec::new(), BTreeSet::new());
     let mut open = vec![(String::new(), &schema)];
     while let Some((path, each)) = open.pop() {
+        // Of a chart that has this one as a part.
+        if path == "enabled" {
+            continue;
+        }
+        if each.get("$ref").is_some_and(|name| name == "#/definitions/otherName") {
+            others.insert(path);
+            continue;
+        }
         match each.get("properties").and_then(Value::as_mapping) {
-            Some(fields) if path != "resources" => {
-                assert_eq!(each["additionalProperties"], false, "{path:?} takes anything");
+            Some(fields) if path != "resources" && path != "updateStrategy" => {
+                let closed = each.get("additionalProperties").is_some_and(|it| *it == false);
+                assert!(closed || path == "global", "{path:?} takes anything");
                 for (key, field) in fields {
                     let key = key.as_str().unwrap();
-                    if path.is_empty() && foreign.contains(&key) {
-                        continue;
-                    }
                     let inner =
                         if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
                     open.push((inner, field));
@@ -146,74 +197,9 @@ fn the_schema_knows_every_value_and_no_other() {
         }
     }
     known.sort();
-    let mut values: Vec<_> = leaves().into_keys().collect();
+    let mut values: Vec<_> = chart::defaults().unwrap().into_keys().collect();
     values.sort();
     assert_eq!(known, values);
-}
-
-/// In the words of values.yaml, in its order.
-#[test]
-fn the_readme_describes_every_value() {
-    let rows: Vec<_> = documented()
-        .into_iter()
-        .map(|(path, text)| {
-            let default = leaves().remove(&path).unwrap();
-            format!("| `{path}` | `{}` | {text} |", serde_json::to_string(&default).unwrap())
-        })
-        .collect();
-    let readme = helm::file("README.md");
-    let told: Vec<_> = readme.lines().filter(|line| line.starts_with("| `")).collect();
-    assert!(
-        told == rows,
-        "the table in the chart's README.md is stale; this one is right:\n{}",
-        rows.join("\n")
-    );
-}
-
-/// Each value by its path, with its default: all of values.yaml that has no values of ours in it.
-fn leaves() -> BTreeMap<String, Value> {
-    let values: Value = serde_yaml::from_str(&helm::file("values.yaml")).unwrap();
-    let mut leaves = BTreeMap::new();
-    let mut open = vec![(String::new(), values)];
-    while let Some((path, value)) = open.pop() {
-        match value {
-            // These two lie in an object that is Kubernetes', not ours.
-            Value::Mapping(fields) if !fields.is_empty() && path != "resources" => {
-                for (key, value) in fields {
-                    let key = key.as_str().unwrap();
-                    let path =
-                        if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
-                    open.push((path, value));
-                }
-            }
-            _ => {
-                leaves.insert(path, value);
-            }
-        }
-    }
-    leaves
-}
-
-/// Each value with the comment above it, in the order of the file. Panics where one has none.
-fn documented() -> Vec<(String, String)> {
-    let leaves = leaves();
-    let (mut told, mut comment, mut path) = (Vec::new(), Vec::new(), Vec::<String>::new());
-    for line in helm::file("values.yaml").lines() {
-        let text = line.trim_start();
-        if let Some(words) = text.strip_prefix('#') {
-            comment.push(words.trim().to_owned());
-            continue;
-        }
-        let comment = std::mem::take(&mut comment).join(" ");
-        let Some((key, _)) = text.split_once(':') else { continue };
-        path.truncate((line.len() - text.len()) / 2);
-        path.push(key.to_owned());
-        let path = path.join(".");
-        if leaves.contains_key(&path) {
-            assert!(!comment.is_empty(), "{path} has no comment in values.yaml");
-            told.push((path, comment));
-        }
-    }
-    assert_eq!(told.len(), leaves.len(), "{told:?} of {leaves:?}");
-    told
+    let names: BTreeSet<_> = chart::other_names().unwrap().into_iter().map(|it| it.name).collect();
+    assert_eq!(others, names);
 }

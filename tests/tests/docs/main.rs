@@ -3,7 +3,7 @@
 //! | file | what is tested |
 //! |---|---|
 //! | `links.rs` | every link has a target, and every page is in an index |
-//! | `commands.rs`, `fields.rs` | the references are what the code has |
+//! | `commands.rs`, `fields.rs`, `values.rs` | the references are what the code and the chart have |
 //! | `openapi.rs` | the OpenAPI file is what the code has, and what a Grape answers |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -12,12 +12,19 @@ mod commands;
 mod fields;
 mod links;
 mod openapi;
+mod values;
 
 use std::path::Path;
 
 /// Compares a page of `docs/` that is made from the code, or writes it where `UPDATE_DOCS` is set.
 fn compare(page: &str, wanted: &str) {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(page);
+    compare_with(&["..", "docs", page], wanted);
+}
+
+/// The same of any page, by the parts of its path from the folder of the tests.
+fn compare_with(parts: &[&str], wanted: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(parts.join("/"));
+    let page = parts[1..].join("/");
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(path, wanted).unwrap();
         return;
@@ -25,6 +32,6 @@ fn compare(page: &str, wanted: &str) {
     let stale = std::fs::read_to_string(path).unwrap_or_default() != wanted;
     assert!(
         !stale,
-        "docs/{page} is stale. Write it anew: UPDATE_DOCS=true cargo test -p grape-tests --test docs"
+        "{page} is stale. Write it anew: UPDATE_DOCS=true cargo test -p grape-tests --test docs"
     );
 }

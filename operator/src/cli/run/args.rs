@@ -11,7 +11,7 @@ use grape::log::Format;
 use tracing_subscriber::filter::Targets;
 
 use super::values::{Bind, Namespaces, duration, namespace, object_name, service_name};
-use crate::config::{OperatorConfig, WebhookConfig};
+use crate::config::{Component, OperatorConfig, WebhookConfig};
 use crate::leader::Timings;
 
 /// Shortest `--observe-interval`: Grapes are asked this often.
@@ -27,6 +27,11 @@ pub struct Args {
     /// Namespaces whose GrapeClusters to run, separated by commas [default: all].
     #[arg(long, value_name = "NAMESPACE,…", env = "WATCH_NAMESPACES", default_value = "")]
     watch_namespaces: Namespaces,
+
+    /// What this process runs. The other part then runs in another process, with the same names of
+    /// the Lease and of the webhook.
+    #[arg(long, value_name = "COMPONENT", env = "COMPONENT", default_value = "all")]
+    component: Component,
 
     /// The image of Grapes of a GrapeCluster without spec.image.
     #[arg(
@@ -172,7 +177,14 @@ pub struct Args {
 impl Args {
     /// What these flags ask for of the webhook; `None`: there is none.
     fn webhook(&self) -> anyhow::Result<Option<WebhookConfig>> {
-        let Some(bind) = self.webhook_bind.0 else { return Ok(None) };
+        let Some(bind) = self.webhook_bind.0 else {
+            anyhow::ensure!(
+                self.component != Component::Webhook,
+                "--component is webhook, and --webhook-bind names no address; expected one, as in \
+                 [::]:9443"
+            );
+            return Ok(None);
+        };
         let lifetime = self.webhook_certificate_lifetime;
         anyhow::ensure!(
             LIFETIMES.contains(&lifetime) && lifetime.subsec_nanos() == 0,
@@ -203,6 +215,7 @@ impl Args {
             None => identity_of_host()?,
         };
         Ok(OperatorConfig {
+            component: self.component,
             watch_namespaces: self.watch_namespaces.0,
             grape_image: self.grape_image,
             namespace: self.namespace,
@@ -276,6 +289,20 @@ mod tests {
     }
 
     #[test]
+    fn a_controller_alone_knows_the_webhook_and_does_not_serve_it() {
+        let served = |flags: &[&str]| {
+            let config = parse(flags).unwrap();
+            (config.webhook.is_some(), config.served_webhook().is_some())
+        };
+        assert_eq!(served(&[]), (true, true));
+        assert_eq!(served(&["--component=controller"]), (true, false));
+        assert_eq!(served(&["--component=controller", "--webhook-bind=none"]), (false, false));
+        assert_eq!(served(&["--component=webhook"]), (true, true));
+        let error = parse(&["--component=webhook", "--webhook-bind=none"]).unwrap_err();
+        assert!(error.contains("--webhook-bind names no address; expected one"), "{error}");
+    }
+
+    #[test]
     fn two_processes_of_a_host_have_two_identities() {
         assert_ne!(parse(&[]).unwrap().identity, parse(&[]).unwrap().identity);
     }
@@ -307,6 +334,7 @@ mod tests {
     #[case(&["--webhook-certificate-lifetime", "4s"], "is 4s; expected whole seconds, from 5s to 876")]
     #[case(&["--webhook-certificate-lifetime", "7500ms"], "is 7.5s; expected whole seconds")]
     #[case(&["--log", "verbose"], "\"verbose\" is no level: off, error, warn, info, debug or trace")]
+    #[case(&["--component", "both"], "[possible values: all, controller, webhook]")]
     #[case(&["--log-format", "xml"], "[possible values: text, json]")]
     fn errors_of_bad_flags_say_what_would_be_right(#[case] flags: &[&str], #[case] part: &str) {
         let error = parse(flags).unwrap_err();

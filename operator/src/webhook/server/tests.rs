@@ -26,6 +26,7 @@ use crate::webhook::certificates::decide::{CertSpec, Next, renew};
 struct Server {
     address: SocketAddr,
     bundle: Bundle,
+    asked: CancellationToken,
     stop: CancellationToken,
     /// Answers are held back while it is false.
     open: watch::Sender<bool>,
@@ -42,7 +43,8 @@ async fn server() -> Server {
     let tls = TlsAcceptor::from(Arc::new(resolver.config().unwrap()));
     let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), 0).unwrap();
     let address = listener.local_addr().unwrap();
-    let (stop, open) = (CancellationToken::new(), watch::Sender::new(true));
+    let (asked, stop) = (CancellationToken::new(), CancellationToken::new());
+    let open = watch::Sender::new(true);
     let opened = open.clone();
     let answer = move |body: Bytes| {
         let mut opened = opened.subscribe();
@@ -51,8 +53,13 @@ async fn server() -> Server {
             text(StatusCode::OK, body.len().to_string())
         }
     };
-    let ended = tokio::spawn(serve(listener, tls, answer, stop.clone()));
-    Server { address, bundle, stop, open, ended }
+    let ended = tokio::spawn(serve(
+        listener,
+        tls,
+        answer,
+        Stop { asked: asked.clone(), end: stop.clone() },
+    ));
+    Server { address, bundle, asked, stop, open, ended }
 }
 
 impl Server {
@@ -111,6 +118,17 @@ async fn reviews_are_posted(
 ) {
     let answer = server().await.ask(method, path, vec![b'x'; size]).await;
     assert_eq!(answer, (status, text.to_owned()));
+}
+
+#[tokio::test]
+async fn a_replica_says_whether_it_is_about_to_end() {
+    let server = server().await;
+    assert_eq!(server.ask(Method::GET, SERVING, Vec::new()).await, (200, "ok\n".to_owned()));
+    server.asked.cancel();
+    let answer = server.ask(Method::GET, SERVING, Vec::new()).await;
+    assert_eq!(answer, (503, "stopping\n".to_owned()));
+    let review = server.ask(Method::POST, PATH, b"abc".to_vec()).await;
+    assert_eq!(review, (200, "3\n".to_owned()), "it still answers");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use grape_operator::metrics::Metrics;
 use grape_operator::server::json;
 use grape_operator::webhook::certificates::cert_resolver::CertResolver;
 use grape_operator::webhook::certificates::decide::{CertSpec, Next, renew};
-use grape_operator::webhook::server;
+use grape_operator::webhook::server::{self, Stop};
 use grape_tests::ports::Port;
 use hyper::body::Bytes;
 use k8s_openapi::ByteString;
@@ -16,7 +16,6 @@ use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use serde_json::{Value, json};
 use tokio_rustls::TlsAcceptor;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::scene::{CLUSTER, SHOP, Scene, is_injected, pod};
@@ -45,7 +44,7 @@ async fn containers_that_others_add_find_the_grape() {
 }
 
 /// An injector of somebody else, whose webhook is called after ours.
-struct Injector {
+pub(super) struct Injector {
     url: String,
     authorities: String,
     _port: Port,
@@ -53,7 +52,7 @@ struct Injector {
 }
 
 impl Injector {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
         let spec = CertSpec { names, life: Duration::from_secs(3600) };
         let bundle = renew(None, Next::All, &spec, Timestamp::now()).unwrap();
@@ -63,7 +62,7 @@ impl Injector {
         let listener = grape::http::bind(Some(Ipv4Addr::LOCALHOST.into()), port.number()).unwrap();
         let tls = TlsAcceptor::from(Arc::new(resolver.config().unwrap()));
         let answer = |body: Bytes| async move { json(add(&body)) };
-        let serving = server::serve(listener, tls, answer, CancellationToken::new());
+        let serving = server::serve(listener, tls, answer, Stop::default());
         Self {
             url: format!("https://127.0.0.1:{}/inject", port.number()),
             authorities: bundle.authorities,
@@ -72,7 +71,7 @@ impl Injector {
         }
     }
 
-    async fn configure(&self, scene: &Scene) {
+    pub(super) async fn configure(&self, scene: &Scene) {
         // Webhooks are called in the order of their configurations' names.
         let object = json!({
             "apiVersion": "admissionregistration.k8s.io/v1",
@@ -97,7 +96,8 @@ impl Injector {
     }
 }
 
-/// Adds a container to a pod that has none of that name.
+/// Adds a container to a pod that has none of that name, and a variable, a label and an annotation as
+/// a mesh does.
 fn add(review: &[u8]) -> Vec<u8> {
     let review: Value = serde_json::from_slice(review).unwrap();
     let request = &review["request"];
@@ -105,7 +105,20 @@ fn add(review: &[u8]) -> Vec<u8> {
     let mut response = json!({"uid": request["uid"], "allowed": true});
     if containers.iter().all(|it| it["name"] != "added") {
         let value = json!({"name": "added", "image": "added"});
-        let patch = json!([{"op": "add", "path": "/spec/containers/-", "value": value}]);
+        let variable = json!({"name": "MESH", "value": "on"});
+        let mut patch = vec![json!({"op": "add", "path": "/spec/containers/-", "value": value})];
+        patch.push(match containers[0]["env"].is_array() {
+            true => json!({"op": "add", "path": "/spec/containers/0/env/-", "value": variable}),
+            false => json!({"op": "add", "path": "/spec/containers/0/env", "value": [variable]}),
+        });
+        for field in ["labels", "annotations"] {
+            let mut all = request["object"]["metadata"][field].clone();
+            all = if all.is_object() { all } else { json!({}) };
+            all["example.com/mesh"] = "on".into();
+            let path = format!("/metadata/{field}");
+            patch.push(json!({"op": "add", "path": path, "value": all}));
+        }
+        let patch = Value::Array(patch);
         response["patch"] = json!(ByteString(patch.to_string().into_bytes()));
         response["patchType"] = json!("JSONPatch");
     }

@@ -1,10 +1,12 @@
 //! Our operator on two nodes: `grape_tests::kubernetes::Operator`. Where a test says that nothing
 //! fails, services on both nodes announce and look up all the while: `Load`.
 
+mod asking;
 mod bootstrap_names;
 mod cached_names;
 mod deleted_namespace;
 mod first_use;
+mod host_network;
 mod image_change;
 mod leader;
 mod lost_pods;
@@ -22,6 +24,7 @@ mod silent_connections;
 mod strangers;
 mod two_releases;
 mod upgrade;
+mod values;
 mod watch;
 mod watched_namespaces;
 mod zones;
