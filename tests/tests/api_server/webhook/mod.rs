@@ -7,5 +7,5 @@ mod certificates;
 mod namespace_gone;
 mod owner;
 mod pods;
-mod scene;
+pub mod scene;
 mod two_operators;
