@@ -1,7 +1,7 @@
 //! The CustomResourceDefinition, as it is installed.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 use kube_core::CustomResourceExt;
 
@@ -25,6 +25,7 @@ pub fn crd() -> CustomResourceDefinition {
         versions.filter_map(|version| version.schema.as_mut()?.open_api_v3_schema.as_mut());
     for schema in schemas {
         name_the_name(schema);
+        mark_new(schema);
         each(schema, &join_lines);
         each(schema, &bound);
     }
@@ -38,6 +39,15 @@ fn name_the_name(root: &mut JSONSchemaProps) {
     let fields = root.properties.get_or_insert_default();
     let metadata = fields.entry("metadata".to_owned()).or_insert_with(|| typed("object"));
     metadata.properties.get_or_insert_default().insert("name".to_owned(), typed("string"));
+}
+
+/// A new GrapeCluster has not been seen by the operator. Without a status, Flux and `helm --wait` would
+/// take it for ready.
+fn mark_new(root: &mut JSONSchemaProps) {
+    let status = root.properties.as_mut().and_then(|fields| fields.get_mut("status"));
+    if let Some(status) = status {
+        status.default = Some(JSON(serde_json::json!({"observedGeneration": -1})));
+    }
 }
 
 /// Descriptions are wrapped as source code is, and `kubectl explain` wraps them to its own width:

@@ -46,7 +46,7 @@ pub use duration::DurationText;
 pub use injection::{InjectionNamespaces, InjectionSpec, NamespacesFrom};
 pub use integrations::{MonitoringSpec, NetworkPolicySpec};
 pub use node::{ApiSpec, DhtSpec};
-pub use pods::{ImageSpec, PodTemplate, PoolSpec};
+pub use pods::{DnsPolicy, ImageSpec, PodTemplate, PoolSpec};
 pub use status::GrapeClusterStatus;
 
 /// Which Grapes a cluster has, and how they work. Every field has a default, so that `spec: {}` is

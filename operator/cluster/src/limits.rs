@@ -1,5 +1,7 @@
 //! The bounds of each field, once: the schema, the validation and its messages read them here.
 
+pub mod pods;
+
 use std::ops::RangeInclusive;
 use std::time::Duration;
 

@@ -1,9 +1,12 @@
 //! Where the Grapes run: pools, how their pods are made, and the image in them.
 
+mod schemas;
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, LocalObjectReference, Toleration, TopologySpreadConstraint,
+    Affinity, EnvVar, HostAlias, LocalObjectReference, PodDNSConfig, PodSecurityContext,
+    Toleration, TopologySpreadConstraint,
 };
 use kube_derive::KubeSchema;
 use schemars::JsonSchema;
@@ -29,7 +32,8 @@ pub struct PoolSpec {
     pub replicas: Option<i32>,
 
     /// How the pods of the pool are made. A field that is set here overrides the one in
-    /// spec.template; labels, annotations and nodeSelector are merged key by key.
+    /// spec.template; labels, annotations and nodeSelector are merged key by key. dnsPolicy and
+    /// dnsConfig go together: a pool that sets one of them takes neither from spec.template.
     #[serde(default)]
     pub template: PodTemplate,
 }
@@ -37,6 +41,7 @@ pub struct PoolSpec {
 /// How pods are made.
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = limits::pods::dns_rule())]
 pub struct PodTemplate {
     /// Labels of the pods; 64 at most.
     #[schemars(extend("maxProperties" = limits::ENTRIES))]
@@ -81,6 +86,47 @@ pub struct PodTemplate {
     /// 128Mi memory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
+
+    /// More environment variables of the Grapes; 32 at most. POD_IP and names that start with GRAPE_
+    /// are the operator's.
+    #[schemars(schema_with = "schemas::env")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub env: Option<Vec<EnvVar>>,
+
+    /// Which name servers the pods ask. ClusterFirst: those of the Kubernetes cluster. None: those of
+    /// dnsConfig, which must have nameservers. The Grapes find each other by the name
+    /// CLUSTER.NAMESPACE.svc, so these name servers must know the names of the Kubernetes cluster.
+    /// Defaults to ClusterFirst.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_policy: Option<DnsPolicy>,
+
+    /// Name servers, search domains and resolver options of the pods. With dnsPolicy: None, the pods
+    /// have nothing else: searches needs the domain of the Kubernetes cluster, such as cluster.local,
+    /// and options needs ndots with a value of 3 or more.
+    #[schemars(schema_with = "schemas::dns_config")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dns_config: Option<PodDNSConfig>,
+
+    /// Names and addresses in the file /etc/hosts of the pods; 32 addresses at most.
+    #[schemars(schema_with = "schemas::host_aliases")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host_aliases: Option<Vec<HostAlias>>,
+
+    /// The security context of the pods. A field that is set here overrides the operator's:
+    /// runAsNonRoot: true, and seccompProfile with type: RuntimeDefault; sysctls are merged by name.
+    /// Only what Pod Security restricted allows can be set.
+    #[schemars(schema_with = "schemas::security_context")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub security_context: Option<PodSecurityContext>,
+}
+
+/// Which name servers pods ask.
+#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DnsPolicy {
+    /// Those of the Kubernetes cluster.
+    ClusterFirst,
+    /// Those of the template alone.
+    None,
 }
 
 /// CPU and memory of a Grape.

@@ -11,7 +11,8 @@ use super::limits;
 #[derive(KubeSchema, Serialize, Deserialize, Debug, Clone, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct GrapeClusterStatus {
-    /// The metadata.generation of the spec that this status describes.
+    /// The metadata.generation of the spec that this status describes; -1 until the operator has seen
+    /// the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
 

@@ -19,6 +19,7 @@ use super::observations::Observations;
 use super::previous_failures::PreviousFailures;
 use super::sidecars::counts::ReportedPods;
 use super::sidecars::repair::Repair;
+use super::unready::Unready;
 
 /// The states of all clusters, by uid. Clones share them.
 #[derive(Clone, Default)]
@@ -45,6 +46,8 @@ pub struct ClusterState {
     pub failing: PreviousFailures,
     /// The results of probes.
     pub observations: Arc<Observations>,
+    /// Why its Grapes that run are not ready.
+    pub unready: Unready,
     /// Which pods without their sidecar have an event.
     pub reported: ReportedPods,
     /// Which complaints of Grapes have an event.

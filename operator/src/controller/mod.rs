@@ -14,6 +14,7 @@
 //! | [`blocked`] | why missing pods are not created | I/O |
 //! | [`diagnoses`] | the causes that were found, and when | pure |
 //! | [`observations`], [`mod@bootstrap`] | results of probes, and when the next probe is due | pure |
+//! | [`unready`] | why Grapes that run are not ready | pure |
 //! | [`rollout`] | which Grape is replaced next | pure |
 //! | [`objects`], [`apply`] | objects applied, recreated, removed | I/O |
 //! | [`report`] | status, conditions and figures | pure |
@@ -49,6 +50,7 @@ pub mod rollout;
 pub mod sidecars;
 pub mod stores;
 pub mod stuck;
+pub mod unready;
 pub mod words;
 pub mod write;
 

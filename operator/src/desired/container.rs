@@ -30,7 +30,9 @@ pub(super) fn build(
     image: String,
 ) -> Container {
     let ports = grape::Ports::own(cluster);
-    let mut environment = grape::environment(cluster, &context.namespace);
+    // A later variable overrides an earlier one of the same name: the operator's come last.
+    let mut environment = pool.template.env.clone().unwrap_or_default();
+    environment.extend(grape::environment(cluster, &context.namespace));
     environment.push(grape::variable(grape::GOSSIP, cluster_entry::GROUP.to_owned()));
     Container {
         name: CONTAINER.to_owned(),

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Affinity, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
+    Affinity, PodDNSConfig, PodSecurityContext, PodSpec, PodTemplateSpec, SeccompProfile,
     TopologySpreadConstraint,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
+use grape_cluster::DnsPolicy;
 use grape_cluster::image;
 use grape_cluster::validate::{Pool, ValidatedCluster};
 
@@ -42,18 +43,10 @@ pub(super) fn template(
             // Otherwise a Service called `grape` would set GRAPE_PORT and similar variables.
             enable_service_links: Some(false),
             termination_grace_period_seconds: i64::try_from(grace).ok(),
-            // No runAsUser: the image names nobody as its user, and OpenShift sets one for each
-            // namespace.
-            security_context: Some(PodSecurityContext {
-                run_as_non_root: Some(true),
-                seccomp_profile: Some(SeccompProfile {
-                    type_: "RuntimeDefault".to_owned(),
-                    ..SeccompProfile::default()
-                }),
-                // Only if it needs one: it would change the pods of all others.
-                sysctls: grape::Ports::own(cluster).privileged().map(|_| vec![grape::any_port()]),
-                ..PodSecurityContext::default()
-            }),
+            security_context: Some(security(cluster, own.security_context.clone())),
+            dns_policy: own.dns_policy.map(|policy| dns_policy(policy).to_owned()),
+            dns_config: own.dns_config.clone().filter(|it| *it != PodDNSConfig::default()),
+            host_aliases: own.host_aliases.clone().and_then(some),
             node_selector: filled(&own.node_selector),
             tolerations: own.tolerations.clone().and_then(some),
             affinity: own.affinity.clone().filter(|affinity| *affinity != Affinity::default()),
@@ -61,6 +54,31 @@ pub(super) fn template(
             priority_class_name: own.priority_class_name.clone(),
             ..PodSpec::default()
         }),
+    }
+}
+
+/// The security context of the pods: what the template says, over what every Grape needs.
+fn security(cluster: &ValidatedCluster, own: Option<PodSecurityContext>) -> PodSecurityContext {
+    let own = own.unwrap_or_default();
+    // Only if it needs one: it would change the pods of all others.
+    let needed = grape::Ports::own(cluster).privileged().map(|_| grape::any_port());
+    let mut sysctls = own.sysctls.unwrap_or_default();
+    sysctls.extend(needed.filter(|needed| sysctls.iter().all(|own| own.name != needed.name)));
+    let seccomp =
+        || SeccompProfile { type_: "RuntimeDefault".to_owned(), ..SeccompProfile::default() };
+    // No runAsUser: the image names nobody as its user, and OpenShift sets one for each namespace.
+    PodSecurityContext {
+        run_as_non_root: Some(true),
+        seccomp_profile: own.seccomp_profile.or_else(|| Some(seccomp())),
+        sysctls: some(sysctls),
+        ..own
+    }
+}
+
+fn dns_policy(policy: DnsPolicy) -> &'static str {
+    match policy {
+        DnsPolicy::ClusterFirst => "ClusterFirst",
+        DnsPolicy::None => "None",
     }
 }
 

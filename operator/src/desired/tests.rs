@@ -4,9 +4,9 @@ use grape_cluster::manifest;
 use grape_cluster::pods::{PullPolicy, Resources};
 use grape_cluster::validate::validate;
 use grape_cluster::{
-    GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
+    DnsPolicy, GrapeCluster, GrapeClusterSpec, InjectionNamespaces, NamespacesFrom, PoolSpec,
 };
-use k8s_openapi::api::core::v1::{PodTemplateSpec, Toleration};
+use k8s_openapi::api::core::v1::{PodSecurityContext, PodTemplateSpec, Toleration};
 use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -52,6 +52,7 @@ fn changed(change: impl FnOnce(&mut GrapeClusterSpec)) -> Desired {
 #[rstest]
 #[case("bare", BARE)]
 #[case("everything", EVERYTHING)]
+#[case("pods", include_str!("tests/pods.yaml"))]
 fn objects(#[case] cluster: &str, #[case] yaml: &str) {
     let Desired { service, account, pools, disruption, network, monitor } = read(yaml);
     insta::assert_yaml_snapshot!(format!("{cluster}-service"), service);
@@ -169,8 +170,28 @@ fn one(key: &str, value: &str) -> BTreeMap<String, String> {
 }))]
 #[case::priority(changed(|spec| spec.template.priority_class_name = Some("a".to_owned())))]
 #[case::resources(changed(|spec| spec.template.resources = Some(Resources::default())))]
+#[case::env(changed(|spec| spec.template.env = Some(vec![grape::variable("A", "b".to_owned())])))]
+#[case::dns(changed(|spec| spec.template.dns_policy = Some(DnsPolicy::ClusterFirst)))]
+#[case::user(changed(|spec| {
+    let context = PodSecurityContext { run_as_user: Some(1000), ..Default::default() };
+    spec.template.security_context = Some(context);
+}))]
 fn the_hash_changes_with_the_template(#[case] other: Desired) {
     assert_ne!(hash(&other), hash(&read(BARE)));
+}
+
+/// A change here is a change of every Grape: an upgrade of the operator replaces all of them.
+#[test]
+fn the_hash_without_later_fields_is_that_of_earlier_releases() {
+    assert_eq!(hash(&read(BARE)), "ea49f5eeccfdd651");
+    assert_eq!(hash(&read(EVERYTHING)), "c8238d11c93fc5f3");
+    let empty = changed(|spec| {
+        spec.template.env = Some(Vec::new());
+        spec.template.dns_config = Some(Default::default());
+        spec.template.host_aliases = Some(Vec::new());
+        spec.template.security_context = Some(Default::default());
+    });
+    assert_eq!(hash(&empty), "ea49f5eeccfdd651", "nothing is set");
 }
 
 #[test]

@@ -18,6 +18,7 @@ pub mod complaint;
 pub mod hint;
 mod introduce;
 pub mod outside;
+pub mod seeds;
 pub mod sidecars;
 pub mod topology;
 pub mod window;

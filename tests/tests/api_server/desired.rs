@@ -23,6 +23,7 @@ use serde_json::json;
 #[rstest]
 #[case("bare.yaml")]
 #[case("everything.yaml")]
+#[case("pods.yaml")]
 #[tokio::test]
 async fn all_objects_are_taken_and_their_pods_are_restricted(#[case] file: &str) {
     let server = ApiServer::start().await.unwrap();

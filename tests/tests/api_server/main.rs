@@ -6,6 +6,7 @@ mod controller;
 mod definition;
 mod desired;
 mod examples;
+mod gitops;
 mod injected;
 mod kubectl;
 mod kubernetes_controllers;

@@ -374,7 +374,7 @@ fn the_docs_example_for_production_is_valid() {
     let page = include_str!("../../../../docs/production.md");
     let files: Vec<_> =
         page.split("```yaml\n").skip(1).filter_map(|rest| rest.split_once("```")).collect();
-    assert_eq!(files.len(), 2);
+    assert_eq!(files.len(), 3);
     for (file, _) in files {
         let whole = if file.starts_with("spec:") { cluster(file) } else { file.to_owned() };
         let read = read(&whole);

@@ -7,6 +7,7 @@
 mod check;
 mod injection;
 mod node;
+mod pods;
 mod pools;
 
 use std::collections::BTreeMap;

@@ -86,6 +86,11 @@ impl Check {
             topology_spread_constraints,
             priority_class_name,
             resources,
+            env,
+            dns_policy,
+            dns_config,
+            host_aliases,
+            security_context,
         } = template;
         for (name, map) in
             [("labels", labels), ("annotations", annotations), ("nodeSelector", node_selector)]
@@ -105,6 +110,13 @@ impl Check {
         }
         if let Some(resources) = resources {
             self.resources(&format!("{field}.resources"), resources);
+        }
+        self.env(&format!("{field}.env"), env.as_deref().unwrap_or_default());
+        self.dns(field, *dns_policy, dns_config.as_ref());
+        let aliases = host_aliases.as_deref().unwrap_or_default();
+        self.host_aliases(&format!("{field}.hostAliases"), aliases);
+        if let Some(context) = security_context {
+            self.security(&format!("{field}.securityContext"), context);
         }
     }
 
@@ -201,7 +213,16 @@ fn over(below: &PodTemplate, above: &PodTemplate) -> PodTemplate {
         topology_spread_constraints,
         priority_class_name,
         resources,
+        env,
+        dns_policy,
+        dns_config,
+        host_aliases,
+        security_context,
     } = above.clone();
+    let (dns_policy, dns_config) = match (dns_policy, dns_config) {
+        (None, None) => (below.dns_policy, below.dns_config.clone()),
+        own => own,
+    };
     let joined = |below: &BTreeMap<String, String>, above| {
         let mut joined = below.clone();
         joined.extend(above);
@@ -217,12 +238,20 @@ fn over(below: &PodTemplate, above: &PodTemplate) -> PodTemplate {
             .or_else(|| below.topology_spread_constraints.clone()),
         priority_class_name: priority_class_name.or_else(|| below.priority_class_name.clone()),
         resources: resources.or_else(|| below.resources.clone()),
+        env: env.or_else(|| below.env.clone()),
+        dns_policy,
+        dns_config,
+        host_aliases: host_aliases.or_else(|| below.host_aliases.clone()),
+        security_context: security_context.or_else(|| below.security_context.clone()),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::api::core::v1::PodDNSConfig;
     use rstest::rstest;
+
+    use crate::pods::DnsPolicy;
 
     use super::*;
 
@@ -263,5 +292,28 @@ mod tests {
         assert_eq!(joined.labels, map(&[("a", "below"), ("b", "above")]));
         assert_eq!(joined.priority_class_name.as_deref(), Some("above"));
         assert_eq!(joined.tolerations, Some(Vec::new()));
+    }
+
+    #[test]
+    fn a_pool_that_sets_one_setting_of_dns_takes_none_from_the_cluster() {
+        let config = |address: &str| PodDNSConfig {
+            nameservers: Some(vec![address.to_owned()]),
+            ..Default::default()
+        };
+        let below = PodTemplate {
+            dns_policy: Some(DnsPolicy::None),
+            dns_config: Some(config("10.0.0.1")),
+            ..Default::default()
+        };
+        let joined = |dns_policy, dns_config| {
+            let above = PodTemplate { dns_policy, dns_config, ..Default::default() };
+            let joined = over(&below, &above);
+            (joined.dns_policy, joined.dns_config)
+        };
+        assert_eq!(joined(None, None), (below.dns_policy, below.dns_config.clone()));
+        let cluster_first = Some(DnsPolicy::ClusterFirst);
+        assert_eq!(joined(cluster_first, None), (cluster_first, None));
+        let own = Some(config("10.0.0.2"));
+        assert_eq!(joined(None, own.clone()), (None, own));
     }
 }

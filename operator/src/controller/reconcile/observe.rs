@@ -24,6 +24,7 @@ use crate::controller::sidecars::repair::RepairProgress;
 use crate::controller::{grapes, report, stuck};
 use crate::desired::names;
 use crate::observe::Target;
+use crate::observe::seeds::UnresolvedSeeds;
 use crate::observe::sidecars::InjectedSidecar;
 
 /// The state of a cluster at one moment.
@@ -40,6 +41,8 @@ pub(super) struct Observed {
     pub(super) targets: Vec<Target>,
     /// The results of probes.
     pub(super) observations: Arc<Observations>,
+    /// Names that do not resolve in the pods of Grapes that are not ready.
+    pub(super) unresolved: UnresolvedSeeds,
     /// Whether lookups are healthy, so that one Grape can be replaced.
     pub(super) lookups: Lookups,
     /// The pods that should have a sidecar; none before all are known.
@@ -115,6 +118,7 @@ impl Reconciler {
                 retry_marks: marks.collect(),
                 missing_in: state.missing.next(at),
                 observations: Arc::clone(&state.observations),
+                unresolved: state.unready.seeds().clone(),
                 lookups,
                 odd_sidecars,
                 repair,

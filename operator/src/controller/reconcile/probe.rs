@@ -12,6 +12,7 @@ use super::observe::Observed;
 use super::validate::Subject;
 use crate::controller::observations::Due;
 use crate::controller::sidecars::member::Member;
+use crate::informers::stored::Stored;
 use crate::observe::sidecars;
 
 /// How often newly started Grapes are introduced to others, until they are ready …
@@ -19,6 +20,12 @@ const INTRODUCE_INTERVAL: Duration = Duration::from_secs(1);
 /// … and Grapes that started longer ago than [`YOUNG`].
 const LATER_INTERVAL: Duration = Duration::from_secs(15);
 const YOUNG: SignedDuration = SignedDuration::from_secs(60);
+
+/// How long a Grape runs without being ready before it is asked for names that do not resolve. In the
+/// first seconds of a cluster, the name of its Service may not resolve yet.
+const ASKED_AFTER: SignedDuration = SignedDuration::from_secs(25);
+/// Most Grapes of a cluster that are asked so.
+const MAX_ASKED: usize = 32;
 
 /// How often a cluster without a Grape to probe is reconciled: only time shows that a Grape does
 /// not start.
@@ -35,6 +42,8 @@ impl Reconciler {
     ) -> Option<Duration> {
         let valid = &subject.valid;
         let newcomers = observed.actual.newcomers(valid, now);
+        let unready = newcomers.iter().map(|(target, _)| &*target.name).collect();
+        self.states.of(&subject.owner.uid, |state| state.unready.keep(&unready));
         let youngest = newcomers.iter().map(|(_, since)| *since).min()?;
         let pace = if youngest < YOUNG { INTRODUCE_INTERVAL } else { LATER_INTERVAL };
         let at = clock::now();
@@ -54,10 +63,24 @@ impl Reconciler {
             && observed.actual.pods.len() == 1
             && valid.dht.bootstrap.is_empty()
             && observed.members.as_deref().is_some_and(lacks_sidecars);
+        let late = newcomers.iter().filter(|(_, since)| *since >= ASKED_AFTER).take(MAX_ASKED);
+        let late: Vec<_> = late.map(|(target, _)| target.clone()).collect();
         let newcomers: Vec<_> = newcomers.into_iter().map(|(target, _)| target).collect();
         let (observer, ready, sidecars) =
             (self.observer.clone(), observed.targets.clone(), observed.sidecars.clone());
-        tokio::spawn(async move { observer.welcome(&newcomers, &ready, &sidecars, sole).await });
+        let (states, uid) = (self.states.clone(), subject.owner.uid.clone());
+        let (changed, cluster) = (self.changed.clone(), reference(subject));
+        tokio::spawn(async move {
+            observer.welcome(&newcomers, &ready, &sidecars, sole).await;
+            if late.is_empty() {
+                return;
+            }
+            let seeds = observer.unresolved_seeds(&late).await;
+            if states.known(&uid, |state| state.unready.take(seeds)) == Some(true) {
+                // The receiver is gone when the operator ends.
+                let _ = changed.send(cluster);
+            }
+        });
         Some(pace)
     }
 
@@ -94,7 +117,7 @@ impl Reconciler {
         let sidecars = sidecars::sample(sidecars, &odd_sidecars, rounds);
         let changed = self.changed.clone();
         let observer = self.observer.clone();
-        let cluster = ObjectRef::new(&subject.valid.name).within(&subject.namespace);
+        let cluster = reference(subject);
         let states = self.states.clone();
         tokio::spawn(async move {
             let mut observation = match known {
@@ -112,4 +135,8 @@ impl Reconciler {
         });
         None
     }
+}
+
+fn reference(subject: &Subject<'_>) -> ObjectRef<Stored> {
+    ObjectRef::new(&subject.valid.name).within(&subject.namespace)
 }

@@ -48,6 +48,7 @@ pub(super) fn report(
         leaving: &actual.leaving,
         phase,
         snapshot: observations.snapshot(),
+        unresolved: &observed.unresolved,
         trouble: trouble.as_ref(),
         blocked,
         services: services.as_ref(),

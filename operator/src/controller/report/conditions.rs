@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::types::{BOOTSTRAP_REACHABLE, INJECTED, READY};
-use super::{Facts, HEALTHY_SHARE, bootstrap, few, injected, other_networks, reasons, types};
+use super::{
+    Facts, HEALTHY_SHARE, bootstrap, few, injected, other_networks, reasons, seeds, types,
+};
 use crate::controller::blocked::Blocked;
 use crate::controller::error::Error;
 use crate::controller::rollout::{Phase, Wait};
@@ -127,6 +129,7 @@ fn ready(
         true => format!("{message} A bootstrap name leads to no Grape: see {BOOTSTRAP_REACHABLE}."),
         false => message,
     };
+    let message = message + &seeds::unresolved(facts).unwrap_or_default();
     Finding::new(READY, true, reasons::HEALTHY, message)
 }
 

@@ -7,6 +7,7 @@ mod conditions;
 mod injected;
 mod other_networks;
 pub mod reasons;
+mod seeds;
 mod status;
 pub mod types;
 
@@ -16,6 +17,7 @@ use grape_cluster::GrapeClusterStatus;
 use grape_cluster::validate::{Invalid, ValidatedCluster};
 
 use crate::metrics::Health;
+use crate::observe::seeds::{UnresolvedSeed, UnresolvedSeeds};
 use crate::observe::window::Window;
 
 use super::blocked::Blocked;
@@ -48,6 +50,8 @@ pub struct Facts<'a> {
     pub phase: &'a Phase,
     /// The results of probes.
     pub snapshot: HealthSnapshot<'a>,
+    /// Names that do not resolve in the pods of Grapes that are not ready.
+    pub unresolved: &'a UnresolvedSeeds,
     /// Why the objects are not as they should be, if that lasts.
     pub trouble: Option<&'a Error>,
     /// Pods that StatefulSets cannot create.
@@ -105,7 +109,12 @@ impl Facts<'_> {
         unready
             .map(|grape| match &grape.failing {
                 Some(why) => format!("{}: {why}", grape.pod),
-                None => grape.pod.clone(),
+                None => match self.unresolved.get(&grape.pod) {
+                    Some(UnresolvedSeed { name, reason }) => {
+                        format!("{}: the name {name} does not resolve there: {reason}", grape.pod)
+                    }
+                    None => grape.pod.clone(),
+                },
             })
             .collect()
     }

@@ -8,6 +8,8 @@ use grape_cluster::{GrapeCluster, GrapeClusterSpec, PoolSpec};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
+mod gitops;
+mod seeds;
 mod services;
 mod texts;
 mod verdict;
@@ -83,6 +85,12 @@ fn well(topology: &Topology) -> HealthSnapshot<'_> {
     }
 }
 
+/// No Grape reports a name that does not resolve.
+fn none() -> &'static UnresolvedSeeds {
+    static NONE: UnresolvedSeeds = UnresolvedSeeds::new();
+    &NONE
+}
+
 fn facts<'a>(
     cluster: &'a ValidatedCluster,
     pools: &'a [Pool],
@@ -99,6 +107,7 @@ fn facts<'a>(
         leaving: &[],
         phase,
         snapshot,
+        unresolved: none(),
         trouble: None,
         blocked: &[],
         services: None,

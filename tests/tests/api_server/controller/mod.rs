@@ -21,6 +21,7 @@
 //! | [`events`] | which events are published, and how often |
 //! | [`sidecars`] | pods of services: counted, found without their Grape, evicted |
 //! | [`strangers`] | pods of others that have the labels of Grapes |
+//! | [`unresolved`] | Grapes in whose pods a name does not resolve |
 
 mod blocked;
 mod changed;
@@ -39,4 +40,5 @@ mod scene;
 mod several;
 mod sidecars;
 mod strangers;
+mod unresolved;
 mod unusable;

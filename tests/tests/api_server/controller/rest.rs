@@ -139,35 +139,45 @@ pub async fn grapes(scene: &Scene) -> (Vec<Process>, [Port; 2]) {
     let ports = [Port::take().unwrap(), Port::take().unwrap()];
     let [dht, api] = ports.each_ref().map(Port::number);
     scene.cluster("live", json!({"dht": {"port": dht}, "api": {"port": api}})).await;
-    // Grapes of other tests, and of other processes, have others.
-    static NEXT: AtomicU8 = AtomicU8::new(1);
-    let first = NEXT.fetch_add(3, Ordering::Relaxed);
-    let [high, low] = std::process::id().to_be_bytes()[2..] else { unreachable!() };
-    let ips = [0, 1, 2].map(|host| format!("127.{}.{}.{}", 64 + high % 128, low, first + host));
+    let ips = [(); 3].map(|()| address());
     let names = [0, 1, 2].map(|ordinal| format!("live-default-{ordinal}"));
     let mut grapes = Vec::new();
     for (name, ip) in names.iter().zip(&ips) {
         let pod = scene.until("its pod is there", ("Pod", name), |_| true).await;
         let others: Vec<_> = ips.iter().map(|ip| format!("{ip}:{dht}")).collect();
-        let arguments = pod["spec"]["containers"][0]["args"].as_array().unwrap().iter();
-        // What the node and the cluster's name server do.
-        let arguments = arguments.map(|argument| match argument.as_str().unwrap() {
-            it if it.starts_with("--bootstrap=") => format!("--bootstrap={}", others.join(",")),
-            it => it.replace("$(POD_IP)", ip).replace("[::]", ip),
-        });
-        let mut command = Command::new(our_grape::binary().unwrap());
-        command.args(arguments).args([format!("--bind={ip}"), format!("--dht-bind={ip}")]);
-        let variables = pod["spec"]["containers"][0]["env"].as_array().unwrap().iter();
-        // The pod's address is none: it is in the arguments.
-        let variables =
-            variables.filter_map(|it| Some((it["name"].as_str()?, it["value"].as_str()?)));
-        command.envs(variables);
-        grapes.push(Process::start(name, &mut command).unwrap());
+        // What the cluster's name server does.
+        grapes.push(start(name, &pod, ip, Some(&others.join(","))));
     }
     for (name, ip) in names.iter().zip(&ips) {
         be_ready(scene, name, ip).await;
     }
     (grapes, ports)
+}
+
+/// Starts the Grape of a pod at an address of this machine, as its node would; with other names to
+/// join by, if any are given.
+pub fn start(name: &str, pod: &Value, ip: &str, bootstrap: Option<&str>) -> Process {
+    let container = &pod["spec"]["containers"][0];
+    let arguments = container["args"].as_array().unwrap().iter().map(|it| it.as_str().unwrap());
+    let arguments = arguments.map(|argument| match bootstrap {
+        Some(names) if argument.starts_with("--bootstrap=") => format!("--bootstrap={names}"),
+        _ => argument.replace("$(POD_IP)", ip).replace("[::]", ip),
+    });
+    let mut command = Command::new(our_grape::binary().unwrap());
+    command.args(arguments).args([format!("--bind={ip}"), format!("--dht-bind={ip}")]);
+    let variables = container["env"].as_array().unwrap().iter();
+    // The pod's address is none: it is in the arguments.
+    let variables = variables.filter_map(|it| Some((it["name"].as_str()?, it["value"].as_str()?)));
+    command.envs(variables);
+    Process::start(name, &mut command).unwrap()
+}
+
+/// An address of this machine. Grapes of other tests, and of other processes, have others.
+pub fn address() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let host = NEXT.fetch_add(1, Ordering::Relaxed);
+    let [high, low] = std::process::id().to_be_bytes()[2..] else { unreachable!() };
+    format!("127.{}.{}.{}", 64 + high % 128, low, host)
 }
 
 /// The addresses of the Grapes of that cluster, in the order of their pods.

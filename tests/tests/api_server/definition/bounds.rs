@@ -74,6 +74,34 @@ fn lengths() -> Vec<(&'static str, usize, SpecWith)> {
             let values = list(count, |index| format!("v{index}"));
             selecting(&format!("matchExpressions: [{{key: a, operator: In, values: [{values}]}}]"))
         }),
+        ("spec.template.env", 32, |count| {
+            let entries = list(count, |index| format!("{{name: K{index}}}"));
+            format!("{{template: {{env: [{entries}]}}}}")
+        }),
+        ("spec.template.hostAliases", 32, |count| {
+            let entries = list(count, |index| format!("{{ip: 10.0.0.{index}}}"));
+            format!("{{template: {{hostAliases: [{entries}]}}}}")
+        }),
+        ("spec.template.hostAliases[0].hostnames", 16, |count| {
+            let names = list(count, |index| format!("h{index}"));
+            format!("{{template: {{hostAliases: [{{ip: 10.0.0.1, hostnames: [{names}]}}]}}}}")
+        }),
+        ("spec.template.dnsConfig.nameservers", 3, |count| {
+            let servers = list(count, |index| format!("10.0.0.{index}"));
+            format!("{{template: {{dnsConfig: {{nameservers: [{servers}]}}}}}}")
+        }),
+        ("spec.template.dnsConfig.searches", 32, |count| {
+            let domains = list(count, |index| format!("d{index}"));
+            format!("{{template: {{dnsConfig: {{searches: [{domains}]}}}}}}")
+        }),
+        ("spec.template.dnsConfig.options", 16, |count| {
+            let options = list(count, |index| format!("{{name: o{index}}}"));
+            format!("{{template: {{dnsConfig: {{options: [{options}]}}}}}}")
+        }),
+        ("spec.template.securityContext.supplementalGroups", 32, |count| {
+            let groups = list(count, |index| index.to_string());
+            format!("{{template: {{securityContext: {{supplementalGroups: [{groups}]}}}}}}")
+        }),
         ("spec.template.tolerations", 32, |count| {
             let entries = list(count, |index| format!("{{key: k{index}}}"));
             format!("{{template: {{tolerations: [{entries}]}}}}")

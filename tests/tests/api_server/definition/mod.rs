@@ -7,6 +7,7 @@
 mod accepted;
 mod bounds;
 mod changed;
+mod pods;
 mod refused;
 
 use grape_cluster::GrapeCluster;

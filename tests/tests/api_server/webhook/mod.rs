@@ -9,5 +9,5 @@ mod namespace_gone;
 mod others;
 mod owner;
 mod pods;
-mod scene;
+pub mod scene;
 mod two_operators;

@@ -16,6 +16,7 @@ mod node_drained;
 mod not_starting;
 mod npm_grapes;
 mod one_namespace;
+mod pod_settings;
 mod readme;
 mod refused_pods;
 mod release_before;
