@@ -61,6 +61,8 @@ impl Registry {
         fs::write(file("passwords"), PASSWORDS)?;
         let configuration = serde_json::json!({
             "version": "0.1",
+            // Nobody reads its output while a test waits for a command.
+            "log": {"level": "error", "accesslog": {"disabled": true}},
             "storage": {"filesystem": {"rootdirectory": file("content")}},
             "http": {"addr": address},
             "auth": {"htpasswd": {"realm": "grape", "path": file("passwords")}},

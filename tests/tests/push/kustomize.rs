@@ -25,7 +25,7 @@ const DIGEST: &str = "sha256:000000000000000000000000000000000000000000000000000
     &format!("mirror.example.org/grape@{DIGEST}"),
     "@"
 )]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn set_image_reaches_both_images(
     #[case] operator: &str,
     #[case] grape: &str,
@@ -55,7 +55,7 @@ async fn set_image_reaches_both_images(
 
 /// All that names the namespace follows, but for names of objects that are in no namespace. The
 /// operator is told the one that it works with.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn another_namespace_takes_all_of_it() {
     let scene = Scene::new().await;
     scene.push(&[]);

@@ -18,7 +18,7 @@ fn title(object: &Value) -> String {
     format!("{}/{}", text(&object["kind"]), text(&object["metadata"]["name"]))
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn it_has_what_helm_installs_and_nothing_that_says_so() {
     let scene = Scene::new().await;
     scene.push(&["--pull-secret", "registry"]);
@@ -52,7 +52,7 @@ async fn it_has_what_helm_installs_and_nothing_that_says_so() {
     assert_eq!(image["value"], *scene.dist.image("grapeImage").unwrap());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn an_api_server_takes_it_and_a_second_time_nothing_changes() {
     let scene = Scene::new().await;
     scene.push(&[]);

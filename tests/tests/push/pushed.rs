@@ -13,7 +13,7 @@ fn crane(login: &Login, arguments: &[&str]) -> String {
     script::run(login.command(&tools::of_release("crane").unwrap()).args(arguments)).unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn images_are_pushed_whole_and_the_chart_beside_them() {
     let scene = Scene::new().await;
     let said = scene.push(&[]);
@@ -42,7 +42,7 @@ async fn images_are_pushed_whole_and_the_chart_beside_them() {
     assert!(shown.contains("name: grape-operator"), "{shown}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn to_push_again_changes_nothing() {
     let scene = Scene::new().await;
     let files =
@@ -59,7 +59,7 @@ async fn to_push_again_changes_nothing() {
 #[rstest]
 #[case::of_helm(true)]
 #[case::of_docker(false)]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn the_login_may_be_helms_or_dockers(#[case] by_helm: bool) {
     let mut scene = Scene::new().await;
     scene.login = Login::none(&scene.registry).unwrap();

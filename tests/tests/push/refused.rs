@@ -15,7 +15,7 @@ use super::{Scene, small};
     "leave out https://, as in registry.example.org/team"
 )]
 #[case::too_long(&format!("registry.example.org/{}", "a".repeat(200)), "221 characters; at most 200")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_place_that_is_none(#[case] target: &str, #[case] said: &str) {
     let scene = Scene::new().await;
     let told = refused(&mut scene.dist.push(&scene.login, target).unwrap()).unwrap();
@@ -27,7 +27,7 @@ async fn a_place_that_is_none(#[case] target: &str, #[case] said: &str) {
 #[case(&["--pull-secret"], "--pull-secret has no value")]
 #[case(&["--force"], "there is no flag --force; there are --dist, --out and --pull-secret")]
 #[case(&["registry.example.org/b"], "two places to push to")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_flag_that_is_wrong(#[case] more: &[&str], #[case] said: &str) {
     let scene = Scene::new().await;
     let mut push = scene.dist.push(&scene.login, "registry.example.org/a").unwrap();
@@ -35,7 +35,7 @@ async fn a_flag_that_is_wrong(#[case] more: &[&str], #[case] said: &str) {
     assert!(told.contains(said), "{told}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_folder_without_a_release_names_what_builds_one() {
     let scene = Scene::new().await;
     let push = || scene.dist.push(&scene.login, &scene.target()).unwrap();
@@ -53,7 +53,7 @@ async fn a_folder_without_a_release_names_what_builds_one() {
     assert!(!written.iter().any(|file| scene.dist.file(file).exists()), "nothing was written");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_wants_a_login_names_how_to_log_in() {
     let mut scene = Scene::new().await;
     scene.login = Login::none(&scene.registry).unwrap();
@@ -63,7 +63,7 @@ async fn a_registry_that_wants_a_login_names_how_to_log_in() {
     assert!(!scene.dist.file("values.yaml").exists(), "nothing was written");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_registry_that_does_not_answer_is_named() {
     let scene = Scene::new().await;
     // Port 9 is nobody's.
