@@ -55,7 +55,8 @@ fn the_chart_knows_every_flag_of_the_operator() {
         }
     }
     let settings: Vec<Value> = serde_yaml::from_str(&helm::file("files/settings.yaml")).unwrap();
-    let of = |field: &str| settings.iter().map(move |it| it[field].as_str().unwrap().to_owned());
+    let of =
+        |field: &'static str| settings.iter().map(move |it| it[field].as_str().unwrap().to_owned());
     assert_eq!(of("flag").collect::<Vec<_>>(), flags);
     assert_eq!(of("variable").collect::<BTreeSet<_>>(), variables);
     let ours = chart::defaults().unwrap();

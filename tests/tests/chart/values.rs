@@ -96,7 +96,7 @@ use crate::helm::{self, Rendered};
 )]
 #[case("commonLabels.grenache\\.dev/grape=x", "only the chart sets labels of grenache.dev")]
 #[case(
-    "commonLabels.rbac\\.authorization\\.k8s\\.io/aggregate-to-view=true",
+    "commonLabels.rbac\\.authorization\\.k8s\\.io/aggregate-to-view=yes",
     "only the chart sets labels of rbac.authorization.k8s.io"
 )]
 #[case("commonLabels.team=a b", "at '/commonLabels/team': 'a b' does not match pattern")]
