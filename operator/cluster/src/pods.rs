@@ -107,7 +107,7 @@ pub struct PodTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_config: Option<PodDNSConfig>,
 
-    /// Names and addresses in the file /etc/hosts of the pods; 32 addresses at most.
+    /// Names and addresses in the file /etc/hosts of the pods; 16 addresses at most.
     #[schemars(schema_with = "schemas::host_aliases")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_aliases: Option<Vec<HostAlias>>,
