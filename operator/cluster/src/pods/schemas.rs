@@ -113,6 +113,11 @@ pub(super) fn host_aliases(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// `dnsPolicy`.
+pub(super) fn dns_policy(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["ClusterFirst", "None"] })
+}
+
 /// `dnsConfig`.
 pub(super) fn dns_config(_: &mut SchemaGenerator) -> Schema {
     let option = |description: &str| {
