@@ -97,6 +97,7 @@ pub struct PodTemplate {
     /// dnsConfig, which must have nameservers. The Grapes find each other by the name
     /// CLUSTER.NAMESPACE.svc, so these name servers must know the names of the Kubernetes cluster.
     /// Defaults to ClusterFirst.
+    #[schemars(schema_with = "schemas::dns_policy")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_policy: Option<DnsPolicy>,
 
@@ -107,7 +108,7 @@ pub struct PodTemplate {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dns_config: Option<PodDNSConfig>,
 
-    /// Names and addresses in the file /etc/hosts of the pods; 32 addresses at most.
+    /// Names and addresses in the file /etc/hosts of the pods; 16 addresses at most.
     #[schemars(schema_with = "schemas::host_aliases")]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub host_aliases: Option<Vec<HostAlias>>,
@@ -121,7 +122,7 @@ pub struct PodTemplate {
 }
 
 /// Which name servers pods ask.
-#[derive(JsonSchema, Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Serialize, Deserialize, Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DnsPolicy {
     /// Those of the Kubernetes cluster.
     ClusterFirst,

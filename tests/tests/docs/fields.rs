@@ -13,8 +13,15 @@ fails when it is stale. Every field of `spec` may be left out.
 ";
 
 /// Types of Kubernetes, which its own reference describes.
-const KUBERNETES: [&str; 5] =
-    ["affinity", "tolerations", "topologySpreadConstraints", "selector", "conditions"];
+const KUBERNETES: [&str; 7] = [
+    "affinity",
+    "tolerations",
+    "topologySpreadConstraints",
+    "selector",
+    "conditions",
+    "valueFrom",
+    "securityContext",
+];
 
 /// Adds a row for each field under `schema`, in the order of the definition.
 fn rows(path: &str, schema: &Value, page: &mut String) {

@@ -46,9 +46,9 @@ pub fn env_from_rule() -> Rule {
 }
 
 /// Most entries of `hostAliases`.
-pub const HOST_ALIASES_LENGTH: usize = 32;
+pub const HOST_ALIASES_LENGTH: usize = 16;
 /// Most names of one of them.
-pub const HOSTNAMES_LENGTH: usize = 16;
+pub const HOSTNAMES_LENGTH: usize = 8;
 /// A host's name, or a domain in which names are searched.
 pub const DOMAIN_PATTERN: &str =
     r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";

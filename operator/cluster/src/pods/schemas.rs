@@ -102,7 +102,7 @@ pub(super) fn host_aliases(_: &mut SchemaGenerator) -> Schema {
             "properties": {
                 "ip": address("The address of the host."),
                 "hostnames": {
-                    "description": "The names of the host; 16 at most.",
+                    "description": "The names of the host; 8 at most.",
                     "type": "array",
                     "maxItems": limits::HOSTNAMES_LENGTH,
                     "x-kubernetes-list-type": "atomic",
@@ -111,6 +111,11 @@ pub(super) fn host_aliases(_: &mut SchemaGenerator) -> Schema {
             },
         },
     })
+}
+
+/// `dnsPolicy`.
+pub(super) fn dns_policy(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "enum": ["ClusterFirst", "None"] })
 }
 
 /// `dnsConfig`.

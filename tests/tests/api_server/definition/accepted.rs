@@ -200,7 +200,7 @@ async fn fields_have_their_defaults_or_what_was_written() {
     replicas: 3
     template: {}
     ");
-    assert_eq!(object.get("status"), None);
+    assert_eq!(object["status"]["observedGeneration"], -1, "no operator has seen it");
     // The defaults here are those of the API server.
     let here = parse(&manifest("market", "{}")).unwrap();
     let there: GrapeCluster = serde_json::from_value(object).unwrap();
@@ -247,6 +247,16 @@ const EVERYTHING: &str = "{
     }],
     priorityClassName: high,
     resources: {requests: {cpu: 1, memory: 64Mi}, limits: {memory: 100000000}},
+    env: [{name: TZ, value: UTC}, {name: NODE, valueFrom: {fieldRef: {fieldPath: spec.nodeName}}}],
+    dnsPolicy: None,
+    dnsConfig: {
+      nameservers: [10.96.0.10], searches: [cluster.local], options: [{name: ndots, value: '5'}],
+    },
+    hostAliases: [{ip: 10.0.0.1, hostnames: [old-grape.example.org]}],
+    securityContext: {
+      runAsUser: 1000, supplementalGroups: [1], seccompProfile: {type: RuntimeDefault},
+      sysctls: [{name: net.ipv4.tcp_keepalive_time, value: '60'}],
+    },
   },
   networkPolicy: {enabled: false},
   monitoring: {serviceMonitor: true},

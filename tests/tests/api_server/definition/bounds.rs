@@ -78,11 +78,11 @@ fn lengths() -> Vec<(&'static str, usize, SpecWith)> {
             let entries = list(count, |index| format!("{{name: K{index}}}"));
             format!("{{template: {{env: [{entries}]}}}}")
         }),
-        ("spec.template.hostAliases", 32, |count| {
+        ("spec.template.hostAliases", 16, |count| {
             let entries = list(count, |index| format!("{{ip: 10.0.0.{index}}}"));
             format!("{{template: {{hostAliases: [{entries}]}}}}")
         }),
-        ("spec.template.hostAliases[0].hostnames", 16, |count| {
+        ("spec.template.hostAliases[0].hostnames", 8, |count| {
             let names = list(count, |index| format!("h{index}"));
             format!("{{template: {{hostAliases: [{{ip: 10.0.0.1, hostnames: [{names}]}}]}}}}")
         }),
