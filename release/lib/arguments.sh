@@ -17,6 +17,13 @@ needs_value() {
   if [ "$#" -lt 2 ] || [ -z "$2" ]; then refuse "$1 has no value"; fi
 }
 
+# What `cargo test` tells of the package that it tests: crates whose build scripts read such variables
+# (ring's) would be built anew in a test, and the operator with them.
+forget_tested_package() {
+  local told
+  for told in "${!CARGO_PKG_@}" "${!CARGO_MANIFEST_@}"; do unset "$told"; done
+}
+
 # In the words of Go and of container images.
 machine_architecture() {
   case $(uname -m) in

@@ -53,8 +53,9 @@ write_sboms() {
 
 write_pages() {
   say 'Writing completions and manual pages'
-  cargo run --manifest-path "$project/Cargo.toml" --quiet --locked --package grape-pages -- \
-    "$dist/completions" "$dist/man" >&2
+  # With the features that the whole workspace has: so the tests have built most of it.
+  cargo build --manifest-path "$project/Cargo.toml" --quiet --locked --workspace --bin grape-pages >&2
+  "$CARGO_TARGET_DIR/debug/grape-pages" "$dist/completions" "$dist/man"
 }
 
 write_licences() {

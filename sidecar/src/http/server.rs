@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
-use super::connection::{self, TAKEN};
+use super::connection;
 use super::{Api, Listener};
 
 /// Connections that the system keeps waiting until they are accepted.
@@ -55,7 +55,7 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_send_buffer_size(SEND_BUFFER)?;
     // A client that vanished, or that takes nothing, is given up by the system.
     #[cfg(target_os = "linux")]
-    socket.set_tcp_user_timeout(Some(TAKEN))?;
+    socket.set_tcp_user_timeout(Some(connection::TAKEN))?;
     socket.set_nonblocking(true)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
