@@ -17,6 +17,8 @@ fn crane(login: &Login, arguments: &[&str]) -> String {
 async fn images_are_pushed_whole_and_the_chart_beside_them() {
     let scene = Scene::new().await;
     let said = scene.push(&[]);
+    // crane itself reads only what docker login left.
+    scene.login.by_docker(&scene.registry).unwrap();
     for (field, name) in [("image", "grape-operator"), ("grapeImage", "grape")] {
         let image = scene.dist.image(field).unwrap();
         assert!(image.starts_with(&format!("{}/{name}@sha256:", scene.target())), "{image}");

@@ -93,7 +93,7 @@ impl Stage {
         self.kubectl(&["apply", "--server-side", "--filename", file.path().to_str().unwrap()]);
     }
 
-    /// Applies a GrapeCluster `market` of one Grape.
+    /// Applies a GrapeCluster `market` of two Grapes, with more of a spec.
     pub(super) fn grapes(&self, namespace: &str, spec: Value) {
         let mut object = json!({
             "apiVersion": "grenache.dev/v1alpha1", "kind": "GrapeCluster",
