@@ -98,8 +98,8 @@ join_with_pods() {
 
 # pods_rule N COMMAND: the rule on node N, by which none of its packets gets to a pod of any node.
 pods_rule() {
-  local networks
-  networks=$(for node in "${nodes[@]}"; do pod_network "$node"; done | paste -sd ,)
+  local networks='' node
+  for node in "${nodes[@]}"; do networks+=${networks:+,}$(pod_network "$node"); done
   # Of connections that it begins: what it answers to pods comes back.
   inside "n$1" iptables --wait "$2" FORWARD --source "$(machine_address cp)" \
     --destination "$networks" --match conntrack --ctdir ORIGINAL --jump DROP
