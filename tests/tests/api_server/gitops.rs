@@ -90,17 +90,17 @@ async fn replicas_that_leave_a_manifest_are_kept_if_another_manager_set_them() {
     let replicas = async || clusters.get("gitops-left").await.unwrap().spec.replicas;
     let folder = tempfile::tempdir().unwrap();
     let with = |spec: &str| cluster(folder.path(), "gitops-left", spec);
-    apply(&kubectl, SERVER_SIDE, &with("{replicas: 4}"));
-    apply(&kubectl, SERVER_SIDE, &with("{}"));
+    apply(&kubectl, SERVER_SIDE, &with("{paused: true, replicas: 4}"));
+    apply(&kubectl, SERVER_SIDE, &with("{paused: true}"));
     assert_eq!(replicas().await, 3, "nobody else had set it");
 
-    apply(&kubectl, SERVER_SIDE, &with("{replicas: 4}"));
+    apply(&kubectl, SERVER_SIDE, &with("{paused: true, replicas: 4}"));
     kubectl.run(["scale", "grapecluster", "gitops-left", "--replicas=5"]).unwrap();
     let conflict = [SERVER_SIDE, &["--filename"]].concat();
-    let file = with("{replicas: 4}");
+    let file = with("{paused: true, replicas: 4}");
     let told = kubectl.refused(conflict.iter().copied().chain([file.to_str().unwrap()])).unwrap();
     assert!(told.contains(".spec.replicas"), "{told}");
-    apply(&kubectl, SERVER_SIDE, &with("{}"));
+    apply(&kubectl, SERVER_SIDE, &with("{paused: true}"));
     assert_eq!(replicas().await, 5, "who scaled has set it");
     kubectl.run(["delete", "grapecluster", "gitops-left"]).unwrap();
 }
