@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `links.rs` | every link has a target, and every page is in an index |
 //! | `commands.rs`, `fields.rs`, `values.rs` | the references are what the code and the chart have |
+//! | `versions.rs` | commands name the version of this release |
 //! | `openapi.rs` | the OpenAPI file is what the code has, and what a Grape answers |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -13,6 +14,7 @@ mod fields;
 mod links;
 mod openapi;
 mod values;
+mod versions;
 
 use std::path::Path;
 
