@@ -47,6 +47,9 @@ const MAX_HEAD: usize = 16 << 10;
 /// How long a handshake, the first head of a connection, or a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often a connection that is to end is looked at, until its first request is there.
+const FIRST_REQUEST_PAUSE: Duration = Duration::from_millis(10);
+
 /// How long the end of the next head may take after an answer by HTTP/1.1: longer than the 90 s for
 /// which API servers keep a connection, so that they close it and not we. A connection that stops
 /// half-way through a head costs no more than an idle one.
@@ -143,11 +146,18 @@ async fn connection<A, F>(
             pending::<()>().await;
         }
     };
+    let ended = async {
+        let _ = timeout(MAX_CONNECTION_AGE, closing.cancelled()).await;
+        // Who has just connected is about to ask, and gets an answer.
+        while !asked.load(Ordering::Relaxed) {
+            sleep(FIRST_REQUEST_PAUSE).await;
+        }
+    };
     // An error is the client's: it disconnected, or did not speak HTTP and got an error.
     tokio::select! {
         _ = connection.as_mut() => return,
         () = silent => return,
-        _ = timeout(MAX_CONNECTION_AGE, closing.cancelled()) => {}
+        () = ended => {}
     }
     connection.as_mut().graceful_shutdown();
     let _ = timeout(REQUEST_TIMEOUT, connection).await;
