@@ -4,7 +4,6 @@
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::header::{ALLOW, HeaderValue};
@@ -46,9 +45,6 @@ const MAX_HEAD: usize = 16 << 10;
 
 /// How long a handshake, the first head of a connection, or a body may take to arrive.
 const READ_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// How often a connection that is to end is looked at, until its first request is there.
-const FIRST_REQUEST_PAUSE: Duration = Duration::from_millis(10);
 
 /// How long the end of the next head may take after an answer by HTTP/1.1: longer than the 90 s for
 /// which API servers keep a connection, so that they close it and not we. A connection that stops
@@ -119,10 +115,10 @@ async fn connection<A, F>(
         }
         Err(_) => return,
     };
-    let asked = Arc::new(AtomicBool::new(false));
-    let asks = Arc::clone(&asked);
+    let asked = CancellationToken::new();
+    let asks = asked.clone();
     let service = service_fn(move |request: Request<Incoming>| {
-        asks.store(true, Ordering::Relaxed);
+        asks.cancel();
         let service = Arc::clone(&service);
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
@@ -142,16 +138,14 @@ async fn connection<A, F>(
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let silent = async {
         sleep(READ_TIMEOUT).await;
-        if asked.load(Ordering::Relaxed) {
+        if asked.is_cancelled() {
             pending::<()>().await;
         }
     };
     let ended = async {
         let _ = timeout(MAX_CONNECTION_AGE, closing.cancelled()).await;
         // Who has just connected is about to ask, and gets an answer.
-        while !asked.load(Ordering::Relaxed) {
-            sleep(FIRST_REQUEST_PAUSE).await;
-        }
+        asked.cancelled().await;
     };
     // An error is the client's: it disconnected, or did not speak HTTP and got an error.
     tokio::select! {

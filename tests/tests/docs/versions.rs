@@ -6,7 +6,8 @@ use std::path::Path;
 use regex::Regex;
 
 /// What stands before a version in a command, as in `release/build 1.2.3`.
-const NAMED: &str = r"(?:release/build |--version |grape:|operator:|grape-operator-)(\d+\.\d+\.\d+)";
+const NAMED: &str =
+    r"(?:release/build |--version |grape:|operator:|grape-operator-)(\d+\.\d+\.\d+)";
 
 #[test]
 fn the_commands_of_the_pages_name_this_release() {

@@ -26,7 +26,7 @@ impl Asking {
         let task = tokio::spawn(async move {
             let (mut made, mut failures) = (0, Vec::new());
             while !stopped.is_cancelled() {
-                match tried_twice(&pods).await {
+                match injected(&pods).await {
                     Ok(()) => made += 1,
                     Err(error) => failures.push(error),
                 }
@@ -42,17 +42,6 @@ impl Asking {
         self.stop.cancel();
         self.task.await.unwrap()
     }
-}
-
-/// As a ReplicaSet does: a pod that is refused is made again. One call may fail because the connection
-/// that it uses ends at that moment.
-async fn tried_twice(pods: &Api<Pod>) -> Result<(), String> {
-    let first = injected(pods).await;
-    if first.is_ok() {
-        return first;
-    }
-    sleep(Duration::from_millis(200)).await;
-    injected(pods).await.map_err(|second| format!("{first:?}, then {second}"))
 }
 
 /// Makes one, and says why it has no Grape.
