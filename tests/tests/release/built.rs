@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use grape_tests::figure;
 use serde_json::Value;
 
 use super::{VERSION, binary, build, copy_to, dist, said, target};
@@ -105,7 +106,7 @@ fn an_image_index_has_an_image_for_each_architecture() {
             assert_eq!(labels["org.opencontainers.image.version"], VERSION);
             let layer = content["layers"][0]["size"].as_u64().unwrap();
             let most = if image == "grape" { 3 << 20 } else { 14 << 20 };
-            println!("figure: the layer of {name} for {arch}: {layer} bytes");
+            figure::tell(&format!("the layer of {name} for {arch}: {layer} bytes"));
             assert!(layer <= most, "{name} for {arch} has {layer} bytes");
         }
     }
@@ -214,5 +215,5 @@ fn another_checkout_gives_the_same_bytes() {
     for (name, content) in &here {
         assert!(there[name] == *content, "{name} differs");
     }
-    println!("figure: the same bytes twice: {} files", here.len());
+    figure::tell(&format!("the same bytes twice: {} files", here.len()));
 }

@@ -5,6 +5,7 @@
 //! | `refusals.rs` | versions that differ, files that are not as in the commit, images that are too large |
 //! | `built.rs` | every file is there, is what it says, and has its checksum; another checkout gives the same |
 //! | `chart.rs` | what the chart says of itself |
+//! | `licences.rs` | the licences that are collected are those that are allowed |
 //! | `emulated.rs` | the programs for arm64, under qemu |
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
@@ -12,6 +13,7 @@
 mod built;
 mod chart;
 mod emulated;
+mod licences;
 mod refusals;
 
 use std::path::{Path, PathBuf};

@@ -65,11 +65,6 @@ impl Stage {
         self.kubectl.run(arguments).unwrap()
     }
 
-    /// What kubectl says when it fails.
-    pub(super) fn refused(&self, arguments: &[&str]) -> String {
-        self.kubectl.refused(arguments).unwrap()
-    }
-
     /// Makes a namespace whose pods keep the restricted Pod Security Standard.
     pub(super) fn namespace(&self, name: &str) {
         self.kubectl(&["create", "namespace", name]);
