@@ -127,7 +127,8 @@ async fn explain_describes_each_field() {
       template  <Object>
         How the pods of the pool are made. A field that is set here overrides the
         one in spec.template; labels, annotations and nodeSelector are merged key by
-        key.
+        key. dnsPolicy and dnsConfig go together: a pool that sets one of them takes
+        neither from spec.template.
     ");
     insta::assert_snapshot!(explain(".spec.dht.bootstrap"), @"
     FIELD: bootstrap <[]string>

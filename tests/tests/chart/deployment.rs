@@ -103,14 +103,14 @@ fn a_pod_knows_its_name_its_namespace_and_the_image_of_grapes() {
             field("POD_NAMESPACE", "metadata.namespace"),
         ])
     };
-    assert_eq!(env(&[]), expected("grenache/grape:0.1.0"));
+    assert_eq!(env(&[]), expected(concat!("grenache/grape:", env!("CARGO_PKG_VERSION"))));
     let digest = "sha256:0000000000000000000000000000000000000000000000000000000000000002";
     let image = format!("registry.example:5000/grenache/grape:9.8.6@{digest}");
     assert_eq!(env(&["--values", &helm::values("everything.yaml")]), expected(&image));
 }
 
 #[rstest]
-#[case(&[], "grenache/grape-operator:0.1.0")]
+#[case(&[], concat!("grenache/grape-operator:", env!("CARGO_PKG_VERSION")))]
 #[case(&["--set=image.tag=1.2.3"], "grenache/grape-operator:1.2.3")]
 #[case(&["--set=image.repository=localhost/operator,image.tag=test"], "localhost/operator:test")]
 #[case(
@@ -241,7 +241,7 @@ fn values_for_pods_reach_the_pods() {
     assert_eq!(pod["imagePullSecrets"], json!([{"name": "registry"}, {"name": "mirror"}]));
     let container = &pod["containers"][0];
     assert_eq!(container["imagePullPolicy"], "Always");
-    assert_eq!(container["env"][2], values["extraEnv"][0]);
+    assert_eq!(container["env"][3], values["extraEnv"][0]);
     assert_eq!(container["volumeMounts"][1], values["extraVolumeMounts"][0]);
     assert_eq!(pod["volumes"][1], values["extraVolumes"][0]);
     // Over what `restricted` asks for, which `every_pod_is_restricted` shows to be still there.

@@ -27,22 +27,23 @@ fn another_name_is_the_name_of_objects_and_nothing_else() {
 
 /// The first part of a repository is a registry if it has a dot or a port, or is localhost.
 #[rstest]
-#[case("image.registry=a.example", "a.example/grenache/grape-operator:0.1.0")]
-#[case("global.imageRegistry=b.example/x", "b.example/x/grenache/grape-operator:0.1.0")]
+#[case("image.registry=a.example", "a.example/grenache/grape-operator")]
+#[case("global.imageRegistry=b.example/x", "b.example/x/grenache/grape-operator")]
 #[case(
     "image.registry=a.example,global.imageRegistry=b.example",
-    "a.example/grenache/grape-operator:0.1.0"
+    "a.example/grenache/grape-operator"
 )]
-#[case("image.repository=c.example/op,image.registry=a.example", "c.example/op:0.1.0")]
-#[case("image.repository=localhost/op,global.imageRegistry=b.example", "localhost/op:0.1.0")]
-#[case("image.repository=c:5000/op,global.imageRegistry=b.example", "c:5000/op:0.1.0")]
-#[case("image.repository=op.v2,global.imageRegistry=b.example", "b.example/op.v2:0.1.0")]
-fn a_registry_is_put_before_a_repository_that_has_none(#[case] set: &str, #[case] image: &str) {
+#[case("image.repository=c.example/op,image.registry=a.example", "c.example/op")]
+#[case("image.repository=localhost/op,global.imageRegistry=b.example", "localhost/op")]
+#[case("image.repository=c:5000/op,global.imageRegistry=b.example", "c:5000/op")]
+#[case("image.repository=op.v2,global.imageRegistry=b.example", "b.example/op.v2")]
+fn a_registry_is_put_before_a_repository_that_has_none(#[case] set: &str, #[case] name: &str) {
+    let image = format!("{name}:{}", env!("CARGO_PKG_VERSION"));
     // The Grape's image is made of the same parts.
     let both = format!("{set},{}", set.replace("image.re", "grapeImage.re"));
     let container = deployment(&[&format!("--set={both}")]).spec.unwrap().template.spec.unwrap();
     let container = &container.containers[0];
-    assert_eq!(container.image.as_deref(), Some(image));
+    assert_eq!(container.image.as_deref(), Some(image.as_str()));
     let grape = image.replace("grape-operator", "grape");
     let all = serde_json::to_string(container).unwrap();
     assert!(all.matches(&grape).count() >= 1 && all.contains(&grape), "{grape} is not in {all}");

@@ -67,7 +67,7 @@ fn newer(folder: &Path) -> String {
         assert!(text.contains(from), "{file} has no {from}");
         fs::write(path, text.replace(from, to)).unwrap();
     };
-    change("Chart.yaml", "version: 0.1.0", "version: 0.2.0");
+    change("Chart.yaml", concat!("version: ", env!("CARGO_PKG_VERSION")), "version: 99.0.0");
     let definition = "files/crds/grapeclusters.grenache.dev.yaml";
     change(definition, "'A cluster of Grapes:", "'A newer cluster of Grapes:");
     chart.to_str().unwrap().to_owned()
