@@ -67,6 +67,8 @@ async fn an_upgrade_and_its_rollback_replace_each_grape_once_and_fail_no_lookup(
         let found = cluster.kubectl(&lookup).unwrap();
         assert!(found.ends_with(":1337"), "{what}: {found}");
     }
+    // So that the next test has its operator.
+    tokio::task::block_in_place(|| operator.install(&[])).unwrap();
 }
 
 /// As docs/upgrades.md has it.
