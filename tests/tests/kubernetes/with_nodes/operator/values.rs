@@ -50,7 +50,7 @@ async fn an_upgrade_that_sets_them_disturbs_no_cluster_and_no_service() {
     let account = format!("--serviceaccount={NAMESPACE}:{RELEASE}");
     let bind = ["create", "clusterrolebinding", "values-test", "--clusterrole=cluster-admin"];
     operator.kubectl(bind.into_iter().chain([account.as_str()])).unwrap();
-    let _binding = Binding(&operator);
+    let binding = Binding(&operator);
 
     let asking = Asking::begin(cluster.pods()).await;
     for values in VALUES {
@@ -59,8 +59,10 @@ async fn an_upgrade_that_sets_them_disturbs_no_cluster_and_no_service() {
         assert_eq!(status["readyReplicas"], 3, "{values:?}");
         assert_eq!(uids(&cluster.grapes().await.unwrap()), before, "{values:?}");
     }
-    // The operator's rights are its own again.
+    // The operator's rights are its own again. With more of them, it would make the Secret anew that
+    // Helm deletes with the other objects of the former name.
     block_in_place(|| operator.install(&[])).unwrap();
+    drop(binding);
     let (made, failures) = asking.end().await;
     figure::tell(&format!("pods that were made while values were set: {made}"));
     assert!(failures.is_empty(), "{} of {made} got no Grape: {failures:?}", failures.len());
