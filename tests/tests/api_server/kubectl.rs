@@ -172,7 +172,8 @@ async fn explain_describes_each_field() {
         2s. Absent until a test lookup has succeeded.
 
       observedGeneration  <integer>
-        The metadata.generation of the spec that this status describes.
+        The metadata.generation of the spec that this status describes; -1 until the
+        operator has seen the cluster.
 
       pools  <[]Object>
         The pools in the order of the spec, then the pools that are being removed.
