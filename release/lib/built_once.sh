@@ -75,6 +75,8 @@ built_once() {
     fi
   done
   mv "$draft" "$done"
+  # The builder has ended, and its number may be another process's by the end of the script.
+  trap - EXIT
   # Those of other checksums are large; who has not been asked for in two weeks goes.
   find "$cache" -mindepth 1 -maxdepth 1 -type d -not -name "$checksum" -mtime +14 -exec rm -rf {} +
   say "Built the $what in $((SECONDS - started)) s ($(du -sh "$done" | cut -f 1))."
