@@ -3,12 +3,14 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use grape_tests::grape::{Grape, Kind, Options, Seat};
 use grape_tests::http::{self, Request};
-use grape_tests::kubernetes::images;
+use grape_tests::kubernetes::{images, script};
+use grape_tests::release::tools;
 use grape_tests::results::{Goal, Row};
 use grape_tests::{kernel, network, npm_grape, our_grape, wait};
 use tokio::time::{Instant, sleep};
@@ -137,9 +139,10 @@ pub fn sizes() -> Result<[Row; 2]> {
         let told = std::fs::metadata(file).with_context(|| file.display().to_string())?;
         Ok(told.len() as f64 / f64::from(1 << 20))
     };
-    let target = image.ancestors().nth(2).context("an image lies in target/images")?;
-    let triple = format!("{}-unknown-linux-musl", std::env::consts::ARCH);
-    let binary = target.join(triple).join("release/grape");
+    let folder = tempfile::tempdir()?;
+    let binary = folder.path().join("grape");
+    let mut build = Command::new(tools::of_project("release/static-binary")?);
+    script::run(build.arg("--out").arg(&binary).arg("grape"))?;
     Ok([
         Row::alone("image".to_owned(), megabytes(&image)?, "MB", Goal::AtMost(8.0)),
         Row::alone("binary in the image".to_owned(), megabytes(&binary)?, "MB", Goal::AtMost(8.0)),
