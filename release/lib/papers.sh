@@ -34,21 +34,32 @@ write_changes() {
 # One for each binary: which crates it has depends on the architecture.
 write_sboms() {
   say 'Writing the SBOMs'
-  local cyclonedx binary folder arch name
+  local cyclonedx binary folder arch name alone
   cyclonedx=$("$release/tools/cargo-tool" cargo-cyclonedx)
   for binary in grape grape-operator; do
     case $binary in
       grape) folder=sidecar ;;
       grape-operator) folder=operator ;;
     esac
+    alone=$work/$binary
+    copy_package "$folder" "$alone"
     for arch in "${architectures[@]}"; do
       name=$binary-$version-linux-$arch
-      "$cyclonedx" cyclonedx --quiet --manifest-path "$sources/$folder/Cargo.toml" --format json \
+      "$cyclonedx" cyclonedx --quiet --manifest-path "$alone/$folder/Cargo.toml" --format json \
         --spec-version 1.5 --target "$(rust_target "$arch")" --override-filename "$name.cdx" >&2
       # The folder of this machine is in the names of the project's own crates.
-      sed "s|$sources|/grape|g" "$sources/$folder/$name.cdx.json" >"$dist/sbom/$name.cdx.json"
+      sed "s|$alone|/grape|g" "$alone/$folder/$name.cdx.json" >"$dist/sbom/$name.cdx.json"
     done
   done
+}
+
+# copy_package PACKAGE FOLDER: the sources, as if nothing were built but this package, and nothing tested.
+# Else its SBOM would have crates that only tests and other packages ask for.
+copy_package() {
+  cp -a "$sources" "$2"
+  sed -i -e "s|^members = .*|members = [\"$1\"]|" -e '/^default-members = /d' "$2/Cargo.toml"
+  find "$2" -name Cargo.toml -exec \
+    sed -i '/^\[dev-dependencies\]/,/^\[/{/^\[dev-dependencies\]/d;/^\[/!d}' {} +
 }
 
 write_pages() {
@@ -60,11 +71,20 @@ write_pages() {
 
 write_licences() {
   say 'Collecting the licences'
-  local about
+  local about given kept
   about=$("$release/tools/cargo-tool" cargo-about)
-  "$about" generate --locked --manifest-path "$sources/operator/Cargo.toml" \
-    --config "$release/licences/about.toml" --output-file "$dist/LICENSES.md" --fail \
-    "$release/licences/about.hbs" >&2
+  # It reads all files of all crates, for minutes: so what it wrote is kept.
+  given=$(cd "$sources" && find . \( -name 'Cargo.*' -o -name 'about.*' \) -exec sha256sum {} + |
+    LC_ALL=C sort -k 2 | sha256sum | cut -c 1-16)
+  kept=$CARGO_TARGET_DIR/tools/licences-$given.md
+  if [ ! -e "$kept" ]; then
+    "$about" generate --locked --manifest-path "$sources/operator/Cargo.toml" \
+      --config "$sources/release/licences/about.toml" --output-file "$work/licences.md" --fail \
+      "$sources/release/licences/about.hbs" >&2
+    rm -f "$CARGO_TARGET_DIR/tools/licences-"*
+    mv "$work/licences.md" "$kept"
+  fi
+  cp "$kept" "$dist/LICENSES.md"
   # Every binary has Rust's standard library, and its C library with it.
   cp "$(rustc --print sysroot)/share/doc/rust/COPYRIGHT-library.html" "$dist/LICENSES-std.html"
 }

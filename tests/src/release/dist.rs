@@ -8,14 +8,25 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::{Login, tools};
+use super::{Login, built, tools};
 use crate::kubernetes::{helm, script};
 
-/// A folder with the two images and the chart, which goes with the test.
+/// A folder with the two images, the chart, and what else a release has, which goes with the test.
 #[derive(Debug)]
 pub struct Dist(TempDir);
 
 impl Dist {
+    /// The release of these sources. A push writes into its folder: so it is a copy.
+    ///
+    /// # Errors
+    /// When it cannot be built, or copied.
+    pub fn built() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let contents = built::dist()?.join(".");
+        script::run(Command::new("cp").arg("-r").arg(contents).arg(folder.path()))?;
+        Ok(Self(folder))
+    }
+
     /// Makes one of the tars of two images.
     ///
     /// # Errors

@@ -1,41 +1,19 @@
 //! What is in a release.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, SystemTime};
 
 use grape_tests::figure;
 use serde_json::Value;
 
-use super::{VERSION, binary, build, copy_to, dist, said, target};
-
-const ARCHITECTURES: [&str; 2] = ["amd64", "arm64"];
-
-/// The files of a folder, by their paths in it.
-fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(each) = folders.pop() {
-        for entry in fs::read_dir(each).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, fs::read(path).unwrap());
-            }
-        }
-    }
-    found
-}
+use super::{Architecture, VERSION, architectures, binary, dist, files, native, project, said};
 
 #[test]
 fn every_file_is_there_with_its_checksum() {
     let mut expected: BTreeSet<String> = BTreeSet::new();
     for program in ["grape", "grape-operator"] {
-        for arch in ARCHITECTURES {
+        for Architecture { arch, .. } in architectures() {
             expected.insert(format!("bin/{program}-{VERSION}-linux-{arch}"));
             expected.insert(format!("sbom/{program}-{VERSION}-linux-{arch}.cdx.json"));
         }
@@ -94,7 +72,8 @@ fn an_image_index_has_an_image_for_each_architecture() {
         let manifests = index["manifests"].as_array().unwrap();
         let found: Vec<_> =
             manifests.iter().map(|each| &each["platform"]["architecture"]).collect();
-        assert_eq!(found, ARCHITECTURES);
+        let expected: Vec<_> = architectures().into_iter().map(|each| each.arch).collect();
+        assert_eq!(found, expected);
         for manifest in manifests {
             let arch = &manifest["platform"]["architecture"];
             let content = json(&manifest["digest"]);
@@ -112,11 +91,11 @@ fn an_image_index_has_an_image_for_each_architecture() {
     }
 }
 
-/// The `e_machine` of ELF, and that no interpreter is asked for.
+/// By its `e_machine`, and because no interpreter is asked for.
 #[test]
 fn binaries_are_static_and_of_their_architecture() {
     for program in ["grape", "grape-operator"] {
-        for (arch, machine) in [("amd64", 62), ("arm64", 183)] {
+        for Architecture { arch, machine, .. } in architectures() {
             let content = fs::read(binary(program, arch)).unwrap();
             assert!(content.starts_with(b"\x7fELF\x02\x01"), "{program} for {arch}");
             assert_eq!(u16::from_le_bytes([content[18], content[19]]), machine);
@@ -129,7 +108,7 @@ fn binaries_are_static_and_of_their_architecture() {
                 !has(&format!("{home}/.cargo")),
                 "{program} for {arch} has a path of this home"
             );
-            assert!(!has(super::project().to_str().unwrap()), "{program} for {arch} has this path");
+            assert!(!has(project().to_str().unwrap()), "{program} for {arch} has this path");
         }
     }
 }
@@ -137,7 +116,7 @@ fn binaries_are_static_and_of_their_architecture() {
 #[test]
 fn completions_work_and_are_what_the_command_prints() {
     for program in ["grape", "grape-operator"] {
-        let native = binary(program, if cfg!(target_arch = "x86_64") { "amd64" } else { "arm64" });
+        let native = binary(program, native());
         for (shell, file) in [
             ("bash", program.to_owned()),
             ("zsh", format!("_{program}")),
@@ -160,7 +139,7 @@ fn completions_work_and_are_what_the_command_prints() {
 fn each_crate_of_an_sbom_has_its_licence() {
     let licences = fs::read_to_string(dist().join("LICENSES.md")).unwrap();
     for program in ["grape", "grape-operator"] {
-        for arch in ARCHITECTURES {
+        for Architecture { arch, target, .. } in architectures() {
             let path = dist().join(format!("sbom/{program}-{VERSION}-linux-{arch}.cdx.json"));
             let sbom: Value = serde_json::from_slice(&fs::read(path).unwrap()).unwrap();
             assert_eq!(sbom["bomFormat"], "CycloneDX");
@@ -171,49 +150,35 @@ fn each_crate_of_an_sbom_has_its_licence() {
                 components.iter().map(|each| each["name"].as_str().unwrap()).collect();
             assert!(names.contains(&"tokio") && names.contains(&"libmimalloc-sys"), "{names:?}");
             assert_eq!(names.contains(&"ring"), program == "grape-operator", "{names:?}");
+            // What only tests ask for.
+            let of_tests = ["criterion", "kube-cel", "flume"];
+            assert!(!names.iter().any(|name| of_tests.contains(name)), "{names:?}");
             for each in components {
-                let (name, version) = (each["name"].as_str().unwrap(), &each["version"]);
-                assert!(each["licenses"].is_array(), "{name} has no licence");
-                if is_linked(each) {
-                    let line = format!("\n- {name} {}", version.as_str().unwrap());
-                    assert!(licences.contains(&line), "LICENSES.md has no{line}");
-                }
+                assert!(each["licenses"].is_array(), "{} has no licence", each["name"]);
+            }
+            for (name, version) in compiled(program, target) {
+                let is_it = |each: &&Value| each["name"] == *name && each["version"] == *version;
+                assert!(components.iter().any(|each| is_it(&each)), "no {name} {version}");
+                let line = format!("\n- {name} {version}");
+                assert!(licences.contains(&line), "LICENSES.md has no{line}");
             }
         }
     }
 }
 
-/// Whether a component is of somebody else, and in the binary: not of the workspace, not a macro.
-fn is_linked(component: &Value) -> bool {
-    component["purl"].as_str().is_some_and(|purl| !purl.contains("file://"))
-        && component["scope"] == "required"
-}
-
-/// From a copy in another folder, whose files have other times. It takes the binaries that are there;
-/// that these are the same wherever they are built is tested beside the images.
-#[test]
-fn another_checkout_gives_the_same_bytes() {
-    let place = target().join("release-tests");
-    let sources = place.join("sources");
-    let _ = fs::remove_dir_all(&sources);
-    fs::create_dir_all(&place).unwrap();
-    // With its commit, which is in the images, and the time of that commit.
-    let mut clone = Command::new("git");
-    clone.args(["clone", "--quiet", "--shared", "--no-checkout"]);
-    said(clone.arg(super::project()).arg(&sources));
-    copy_to(&sources);
-    let old = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
-    for name in ["charts/grape-operator/values.yaml", "charts/grape-operator/Chart.yaml"] {
-        fs::File::open(sources.join(name)).unwrap().set_modified(old).unwrap();
-    }
-    let out = place.join("dist-again");
-    let mut command = build(&sources);
-    command.args([VERSION, "--trial", "--out"]).arg(&out);
-    said(command.arg("--binaries").arg(dist().join("bin")));
-    let (here, there) = (files(dist()), files(&out));
-    assert_eq!(here.keys().collect::<Vec<_>>(), there.keys().collect::<Vec<_>>());
-    for (name, content) in &here {
-        assert!(there[name] == *content, "{name} differs");
-    }
-    figure::tell(&format!("the same bytes twice: {} files", here.len()));
+/// The crates of others whose code is in a binary, with their versions: none that only runs while it is
+/// compiled.
+fn compiled(program: &str, target: &str) -> BTreeSet<(String, String)> {
+    let mut tree = Command::new("cargo");
+    tree.args(["tree", "--locked", "--edges=normal,no-proc-macro", "--prefix=none"]);
+    tree.args(["--format={p}", "--package", program, "--target", target]);
+    let told = said(tree.current_dir(project()));
+    // `tokio v1.2.3`; those of the workspace have their path behind it.
+    let theirs = told.lines().filter(|line| !line.contains('/'));
+    let crates: BTreeSet<_> = theirs
+        .filter_map(|line| line.split_once(" v"))
+        .map(|(name, rest)| (name.to_owned(), rest.split(' ').next().unwrap().to_owned()))
+        .collect();
+    assert!(crates.len() > 50, "{told}");
+    crates
 }

@@ -46,8 +46,7 @@ impl Stage {
         let registry = Registry::of_cluster(CLUSTER).unwrap();
         let login = Login::none(&registry).unwrap();
         login.by_helm(&registry).unwrap();
-        let [grape, operator] = ["grape", "operator"].map(|name| images::build(name).unwrap().tar);
-        let dist = Dist::of(&grape, &operator).unwrap();
+        let dist = Dist::built().unwrap();
         // The service beside a Grape: none of the release.
         images::load(&cluster, "peers").unwrap();
         let kubectl = cluster.its_kubectl().unwrap();
