@@ -8,6 +8,7 @@ use super::timers::Timer;
 use crate::krpc::{Contact, Peer, Response};
 use crate::lookup::{ActiveLookup, CHOICE, LONGEST, OnComplete, Target};
 use crate::peer_record::PeerRecord;
+use crate::routing::K;
 use crate::rpc::{Pending, Purpose};
 use crate::{Name, Outcome};
 
@@ -100,7 +101,14 @@ impl Engine {
     ) {
         let Some(mut active) = self.lookups.take(number) else { return };
         active.answered(pending.id, from, response.token.as_deref());
+        // An honest answer has k nodes of a family.
+        let mut left = [2 * K; 2];
         for node in &response.nodes {
+            let left = &mut left[usize::from(node.addr.is_ipv6())];
+            if *left == 0 {
+                continue;
+            }
+            *left -= 1;
             let Ok(addr) = self.admit(node.addr, &from.addr) else { continue };
             if self.may_ask(&addr) {
                 active.add(Contact { addr, ..*node });

@@ -16,6 +16,10 @@ pub(super) const MEMORY: usize = 3 * K;
 /// Silent candidates that are remembered beside them. This bounds the futile queries of a lookup:
 /// other nodes may return nodes that do not exist.
 pub(super) const MOST_SILENT: usize = 12 * K;
+/// Most candidates that are asked, whatever they answer: a node may return ever closer ones.
+pub(super) const MOST_ASKED: usize = MEMORY + MOST_SILENT;
+/// Most candidates at one IP address that are asked. Whole networks are at a loopback address.
+pub(super) const MOST_OF_HOST: usize = 2 * K;
 
 #[derive(Debug)]
 pub(super) struct Candidate {
@@ -30,6 +34,8 @@ pub(super) struct Candidate {
 pub(super) struct Shortlist {
     /// Sorted by distance.
     candidates: Vec<Candidate>,
+    /// Where candidates were asked.
+    asked: Vec<SocketAddr>,
 }
 
 impl Shortlist {
@@ -46,17 +52,24 @@ impl Shortlist {
         }
         let candidate = Candidate { contact, distance, state: State::New, token: None };
         self.candidates.insert(at, candidate);
-        // Queries go to the closest only, so the candidates dropped here were never asked.
-        if self.candidates.len() > MEMORY
-            && self.candidates.last().is_some_and(|c| c.state == State::New)
+        // Those that may still answer stay.
+        let is_done =
+            |c: &Candidate| matches!(c.state, State::New | State::Answered | State::Failed);
+        while self.candidates.len() > MEMORY
+            && self.candidates.len() > self.most()
+            && self.candidates.last().is_some_and(is_done)
         {
-            self.candidates.truncate(self.most());
+            self.candidates.pop();
         }
         true
     }
 
-    /// How many candidates short of k are the nodes that answered or are waited for.
+    /// How many candidates short of k are the nodes that answered or are waited for; none, if no more
+    /// are asked anyway.
     pub(super) fn lacks(&self) -> usize {
+        if self.asked.len() == MOST_ASKED {
+            return 0;
+        }
         let live = |c: &&Candidate| matches!(c.state, State::Asked | State::Answered);
         K.saturating_sub(self.candidates.iter().filter(live).count())
     }
@@ -84,29 +97,37 @@ impl Shortlist {
     /// place among the k.
     pub(super) fn next(&mut self, standing: &impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
         let mut live = 0;
-        for candidate in &mut self.candidates {
-            if live == K {
+        for at in 0..self.candidates.len() {
+            if live == K || self.asked.len() == MOST_ASKED {
                 return None;
             }
-            match candidate.state {
+            let Contact { addr, id } = self.candidates[at].contact;
+            match self.candidates[at].state {
                 State::Asked | State::Answered => live += 1,
                 State::Late | State::Slow | State::Failed => {}
                 State::New => {
-                    let (addr, id) = (candidate.contact.addr, Some(candidate.contact.id));
-                    match standing(&addr) {
-                        Standing::Good => {
-                            candidate.state = State::Asked;
-                            return Some(Ask { addr, id, waited_for: true });
-                        }
-                        Standing::Doubtful => {
-                            candidate.state = State::Slow;
-                            return Some(Ask { addr, id, waited_for: false });
-                        }
-                        Standing::Silent => candidate.state = State::Failed,
+                    let standing =
+                        if self.is_crowded(&addr) { Standing::Silent } else { standing(&addr) };
+                    let (state, waited_for) = match standing {
+                        Standing::Good => (State::Asked, true),
+                        Standing::Doubtful => (State::Slow, false),
+                        Standing::Silent => (State::Failed, false),
+                    };
+                    self.candidates[at].state = state;
+                    if state != State::Failed {
+                        self.asked.push(addr);
+                        return Some(Ask { addr, id: Some(id), waited_for });
                     }
                 }
             }
         }
         None
+    }
+
+    /// Whether a node at this address would be one too many: a node was asked there, since who has one
+    /// socket is one node whatever its ids; or enough of its host were.
+    fn is_crowded(&self, addr: &SocketAddr) -> bool {
+        let of_host = self.asked.iter().filter(|asked| asked.ip() == addr.ip()).count();
+        self.asked.contains(addr) || of_host >= MOST_OF_HOST && !addr.ip().is_loopback()
     }
 }

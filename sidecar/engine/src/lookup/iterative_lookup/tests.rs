@@ -1,4 +1,5 @@
 use super::*;
+use crate::routing::K;
 
 fn contact(first: u8) -> Contact {
     let mut id = [0; 20];
@@ -79,7 +80,8 @@ fn futile_queries_of_a_lookup_are_bounded() {
     let far = |n: u32| {
         let mut id = [0; 20];
         id[..4].copy_from_slice(&n.to_be_bytes());
-        Contact { id: Id::from(id), addr: SocketAddr::from(([10, 0, 0, 1], 1)) }
+        let [_, b, c, d] = n.to_be_bytes();
+        Contact { id: Id::from(id), addr: SocketAddr::from(([10, b, c, d], 1)) }
     };
     let mut asked = 0;
     for round in 0..100 {
@@ -232,4 +234,79 @@ fn a_late_node_is_waited_for_while_the_next_is_asked() {
     assert!(!lookup.is_settled(), "the closest may have what nobody else has");
     lookup.slow(Some(contact(1).id), contact(1).addr);
     assert!(lookup.is_settled() && !lookup.is_finished());
+}
+
+/// A lookup that knows twenty honest nodes and a liar. The liar, asked as a node at any of its addresses,
+/// answers as that node, with forty that are closer still, at addresses of its choice. Returns how many
+/// queries were sent to the liar.
+fn lied_to(addr_of: impl Fn(u32) -> SocketAddr, answers: bool) -> usize {
+    let mut lookup = lookup(100..120);
+    let liar = |n: u32| {
+        let mut id = [0; 20];
+        // Ever closer to zero.
+        id[1..5].copy_from_slice(&(u32::MAX - n).to_be_bytes());
+        Contact { id: Id::from(id), addr: addr_of(n) }
+    };
+    lookup.add(liar(0));
+    let (mut lies, mut asked, mut honest) = (0, 0, 0);
+    while let Some(ask) = lookup.next(good) {
+        assert!(asked + honest < 10_000, "it does not end");
+        if ask.addr.port() == 1 {
+            honest += 1;
+            answer(&mut lookup, ask.id.unwrap().as_bytes()[0]);
+            continue;
+        }
+        asked += 1;
+        if answers {
+            lookup.answered(ask.id, Contact { id: ask.id.unwrap(), addr: ask.addr }, Some(b"t"));
+        } else {
+            lookup.failed(ask.id, ask.addr);
+        }
+        for _ in 0..2 * K {
+            lies += 1;
+            lookup.add(liar(lies));
+        }
+        let known = lookup.v4.iter().count();
+        assert!(known <= shortlist::MOST_ASKED + K, "{known} are kept");
+    }
+    assert!(lookup.is_settled());
+    asked
+}
+
+#[test]
+fn ever_closer_nodes_at_one_address_are_one_node() {
+    assert_eq!(lied_to(|_| SocketAddr::from(([10, 0, 1, 1], 2)), true), 1);
+}
+
+#[test]
+fn ever_closer_nodes_of_one_host_are_asked_up_to_a_bound() {
+    let of_host = |n: u32| SocketAddr::from(([10, 0, 1, 1], 2 + (n % 60_000) as u16));
+    assert_eq!(lied_to(of_host, true), shortlist::MOST_OF_HOST);
+    let on_loopback = |n: u32| SocketAddr::from(([127, 0, 0, 1], 2 + (n % 60_000) as u16));
+    assert_eq!(lied_to(on_loopback, true), shortlist::MOST_ASKED);
+}
+
+#[test]
+fn ever_closer_nodes_of_all_hosts_are_asked_up_to_a_bound() {
+    let anywhere = |n: u32| SocketAddr::from(([10, 1, (n >> 8) as u8, n as u8], 2));
+    for answers in [true, false] {
+        let asked = lied_to(anywhere, answers);
+        assert!(asked <= shortlist::MOST_ASKED, "{asked}");
+    }
+}
+
+/// A node that is told under a false id is found by its true one.
+#[test]
+fn a_false_id_hides_no_node() {
+    let mut lookup = lookup([2, 3]);
+    let mut id = [0; 20];
+    id[1] = 7;
+    lookup.add(Contact { id: Id::from(id), addr: contact(2).addr });
+    let asked: Vec<_> = std::iter::from_fn(|| lookup.next(good)).map(|ask| ask.addr).collect();
+    assert_eq!(asked, [contact(2).addr, contact(3).addr]);
+    lookup.answered(Some(Id::from(id)), contact(2), Some(b"t"));
+    answer(&mut lookup, 3);
+    assert!(lookup.next(good).is_none() && lookup.is_settled());
+    let found: Vec<_> = lookup.closest(crate::clock::now()).iter().map(|c| c.contact).collect();
+    assert_eq!(found, [contact(2), contact(3)]);
 }
