@@ -224,6 +224,7 @@ impl Driver {
         let (first, second) = (sockets.next(), sockets.next());
         let mut read_addresses = interval(READ_ADDRESSES);
         read_addresses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut flooded = false;
         loop {
             let until = {
                 let mut state = shared.lock();
@@ -231,9 +232,13 @@ impl Driver {
                 state.sleeps_until = state.next_timeout();
                 state.sleeps_until
             };
+            // A socket that is always readable makes nobody wait: the API's tasks would have no turn.
+            if std::mem::take(&mut flooded) {
+                tokio::task::yield_now().await;
+            }
             tokio::select! {
-                readable = readable(first) => self.receive(readable?, &mut receiver)?,
-                readable = readable(second) => self.receive(readable?, &mut receiver)?,
+                readable = readable(first) => flooded = self.receive(readable?, &mut receiver)?,
+                readable = readable(second) => flooded = self.receive(readable?, &mut receiver)?,
                 () = sleep_until(until) => shared.drive(State::handle_timeout),
                 () = shared.wanted.notified() => {}
                 _ = read_addresses.tick() => {
@@ -248,11 +253,12 @@ impl Driver {
         }
     }
 
-    fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<()> {
+    /// Takes a batch of datagrams in. Returns whether it was a whole one: there may be more.
+    fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<bool> {
         self.shared.drive(|state, now| {
             let State { engine, gossip, sources, .. } = state;
             let mut left = BATCH;
-            receiver.receive(socket, |from, at, datagram| {
+            let received = receiver.receive(socket, |from, at, datagram| {
                 if let Some(at) = at {
                     sources.reached(from, at);
                 }
@@ -264,7 +270,8 @@ impl Driver {
                 }
                 left = left.saturating_sub(1);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
+            });
+            received.map(|()| left == 0)
         })
     }
 }
