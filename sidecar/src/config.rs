@@ -9,7 +9,7 @@ use grape_engine::gossip::MemberName;
 use grape_engine::{NetworkName, Settings, impossible};
 use mainline::Id;
 
-use crate::http::Origin;
+use crate::http::{ApiHost, Origin};
 use crate::services::{Declared, ReadyWhen};
 
 /// Everything that a Grape is configured with. [`Config::default`] has the documented defaults of
@@ -58,9 +58,12 @@ pub struct Config {
     pub node_liveness: Duration,
     /// Largest body of a request in bytes; one byte more is refused with 413.
     pub max_payload_size: usize,
-    /// Origins of the web pages that may use the API from a browser. When empty, answers have no
-    /// CORS headers.
+    /// Origins of the web pages that may use the API from a browser. When empty, requests of web
+    /// pages are refused.
     pub api_origins: Vec<Origin>,
+    /// Names of this machine beside `localhost` and those without a dot: requests for other names that come
+    /// to a loopback address are refused, since a web page may have made the name up.
+    pub api_hosts: Vec<ApiHost>,
     /// Services that the Grape announces by itself, while their ports answer.
     pub announce: Vec<Declared>,
     /// URLs that must be ready, beside the services' ports, for `announce` to take effect.
@@ -97,6 +100,7 @@ impl Default for Config {
             node_liveness: engine.node_liveness,
             max_payload_size: 8192,
             api_origins: Vec::new(),
+            api_hosts: Vec::new(),
             announce: Vec::new(),
             ready_when: Vec::new(),
             gossip: Vec::new(),

@@ -35,5 +35,6 @@ pub mod lifecycle;
 pub mod log;
 pub mod metrics;
 pub mod nonblocking;
+pub mod printable;
 pub mod services;
 pub mod variables;

@@ -7,12 +7,15 @@ use std::time::Duration;
 use anstream::{AutoStream, ColorChoice};
 use clap::ValueEnum;
 use tracing::error;
+use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt::format::{DefaultFields, FormatFields, Writer};
 use tracing_subscriber::layer::{Layered, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt, registry};
 
 use crate::nonblocking::NonBlocking;
+use crate::printable;
 
 /// How long a process that ends waits until its last lines are read.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -87,13 +90,29 @@ pub fn to_stderr(
     let writer = log.0.clone();
     let lines = fmt::layer().with_writer(move || writer.clone()).with_ansi(in_colour());
     let lines = match format {
-        Format::Text => lines.boxed(),
+        Format::Text => lines.fmt_fields(PrintableFields).boxed(),
         Format::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     };
     // There is a subscriber already only where a test set one, which then does as well.
     let _ = registry().with(lines).with(filter).try_init();
     panic::set_hook(Box::new(|panic| error!("{panic}")));
     Ok(log)
+}
+
+/// The message and the fields of a line for people. Some of their text is from elsewhere: it forges no
+/// other line, and no colours.
+struct PrintableFields;
+
+impl<'writer> FormatFields<'writer> for PrintableFields {
+    fn format_fields<R: RecordFields>(
+        &self,
+        mut writer: Writer<'writer>,
+        fields: R,
+    ) -> std::fmt::Result {
+        let mut text = String::new();
+        DefaultFields::new().format_fields(Writer::new(&mut text), fields)?;
+        writer.write_str(&printable::line(&text))
+    }
 }
 
 /// Says a line on standard error where there is no log, or no longer.

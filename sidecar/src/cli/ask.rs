@@ -7,12 +7,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::http::{NOWHERE, UNKNOWN};
+use crate::printable;
 use crate::services::Withdrawal;
 
 use super::args::{Format, SigningArgs, To};
 use super::client::{self, Said};
 use super::keys::{self, Signing};
-use super::output::{Failure, Output, printable};
+use super::output::{Failure, Output};
 
 /// The most that is read of the standard input, in bytes: far more than can be stored.
 const MAX_INPUT: u64 = 1 << 20;
@@ -23,7 +24,7 @@ const ALONE: &str = " (this Grape has not joined any other)";
 /// Where a Grape looks for others' announces, as the end of a sentence. npm's Grape does not say.
 async fn whereabouts(to: &To) -> String {
     let Ok(page) = client::status(&to.url()).await else { return String::new() };
-    let network = page.node.network.map(|it| format!(" in the network {}", printable(&it)));
+    let network = page.node.network.map(|it| format!(" in the network {}", printable::line(&it)));
     let known = match page.node.nodes {
         0 => ALONE.to_owned(),
         nodes => format!(" ({} known)", others(nodes as u64)),
@@ -47,15 +48,19 @@ pub(crate) async fn lookup(
         if to.output == Format::Text {
             for peer in peers.iter().filter_map(Value::as_str) {
                 match names {
-                    [_] => output.line(&printable(peer))?,
-                    _ => output.line(&format!("{}\t{}", printable(name), printable(peer)))?,
+                    [_] => output.line(&printable::line(peer))?,
+                    _ => output.line(&format!(
+                        "{}\t{}",
+                        printable::line(name),
+                        printable::line(peer)
+                    ))?,
                 }
             }
         }
         if peers.is_empty() {
             output.complain(&format!(
                 "nobody announces {}{}",
-                printable(name),
+                printable::line(name),
                 whereabouts(to).await
             ));
         }
@@ -63,7 +68,7 @@ pub(crate) async fn lookup(
     }
     let all = found.values().all(|peers| peers.as_array().is_some_and(|peers| !peers.is_empty()));
     if to.output == Format::Json {
-        output.line(&Value::Object(found).to_string())?;
+        output.json(&Value::Object(found).to_string())?;
     }
     Ok(all)
 }
@@ -82,17 +87,17 @@ pub(crate) async fn announce(
     let at =
         page.as_ref().map_or(port, |page| if port == 0 { page.dht_address.port() } else { port });
     if let Some(held) = held_back.into_iter().find(|held| held.name == name && held.port == at) {
-        return Err(Failure::HeldBack(printable(&held.reason)));
+        return Err(Failure::HeldBack(printable::line(&held.reason)));
     }
     match to.output {
         Format::Json => {
-            output.line(&json!({ "name": name, "port": port, "holders": count }).to_string())?;
+            output.json(&json!({ "name": name, "port": port, "holders": count }).to_string())?;
         }
         Format::Text => {
             let alone = if page.is_some_and(|page| page.node.nodes == 0) { ALONE } else { "" };
             output.line(&format!(
                 "announced {} at {}, held by {}{alone}",
-                printable(name),
+                printable::line(name),
                 at_port(port),
                 others(count)
             ))?;
@@ -110,7 +115,7 @@ pub(crate) async fn withdraw(
 ) -> Result<bool, Failure> {
     let said = client::ask(&to.url(), "withdraw", &json!([name, port])).await?;
     if let Some(at) = &said.announced_at {
-        let what = format!("{} at {}", printable(name), at_port(port));
+        let what = format!("{} at {}", printable::line(name), at_port(port));
         return Err(Failure::NotAnnounced(match at.as_str() {
             NOWHERE => {
                 format!("nothing to withdraw: nobody announces {what}{}", whereabouts(to).await)
@@ -119,18 +124,18 @@ pub(crate) async fn withdraw(
             at => format!(
                 "{what} was not announced at this Grape; withdraw it at {} (the DHT address of \
                  the Grape that announces it)",
-                printable(at)
+                printable::line(at)
             ),
         }));
     }
     let count = count(said)?;
     match to.output {
         Format::Json => {
-            output.line(&json!({ "name": name, "port": port, "confirmed": count }).to_string())?;
+            output.json(&json!({ "name": name, "port": port, "confirmed": count }).to_string())?;
         }
         Format::Text => output.line(&format!(
             "withdrew {} at {}, confirmed by {}",
-            printable(name),
+            printable::line(name),
             at_port(port),
             others(count)
         ))?,
@@ -146,7 +151,7 @@ pub(crate) async fn drain(to: &To, output: &mut Output) -> Result<bool, Failure>
         return Err(refused(said));
     };
     match to.output {
-        Format::Json => output.line(&json!(withdrawal).to_string())?,
+        Format::Json => output.json(&json!(withdrawal).to_string())?,
         Format::Text => {
             let withdrawn = match withdrawal.withdrawn {
                 0 => "nothing was announced here".to_owned(),
@@ -201,7 +206,7 @@ pub(crate) async fn put(
                     if signing.key.is_some() {
                         shown["seq"] = data["seq"].clone();
                     }
-                    output.line(&shown.to_string())?;
+                    output.json(&shown.to_string())?;
                 }
             }
             Ok(true)
@@ -230,7 +235,10 @@ pub(crate) async fn get(
         None => {
             output.complain(&match salt {
                 Some(salt) => {
-                    format!("nothing is stored under {hash} with the salt {:?}", printable(salt))
+                    format!(
+                        "nothing is stored under {hash} with the salt {:?}",
+                        printable::line(salt)
+                    )
                 }
                 None => format!(
                     "nothing is stored under {hash}; a value that was stored with a salt is found \
@@ -244,8 +252,8 @@ pub(crate) async fn get(
         }
         Some(Value::Object(item)) => {
             match (to.output, item.get("v")) {
-                (Format::Text, Some(Value::String(text))) => output.line(text)?,
-                _ => output.line(&Value::Object(item.clone()).to_string())?,
+                (Format::Text, Some(Value::String(text))) => output.foreign(text)?,
+                _ => output.json(&Value::Object(item.clone()).to_string())?,
             }
             Ok(true)
         }
@@ -312,8 +320,8 @@ fn refused(said: Said) -> Failure {
 /// What a Grape said, for people.
 fn words(said: Said) -> String {
     match said.body {
-        Some(Value::String(text)) => printable(&text),
-        Some(other) => printable(&other.to_string()),
+        Some(Value::String(text)) => printable::line(&text),
+        Some(other) => printable::line(&other.to_string()),
         None => said.status.to_string(),
     }
 }

@@ -14,6 +14,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::http::{ANNOUNCED_AT, StatusPage, outgoing};
+use crate::printable;
 
 /// How long a connection may take, and how long an answer: a lookup past dead nodes takes seconds.
 const CONNECT: Duration = Duration::from_secs(5);
@@ -233,7 +234,7 @@ fn unreachable(url: &Url, reason: &dyn fmt::Display) -> ClientError {
 
 fn foreign(url: &Url, status: StatusCode, body: &[u8]) -> ClientError {
     let text: String = String::from_utf8_lossy(body).trim().chars().take(200).collect();
-    let text = super::output::printable(&text);
+    let text = printable::line(&text);
     ClientError::Foreign { url: url.clone(), answer: format!("{status} {text}") }
 }
 

@@ -11,8 +11,9 @@ use tokio::time::timeout;
 
 use super::args::{Format, GossipCommand, PeerState, To};
 use super::client::{self, Answered};
-use super::output::{Failure, Output, printable};
+use super::output::{Failure, Output};
 use crate::http::WATCH_HEARTBEAT;
+use crate::printable;
 
 /// Largest line of an event; a Grape sends far less.
 const MAX_LINE: usize = 1 << 20;
@@ -66,20 +67,20 @@ async fn peers(
     let path = format!("/gossip/{}/peers?state={state}", encoded(group));
     let answer = accepted(client::call(&to.url(), Method::GET, &path, String::new()).await?)?;
     if to.output == Format::Json {
-        output.line(&answer)?;
+        output.json(&answer)?;
         return Ok(answer != "[]");
     }
     let peers: Vec<Value> = serde_json::from_str(&answer).unwrap_or_default();
     if peers.is_empty() {
-        output.complain(&format!("the group {} has no such member", printable(group)));
+        output.complain(&format!("the group {} has no such member", printable::line(group)));
     }
     for peer in &peers {
         let text = |field: &str| match &peer[field] {
-            Value::String(text) => printable(text),
+            Value::String(text) => printable::line(text),
             other => other.to_string(),
         };
         let [address, state, since] = ["address", "state", "sinceSeconds"].map(text);
-        let pod = peer["pod"].as_str().map(|pod| format!("\t{}", printable(pod)));
+        let pod = peer["pod"].as_str().map(|pod| format!("\t{}", printable::line(pod)));
         output.line(&format!("{address}\t{state} for {since} s{}", pod.unwrap_or_default()))?;
     }
     Ok(!peers.is_empty())
@@ -87,14 +88,14 @@ async fn peers(
 
 async fn get(path: &str, to: &To, output: &mut Output) -> Result<bool, Failure> {
     let answer = client::call(&to.url(), Method::GET, path, String::new()).await?;
-    output.line(&accepted(answer)?)?;
+    output.json(&accepted(answer)?)?;
     Ok(true)
 }
 
 async fn set(path: &str, value: String, to: &To, output: &mut Output) -> Result<bool, Failure> {
     let answer = accepted(client::call(&to.url(), Method::PUT, path, value).await?)?;
     match to.output {
-        Format::Json => output.line(&answer)?,
+        Format::Json => output.json(&answer)?,
         Format::Text => output.line("set")?,
     }
     Ok(true)
@@ -103,7 +104,7 @@ async fn set(path: &str, value: String, to: &To, output: &mut Output) -> Result<
 async fn unset(path: &str, to: &To, output: &mut Output) -> Result<bool, Failure> {
     accepted(client::call(&to.url(), Method::DELETE, path, String::new()).await?)?;
     match to.output {
-        Format::Json => output.line(&json!({ "unset": true }).to_string())?,
+        Format::Json => output.json(&json!({ "unset": true }).to_string())?,
         Format::Text => output.line("unset")?,
     }
     Ok(true)
@@ -114,7 +115,7 @@ fn accepted(answer: Answered) -> Result<String, Failure> {
     let Answered { status, body } = answer;
     match status {
         StatusCode::OK | StatusCode::NO_CONTENT => Ok(body),
-        _ => Err(Failure::Refused(printable(body.trim()))),
+        _ => Err(Failure::Refused(printable::line(body.trim()))),
     }
 }
 
@@ -143,10 +144,12 @@ async fn watch(group: &str, to: &To, output: &mut Output) -> Result<bool, Failur
 
 fn show(name: &str, data: &str, format: Format, output: &mut Output) -> Result<(), Failure> {
     match format {
-        Format::Text => output.line(&format!("{}\t{}", printable(name), printable(data))),
+        Format::Text => {
+            output.line(&format!("{}\t{}", printable::line(name), printable::line(data)))
+        }
         Format::Json => {
             let data: Value = serde_json::from_str(data).unwrap_or_default();
-            output.line(&json!({ "event": name, "data": data }).to_string())
+            output.json(&json!({ "event": name, "data": data }).to_string())
         }
     }
 }

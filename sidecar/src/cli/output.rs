@@ -1,8 +1,10 @@
 //! What the command writes, and how it fails.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 
 use serde_json::json;
+
+use crate::printable;
 
 use super::args::Format;
 use super::client::ClientError;
@@ -11,12 +13,15 @@ use super::client::ClientError;
 pub(crate) struct Output {
     results: Box<dyn Write + Send>,
     remarks: Box<dyn Write + Send>,
+    /// Whether a person reads the results.
+    at_terminal: bool,
 }
 
 impl Output {
     /// The process' own streams.
     pub(crate) fn of_process() -> Self {
-        Self::new(io::stdout(), io::stderr())
+        let at_terminal = io::stdout().is_terminal();
+        Self { at_terminal, ..Self::new(io::stdout(), io::stderr()) }
     }
 
     /// Writes results to one place and remarks to another.
@@ -24,13 +29,24 @@ impl Output {
         results: impl Write + Send + 'static,
         remarks: impl Write + Send + 'static,
     ) -> Self {
-        Self { results: Box::new(results), remarks: Box::new(remarks) }
+        Self { results: Box::new(results), remarks: Box::new(remarks), at_terminal: false }
     }
 
     /// Writes a line of the result.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
         self.text(line)?;
         self.text("\n")
+    }
+
+    /// Writes a line of JSON, or several, with control characters escaped.
+    pub(crate) fn json(&mut self, json: &str) -> Result<(), Failure> {
+        self.line(&printable::json(json))
+    }
+
+    /// Writes somebody's text and a newline: to a file or a program as it is, to a terminal with control
+    /// characters escaped.
+    pub(crate) fn foreign(&mut self, text: &str) -> Result<(), Failure> {
+        if self.at_terminal { self.line(&printable::lines(text)) } else { self.line(text) }
     }
 
     /// Writes text of the result.
@@ -51,7 +67,7 @@ impl Output {
             Err(failure) => {
                 let text = failure.to_string();
                 let written = format == Format::Json
-                    && self.line(&json!({ "error": text }).to_string()).is_ok();
+                    && self.json(&json!({ "error": text }).to_string()).is_ok();
                 if !written {
                     self.complain(&text);
                 }
@@ -96,25 +112,5 @@ impl Failure {
             Self::Refused(_) | Self::HeldBack(_) | Self::NotAnnounced(_) => 1,
             Self::Write(_) | Self::Client(_) | Self::Usage(_) => 2,
         }
-    }
-}
-
-/// Text from elsewhere, safe to show: control characters, which a terminal would act on, are
-/// escaped.
-pub(crate) fn printable(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if c.is_control() { shown.extend(c.escape_default()) } else { shown.push(c) }
-    }
-    shown
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn control_characters_are_escaped() {
-        assert_eq!(printable("a\u{1b}[31mé\n"), "a\\u{1b}[31mé\\n");
     }
 }

@@ -6,11 +6,12 @@ use grape_engine::Announced;
 use serde_json::{Map, Value, json};
 
 use crate::http::StatusPage;
+use crate::printable;
 use crate::services::{HeldBack, Refusal};
 
 use super::args::{Format, To};
 use super::client;
-use super::output::{Failure, Output, printable};
+use super::output::{Failure, Output};
 
 /// Most entries of a list in the summary; `-o json` shows all.
 const SHOWN: usize = 20;
@@ -29,7 +30,7 @@ pub(crate) async fn status(
 ) -> Result<bool, Failure> {
     if names.is_empty() && to.output == Format::Json {
         let body = client::page(&to.url(), "/status").await?;
-        output.line(String::from_utf8_lossy(&body).trim_end())?;
+        output.json(String::from_utf8_lossy(&body).trim_end())?;
         return Ok(true);
     }
     let page = client::status(&to.url()).await?;
@@ -41,18 +42,18 @@ pub(crate) async fn status(
     for name in names {
         let peers = page.node.peers.get(name).map_or(&[][..], Vec::as_slice);
         if peers.is_empty() {
-            let name = printable(name);
+            let name = printable::line(name);
             output.complain(&format!(
                 "no peers of {name} are held here; `grape lookup {name}` asks the other Grapes"
             ));
         } else if to.output == Format::Text {
-            output.line(&format!("{}\t{}", printable(name), list(peers)))?;
+            output.line(&format!("{}\t{}", printable::line(name), list(peers)))?;
         }
         shown.insert(name.clone(), json!(peers));
     }
     let all = shown.values().all(|peers| peers.as_array().is_some_and(|peers| !peers.is_empty()));
     if to.output == Format::Json {
-        output.line(&Value::Object(shown).to_string())?;
+        output.json(&Value::Object(shown).to_string())?;
     }
     Ok(all)
 }
@@ -71,7 +72,7 @@ fn summary(page: &StatusPage) -> String {
     ];
     lines.extend(page.admin_address.map(|address| format!("admin      http://{address}")));
     lines.push(format!("dht        udp {}", page.dht_address));
-    lines.extend(node.network.as_ref().map(|name| format!("network    {}", printable(name))));
+    lines.extend(node.network.as_ref().map(|name| format!("network    {}", printable::line(name))));
     lines.extend(node.advertised.map(|ip| format!("seen as    {ip}")));
     lines.push(format!(
         "holds      {}, {}, {}",
@@ -125,7 +126,8 @@ fn section(
     if entries.len() > 0 {
         lines.push(format!("{heading}:"));
     }
-    let entries = entries.take(SHOWN).map(|(key, text)| (printable(&key), printable(&text)));
+    let entries =
+        entries.take(SHOWN).map(|(key, text)| (printable::line(&key), printable::line(&text)));
     lines.extend(columns(&entries.collect::<Vec<_>>()));
     if more > 0 {
         lines.push(format!("  … and {more} more (-o json shows all)"));

@@ -9,8 +9,9 @@ use tokio::time::timeout;
 
 use super::args::{Format, To};
 use super::client;
-use super::output::{Failure, Output, printable};
+use super::output::{Failure, Output};
 use crate::http::WATCH_HEARTBEAT;
+use crate::printable;
 
 /// Largest line of an event; a Grape sends far less.
 const MAX_LINE: usize = 1 << 20;
@@ -47,14 +48,14 @@ fn show(
     output: &mut Output,
 ) -> Result<(), Failure> {
     if format == Format::Json {
-        return output.line(json);
+        return output.json(json);
     }
     let peers: BTreeSet<String> = serde_json::from_str(json).unwrap_or_default();
     for gone in known.difference(&peers) {
-        output.line(&format!("- {}", printable(gone)))?;
+        output.line(&format!("- {}", printable::line(gone)))?;
     }
     for come in peers.difference(known) {
-        output.line(&format!("+ {}", printable(come)))?;
+        output.line(&format!("+ {}", printable::line(come)))?;
     }
     *known = peers;
     Ok(())

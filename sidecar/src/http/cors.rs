@@ -1,6 +1,5 @@
-//! Which web pages may use the API from a browser, and the CORS headers for their browsers (see the
-//! Fetch standard). Without a list there are no such headers, so browsers let no page of another
-//! origin read an answer.
+//! The origins of the web pages that may use the API from a browser, and the CORS headers for their
+//! browsers (see the Fetch standard). Without a list there are no such headers.
 
 use std::fmt;
 use std::str::FromStr;
@@ -98,6 +97,7 @@ impl FromStr for Origin {
 pub(crate) struct Origins(Vec<HeaderValue>);
 
 /// The CORS headers of an answer.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Permit {
     origin: Option<HeaderValue>,
     /// Whether the answer to a page of another origin would be another one.
@@ -116,30 +116,32 @@ impl Origins {
         self.0.is_empty()
     }
 
-    /// The CORS headers for a request with these headers. A program that is no browser may ask too,
-    /// and gets none.
-    ///
-    /// # Errors
-    /// When it is a page of an origin that is not listed: the text for its developer.
-    pub(crate) fn permit(&self, headers: &HeaderMap) -> Result<Permit, String> {
-        if self.0.iter().any(|origin| origin == ANY) {
+    /// Whether every page may.
+    pub(crate) fn lists_all(&self) -> bool {
+        self.0.iter().any(|origin| origin == ANY)
+    }
+
+    /// Whether pages of this origin may.
+    pub(crate) fn lists(&self, origin: &HeaderValue) -> bool {
+        self.lists_all() || self.0.contains(origin)
+    }
+
+    /// The CORS headers for pages of this origin, which is listed, or for who told none.
+    pub(crate) fn permit(&self, origin: Option<&HeaderValue>) -> Permit {
+        if self.lists_all() {
             let any = HeaderValue::from_static(ANY);
-            return Ok(Permit { origin: Some(any), varies: false });
+            return Permit { origin: Some(any), varies: false };
         }
-        match headers.get(ORIGIN) {
-            None => Ok(Permit { origin: None, varies: true }),
-            Some(origin) if self.0.contains(origin) => {
-                Ok(Permit { origin: Some(origin.clone()), varies: true })
-            }
-            Some(origin) => Err(format!(
-                "This Grape's --api-origin does not list the origin {}.\n",
-                String::from_utf8_lossy(origin.as_bytes())
-            )),
-        }
+        Permit { origin: origin.cloned(), varies: !self.is_empty() }
     }
 }
 
 impl Permit {
+    /// Whether it adds any header.
+    pub(crate) fn has_headers(&self) -> bool {
+        self.origin.is_some() || self.varies
+    }
+
     /// Adds it to an answer's headers.
     pub(crate) fn write(self, headers: &mut HeaderMap) {
         if let Some(origin) = self.origin {

@@ -18,10 +18,11 @@ use crate::metrics::Endpoint;
 
 use super::body::{self, Unread};
 use super::connection::Activity;
+use super::cors::{self, Permit};
 use super::events::Events;
 use super::reply::{ANNOUNCED_AT, Reply};
 use super::routes::Verb;
-use super::{Api, Listener, admin, cors, drain, gossip, introduce, json, verbs, watch, websocket};
+use super::{Api, Listener, admin, drain, gossip, introduce, json, verbs, watch, websocket};
 
 /// The body of an answer.
 pub(crate) enum Answer {
@@ -60,23 +61,38 @@ impl Body for Answer {
     }
 }
 
-/// Answers a request that came in at `listener` from `peer`.
+/// Who sends the requests of a connection.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Caller {
+    /// Where they come in.
+    pub(crate) listener: Listener,
+    /// Where they come from.
+    pub(crate) peer: SocketAddr,
+    /// Whether they came to a loopback address.
+    pub(crate) to_loopback: bool,
+}
+
+/// Answers a request.
 ///
 /// Its future is moved, and kept, with each connection. So what is long and seldom waited for is in a
 /// box of its own, and the request is lent.
 pub(crate) async fn answer(
     api: &Api,
-    listener: Listener,
-    peer: SocketAddr,
+    caller: Caller,
     connection: &Arc<Activity>,
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     connection.begins(request.body().size_hint().exact());
-    let response = match listener {
-        Listener::Api if !api.origins.is_empty() => {
-            Box::pin(from_page(api, peer, connection, &mut request)).await
+    let response = match api.web_pages.permit(&request, caller.to_loopback) {
+        Err(refusal) => {
+            connection.rejects_input();
+            api.metrics.answered(Endpoint::Unknown, StatusCode::FORBIDDEN);
+            closing(text(StatusCode::FORBIDDEN, refusal.to_string()))
         }
-        _ => route(api, listener, peer, connection, &mut request).await,
+        Ok(permit) if permit.has_headers() && caller.listener == Listener::Api => {
+            Box::pin(to_page(api, caller, connection, &mut request, permit)).await
+        }
+        Ok(_) => route(api, caller, connection, &mut request).await,
     };
     connection.finishes();
     let upgrades = response.status() == StatusCode::SWITCHING_PROTOCOLS;
@@ -84,20 +100,14 @@ pub(crate) async fn answer(
     Ok(if is_last { closing(response) } else { response })
 }
 
-/// Answers a request that may be one of a web page.
-async fn from_page(
+/// Answers a request that may be one of a web page, whose browser wants to know who may read the answer.
+async fn to_page(
     api: &Api,
-    peer: SocketAddr,
+    caller: Caller,
     connection: &Arc<Activity>,
     request: &mut Request<Incoming>,
+    permit: Permit,
 ) -> Response<Answer> {
-    let permit = match api.origins.permit(request.headers()) {
-        Ok(permit) => permit,
-        Err(refusal) => {
-            connection.rejects_input();
-            return closing(text(StatusCode::FORBIDDEN, refusal));
-        }
-    };
     let mut response = match cors::preflight(request) {
         Some(headers) => {
             let mut response = json_response(Reply::ok(Bytes::new()));
@@ -105,7 +115,7 @@ async fn from_page(
             *response.headers_mut() = headers;
             response
         }
-        None => route(api, Listener::Api, peer, connection, request).await,
+        None => route(api, caller, connection, request).await,
     };
     permit.write(response.headers_mut());
     response
@@ -113,11 +123,11 @@ async fn from_page(
 
 async fn route(
     api: &Api,
-    listener: Listener,
-    peer: SocketAddr,
+    caller: Caller,
     connection: &Arc<Activity>,
     request: &mut Request<Incoming>,
 ) -> Response<Answer> {
+    let Caller { listener, peer, .. } = caller;
     if matches!(*request.method(), Method::GET | Method::HEAD) {
         if let Some(page) = admin::page(api, request.uri()) {
             api.metrics.answered(Endpoint::Admin, page.status());
@@ -156,7 +166,7 @@ async fn route(
         return response;
     }
     match listener {
-        Listener::Api => ask(api, connection, request).await,
+        Listener::Api => ask(api, peer, connection, request).await,
         Listener::Admin => text(
             StatusCode::NOT_FOUND,
             "Here are GET /healthz, /readyz, /status, /metrics, /openapi.json and \
@@ -185,6 +195,7 @@ async fn drain(
 /// Answers a verb.
 async fn ask(
     api: &Api,
+    peer: SocketAddr,
     connection: &Arc<Activity>,
     request: &mut Request<Incoming>,
 ) -> Response<Answer> {
@@ -205,7 +216,7 @@ async fn ask(
             match json::envelope_data(&body) {
                 Ok(data) => {
                     let reply = match verb {
-                        Some(verb) => verbs::call(&api.services, verb, data).await,
+                        Some(verb) => verbs::call(&api.services, verb, data, peer.ip()).await,
                         None => Reply::error("ERR_REQ_NOTFOUND"),
                     };
                     if reply.refused {

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use ahash::RandomState;
+use indexmap::IndexMap;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
@@ -152,11 +154,11 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pair<'a> {
 
 /// The fields of an object's source, in order; of several with one name, JavaScript keeps the
 /// last.
-pub(crate) fn fields(object: &str) -> Vec<(Cow<'_, str>, &RawValue)> {
-    serde_json::from_str::<Fields<'_>>(object).map_or_else(|_| Vec::new(), |fields| fields.0)
+pub(crate) fn fields(object: &str) -> IndexMap<Cow<'_, str>, &RawValue, RandomState> {
+    serde_json::from_str::<Fields<'_>>(object).map_or_else(|_| IndexMap::default(), |it| it.0)
 }
 
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+struct Fields<'a>(IndexMap<Cow<'a, str>, &'a RawValue, RandomState>);
 
 impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -167,12 +169,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
                 f.write_str("an object")
             }
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut fields: Vec<(Cow<'de, str>, &'de RawValue)> = Vec::new();
+                let mut fields = IndexMap::default();
                 while let Some((Text(key), value)) = map.next_entry()? {
-                    match fields.iter_mut().find(|(known, _)| *known == key) {
-                        Some(field) => field.1 = value,
-                        None => fields.push((key, value)),
-                    }
+                    fields.insert(key, value);
                 }
                 Ok(Fields(fields))
             }
@@ -311,6 +310,17 @@ mod tests {
             fields.iter().map(|(key, value)| (&**key, value.get())).collect::<Vec<_>>(),
             [("a", "3"), ("b", "2")]
         );
+    }
+
+    /// A quadratic reading would take minutes.
+    #[rstest]
+    fn many_fields_are_read() {
+        let field = |n: usize| format!("\"{n}\":{n}");
+        let source = (0..300_000).map(field).collect::<Vec<_>>().join(",");
+        let source = format!("{{{source}}}");
+        let fields = fields(&source);
+        assert_eq!(fields.len(), 300_000);
+        assert_eq!(fields["299999"].get(), "299999");
     }
 
     fn raw(source: &str) -> &RawValue {

@@ -5,7 +5,7 @@
 //! | `server.rs` | listening, and the last connections when the Grape stops |
 //! | `connection/` | one connection: keep-alive, time-outs, bytes held, closing |
 //! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
-//! | `cors.rs` | which web pages may use the API, and the headers for their browsers |
+//! | `web_pages.rs`, `cors.rs` | which requests of web pages are answered; the headers for their browsers |
 //! | `routes.rs`, `verbs.rs`, `items.rs` | the verbs, shared by HTTP and WebSocket |
 //! | `refused.rs` | why a verb's data was refused, for people |
 //! | `json.rs`, `values.rs`, `reply.rs` | JSON in, bencode between, JSON out |
@@ -37,6 +37,7 @@ mod server;
 mod values;
 mod verbs;
 mod watch;
+mod web_pages;
 mod websocket;
 
 use std::net::SocketAddr;
@@ -56,7 +57,7 @@ use crate::metrics::Metrics;
 use crate::services::Services;
 
 use connection::Budget;
-use cors::Origins;
+use web_pages::WebPages;
 
 pub use admin::StatusPage;
 pub(crate) use admin::{status, status_of};
@@ -68,6 +69,7 @@ pub(crate) use reply::{ANNOUNCED_AT, NOWHERE, UNKNOWN};
 pub(crate) use routes::Verb;
 pub(crate) use server::serve;
 pub use server::{accept_last, bind};
+pub use web_pages::{ApiHost, InvalidHost};
 
 /// How long after a Grape stopped an answer says that it is the last one although more requests have
 /// come: to a client that sends them without a pause.
@@ -100,7 +102,7 @@ pub(crate) struct Api {
     pub(crate) stop: CancellationToken,
     stopped: OnceLock<Instant>,
     /// The web pages that may ask.
-    pub(crate) origins: Origins,
+    web_pages: WebPages,
     /// What may be held of requests that have not come whole.
     unfinished: Budget,
     draining: AtomicBool,
@@ -131,7 +133,7 @@ impl Api {
             started,
             stop: CancellationToken::new(),
             stopped: OnceLock::new(),
-            origins: Origins::new(&config.api_origins),
+            web_pages: WebPages::new(&config.api_origins, &config.api_hosts),
             unfinished: Budget::new(config.max_payload_size),
             draining: AtomicBool::new(false),
             watches: Arc::new(Semaphore::new(events::MAX_STREAMS)),

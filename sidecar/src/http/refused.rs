@@ -2,6 +2,7 @@
 //! the original's.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 
 use crate::services::{Refused, shown};
 
@@ -51,6 +52,15 @@ pub(crate) fn name_and_port<'a>(data: &Json<'a>) -> Refused<'a> {
         (None, None) => format!("send the port as a number from 1 to 65535: [{example}, 1337]"),
     };
     Refused { name, reason: reason.into(), hint: hint.into() }
+}
+
+/// Why a withdrawal from this address was refused.
+pub(crate) fn withdrawal(name: Cow<'_, str>, from: IpAddr) -> Refused<'_> {
+    Refused {
+        name,
+        reason: format!("it was asked for from {from}, which has not announced it here").into(),
+        hint: "withdraw it from where it was announced, or on the Grape's own host".into(),
+    }
 }
 
 /// Why data is no name to look up.

@@ -19,9 +19,14 @@ use super::reply::{Reply, string};
 use super::routes::Verb;
 use super::values;
 
-/// Carries `verb` out. A refusal is an answer of status 200, which clients take for success: each
-/// cause is noted, for people to see.
-pub(crate) async fn call(services: &Services, verb: Verb, data: Option<&RawValue>) -> Reply {
+/// Carries `verb` out, for who asks from this address. A refusal is an answer of status 200, which
+/// clients take for success: each cause is noted, for people to see.
+pub(crate) async fn call(
+    services: &Services,
+    verb: Verb,
+    data: Option<&RawValue>,
+    from: IpAddr,
+) -> Reply {
     let dht = services.dht();
     let data = Json::of_option(data);
     let refuse = |error: &str, why: &Refused<'_>| {
@@ -36,11 +41,18 @@ pub(crate) async fn call(services: &Services, verb: Verb, data: Option<&RawValue
             _ => refuse("ERR_GRAPE_LOOKUP", &refused::lookup()),
         },
         Verb::Announce => match name_and_port(&data) {
-            Ok((name, port)) => Reply::count(services.announce(name.as_bytes(), port).await),
+            Ok((name, port)) => Reply::count(services.announce(name.as_bytes(), port, from).await),
             Err(error) => refuse(error, &refused::name_and_port(&data)),
         },
         Verb::Withdraw => match name_and_port(&data) {
-            Ok((name, port)) => Reply::withdrawn(&services.withdraw(name.as_bytes(), port).await),
+            Ok((name, port)) => match services.withdraw(name.as_bytes(), port, from).await {
+                Ok(withdrawn) => withdrawn
+                    .map_or_else(|| Reply::count(0), |withdrawn| Reply::withdrawn(&withdrawn)),
+                Err(error) => {
+                    services.refusals().note(verb.name(), &refused::withdrawal(name, from));
+                    Reply::refused(StatusCode::FORBIDDEN, &error.to_string())
+                }
+            },
             Err(error) => refuse(error, &refused::name_and_port(&data)),
         },
         Verb::Put => match items::put(&data) {

@@ -5,6 +5,7 @@
 mod events;
 
 use std::future::poll_fn;
+use std::net::IpAddr;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -110,10 +111,16 @@ fn accept(
 type Goodbye = (CloseCode, &'static str);
 
 /// Serves a WebSocket until either side closes it.
-pub(crate) async fn serve(upgrade: Upgrade, api: &Api, activity: &Activity, deadlines: Deadlines) {
+pub(crate) async fn serve(
+    upgrade: Upgrade,
+    api: &Api,
+    peer: IpAddr,
+    activity: &Activity,
+    deadlines: Deadlines,
+) {
     let _open = api.metrics.websocket();
     match upgrade {
-        Upgrade::Verbs(upgrade) => Box::pin(ask(upgrade, api, activity, deadlines)).await,
+        Upgrade::Verbs(upgrade) => Box::pin(ask(upgrade, api, peer, activity, deadlines)).await,
         Upgrade::Events(upgrade, feed) => {
             // What a client of events sends is short, and pings show whether it is still there.
             drop(deadlines);
@@ -135,7 +142,13 @@ async fn open(upgrade: OnUpgrade, limit: usize) -> Option<Socket> {
 }
 
 /// Answers verbs until either side closes the WebSocket.
-async fn ask(upgrade: OnUpgrade, api: &Api, activity: &Activity, mut deadlines: Deadlines) {
+async fn ask(
+    upgrade: OnUpgrade,
+    api: &Api,
+    peer: IpAddr,
+    activity: &Activity,
+    mut deadlines: Deadlines,
+) {
     let Some(socket) = open(upgrade, api.max_payload_size).await else { return };
     let (mut sink, mut stream) = socket.split();
     let mut answers = FuturesUnordered::new();
@@ -165,11 +178,11 @@ async fn ask(upgrade: OnUpgrade, api: &Api, activity: &Activity, mut deadlines: 
                 match message {
                     Some(Ok(Message::Text(frame))) => {
                         activity.finishes();
-                        answers.push(reply(api, frame.into()));
+                        answers.push(reply(api, peer, frame.into()));
                     }
                     Some(Ok(Message::Binary(frame))) => {
                         activity.finishes();
-                        answers.push(reply(api, frame));
+                        answers.push(reply(api, peer, frame));
                     }
                     // Pings are answered, and a close returned, as the stream is read on.
                     Some(Ok(control)) => activity.skips(CONTROL_HEAD + control.len()),
@@ -275,14 +288,14 @@ async fn feed(sink: &mut Sink, message: Message) -> bool {
 }
 
 /// The answer to a frame.
-async fn reply(api: &Api, frame: Bytes) -> String {
+async fn reply(api: &Api, peer: IpAddr, frame: Bytes) -> String {
     let started = clock::now();
     let _in_flight = api.metrics.request();
     let frame = String::from_utf8_lossy(&frame);
     let request = Frame::of(&frame);
     let (label, reply) = match request.verb {
         Some(Ok(verb)) => {
-            (Endpoint::Verb(verb), verbs::call(&api.services, verb, request.data).await)
+            (Endpoint::Verb(verb), verbs::call(&api.services, verb, request.data, peer).await)
         }
         Some(Err(Unknown)) => (Endpoint::Unknown, Reply::error("ERR_REQ_NOTFOUND")),
         None => (Endpoint::Unknown, Reply::error("ERR_GRAPE_PAYLOAD_INVALID")),

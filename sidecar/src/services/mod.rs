@@ -24,6 +24,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `register.rs` | which services are announced, until when, and which are held back; pure |
+//! | `announcers.rs` | from where a service was announced, and who may withdraw it; pure |
 //! | `facts.rs`, `health.rs` | what the tries so far show; pure |
 //! | `keep.rs` | does what the register wants, every second |
 //! | `probe.rs` | tries a port, asks a URL |
@@ -32,6 +33,7 @@
 //! | `family.rs` | which services are reached over IPv6 alone |
 //! | `declared.rs`, `ready_when.rs` | what the flags say |
 
+mod announcers;
 mod declared;
 mod facts;
 mod family;
@@ -64,6 +66,7 @@ pub use refusals::Refusal;
 use refusals::shown_whole;
 pub(crate) use refusals::{Refusals, Refused, shown};
 
+use announcers::Claim;
 use family::Families;
 use overdue::Overdue;
 use register::{Register, RegisterConfig, Service};
@@ -90,6 +93,11 @@ pub struct HeldBack {
     /// Why, for people.
     pub reason: String,
 }
+
+/// A withdrawal of what somebody else announced, asked for from another host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("ERR_GRAPE_WITHDRAW: a program on another host withdraws only what it announced here")]
+pub(crate) struct NotTheirs;
 
 /// What a drain withdrew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -175,28 +183,45 @@ impl Services {
         &self.refusals
     }
 
-    /// A service announces itself. Returns how many other nodes hold the announce: none while it
-    /// is held back.
-    pub(crate) async fn announce(&self, name: &[u8], port: u16) -> usize {
+    /// A service announces itself, from this address. Returns how many other nodes hold the announce:
+    /// none while it is held back.
+    pub(crate) async fn announce(&self, name: &[u8], port: u16, from: IpAddr) -> usize {
         let service = self.service(name, port);
         self.families.look(service.1).await;
         // The node starts on it before anything else runs: what is decided here still holds.
-        if self.lock().register.announced(&service, clock::now()) {
-            self.dht.announce(name, port).await
-        } else {
-            0
-        }
+        let announced = {
+            let (mut state, now) = (self.lock(), clock::now());
+            let announced = state.register.announced(&service, now);
+            state.register.announced_from(&service, from.to_canonical(), now);
+            announced
+        };
+        if announced { self.dht.announce(name, port).await } else { 0 }
     }
 
-    /// A service withdraws itself.
-    pub(crate) async fn withdraw(&self, name: &[u8], port: u16) -> Withdrawn {
+    /// A service withdraws itself, from this address. Nothing is withdrawn while others announce it too.
+    ///
+    /// # Errors
+    /// When who asks is on another host, and has not announced the service here.
+    pub(crate) async fn withdraw(
+        &self,
+        name: &[u8],
+        port: u16,
+        from: IpAddr,
+    ) -> Result<Option<Withdrawn>, NotTheirs> {
         let service = self.service(name, port);
-        let was_known = self.lock().register.withdrew(&service, clock::now());
-        match self.dht.withdraw(name, port).await {
+        let was_known = {
+            let (mut state, now) = (self.lock(), clock::now());
+            match state.register.claim(&service, from.to_canonical(), now) {
+                Claim::Last => state.register.withdrew(&service, now),
+                Claim::Shared => return Ok(None),
+                Claim::None => return Err(NotTheirs),
+            }
+        };
+        Ok(Some(match self.dht.withdraw(name, port).await {
             // It was held back, and is forgotten.
             Withdrawn::Elsewhere(_) | Withdrawn::Nowhere if was_known => Withdrawn::Here(0),
             withdrawn => withdrawn,
-        }
+        }))
     }
 
     /// Takes back all that was announced here, and holds back what is announced from now on.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::mem::replace;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -10,6 +11,7 @@ use ahash::RandomState;
 use grape_engine::Name;
 use lru::LruCache;
 
+use super::announcers::{Announcers, Claim};
 use super::facts::{ByFlag, Facts, Port, Reason};
 use super::health::{Health, ProbeOutcome};
 
@@ -67,6 +69,7 @@ struct Own {
     asked: bool,
     /// Whether its announce was ever renewed without its doing.
     kept: bool,
+    by: Announcers,
 }
 
 /// The services here.
@@ -118,13 +121,33 @@ impl Register {
                 port.repeated = port.repeated.max(Some(before));
             }
         } else {
-            let own = Own { announced: now, until, held, asked: held, kept: false };
+            let by = Announcers::default();
+            let own = Own { announced: now, until, held, asked: held, kept: false, by };
             self.own.put(service.clone(), own);
             if self.own.len() > self.max_services {
                 self.own.pop_lru();
             }
         }
         !held
+    }
+
+    /// An announce of a service, of just now, came from this address.
+    pub(super) fn announced_from(&mut self, service: &Service, from: IpAddr, now: Instant) {
+        // It was promoted, or came, with the announce.
+        if let Some(own) = self.own.peek_mut(service) {
+            own.by.add(from, now);
+        }
+    }
+
+    /// What the withdrawal of a service comes to that is asked for from this address. What a flag declares
+    /// is withdrawn from this host alone.
+    pub(super) fn claim(&mut self, service: &Service, from: IpAddr, now: Instant) -> Claim {
+        if from.is_loopback() {
+            return Claim::Last;
+        }
+        let max_age = self.facts.max_age;
+        let own = self.own.peek_mut(service);
+        own.map_or(Claim::None, |own| own.by.withdraw(from, max_age, now))
     }
 
     /// A service withdraws itself. Returns whether it was known here.

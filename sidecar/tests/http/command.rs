@@ -348,7 +348,7 @@ fn a_port_in_use_is_named() {
     assert!(stderr.contains(&format!("cannot bind the API to 127.0.0.1:{port} (--api_port)")));
 }
 
-async fn ask(grape: &Grape, args: &[&str]) -> Output {
+pub(crate) async fn ask(grape: &Grape, args: &[&str]) -> Output {
     let url = format!("http://{}", grape.api_addr());
     let child = command(args).env("GRAPE_URL", url).spawn().unwrap();
     tokio::task::spawn_blocking(|| child.wait_with_output().unwrap()).await.unwrap()

@@ -269,6 +269,20 @@ fn requests_can_be_logged(
     child.wait().unwrap();
 }
 
+#[test]
+fn a_name_forges_no_line() {
+    let (mut child, api, mut log) = logging(&["-b", "127.0.0.1", "--log", "grape=debug"]);
+    line_with(&mut log, " ready ");
+    let body = r#"{"data":"a\n2026-01-01T00:00:00Z ERROR forged \u001b[31m\u009b31m\u202eb"}"#;
+    let head = format!("POST /lookup HTTP/1.0\r\ncontent-length: {}\r\n\r\n", body.len());
+    asked(api, &format!("{head}{body}")).unwrap();
+    let line = line_with(&mut log, "forged");
+    let name = r"name=a\n2026-01-01T00:00:00Z ERROR forged \u{1b}[31m\u{9b}31m\u{202e}b peers=0";
+    assert!(line.contains(name) && line.contains("DEBUG"), "{line}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
 /// The default is npm's, and reaches far.
 #[rstest]
 #[case::all(&[], true)]

@@ -4,5 +4,6 @@
 
 mod asked;
 mod changed;
+mod elsewhere;
 mod impossible;
 mod zones;

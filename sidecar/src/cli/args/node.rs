@@ -12,7 +12,7 @@ use crate::cli::values::{
     Bootstrap, advertised, boolean, count, group, ip, ip_and_port, milliseconds, port,
 };
 use crate::config::{Config, HostPort};
-use crate::http::Origin;
+use crate::http::{ApiHost, Origin};
 use crate::log;
 use crate::services::{DeclaredList, ReadyWhenList};
 
@@ -117,6 +117,11 @@ pub(crate) struct NodeArgs {
     #[arg(long, value_name = "ORIGIN", env = "GRAPE_API_ORIGIN", value_delimiter = ',')]
     api_origin: Vec<Origin>,
 
+    /// Answer requests on a loopback address for a host of this name too. Answered always: IP addresses,
+    /// localhost, and names without a dot. Repeat the flag, or separate names by commas
+    #[arg(long, value_name = "HOST", env = "GRAPE_API_HOST", value_delimiter = ',')]
+    api_host: Vec<ApiHost>,
+
     /// Serve the admin pages (/healthz, /readyz, /status, /metrics, /openapi.json) at this address
     /// too, without the API
     #[arg(long, value_name = "IP:PORT", env = "GRAPE_ADMIN_BIND", value_parser = ip_and_port)]
@@ -218,6 +223,7 @@ impl NodeArgs {
             node_liveness: Duration::from_millis(self.dht_node_liveness),
             max_payload_size: size(self.check_max_payload_size),
             api_origins: self.api_origin.clone(),
+            api_hosts: self.api_host.clone(),
             announce: self.announce.iter().flat_map(|list| list.0.clone()).collect(),
             ready_when: self.ready_when.iter().flat_map(|list| list.0.clone()).collect(),
             gossip: self.gossip.clone(),

@@ -35,7 +35,8 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use self::socket::Socket;
-use super::{Api, Listener, handler, websocket};
+use super::handler::{self, Caller};
+use super::{Api, Listener, websocket};
 
 pub(crate) use activity::{Activity, Busy};
 pub(crate) use budget::Budget;
@@ -57,8 +58,12 @@ pub(crate) fn quiet(drain_timeout: Duration) -> Duration {
 /// later is in boxes of its own.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, listener: Listener) {
     let _open = api.metrics.connection();
+    // One that is closed already has no address, and no requests.
+    let to_loopback =
+        stream.local_addr().is_ok_and(|local| local.ip().to_canonical().is_loopback());
+    let caller = Caller { listener, peer, to_loopback };
     let activity = Arc::new(Activity::new(stream.as_raw_fd()));
-    let service = service_fn(|request| handler::answer(&api, listener, peer, &activity, request));
+    let service = service_fn(|request| handler::answer(&api, caller, &activity, request));
     let mut socket = Socket::new(stream, Arc::clone(&activity), quiet(api.drain_timeout));
     let mut deadlines = Deadlines::new(api.unfinished.share());
     let mut stopped = pin!(api.stop.cancelled());
@@ -114,7 +119,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, li
         }
     }
     if let Some(upgrade) = activity.take_upgrade() {
-        websocket::serve(upgrade, &api, &activity, deadlines).await;
+        websocket::serve(upgrade, &api, peer.ip(), &activity, deadlines).await;
     }
 }
 
