@@ -13,7 +13,7 @@ use crate::grapes::{SOON, alone};
 use crate::raw::Raw;
 
 /// How long the flood lasts if nobody ends it: longer than an answer is waited for.
-const LONGEST: Duration = Duration::from_secs(30);
+const LONGEST: Duration = Duration::from_secs(120);
 
 /// Pings without a pause, from a thread of their own.
 struct Flood {
@@ -56,7 +56,7 @@ impl Drop for Flood {
 async fn the_api_answers_while_datagrams_come_without_a_pause() {
     let grape = alone().await;
     let flood = Flood::of(grape.dht_addr());
-    for n in 0..50 {
+    for n in 0..10 {
         let asked = async {
             let mut client = Raw::connect(grape.api_addr()).await;
             let body = format!(r#"{{"data":["rpc_{n}",1337]}}"#);
