@@ -18,8 +18,6 @@ pub(super) const MEMORY: usize = 3 * K;
 pub(super) const MOST_SILENT: usize = 12 * K;
 /// Most candidates that are asked, whatever they answer: a node may return ever closer ones.
 pub(super) const MOST_ASKED: usize = MEMORY + MOST_SILENT;
-/// Most candidates at one IP address that are asked. Whole networks are at a loopback address.
-pub(super) const MOST_OF_HOST: usize = 2 * K;
 
 #[derive(Debug)]
 pub(super) struct Candidate {
@@ -106,8 +104,11 @@ impl Shortlist {
                 State::Asked | State::Answered => live += 1,
                 State::Late | State::Slow | State::Failed => {}
                 State::New => {
-                    let standing =
-                        if self.is_crowded(&addr) { Standing::Silent } else { standing(&addr) };
+                    // Who has one socket is one node, whatever its ids.
+                    let standing = match self.asked.contains(&addr) {
+                        true => Standing::Silent,
+                        false => standing(&addr),
+                    };
                     let (state, waited_for) = match standing {
                         Standing::Good => (State::Asked, true),
                         Standing::Doubtful => (State::Slow, false),
@@ -122,12 +123,5 @@ impl Shortlist {
             }
         }
         None
-    }
-
-    /// Whether a node at this address would be one too many: a node was asked there, since who has one
-    /// socket is one node whatever its ids; or enough of its host were.
-    fn is_crowded(&self, addr: &SocketAddr) -> bool {
-        let of_host = self.asked.iter().filter(|asked| asked.ip() == addr.ip()).count();
-        self.asked.contains(addr) || of_host >= MOST_OF_HOST && !addr.ip().is_loopback()
     }
 }
