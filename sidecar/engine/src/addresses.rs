@@ -99,6 +99,27 @@ pub(crate) fn with_port(mut addr: SocketAddr, port: u16) -> SocketAddr {
     addr
 }
 
+/// Who an address counts as, where each host has its share: public IPv6 addresses count as their /64,
+/// since a host has all addresses of one.
+///
+/// ```
+/// use grape_engine::host_of;
+///
+/// let [one, another] = ["2a00:1:2:3::9", "2a00:1:2:3:ffff::"].map(|ip| ip.parse().unwrap());
+/// assert_eq!(host_of(one), host_of(another));
+/// let [one, another] = ["10.0.0.1", "10.0.0.2"].map(|ip| ip.parse().unwrap());
+/// assert_ne!(host_of(one), host_of(another));
+/// ```
+pub fn host_of(ip: IpAddr) -> IpAddr {
+    match ip {
+        IpAddr::V6(v6) if v6.segments()[0] & 0xe000 == 0x2000 => {
+            let network = u128::from(v6) & (u128::MAX << 64);
+            Ipv6Addr::from(network).into()
+        }
+        other => other,
+    }
+}
+
 /// Why no host can have this address; `None` if a host can.
 ///
 /// ```

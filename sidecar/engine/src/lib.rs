@@ -67,7 +67,7 @@ use std::time::Duration;
 
 use mainline::Id;
 
-pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, impossible, seed};
+pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, host_of, impossible, seed};
 pub use engine::{Engine, ImpossibleIntroduction, OTHER_NETWORK_MESSAGES};
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use network::{InvalidNetworkName, NetworkName};

@@ -12,6 +12,10 @@ use crate::routing::K;
 use crate::rpc::{Pending, Purpose};
 use crate::{Name, Outcome};
 
+/// Most peers that are taken of one answer: what fits a datagram of the path MTU, and twice as many as a
+/// Node.js Grape returns.
+const MOST_RETURNED: usize = 200;
+
 impl Engine {
     /// Looks a target up, or goes along with a lookup of it that is under way.
     pub(super) fn start_lookup(&mut self, target: Target, then: OnComplete, now: Instant) {
@@ -135,7 +139,7 @@ impl Engine {
     ) {
         let mut dead = None;
         let mut addrs = Vec::with_capacity(peers.len());
-        for peer in peers {
+        for peer in peers.iter().take(MOST_RETURNED) {
             let until = self.lookups.expiry(peer.ttl, now);
             let Some(peer) = &self.admit_peer(peer, &from.addr) else { continue };
             let mut record = PeerRecord::reported(peer, from.addr, until);

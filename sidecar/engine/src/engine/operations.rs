@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use mainline::Id;
+use rand::seq::SliceRandom;
 
 use super::Engine;
 use super::family::shown;
@@ -11,7 +12,7 @@ use crate::closest::Closest;
 use crate::item::Item;
 use crate::lookup::{Age, OnComplete, Target};
 use crate::publish::Service;
-use crate::storage::Peers;
+use crate::storage::take_turns;
 use crate::{Answer, Found, MAX_PEERS, PutError};
 
 impl Engine {
@@ -171,22 +172,30 @@ impl Engine {
             Some(stored) => (Some(stored), found.filter(|(at, _)| !stored.contains(at)).collect()),
             None => (None, found.collect()),
         };
-        if both {
-            let stored = stored.into_iter().flat_map(Peers::iter);
-            let stored = stored.map(|(addr, record)| (addr, record.is_alt()));
-            let all = shown(stored.chain(found.iter().copied()));
-            let chosen =
-                rand::seq::index::sample(&mut self.rng, all.len(), all.len().min(MAX_PEERS));
-            return chosen.into_iter().map(|index| all[index]).collect();
+        let mut all: Vec<_> = match stored {
+            Some(stored) if both => {
+                let stored = stored.iter().map(|(addr, record)| (addr, record.is_alt()));
+                shown(stored.chain(found))
+            }
+            // It may be of thousands.
+            Some(stored) if found.is_empty() => {
+                let mut chosen = stored.choose(false, MAX_PEERS, &mut self.rng);
+                chosen.extend(stored.choose(true, MAX_PEERS, &mut self.rng));
+                chosen
+            }
+            Some(stored) => {
+                let stored = stored.iter().map(|(addr, _)| addr);
+                stored.chain(found.into_iter().map(|(addr, _)| addr)).collect()
+            }
+            None if both => shown(found.into_iter()),
+            None => found.into_iter().map(|(addr, _)| addr).collect(),
+        };
+        if all.len() <= MAX_PEERS {
+            all.shuffle(&mut self.rng);
+            return all;
         }
-        let held = stored.map_or(0, Peers::len);
-        let total = held + found.len();
-        rand::seq::index::sample(&mut self.rng, total, total.min(MAX_PEERS))
-            .into_iter()
-            .filter_map(|index| match index.checked_sub(held) {
-                None => stored.and_then(|stored| stored.at(index)),
-                Some(index) => found.get(index).map(|(addr, _)| *addr),
-            })
-            .collect()
+        take_turns(&mut all, &mut self.rng);
+        all.truncate(MAX_PEERS);
+        all
     }
 }

@@ -1,8 +1,10 @@
 //! A lookup under way: what is looked up, what was found so far, and what follows.
 
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+use ahash::RandomState;
 use mainline::Id;
 use rand::Rng;
 
@@ -15,6 +17,7 @@ use crate::item::Item;
 use crate::krpc::{Contact, Method, Response};
 use crate::peer_record::{Left, PeerRecord};
 use crate::routing::{K, Routing};
+use crate::storage::take_turns;
 use crate::{Found, MAX_PEERS, Name, Operation};
 
 /// What is looked up. One lookup a target is under way at a time.
@@ -331,9 +334,10 @@ impl ActiveLookup {
         }
     }
 
-    /// The peers that were found. If there are more than a lookup returns, this is an even choice
-    /// of what the closest nodes returned. Nodes on the way mostly know only their own peers, which
-    /// would then be in every answer.
+    /// The peers that were found. If there are more than a lookup returns, this is a choice of them in
+    /// which each host has the same share. First come those that several of the closest nodes returned,
+    /// since one node alone can return what it likes; then those that one of them returned. Nodes on the
+    /// way mostly know only their own peers, which would else be in every answer: they come last.
     pub(crate) fn choice(&self, most: usize, rng: &mut impl Rng, now: Instant) -> FoundPeers {
         if self.peers.len() <= MAX_PEERS {
             return self.peers.clone();
@@ -341,14 +345,22 @@ impl ActiveLookup {
         let closest = self.lookup.closest(now);
         let is_close = |id: &Id| closest.iter().any(|node| node.contact.id == *id);
         let near = self.answers.iter().filter(|(id, _)| is_close(id)).flat_map(|(_, peers)| peers);
-        let near = near.filter_map(|peer| Some((*peer, self.peers.get(peer)?.clone())));
-        let near: FoundPeers = near.collect();
-        if near.len() < MAX_PEERS {
-            return self.peers.clone();
+        let mut times = HashMap::<SocketAddr, usize, RandomState>::default();
+        near.for_each(|peer| *times.entry(*peer).or_default() += 1);
+        let mut classes: [Vec<_>; 3] = Default::default();
+        for peer in self.peers.keys() {
+            let times = times.get(peer).copied().unwrap_or_default();
+            classes[2 - times.min(2)].push(*peer);
         }
-        let chosen = rand::seq::index::sample(rng, near.len(), near.len().min(most));
-        let chosen = chosen.into_iter().filter_map(|at| near.get_index(at));
-        chosen.map(|(peer, record)| (*peer, record.clone())).collect()
+        let mut chosen = Vec::new();
+        for mut class in classes {
+            // What a class lacks of a whole answer is all that the next one adds.
+            let room =
+                if chosen.is_empty() { most } else { MAX_PEERS.saturating_sub(chosen.len()) };
+            take_turns(&mut class, rng);
+            chosen.extend(class.into_iter().take(room));
+        }
+        chosen.into_iter().filter_map(|peer| Some((peer, self.peers.get(&peer)?.clone()))).collect()
     }
 
     /// An immutable item has no newer version.

@@ -3,14 +3,19 @@
 //!
 //! | file | concern |
 //! |---|---|
-//! | `peers.rs` | announced peers, until their announces end |
+//! | `peer_store.rs` | announced peers of all names, until their announces end |
+//! | `shares.rs` | which hosts they belong to |
+//! | `peers.rs`, `by_host.rs` | those of one name, and a choice of them |
 //! | `claims.rs` | IPs other than their own that Grapes announce their services at |
 //! | `items.rs` | BEP 44 items |
 //! | `tokens.rs` | write tokens |
 
+mod by_host;
 mod claims;
 mod items;
+mod peer_store;
 mod peers;
+mod shares;
 mod tokens;
 
 use std::net::{IpAddr, SocketAddr};
@@ -23,11 +28,12 @@ use crate::item::Item;
 use crate::peer_record::{Announcer, Left, PeerRecord};
 use crate::{Name, Settings};
 
+pub(crate) use by_host::take_turns;
 use claims::Claims;
 pub(crate) use claims::TooManyClaims;
 pub(crate) use items::Conflict;
 use items::ItemStore;
-use peers::PeerStore;
+use peer_store::PeerStore;
 pub(crate) use peers::Peers;
 pub(crate) use tokens::Token;
 use tokens::Tokens;

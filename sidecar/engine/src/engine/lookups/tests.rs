@@ -38,7 +38,8 @@ fn nodes() -> HashMap<SocketAddr, Node> {
     let closest: Vec<_> = (0..K as u8).map(|n| contact(n, true)).collect();
     let on_the_way: Vec<_> = (0..K as u8).map(|n| contact(n, false)).collect();
     let own = |contact: &Contact| SocketAddr::new(contact.addr.ip(), 80);
-    let peers = (1..=PEERS).map(|n| SocketAddr::from(([10, 0, 2, 1], 1000 + n)));
+    let peers = (1..=PEERS).map(u16::to_be_bytes);
+    let peers = peers.map(|[high, low]| SocketAddr::from(([10, 1, high, low], 1000)));
     let peers: Vec<_> = peers.chain(on_the_way.iter().map(own)).collect();
     let close = |c: &Contact| (c.addr, Node { id: c.id, nodes: vec![], peers: peers.clone() });
     let far =
@@ -63,7 +64,9 @@ fn settle(
                     let mut response = Response::new(node.id);
                     if matches!(&query.body, Body::Query(query) if query.method.name() == b"get_peers")
                     {
-                        let chosen = node.peers.iter().copied().sample(rng, MAX_PEERS);
+                        let lies = node.peers.len() > 2 * usize::from(PEERS);
+                        let most = if lies { node.peers.len() } else { MAX_PEERS };
+                        let chosen = node.peers.iter().copied().sample(rng, most);
                         response.peers = chosen.into_iter().map(Peer::new).collect();
                         response.nodes = node.nodes.clone();
                         response.token = Some(Cow::Borrowed(b"t"));
@@ -137,4 +140,27 @@ fn a_holder_of_all_peers_of_a_name_returns_all_of_them() {
         shown.extend(peers);
     }
     assert_eq!(shown.len(), closest.peers.len(), "from memory, without another lookup");
+}
+
+/// One of the closest nodes returns thousands of peers that nobody else knows.
+#[test]
+fn one_lying_node_hides_no_peer() {
+    let (mut nodes, now) = (nodes(), crate::clock::now());
+    let rng = &mut StdRng::seed_from_u64(3);
+    let honest: Vec<_> = (1..=9).map(|n| SocketAddr::from(([10, 9, 0, n], 1337))).collect();
+    for node in nodes.values_mut() {
+        node.peers = honest.clone();
+    }
+    let invented = (0..7500_u16).map(u16::to_be_bytes);
+    let invented = invented.map(|[high, low]| SocketAddr::from(([10, 6, high, low], 1000)));
+    nodes.get_mut(&contact(7, true).addr).unwrap().peers = invented.collect();
+    for _ in 0..50 {
+        let mut engine = asker(rng, now);
+        engine.join((0..K as u8).map(|n| contact(n, false).addr).collect(), true, now);
+        engine.lookup(NAME, now);
+        settle(&mut engine, &nodes, rng, now);
+        let from_memory = engine.lookup(NAME, now);
+        let Answer::Now(shown) = from_memory else { panic!("{from_memory:?}") };
+        assert!(honest.iter().all(|peer| shown.contains(peer)), "{shown:?}");
+    }
 }

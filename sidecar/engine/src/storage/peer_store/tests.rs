@@ -47,13 +47,13 @@ fn a_peer_announced_again_lives_longer() {
 }
 
 #[test]
-fn the_least_recently_used_name_goes_first() {
+fn the_name_that_was_announced_least_recently_goes_first() {
     let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
     let mut store = PeerStore::new(2);
     let expires = now + Duration::from_secs(1);
     store.announced(b"a", addr(1, 1), until(expires), &mut rng);
     store.announced(b"b", addr(1, 1), until(expires), &mut rng);
-    assert!(store.get(b"a", now).is_some());
+    store.announced(b"a", addr(1, 1), until(expires), &mut rng);
     store.announced(b"c", addr(1, 1), until(expires), &mut rng);
     assert!(store.get(b"b", now).is_none());
     assert!(store.get(b"a", now).is_some() && store.get(b"c", now).is_some());
@@ -136,4 +136,51 @@ fn one_of_several_announces_expires_alone() {
     assert!(store.get(b"a", later(100)).is_some());
     assert_eq!(store.withdrawn(b"a", &addr(1, 1), &addr(1, 8)), Left::All, "it is over");
     assert!(store.get(b"a", later(300)).is_none());
+}
+
+/// One host announces ever more names, or ever more ports of a name: what others announced stays.
+#[test]
+fn a_host_that_announces_without_end_crowds_out_nobody() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(100);
+    let later = now + Duration::from_secs(1);
+    let mine = Announcer { addr: SocketAddr::from(([0, 0, 0, 0], 20001)), ..until(later) };
+    store.announced(b"own", addr(66, 1337), mine, &mut rng);
+    for host in 1..=20 {
+        store.announced(format!("honest {host}").as_bytes(), addr(host, 1), until(later), &mut rng);
+    }
+    for n in 0..10_000_u32 {
+        let port = u16::try_from(n + 1).unwrap();
+        store.announced(format!("false {n}").as_bytes(), addr(66, 1), until(later), &mut rng);
+        store.announced(b"honest 1", addr(66, port), until(later), &mut rng);
+    }
+    assert!(store.len() <= 100 && store.peers() <= 100 * PEERS_PER_NAME);
+    for host in 1..=20 {
+        assert!(store.has(format!("honest {host}").as_bytes(), &addr(host, 1)), "{host}");
+    }
+    assert!(store.has(b"own", &addr(66, 1337)));
+    let peers: usize = store.names.iter().map(|(_, peers)| peers.len()).sum();
+    assert_eq!(store.peers(), peers);
+    store.expire(later);
+    assert_eq!((store.len(), store.peers()), (0, 0));
+    assert!(store.shares.make_room().is_none(), "nothing is counted that is not held");
+}
+
+/// A name that is as full as it may be.
+#[test]
+fn ports_without_end_hide_no_other_host() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(5000);
+    let later = now + Duration::from_secs(1);
+    store.announced(b"a", addr(1, 1), until(later), &mut rng);
+    for n in 1..=60_000 {
+        store.announced(b"a", addr(66, n), until(later), &mut rng);
+    }
+    assert_eq!(store.peers(), 20_000);
+    let peers = store.get(b"a", now).unwrap();
+    for _ in 0..100 {
+        let chosen = peers.sample(50, &addr(9, 9), &mut rng);
+        assert_eq!(chosen.len(), 50);
+        assert!(chosen.iter().any(|(peer, _)| *peer == addr(1, 1)));
+    }
 }
