@@ -41,6 +41,7 @@ pub(crate) struct Metrics {
     connections: IntGauge,
     websockets: IntGauge,
     watches: IntGauge,
+    crowded_out: IntCounter,
     panics: IntCounter,
 }
 
@@ -108,12 +109,17 @@ impl Metrics {
             "grape_connection_panics_total",
             "Connections that failed because of a defect in this program.",
         )?;
+        let crowded_out = IntCounter::new(
+            "grape_api_connections_crowded_out_total",
+            "Connections that were closed because there were too many.",
+        )?;
         let version = Opts::new("grape_build_info", "The Grape's version; the value is always 1.")
             .const_label("version", env!("CARGO_PKG_VERSION"));
         let build = IntGauge::with_opts(version)?;
         build.set(1);
 
-        let parts: [Box<dyn Collector>; 6] = [
+        let parts: [Box<dyn Collector>; 7] = [
+            Box::new(crowded_out.clone()),
             Box::new(introduced.clone()),
             Box::new(answered.clone()),
             Box::new(refused.clone()),
@@ -136,6 +142,7 @@ impl Metrics {
             connections,
             websockets,
             watches,
+            crowded_out,
             panics,
         })
     }
@@ -159,6 +166,11 @@ impl Metrics {
     /// An introduction was taken, or refused.
     pub(crate) fn introduced(&self, result: Introduced) {
         self.introduced[result as usize].inc();
+    }
+
+    /// So many connections made room for others, or had no place.
+    pub(crate) fn crowded_out(&self, connections: usize) {
+        self.crowded_out.inc_by(u64::try_from(connections).unwrap_or(u64::MAX));
     }
 
     /// A task of a connection panicked.

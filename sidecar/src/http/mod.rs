@@ -3,6 +3,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `server.rs` | listening, and the last connections when the Grape stops |
+//! | `places.rs` | how many connections are open, and which make room |
 //! | `connection/` | one connection: keep-alive, time-outs, bytes held, closing |
 //! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
 //! | `web_pages.rs`, `cors.rs` | which requests of web pages are answered; the headers for their browsers |
@@ -30,6 +31,7 @@ mod introduce;
 mod items;
 mod json;
 pub(crate) mod outgoing;
+mod places;
 mod refused;
 mod reply;
 mod routes;

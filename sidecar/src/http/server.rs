@@ -2,16 +2,18 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
-use super::connection;
+use super::connection::{self, Activity};
+use super::places::Places;
 use super::{Api, Listener};
 
 /// Connections that the system keeps waiting until they are accepted.
@@ -65,16 +67,22 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// Serves all connections of a socket. Once the API stops, no more connections are accepted, and
 /// this returns when the open ones have ended.
 pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener) {
-    let mut connections = JoinSet::new();
+    let mut connections = Connections {
+        tasks: JoinSet::new(),
+        places: Places::of(listener),
+        api: Arc::clone(&api),
+        listener,
+    };
     let mut failing = false;
     loop {
         tokio::select! {
             biased;
             () = api.stop.cancelled() => break,
+            Some(ended) = connections.tasks.join_next_with_id() => connections.ended(ended),
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
-                    spawn(&mut connections, stream, peer, &api, listener);
+                    connections.open(stream, peer);
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
@@ -83,25 +91,52 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
                     sleep(PAUSE).await;
                 }
             },
-            Some(ended) = connections.join_next() => note(&api, ended),
         }
     }
-    accept_last(socket, |stream, peer| spawn(&mut connections, stream, peer, &api, listener)).await;
-    while let Some(ended) = connections.join_next().await {
-        note(&api, ended);
+    accept_last(socket, |stream, peer| connections.open(stream, peer)).await;
+    while let Some(ended) = connections.tasks.join_next_with_id().await {
+        connections.ended(ended);
     }
 }
 
-fn spawn(
-    connections: &mut JoinSet<()>,
-    stream: TcpStream,
-    peer: SocketAddr,
-    api: &Arc<Api>,
+/// The connections of a listener.
+struct Connections {
+    tasks: JoinSet<()>,
+    places: Places,
+    api: Arc<Api>,
     listener: Listener,
-) {
-    // Answers are small and whole: waiting for more to send only delays them.
-    if stream.set_nodelay(true).is_ok() {
-        connections.spawn(connection::serve(stream, peer, Arc::clone(api), listener));
+}
+
+impl Connections {
+    /// Serves a connection. It is closed at once if there is no place for it.
+    fn open(&mut self, stream: TcpStream, peer: SocketAddr) {
+        // Answers are small and whole: waiting for more to send only delays them.
+        if stream.set_nodelay(true).is_err() {
+            return;
+        }
+        let made_room = self.places.admit(peer);
+        self.api.metrics.crowded_out(made_room.unwrap_or(1));
+        if made_room.is_none() {
+            return;
+        }
+        let activity = Arc::new(Activity::new(stream.as_raw_fd()));
+        let (shared, api) = (Arc::clone(&activity), Arc::clone(&self.api));
+        let task = self.tasks.spawn(connection::serve(stream, peer, shared, api, self.listener));
+        self.places.opened(peer, activity, task);
+    }
+
+    /// A connection whose task panicked is lost, the others are not; the log and a counter say so.
+    fn ended(&mut self, ended: Result<(Id, ()), JoinError>) {
+        match ended {
+            Ok((id, ())) => self.places.ended(id),
+            Err(error) => {
+                self.places.ended(error.id());
+                if error.is_panic() {
+                    self.api.metrics.panicked();
+                    error!(%error, "a connection failed because of a defect in this program; please report it");
+                }
+            }
+        }
     }
 }
 
@@ -150,14 +185,4 @@ fn refuse_new(listener: &TcpListener) -> io::Result<()> {
 #[cfg(not(target_os = "linux"))]
 fn refuse_new(_: &TcpListener) -> io::Result<()> {
     Ok(())
-}
-
-/// A connection whose task panicked is lost, the others are not; the log and a counter say so.
-fn note(api: &Api, ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended
-        && error.is_panic()
-    {
-        api.metrics.panicked();
-        error!(%error, "a connection failed because of a defect in this program; please report it");
-    }
 }

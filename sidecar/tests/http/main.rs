@@ -6,6 +6,7 @@ mod admin;
 mod cluster_group;
 mod command;
 mod cors;
+mod crowd;
 mod drain;
 mod environment;
 mod flood;

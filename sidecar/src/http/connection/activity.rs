@@ -5,10 +5,12 @@
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use nix::sys::socket::{MsgFlags, recv};
 
 use super::super::websocket::Upgrade;
+use crate::clock;
 
 /// Bytes that one request may take before its connection's buffer is looked into for the start of
 /// the next one.
@@ -43,6 +45,20 @@ pub(crate) struct Activity {
     stopping: AtomicBool,
     is_websocket: AtomicBool,
     upgrade: Mutex<Option<Upgrade>>,
+    born: Instant,
+    /// How many milliseconds later it came to be as it is.
+    changed: AtomicU32,
+}
+
+/// What would be lost if a connection were closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Standing {
+    /// A request is being answered, or events are sent.
+    Answering,
+    /// Nothing has come since then.
+    Idle(Instant),
+    /// A request that has not come whole, or an answer that the client does not take, since then.
+    Unfinished(Instant),
 }
 
 /// What is known of the bytes that were read behind the end of a request.
@@ -60,7 +76,7 @@ struct Ahead {
 
 impl Activity {
     /// Of a connection over this socket.
-    pub(super) fn new(socket: RawFd) -> Self {
+    pub(crate) fn new(socket: RawFd) -> Self {
         Self {
             socket,
             moved: AtomicU32::new(0),
@@ -75,6 +91,27 @@ impl Activity {
             stopping: AtomicBool::new(false),
             is_websocket: AtomicBool::new(false),
             upgrade: Mutex::new(None),
+            born: clock::now(),
+            changed: AtomicU32::new(0),
+        }
+    }
+
+    /// It waits for something else from now on.
+    pub(super) fn changes(&self) {
+        let age = clock::now().saturating_duration_since(self.born).as_millis();
+        self.changed.store(u32::try_from(age).unwrap_or(u32::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn standing(&self) -> Standing {
+        let since = self.born + Duration::from_millis(self.changed.load(Ordering::Relaxed).into());
+        if self.is_blocked() {
+            Standing::Unfinished(since)
+        } else if self.is_busy() {
+            Standing::Answering
+        } else if self.unfinished() > 0 || self.may_be_ahead() {
+            Standing::Unfinished(since)
+        } else {
+            Standing::Idle(since)
         }
     }
 
@@ -161,7 +198,7 @@ impl Activity {
         self.rejects.load(Ordering::Relaxed) || self.unfinished() > 0 || self.input_waits()
     }
 
-    pub(super) fn read(&self, bytes: usize) {
+    pub(crate) fn read(&self, bytes: usize) {
         if bytes > 0 {
             self.moved.fetch_add(1, Ordering::Relaxed);
             self.unfinished.fetch_add(bytes, Ordering::Relaxed);

@@ -87,6 +87,7 @@ impl Deadlines {
         }
         if (phase, mark) != (self.phase, self.mark) {
             (self.phase, self.mark, self.since) = (phase, mark, Instant::now());
+            activity.changes();
         }
         let unsure = phase == Phase::Receiving && !activity.is_handled() && activity.may_be_ahead();
         if unsure && (activity.may_be_far_ahead() || activity.is_stopping()) {

@@ -21,7 +21,6 @@ mod socket;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
@@ -38,7 +37,7 @@ use self::socket::Socket;
 use super::handler::{self, Caller};
 use super::{Api, Listener, websocket};
 
-pub(crate) use activity::{Activity, Busy};
+pub(crate) use activity::{Activity, Busy, Standing};
 pub(crate) use budget::Budget;
 pub(crate) use deadlines::{Deadlines, TAKEN, Verdict};
 pub(crate) use farewell::linger;
@@ -56,13 +55,18 @@ pub(crate) fn quiet(drain_timeout: Duration) -> Duration {
 
 /// Serves a connection until either side closes it. Its task is small while it waits: what comes
 /// later is in boxes of its own.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, api: Arc<Api>, listener: Listener) {
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    api: Arc<Api>,
+    listener: Listener,
+) {
     let _open = api.metrics.connection();
     // One that is closed already has no address, and no requests.
     let to_loopback =
         stream.local_addr().is_ok_and(|local| local.ip().to_canonical().is_loopback());
     let caller = Caller { listener, peer, to_loopback };
-    let activity = Arc::new(Activity::new(stream.as_raw_fd()));
     let service = service_fn(|request| handler::answer(&api, caller, &activity, request));
     let mut socket = Socket::new(stream, Arc::clone(&activity), quiet(api.drain_timeout));
     let mut deadlines = Deadlines::new(api.unfinished.share());

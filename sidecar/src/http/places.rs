@@ -1,0 +1,126 @@
+//! How many connections a listener has open at once. Where there are too many, those of the host
+//! with the most make room, idle ones first.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use ahash::RandomState;
+use grape_engine::host_of;
+use nix::sys::resource::{Resource, getrlimit};
+use tokio::task::{AbortHandle, Id};
+
+use super::Listener;
+use super::connection::{Activity, Standing};
+
+/// Most connections to the API.
+const API: usize = 4096;
+/// Most connections to the admin address.
+const ADMIN: usize = 128;
+/// Of the connections to the API, those that only programs of this host may have.
+const OF_THIS_HOST: usize = 64;
+/// One of so many makes room when there are too many.
+const SHARE: usize = 32;
+
+/// An open connection.
+struct Open {
+    host: IpAddr,
+    activity: Arc<Activity>,
+    task: AbortHandle,
+}
+
+/// The connections of a listener.
+pub(super) struct Places {
+    most: usize,
+    for_others: usize,
+    open: HashMap<Id, Open, RandomState>,
+    of_host: HashMap<IpAddr, usize, RandomState>,
+}
+
+impl Places {
+    pub(super) fn of(listener: Listener) -> Self {
+        match listener {
+            Listener::Api => Self::new(API.min(files() / 2), OF_THIS_HOST),
+            Listener::Admin => Self::new(ADMIN.min(files() / 8), 0),
+        }
+    }
+
+    fn new(most: usize, of_this_host: usize) -> Self {
+        let most = most.max(1);
+        let for_others = most - of_this_host.min(most / 2);
+        Self { most, for_others, open: HashMap::default(), of_host: HashMap::default() }
+    }
+
+    /// How many connections were closed to make room for one from there; `None` if it has no place:
+    /// all others are being answered.
+    pub(super) fn admit(&mut self, peer: SocketAddr) -> Option<usize> {
+        let here = host(peer).is_loopback();
+        let others = self.open.len() - self.of_this_host();
+        let full = self.open.len() >= self.most || !here && others >= self.for_others;
+        if !full {
+            return Some(0);
+        }
+        Some(self.make_room(here)).filter(|closed| *closed > 0)
+    }
+
+    fn of_this_host(&self) -> usize {
+        self.of_host.iter().filter(|(host, _)| host.is_loopback()).map(|(_, n)| n).sum()
+    }
+
+    /// A connection was opened.
+    pub(super) fn opened(&mut self, peer: SocketAddr, activity: Arc<Activity>, task: AbortHandle) {
+        let host = host(peer);
+        *self.of_host.entry(host).or_default() += 1;
+        self.open.insert(task.id(), Open { host, activity, task });
+    }
+
+    /// A connection has ended. Those that made room have been forgotten before.
+    pub(super) fn ended(&mut self, id: Id) {
+        let Some(open) = self.open.remove(&id) else { return };
+        if let Some(left) = self.of_host.get_mut(&open.host) {
+            *left -= 1;
+            if *left == 0 {
+                self.of_host.remove(&open.host);
+            }
+        }
+    }
+
+    /// Closes some connections, and returns how many. Those of this host make room only for each
+    /// other, or where it has more than its own places.
+    fn make_room(&mut self, here: bool) -> usize {
+        let spares_here = !here && self.of_this_host() <= self.most - self.for_others;
+        let all = self.open.iter().filter(|(_, open)| !(spares_here && open.host.is_loopback()));
+        let closable = |(id, open): (&Id, &Open)| {
+            let (idle, since) = match open.activity.standing() {
+                Standing::Answering => return None,
+                Standing::Idle(since) => (true, since),
+                Standing::Unfinished(since) => (false, since),
+            };
+            Some(((Reverse(self.of_host.get(&open.host).copied()), Reverse(idle), since), *id))
+        };
+        let mut all: Vec<_> = all.filter_map(closable).collect();
+        all.sort_unstable_by_key(|(order, _)| *order);
+        all.truncate((self.most / SHARE).max(1));
+        for (_, id) in &all {
+            if let Some(open) = self.open.get(id) {
+                open.task.abort();
+            }
+            self.ended(*id);
+        }
+        all.len()
+    }
+}
+
+fn host(peer: SocketAddr) -> IpAddr {
+    host_of(peer.ip().to_canonical())
+}
+
+/// How many files this process may have open. Sockets are files.
+fn files() -> usize {
+    let limit = getrlimit(Resource::RLIMIT_NOFILE).map_or(1024, |(soft, _)| soft);
+    usize::try_from(limit).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests;
