@@ -115,7 +115,7 @@ impl Engine {
             routing: Routing::new(settings.id, settings.node_liveness, now),
             rpc: Rpc::new(),
             lookups: Lookups::new(&settings),
-            publish: Publish::new(settings.max_names, settings.peer_max_age),
+            publish: Publish::new(settings.max_names, settings.peer_max_age, now),
             storage: Storage::new(&settings, &mut rng, now),
             subscriptions: Subscriptions::default(),
             failure_detector: FailureDetector::new(settings.peer_max_age, now),

@@ -157,7 +157,7 @@ impl Engine {
         refusal: &'static str,
         act: impl FnOnce(&mut Self) -> Result<(), Refusal>,
     ) -> Result<Response<'static>, Refusal> {
-        if !self.storage.accepts_token(from.ip(), token) {
+        if !self.storage.accepts_token(&from, token) {
             return Err((code::PROTOCOL, refusal));
         }
         act(self)?;
@@ -273,7 +273,7 @@ impl Engine {
     }
 
     fn token(&self, from: SocketAddr) -> Option<std::borrow::Cow<'static, [u8]>> {
-        Some(self.storage.token(from.ip()).to_vec().into())
+        Some(self.storage.token(&from).to_vec().into())
     }
 
     /// The closest nodes that were not silent repeatedly, as many as fit.

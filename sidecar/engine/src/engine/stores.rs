@@ -210,5 +210,8 @@ impl Engine {
             let then = OnComplete::Announce { port, operation: None };
             self.start_lookup(Target::Peers(name), then, now);
         }
+        if let Some(next) = self.publish.next_due() {
+            self.set_timer(next.max(now + SETTLE), Timer::StoreAgain);
+        }
     }
 }

@@ -30,8 +30,13 @@ pub(crate) use withdrawals::{LONGEST_NAME, NOTIFIERS};
 /// A service: its name and its port.
 pub(crate) type Service = (Name, u16);
 
-/// Joins come in bursts; one more store, this long after the last of them, is enough.
+/// Joins come in bursts; one more store, this long after the first of them, is enough.
 pub(crate) const SETTLE: Duration = Duration::from_millis(200);
+/// Because others came or went, so many announces are stored again at once …
+const MOVES_AT_ONCE: u32 = 256;
+/// … and then one more each time that this has passed: whoever comes and goes without end costs
+/// little. Meanwhile the other holders have them.
+const EACH_MOVE: Duration = Duration::from_millis(20);
 /// When a holder says that it marked us dead, everything is stored again, but not more often than
 /// this: the message can be forged.
 const MARKED_DEAD: Duration = Duration::from_secs(2);
@@ -76,18 +81,22 @@ pub(crate) struct Publish {
     max_services: usize,
     /// When somebody last said that it took us for dead.
     marked_dead: Option<Instant>,
+    /// When all announces that are stored again because others came or went would be, one after the
+    /// other.
+    moves_done: Instant,
     stores: HashMap<u64, ActiveStore, RandomState>,
     withdrawals: Withdrawals,
     draining: bool,
 }
 
 impl Publish {
-    pub(crate) fn new(max_services: usize, max_age: Duration) -> Self {
+    pub(crate) fn new(max_services: usize, max_age: Duration, now: Instant) -> Self {
         Self {
             services: LruCache::unbounded_with_hasher(RandomState::new()),
             max_age,
             max_services: max_services.max(1),
             marked_dead: None,
+            moves_done: now,
             stores: HashMap::default(),
             withdrawals: Withdrawals::default(),
             draining: false,
@@ -275,23 +284,39 @@ impl Publish {
         self.moved(now, |_, holders| holders.left(node))
     }
 
-    /// What the holders hold is announced from an address that we do not have any more. Returns
-    /// whether anything is.
-    pub(crate) fn moved_house(&mut self, now: Instant) -> bool {
-        self.moved(now, |_, _| true)
-    }
-
     /// The closest nodes changed of those services for which this holds. Returns whether there are
-    /// any.
+    /// any. What is due already waits no longer for it.
     fn moved(&mut self, now: Instant, mut holds: impl FnMut(&Name, &mut Holders) -> bool) -> bool {
         let mut any = false;
         for ((name, _), announce) in self.services.iter_mut() {
-            if holds(name, &mut announce.holders) {
-                announce.store_again = Some(now + SETTLE);
-                any = true;
+            if !holds(name, &mut announce.holders) {
+                continue;
+            }
+            any = true;
+            if announce.store_again.is_none() {
+                let at = now + SETTLE;
+                // As a leaky bucket, kept as the time when it will be empty.
+                let empty = self.moves_done.max(at);
+                announce.store_again = Some(at.max(empty - EACH_MOVE * (MOVES_AT_ONCE - 1)));
+                self.moves_done = empty + EACH_MOVE;
             }
         }
         any
+    }
+
+    /// What the holders hold is announced from an address that we do not have any more. Returns
+    /// whether anything is.
+    pub(crate) fn moved_house(&mut self, now: Instant) -> bool {
+        for (_, announce) in self.services.iter_mut() {
+            announce.store_again = Some(now + SETTLE);
+        }
+        !self.is_empty()
+    }
+
+    /// When the next service is to be stored again, if any is.
+    pub(crate) fn next_due(&self) -> Option<Instant> {
+        let waiting = self.services.iter().filter(|(_, announce)| !announce.storing);
+        waiting.filter_map(|(_, announce)| announce.store_again).min()
     }
 
     /// A node says that it dropped our announces. Returns when to store them again, if any was sent

@@ -24,7 +24,7 @@ fn stored(publish: &mut Publish, holders: &[Closest], now: Instant) -> bool {
 #[test]
 fn only_the_first_announce_waits_and_few_of_the_others_store() {
     let start = crate::clock::now();
-    let mut publish = Publish::new(10, AGE);
+    let mut publish = Publish::new(10, AGE, start);
     let (due, _) = publish.announced(&service(), start + AGE, start);
     assert_eq!(due, Due { held_by: 0, store: true, wait: true, at: None });
     publish.storing(&service());
@@ -49,7 +49,7 @@ fn only_the_first_announce_waits_and_few_of_the_others_store() {
 #[test]
 fn a_node_that_joins_or_comes_back_is_stored_at() {
     let now = crate::clock::now();
-    let mut publish = Publish::new(10, AGE);
+    let mut publish = Publish::new(10, AGE, now);
     publish.announced(&service(), now + AGE, now);
     stored(&mut publish, &[holder(1)], now);
     assert!(publish.joined(&holder(2).contact, now));
@@ -66,7 +66,7 @@ fn a_node_that_joins_or_comes_back_is_stored_at() {
 #[test]
 fn nodes_that_marked_us_dead_get_the_announce_again_but_not_by_the_dozen() {
     let start = crate::clock::now();
-    let mut publish = Publish::new(10, AGE);
+    let mut publish = Publish::new(10, AGE, start);
     publish.announced(&service(), start + AGE, start);
     stored(&mut publish, &[holder(1)], start);
     let stranger = holder(9).contact;
@@ -87,7 +87,7 @@ fn nodes_that_marked_us_dead_get_the_announce_again_but_not_by_the_dozen() {
 #[test]
 fn far_nodes_do_not_matter_where_k_closer_ones_hold_it() {
     let now = crate::clock::now();
-    let mut publish = Publish::new(10, AGE);
+    let mut publish = Publish::new(10, AGE, now);
     publish.announced(&service(), now + AGE, now);
     let name_like = |n: u8| {
         let mut id = *target_of(b"rpc_test").as_bytes();
@@ -104,7 +104,7 @@ fn far_nodes_do_not_matter_where_k_closer_ones_hold_it() {
 #[test]
 fn a_short_renewal_expires_in_time_and_is_stored_once() {
     let now = crate::clock::now();
-    let mut publish = Publish::new(10, AGE);
+    let mut publish = Publish::new(10, AGE, now);
     let other: Service = (b"other".as_slice().into(), 1);
     publish.announced(&other, now + AGE, now);
     let until = now + AGE / 3;
@@ -121,7 +121,7 @@ fn a_short_renewal_expires_in_time_and_is_stored_once() {
 #[test]
 fn services_age_and_make_room() {
     let now = crate::clock::now();
-    let mut publish = Publish::new(1, AGE);
+    let mut publish = Publish::new(1, AGE, now);
     publish.announced(&service(), now + AGE, now);
     let shown_at = SocketAddr::from(([10, 0, 0, 1], 1337));
     assert_eq!(publish.show_at(&service(), shown_at), None);
@@ -131,4 +131,34 @@ fn services_age_and_make_room() {
     assert_eq!(publish.expires_at(&other, now + AGE), None);
     publish.expire(now + AGE);
     assert_eq!(publish.len(), 0);
+}
+
+/// Nodes without end join, each close to every name.
+#[test]
+fn nodes_that_join_without_end_cost_little_and_hold_nothing_up() {
+    let start = crate::clock::now();
+    let mut publish = Publish::new(1000, AGE, start);
+    let service = |n: u16| -> Service { (n.to_be_bytes().as_slice().into(), 1337) };
+    let announced = |publish: &mut Publish, n, now| {
+        publish.announced(&service(n), now + AGE, now);
+        publish.store_began(&service(n), &[holder(1)], now + AGE, now);
+        publish.stored(&service(n), &[holder(1)], &[holder(1).contact.addr], now + AGE);
+    };
+    (0..1000).for_each(|n| announced(&mut publish, n, start));
+    let (mut at_first, mut all) = (0, 0);
+    for tenth in 0..600_u16 {
+        let now = start + Duration::from_millis(100) * u32::from(tenth);
+        let [high, low] = tenth.to_be_bytes();
+        let addr = SocketAddr::from(([10, 1, high, low], 1));
+        publish.joined(&Contact { id: Id::from([low; 20]), addr }, now);
+        let due = publish.take_due(now);
+        all += due.len();
+        at_first += if tenth < 5 { due.len() } else { 0 };
+        for (name, _) in due {
+            announced(&mut publish, u16::from_be_bytes([name[0], name[1]]), now);
+        }
+    }
+    assert!((200..=300).contains(&at_first), "{at_first} at once");
+    // 50 a second.
+    assert!((3000..=3300).contains(&all), "{all} in a minute");
 }

@@ -90,13 +90,13 @@ impl Storage {
         }
     }
 
-    /// The token with which a node at this IP may store something.
-    pub(crate) fn token(&self, ip: IpAddr) -> Token {
-        self.tokens.give(ip)
+    /// The token with which the node at this address may store something.
+    pub(crate) fn token(&self, asker: &SocketAddr) -> Token {
+        self.tokens.give(asker)
     }
 
-    pub(crate) fn accepts_token(&self, ip: IpAddr, given: &[u8]) -> bool {
-        self.tokens.accepts(ip, given)
+    pub(crate) fn accepts_token(&self, asker: &SocketAddr, given: &[u8]) -> bool {
+        self.tokens.accepts(asker, given)
     }
 
     /// The node at `source` announces something until then, which is reached at this IP: its own,

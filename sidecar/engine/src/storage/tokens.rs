@@ -1,6 +1,6 @@
 //! Write tokens: an asker proves that it can receive at the address it announces from (BEP 5).
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
 use rand::{Rng, RngExt};
@@ -39,21 +39,23 @@ impl Tokens {
         self.rotated = now;
     }
 
-    pub(super) fn give(&self, ip: IpAddr) -> Token {
-        token(&self.current, ip)
+    pub(super) fn give(&self, asker: &SocketAddr) -> Token {
+        token(&self.current, asker)
     }
 
-    pub(super) fn accepts(&self, ip: IpAddr, given: &[u8]) -> bool {
-        given == token(&self.current, ip) || given == token(&self.previous, ip)
+    pub(super) fn accepts(&self, asker: &SocketAddr, given: &[u8]) -> bool {
+        given == token(&self.current, asker) || given == token(&self.previous, asker)
     }
 }
 
-fn token(secret: &Secret, ip: IpAddr) -> Token {
+/// Of the port too: another process of the same host has no token with it.
+fn token(secret: &Secret, asker: &SocketAddr) -> Token {
     let mut sha1 = sha1_smol::Sha1::new();
-    match ip {
+    match asker.ip() {
         IpAddr::V4(ip) => sha1.update(&ip.octets()),
         IpAddr::V6(ip) => sha1.update(&ip.octets()),
     }
+    sha1.update(&asker.port().to_be_bytes());
     sha1.update(secret);
     let digest = sha1.digest().bytes();
     std::array::from_fn(|i| digest[i])
@@ -71,15 +73,17 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let start = crate::clock::now();
         let mut tokens = Tokens::new(&mut rng, start);
-        let ip = IpAddr::from([10, 0, 0, 1]);
-        let token = tokens.give(ip);
-        assert!(tokens.accepts(ip, &token));
-        assert!(!tokens.accepts(IpAddr::from([10, 0, 0, 2]), &token));
-        assert!(!tokens.accepts(ip, b""));
+        let asker = &SocketAddr::from(([10, 0, 0, 1], 20001));
+        let token = tokens.give(asker);
+        assert!(tokens.accepts(asker, &token));
+        for another in [([10, 0, 0, 2], 20001), ([10, 0, 0, 1], 20002)] {
+            assert!(!tokens.accepts(&another.into(), &token));
+        }
+        assert!(!tokens.accepts(asker, b""));
         tokens.rotate(&mut rng, start + ROTATION);
-        assert!(tokens.accepts(ip, &token), "the previous secret is still believed");
+        assert!(tokens.accepts(asker, &token), "the previous secret is still believed");
         tokens.rotate(&mut rng, start + 2 * ROTATION);
-        assert!(!tokens.accepts(ip, &token));
+        assert!(!tokens.accepts(asker, &token));
     }
 
     #[test]
@@ -87,9 +91,9 @@ mod tests {
         let mut rng = StdRng::seed_from_u64(1);
         let start = crate::clock::now();
         let mut tokens = Tokens::new(&mut rng, start);
-        let ip = IpAddr::from([10, 0, 0, 1]);
-        let token = tokens.give(ip);
+        let asker = &SocketAddr::from(([10, 0, 0, 1], 20001));
+        let token = tokens.give(asker);
         tokens.rotate(&mut rng, start + 3 * ROTATION);
-        assert!(!tokens.accepts(ip, &token));
+        assert!(!tokens.accepts(asker, &token));
     }
 }
