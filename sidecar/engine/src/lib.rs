@@ -60,6 +60,7 @@ mod rpc;
 mod status;
 mod storage;
 mod subscriptions;
+mod unproven;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -75,6 +76,10 @@ pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status}
 
 /// A service's name, as it is on the wire.
 pub type Name = Arc<[u8]>;
+
+/// Most bytes of a service's name. Longer ones are neither announced nor found: names go over the wire
+/// as they are, and are kept for others.
+pub const MAX_NAME: usize = 1024;
 
 /// Most peers that a lookup returns, as in the Node.js Grape.
 pub const MAX_PEERS: usize = 100;

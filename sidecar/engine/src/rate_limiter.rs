@@ -10,13 +10,20 @@ const EACH_SECOND: u32 = 20;
 /// What is left of it.
 #[derive(Debug)]
 pub(super) struct RateLimiter {
+    burst: u32,
+    each_second: u32,
     left: u32,
     refilled: Instant,
 }
 
 impl RateLimiter {
     pub(super) fn new(now: Instant) -> Self {
-        Self { left: BURST, refilled: now }
+        Self::of(BURST, EACH_SECOND, now)
+    }
+
+    /// So many at once, and so many each second in the long run.
+    pub(super) fn of(burst: u32, each_second: u32, now: Instant) -> Self {
+        Self { burst, each_second, left: burst, refilled: now }
     }
 
     /// Takes one, if there is one left.
@@ -25,8 +32,8 @@ impl RateLimiter {
             u32::try_from(now.duration_since(self.refilled).as_secs()).unwrap_or(u32::MAX);
         if seconds > 0 {
             self.refilled += Duration::from_secs(seconds.into());
-            let refill = seconds.saturating_mul(EACH_SECOND);
-            self.left = self.left.saturating_add(refill).min(BURST);
+            let refill = seconds.saturating_mul(self.each_second);
+            self.left = self.left.saturating_add(refill).min(self.burst);
         }
         let left = self.left.checked_sub(1);
         self.left = left.unwrap_or(0);

@@ -4,6 +4,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
+use grape_engine::MAX_NAME;
+
 use crate::services::{Refused, shown};
 
 use super::items::Refusal;
@@ -23,6 +25,7 @@ pub(crate) fn name_and_port<'a>(data: &Json<'a>) -> Refused<'a> {
     let (name, port) = (Json::of_option(name), Json::of_option(port));
     let right = port.as_integer().and_then(|port| u16::try_from(port).ok());
     let unnamed = match &name {
+        Json::Text(name) if name.len() > MAX_NAME => Some("the name is longer than 1024 bytes"),
         Json::Text(name) if !name.is_empty() => None,
         Json::Text(_) => Some("the name is empty"),
         Json::Null => Some("the name is missing"),

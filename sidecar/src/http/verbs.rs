@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::io::Write;
 use std::net::{IpAddr, SocketAddr};
 
-use grape_engine::{Found, PutError};
+use grape_engine::{Found, MAX_NAME, PutError};
 use hyper::StatusCode;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -76,7 +76,7 @@ fn name_and_port<'a>(data: &Json<'a>) -> Result<(Cow<'a, str>, u16), &'static st
         .and_then(|port| u16::try_from(port).ok())
         .ok_or("ERR_GRAPE_SERVICE_PORT")?;
     match Json::of_option(name) {
-        Json::Text(name) if !name.is_empty() => Ok((name, port)),
+        Json::Text(name) if !name.is_empty() && name.len() <= MAX_NAME => Ok((name, port)),
         _ => Err(UNNAMED),
     }
 }
@@ -195,6 +195,7 @@ mod tests {
     #[case(r#"["é",0]"#, Ok(("é", 0)))]
     #[case(r#"["a",-0]"#, Ok(("a", 0)))]
     #[case(r#"["a",65535]"#, Ok(("a", 65535)))]
+    #[case(&format!("[\"{}\",1]", "n".repeat(1025)), Err("ERR_GRAPE_ANNOUNCE"))]
     #[case("null", Err("ERR_GRAPE_ANNOUNCE"))]
     #[case("\"rpc_test\"", Err("ERR_GRAPE_ANNOUNCE"))]
     #[case(r#"{"0":"a","1":1}"#, Err("ERR_GRAPE_ANNOUNCE"))]

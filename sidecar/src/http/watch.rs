@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream;
+use grape_engine::MAX_NAME;
 use hyper::{Response, StatusCode};
 
 use super::connection::Activity;
@@ -22,6 +23,10 @@ pub(crate) fn answer(
     else {
         return text(StatusCode::BAD_REQUEST, "Name a service, as in /watch?name=rpc_test\n");
     };
+    if name.len() > MAX_NAME {
+        let why = format!("The name has {} bytes, and may have {MAX_NAME}\n", name.len());
+        return text(StatusCode::BAD_REQUEST, why);
+    }
     let peers = stream::unfold(api.dht.watch(&name), |mut watch| async move {
         let peers = watch.next().await?;
         Some((event(&peers), watch))

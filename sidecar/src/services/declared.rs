@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use grape_engine::MAX_NAME;
+
 /// A service by its name and its port on the Grape's host, as in `rest:util:net:7070`: the last
 /// colon separates the two.
 ///
@@ -47,6 +49,9 @@ impl FromStr for Declared {
         };
         if name.is_empty() {
             return Err(invalid("the name is missing, as in rpc_test:1337"));
+        }
+        if name.len() > MAX_NAME {
+            return Err(invalid("the name is longer than 1024 bytes"));
         }
         if name.contains(',') {
             return Err(invalid("a comma parts one service from the next"));
@@ -101,6 +106,7 @@ mod tests {
     #[case("rpc_test:http", "1 to 65535")]
     #[case(":1337", "the name is missing")]
     #[case("a,b:1", "comma")]
+    #[case(&format!("{}:1", "n".repeat(1025)), "longer than 1024 bytes")]
     fn other_texts_are_explained(#[case] text: &str, #[case] part: &str) {
         let error = text.parse::<Declared>().unwrap_err().to_string();
         assert!(error.contains(part) && error.contains(&format!("{text:?}")), "{error}");

@@ -198,7 +198,7 @@ impl Engine {
         if let Some(found) = active.item() {
             // Closer to those who ask here next; an older copy gives way to a newer one. A
             // conflict means that ours is the newer.
-            let _ = self.storage.put_item(found.item.clone(), None);
+            let _ = self.storage.put_item(found.item.clone(), None, None);
         }
         for then in active.take_then() {
             self.follow(active, then, now);

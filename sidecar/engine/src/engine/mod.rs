@@ -58,11 +58,15 @@ use crate::rpc::Rpc;
 use crate::status::{Stats, method_index};
 use crate::storage::Storage;
 use crate::subscriptions::Subscriptions;
+use crate::unproven::Unproven;
 use crate::{Effect, Operation, Outcome, Settings};
 pub use introductions::ImpossibleIntroduction;
 pub use other_networks::OTHER_NETWORK_MESSAGES;
 use other_networks::OtherNetworks;
 use timers::{Timer, Timers};
+
+/// Most bytes of a datagram that is read. No message of BEP 5 and 44, and none of ours, is as long.
+const LONGEST_DATAGRAM: usize = 2048;
 
 /// A node of the DHT, without I/O.
 ///
@@ -95,6 +99,7 @@ pub struct Engine {
     other_networks: OtherNetworks,
     /// It has notified the others that it ends.
     has_left: bool,
+    unproven: Unproven,
     stats: Stats,
     errors: Errors,
     timers: Timers,
@@ -123,6 +128,7 @@ impl Engine {
             own: OwnAddresses::new(&settings),
             other_networks: OtherNetworks::new(),
             has_left: false,
+            unproven: Unproven::new(now),
             stats: Stats::default(),
             errors: Errors::default(),
             timers,
@@ -153,6 +159,10 @@ impl Engine {
         self.stats.packets_received += 1;
         self.stats.bytes_received += datagram.len() as u64;
         let from = canonical(from);
+        if datagram.len() > LONGEST_DATAGRAM {
+            self.stats.malformed += 1;
+            return;
+        }
         // Nothing that it says could be answered.
         let Ok(from) = self.admit(from, &from) else { return };
         match krpc::decode(datagram) {
@@ -167,7 +177,9 @@ impl Engine {
                 let (id, ours) = (&*message.transaction_id, message.is_ours());
                 match message.body {
                     Body::Query(_) if self.has_left => {}
-                    Body::Query(query) => self.on_query(from, id, query, ours, now),
+                    Body::Query(query) => {
+                        self.on_query(from, id, query, ours, datagram.len(), now);
+                    }
                     Body::Response(response) => self.on_response(from, id, &response, ours, now),
                     Body::Error { code, message } => self.on_error(from, id, code, &message, now),
                 }
@@ -260,6 +272,7 @@ impl Engine {
         id: &[u8],
         query: Query<'_>,
         ours: bool,
+        length: usize,
         now: Instant,
     ) {
         self.stats.queries_received[method_index(&query.method)] += 1;
@@ -267,10 +280,11 @@ impl Engine {
         let sender = query.sender.filter(|id| !query.read_only && *id != self.settings.id);
         let sender = sender.map(|id| Contact { id, addr: from });
         let newcomer = sender.filter(|contact| self.asked_by(*contact, ours, now));
-        let body = self.answer(from, id, &query, ours, now);
+        let most = self.most_bytes(from, &query.method, length, now);
+        let body = self.answer(from, id, &query, ours, most, now);
         self.send(from, id, body, now);
         // After the answer, by which the other knows us when the ping comes.
-        if let Some(contact) = newcomer {
+        if let Some(contact) = newcomer.or(sender.filter(|_| most.is_some())) {
             self.ask_for_proof(contact, now);
         }
     }

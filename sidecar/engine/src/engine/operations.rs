@@ -13,12 +13,15 @@ use crate::item::Item;
 use crate::lookup::{Age, OnComplete, Target};
 use crate::publish::Service;
 use crate::storage::take_turns;
-use crate::{Answer, Found, MAX_PEERS, PutError};
+use crate::{Answer, Found, MAX_NAME, MAX_PEERS, PutError};
 
 impl Engine {
     /// The peers of a name: at most [`MAX_PEERS`], in random order. At once where the name was
-    /// looked up lately, after asking other nodes otherwise.
+    /// looked up lately, after asking other nodes otherwise. None of a name beyond [`MAX_NAME`].
     pub fn lookup(&mut self, name: &[u8], now: Instant) -> Answer<Vec<SocketAddr>> {
+        if name.len() > MAX_NAME {
+            return Answer::Now(Vec::new());
+        }
         let age = self.lookups.age(name, now);
         if age != Age::Stale {
             let peers = self.known_peers(name, now);
@@ -38,7 +41,8 @@ impl Engine {
     }
 
     /// Announces a service of this host. Answers how many other nodes hold it: at once where they
-    /// hold it already, after storing it there otherwise. Port 0 means the node's own.
+    /// hold it already, after storing it there otherwise. Port 0 means the node's own. A name beyond
+    /// [`MAX_NAME`] is not announced.
     pub fn announce(&mut self, name: &[u8], port: u16, now: Instant) -> Answer<usize> {
         self.announce_until(name, port, now + self.settings.peer_max_age, now)
     }
@@ -54,7 +58,7 @@ impl Engine {
         until: Instant,
         now: Instant,
     ) -> Answer<usize> {
-        if self.publish.is_draining() {
+        if self.publish.is_draining() || name.len() > MAX_NAME {
             return Answer::Now(0);
         }
         let service = self.service(name, port);

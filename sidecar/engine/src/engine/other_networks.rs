@@ -105,7 +105,7 @@ impl Engine {
             Body::Response(_) => "",
             Body::Error { message, .. } => message,
         };
-        let Some(pending) = self.rpc.answered(id, from) else { return };
+        let Some(pending) = self.rpc.answered(id, from, now) else { return };
         self.stats.other_network[1] += 1;
         self.other_networks.note(from, true, now);
         self.errors.note(format_args!("{from} is a Grape of another network {why}"), now);

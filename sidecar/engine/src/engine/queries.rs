@@ -64,7 +64,7 @@ impl Engine {
         ours: bool,
         now: Instant,
     ) {
-        let Some(pending) = self.rpc.answered(id, from) else { return };
+        let Some(pending) = self.rpc.answered(id, from, now) else { return };
         let contact = Contact { id: response.id, addr: from };
         if contact.id == self.settings.id {
             self.heard_ourselves(&pending, now);
@@ -106,7 +106,7 @@ impl Engine {
         text: &str,
         now: Instant,
     ) {
-        let Some(pending) = self.rpc.answered(id, from) else { return };
+        let Some(pending) = self.rpc.answered(id, from, now) else { return };
         self.stats.errors_received += 1;
         let errand = match pending.purpose {
             Purpose::Lookup(lookup) => self.lookups.errand(lookup),

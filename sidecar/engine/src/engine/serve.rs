@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::Engine;
 use super::timers::Timer;
+use crate::MAX_NAME;
 use crate::addresses::{AddressRefusal, means_the_same_to, with_port};
 use crate::distance::target_of;
 use crate::item::{Item, Signed};
@@ -35,6 +36,9 @@ const EACH_V6: usize = 3 + PEER_V6 + 3;
 const NODE_PORT: usize = 2;
 const NODE_PORTS_FRAME: usize = 2;
 
+/// Bytes of what signs a value: key, signature and `seq`.
+const SIGNED: usize = 140;
+
 /// Most of its own addresses that a node sends.
 const OWN_ADDRESSES: usize = 4;
 /// Bytes of the head of the list of announcers, and of each string in it.
@@ -47,17 +51,36 @@ const ALT_FRAME: usize = 8;
 type Refusal = (i64, &'static str);
 
 impl Engine {
-    /// The answer to a query. `ours` says that a Grape of our kind asks.
+    /// How many bytes the answer to a query of this length may have, where it may not be whole: see
+    /// `unproven.rs`. What comes from loopback is not forged.
+    pub(super) fn most_bytes(
+        &mut self,
+        from: SocketAddr,
+        method: &Method<'_>,
+        length: usize,
+        now: Instant,
+    ) -> Option<usize> {
+        let is_long = matches!(
+            method,
+            Method::FindNode { .. } | Method::GetPeers { .. } | Method::Get { .. }
+        );
+        let proved = !is_long || from.ip().is_loopback() || self.rpc.is_proven(&from, now);
+        if proved { None } else { self.unproven.most(from.ip(), length, now) }
+    }
+
+    /// The answer to a query, of at most so many bytes. `ours` says that a Grape of our kind asks.
     pub(super) fn answer(
         &mut self,
         from: SocketAddr,
         transaction_id: &[u8],
         query: &Query<'_>,
         ours: bool,
+        most: Option<usize>,
         now: Instant,
     ) -> Body<'static> {
         let length = transaction_id.len();
-        let room = MTU.saturating_sub(FRAME + length + usize::from(length > 9));
+        let whole = most.unwrap_or(MTU).min(MTU);
+        let room = whole.saturating_sub(FRAME + length + usize::from(length > 9));
         let want = family_or(query.want, from);
         let answered = match &query.method {
             Method::Ping { watch } => {
@@ -95,11 +118,16 @@ impl Engine {
             }
             Method::FindNode { target } => {
                 let mut response = self.on_find_node(from, target, want, room);
-                if query.read_only {
+                if query.read_only && most.is_none() {
                     // It may have found us through an address that others share.
                     response.nodes.extend(self.own_contacts(from));
                 }
                 Ok(response)
+            }
+            Method::GetPeers { info_hash } | Method::AnnouncePeer { info_hash, .. }
+                if info_hash.len() > MAX_NAME =>
+            {
+                Err((code::PROTOCOL, "`info_hash` is longer than 1024 bytes"))
             }
             Method::GetPeers { info_hash } => {
                 Ok(self.on_get_peers(from, info_hash, want, room, now))
@@ -131,10 +159,12 @@ impl Engine {
                     Ok(())
                 })
             }
-            Method::Get { target, seq } => Ok(self.on_get(from, target, *seq, want, room)),
+            Method::Get { target, seq } => {
+                Ok(self.on_get(from, target, *seq, want, room, most.is_none()))
+            }
             Method::Put(put) => {
                 self.authorised(from, &put.token, "cannot `put` with bad token", |engine| {
-                    engine.on_put(put)
+                    engine.on_put(put, from.ip())
                 })
             }
             Method::Unknown { .. } => Err((code::METHOD_UNKNOWN, "Method Unknown")),
@@ -251,12 +281,15 @@ impl Engine {
         newer_than: Option<i64>,
         want: Want,
         room: usize,
+        whole: bool,
     ) -> Response<'static> {
         let token = self.token(from);
+        // A value is in an answer whole, or not at all.
+        let fits = |item: &&Item| whole || item.encoded().len() + SIGNED <= room;
         let held = (target.len() == 20).then(|| self.storage.item(&target_of(target))).flatten();
         let held =
             held.filter(|item| item.seq().is_none_or(|seq| newer_than.is_none_or(|n| seq > n)));
-        if let Some(item) = held {
+        if let Some(item) = held.filter(fits) {
             // No nodes beside a value: the Node.js Grape would show them to its clients.
             let (value, signed) = (Some(item.encoded().to_vec().into()), item.signed().map(fields));
             return Response { value, signed, token, ..Response::new(self.settings.id) };
@@ -265,10 +298,10 @@ impl Engine {
         Response { nodes, token, ..Response::new(self.settings.id) }
     }
 
-    fn on_put(&mut self, put: &Put<'_>) -> Result<(), Refusal> {
+    fn on_put(&mut self, put: &Put<'_>, from: IpAddr) -> Result<(), Refusal> {
         let item = checked(put)?;
         self.storage
-            .put_item(item, put.cas)
+            .put_item(item, put.cas, Some(from))
             .map_err(|conflict| (conflict.code(), conflict.message()))
     }
 
@@ -362,3 +395,6 @@ fn checked(put: &Put<'_>) -> Result<Item, Refusal> {
     };
     checked.map_err(|error| (error.code(), error.message()))
 }
+
+#[cfg(test)]
+mod tests;

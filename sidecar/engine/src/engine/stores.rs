@@ -63,7 +63,7 @@ impl Engine {
         if nodes.is_empty() {
             // Alone, this node is the closest one, and decides.
             let id = item.id();
-            let stored = self.storage.put_item(*item, cas).map(|()| id).map_err(|conflict| {
+            let stored = self.storage.put_item(*item, cas, None).map(|()| id).map_err(|conflict| {
                 PutError::Refused { code: conflict.code(), message: conflict.message().to_owned() }
             });
             return self.done(operation, Outcome::Put(stored));
@@ -150,7 +150,7 @@ impl Engine {
             && (stored.is_ok() || item.signed().is_none())
         {
             // The closest nodes decided; ours follows unless it is newer.
-            let _ = self.storage.put_item(item.as_ref().clone(), None);
+            let _ = self.storage.put_item(item.as_ref().clone(), None, None);
         }
         if let Some(operation) = store.operation() {
             self.done(operation, outcome);

@@ -10,8 +10,9 @@ mod round_trip;
 mod transactions;
 
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ahash::RandomState;
 use lru::LruCache;
 use rand::Rng;
 
@@ -23,6 +24,11 @@ pub(crate) use transactions::{Pending, Purpose};
 /// that never answer do not keep others out.
 const MAX_STRANGERS: usize = 1024;
 
+/// Who answered is believed to be where its datagrams come from for this long, as with tokens.
+const PROVEN_FOR: Duration = Duration::from_secs(600);
+/// Most addresses of which this is remembered.
+const MAX_PROVEN: usize = 4096;
+
 /// The queries that are out.
 #[derive(Debug)]
 pub(crate) struct Rpc {
@@ -31,13 +37,20 @@ pub(crate) struct Rpc {
     round_trip: Option<RoundTrip>,
     /// Nodes that have to answer a ping before they are added, each with the ping's transaction.
     strangers: LruCache<SocketAddr, u32>,
+    /// Addresses that answered, and when they last did.
+    proven: LruCache<SocketAddr, Instant, RandomState>,
 }
 
 impl Rpc {
     pub(crate) fn new() -> Self {
         // Unbounded with a bound of our own, so that an empty one takes no memory.
         let strangers = LruCache::unbounded();
-        Self { transactions: Transactions::default(), round_trip: None, strangers }
+        Self {
+            transactions: Transactions::default(),
+            round_trip: None,
+            strangers,
+            proven: LruCache::unbounded_with_hasher(RandomState::new()),
+        }
     }
 
     /// A query is sent. Returns its transaction id.
@@ -61,9 +74,24 @@ impl Rpc {
     }
 
     /// The query that an answer from this address is for. It is closed.
-    pub(crate) fn answered(&mut self, transaction: &[u8], from: SocketAddr) -> Option<Pending> {
-        let pending = self.transactions.answered(transaction, from);
-        self.closed(pending)
+    pub(crate) fn answered(
+        &mut self,
+        transaction: &[u8],
+        from: SocketAddr,
+        now: Instant,
+    ) -> Option<Pending> {
+        let pending = self.transactions.answered(transaction, from)?;
+        self.proven.put(from, now);
+        if self.proven.len() > MAX_PROVEN {
+            self.proven.pop_lru();
+        }
+        self.closed(Some(pending))
+    }
+
+    /// Whether what comes from this address is not forged: it answered a query lately.
+    pub(crate) fn is_proven(&self, addr: &SocketAddr, now: Instant) -> bool {
+        let answered = self.proven.peek(addr);
+        answered.is_some_and(|at| now.saturating_duration_since(*at) < PROVEN_FOR)
     }
 
     /// The query's time is over. It is closed.
@@ -128,8 +156,11 @@ mod tests {
         let answered = rpc.open(answers.clone(), &mut rng);
         let timed_out = rpc.open(silent.clone(), &mut rng);
         assert!(rpc.asks_stranger(&answers.to) && rpc.asks_stranger(&silent.to));
-        assert!(rpc.answered(&answered.to_be_bytes(), silent.to).is_none(), "not from there");
-        assert!(rpc.answered(&answered.to_be_bytes(), answers.to).is_some());
+        let now = crate::clock::now();
+        assert!(rpc.answered(&answered.to_be_bytes(), silent.to, now).is_none(), "not from there");
+        assert!(!rpc.is_proven(&silent.to, now));
+        assert!(rpc.answered(&answered.to_be_bytes(), answers.to, now).is_some());
+        assert!(rpc.is_proven(&answers.to, now) && !rpc.is_proven(&answers.to, now + PROVEN_FOR));
         assert!(rpc.timed_out(timed_out).is_some());
         assert!(!rpc.asks_stranger(&answers.to) && !rpc.asks_stranger(&silent.to));
     }

@@ -1,8 +1,12 @@
-//! BEP 44 items held for others, least recently used out first.
+//! BEP 44 items held for others.
 
-use lru::LruCache;
+use std::collections::HashMap;
+use std::net::IpAddr;
+
+use ahash::RandomState;
 use mainline::Id;
 
+use super::shares::Shares;
 use crate::item::Item;
 use crate::krpc::code;
 
@@ -30,24 +34,41 @@ impl Conflict {
     }
 }
 
-/// The items held here.
+/// An item, and which host's it is.
+#[derive(Debug)]
+struct Held {
+    item: Item,
+    host: IpAddr,
+}
+
+/// The items held here. Where there are too many, the host that put the most makes room, with the one
+/// that was used least recently.
 #[derive(Debug)]
 pub(super) struct ItemStore {
-    items: LruCache<Id, Item>,
+    items: HashMap<Id, Held, RandomState>,
+    shares: Shares<Id>,
     max_items: usize,
 }
 
 impl ItemStore {
     pub(super) fn new(max_items: usize) -> Self {
-        Self { items: LruCache::unbounded(), max_items: max_items.max(1) }
+        Self { items: HashMap::default(), shares: Shares::default(), max_items: max_items.max(1) }
     }
 
-    /// Holds an item. The same version of a mutable item with the same value is a refresh.
+    /// Holds an item, put by a host. The same version of a mutable item with the same value is a
+    /// refresh.
     ///
     /// # Errors
     /// When `cas` is not the stored item's `seq`, or the item's is not greater.
-    pub(super) fn put(&mut self, item: Item, cas: Option<i64>) -> Result<(), Conflict> {
-        if let (Some(seq), Some(held)) = (item.seq(), self.items.peek(&item.id())) {
+    pub(super) fn put(
+        &mut self,
+        item: Item,
+        cas: Option<i64>,
+        host: IpAddr,
+    ) -> Result<(), Conflict> {
+        let id = item.id();
+        let before = self.items.get(&id);
+        if let (Some(seq), Some(Held { item: held, .. })) = (item.seq(), before) {
             let held_seq = held.seq();
             if cas.is_some() && cas != held_seq {
                 return Err(Conflict::CasMismatch);
@@ -57,15 +78,22 @@ impl ItemStore {
                 return Err(Conflict::SeqTooLow);
             }
         }
-        self.items.put(item.id(), item);
-        if self.items.len() > self.max_items {
-            self.items.pop_lru();
+        if let Some(before) = self.items.insert(id, Held { item, host }) {
+            self.shares.remove(&id, before.host);
+        }
+        self.shares.add(&id, host);
+        if self.items.len() > self.max_items
+            && let Some((_, id)) = self.shares.make_room()
+        {
+            self.items.remove(&id);
         }
         Ok(())
     }
 
     pub(super) fn get(&mut self, id: &Id) -> Option<&Item> {
-        self.items.get(id)
+        let held = self.items.get(id)?;
+        self.shares.renew(id, held.host);
+        Some(&held.item)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -92,15 +120,17 @@ mod tests {
         Item::mutable(value, Signed { key, signature, seq, salt: b"s".to_vec() }).unwrap()
     }
 
+    const HOST: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 1));
+
     #[test]
     fn versions_only_go_up() {
         let mut items = ItemStore::new(10);
-        items.put(signed(5, "five"), Some(99)).expect("nothing is stored to compare with");
-        assert_eq!(items.put(signed(4, "four"), None), Err(Conflict::SeqTooLow));
-        assert_eq!(items.put(signed(5, "other"), None), Err(Conflict::SeqTooLow));
-        items.put(signed(5, "five"), None).expect("the same again is a refresh");
-        assert_eq!(items.put(signed(6, "six"), Some(4)), Err(Conflict::CasMismatch));
-        items.put(signed(6, "six"), Some(5)).expect("cas matches");
+        items.put(signed(5, "five"), Some(99), HOST).expect("nothing is stored to compare with");
+        assert_eq!(items.put(signed(4, "four"), None, HOST), Err(Conflict::SeqTooLow));
+        assert_eq!(items.put(signed(5, "other"), None, HOST), Err(Conflict::SeqTooLow));
+        items.put(signed(5, "five"), None, HOST).expect("the same again is a refresh");
+        assert_eq!(items.put(signed(6, "six"), Some(4), HOST), Err(Conflict::CasMismatch));
+        items.put(signed(6, "six"), Some(5), HOST).expect("cas matches");
         assert_eq!(items.get(&signed(6, "six").id()).unwrap().encoded(), text("six"));
     }
 
@@ -109,12 +139,29 @@ mod tests {
         let mut items = ItemStore::new(2);
         let item = |v| Item::immutable(text(v)).unwrap();
         for v in ["a", "b"] {
-            items.put(item(v), None).unwrap();
+            items.put(item(v), None, HOST).unwrap();
         }
         items.get(&item("a").id());
-        items.put(item("c"), None).unwrap();
+        items.put(item("c"), None, HOST).unwrap();
         assert_eq!(items.len(), 2);
         assert!(items.get(&item("a").id()).is_some());
         assert!(items.get(&item("b").id()).is_none());
+    }
+
+    #[test]
+    fn a_host_that_puts_without_end_crowds_out_nobody() {
+        let mut items = ItemStore::new(100);
+        let item = |v: &str| Item::immutable(text(v)).unwrap();
+        for host in 1..=20 {
+            let put = items.put(item(&format!("honest {host}")), None, [10, 0, 1, host].into());
+            put.unwrap();
+        }
+        for n in 0..1000 {
+            items.put(item(&format!("false {n}")), None, HOST).unwrap();
+        }
+        assert_eq!(items.len(), 100);
+        for host in 1..=20 {
+            assert!(items.get(&item(&format!("honest {host}")).id()).is_some(), "{host}");
+        }
     }
 }

@@ -4,7 +4,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `peer_store.rs` | announced peers of all names, until their announces end |
-//! | `shares.rs` | which hosts they belong to |
+//! | `shares.rs` | which hosts have how many peers, and items |
 //! | `peers.rs`, `by_host.rs` | those of one name, and a choice of them |
 //! | `claims.rs` | IPs other than their own that Grapes announce their services at |
 //! | `items.rs` | BEP 44 items |
@@ -18,7 +18,7 @@ mod peers;
 mod shares;
 mod tokens;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Instant;
 
 use mainline::Id;
@@ -177,12 +177,19 @@ impl Storage {
         self.peers.names()
     }
 
-    /// Holds an item. The same version of a mutable item with the same value is a refresh.
+    /// Holds an item, which another node put, or (`None`) our own. The same version of a mutable item
+    /// with the same value is a refresh.
     ///
     /// # Errors
     /// When `cas` is not the stored item's `seq`, or the item's is not greater.
-    pub(crate) fn put_item(&mut self, item: Item, cas: Option<i64>) -> Result<(), Conflict> {
-        self.items.put(item, cas)
+    pub(crate) fn put_item(
+        &mut self,
+        item: Item,
+        cas: Option<i64>,
+        from: Option<IpAddr>,
+    ) -> Result<(), Conflict> {
+        let ours = Ipv4Addr::UNSPECIFIED.into();
+        self.items.put(item, cas, from.unwrap_or(ours))
     }
 
     pub(crate) fn item(&mut self, id: &Id) -> Option<&Item> {

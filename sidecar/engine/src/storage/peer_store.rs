@@ -21,7 +21,7 @@ const PEERS_PER_NAME: usize = 20;
 #[derive(Debug)]
 pub(super) struct PeerStore {
     names: LruCache<Name, Peers, RandomState>,
-    shares: Shares,
+    shares: Shares<Name>,
     max_names: usize,
     /// Peers held, of all names.
     held: usize,
@@ -54,9 +54,9 @@ impl PeerStore {
         let announced = announced.announced(addr, by, rng);
         if announced.is_new {
             self.held += 1;
-            self.shares.add(&name, &addr);
+            self.shares.add(&name, addr.ip());
         } else {
-            self.shares.renew(&name, &addr);
+            self.shares.renew(&*name, addr.ip());
         }
         self.forget(&name, announced.gone);
         while self.is_too_full() {
@@ -87,7 +87,7 @@ impl PeerStore {
     fn forget(&mut self, name: &[u8], gone: impl IntoIterator<Item = SocketAddr>) {
         for peer in gone {
             self.held -= 1;
-            self.shares.remove(name, &peer);
+            self.shares.remove(name, peer.ip());
         }
         if self.names.peek(name).is_some_and(|peers| peers.len() == 0) {
             self.names.pop(name);

@@ -65,7 +65,8 @@ fn settle(
                     if matches!(&query.body, Body::Query(query) if query.method.name() == b"get_peers")
                     {
                         let lies = node.peers.len() > 2 * usize::from(PEERS);
-                        let most = if lies { node.peers.len() } else { MAX_PEERS };
+                        // As many as fit the longest datagram that is read.
+                        let most = if lies { 2 * MAX_PEERS } else { MAX_PEERS };
                         let chosen = node.peers.iter().copied().sample(rng, most);
                         response.peers = chosen.into_iter().map(Peer::new).collect();
                         response.nodes = node.nodes.clone();
