@@ -15,7 +15,7 @@ use super::Listener;
 use super::connection::{Activity, Standing};
 
 /// Most connections to the API.
-const API: usize = 4096;
+const API: usize = 2048;
 /// Most connections to the admin address.
 const ADMIN: usize = 128;
 /// Of the connections to the API, those that only programs of this host may have.
