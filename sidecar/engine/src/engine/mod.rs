@@ -100,6 +100,8 @@ pub struct Engine {
     /// It has notified the others that it ends.
     has_left: bool,
     unproven: Unproven,
+    /// When the announces are looked at that wait for their turn to be stored again.
+    stores_again: Option<Instant>,
     stats: Stats,
     errors: Errors,
     timers: Timers,
@@ -129,6 +131,7 @@ impl Engine {
             other_networks: OtherNetworks::new(),
             has_left: false,
             unproven: Unproven::new(now),
+            stores_again: None,
             stats: Stats::default(),
             errors: Errors::default(),
             timers,

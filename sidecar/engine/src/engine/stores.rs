@@ -210,8 +210,14 @@ impl Engine {
             let then = OnComplete::Announce { port, operation: None };
             self.start_lookup(Target::Peers(name), then, now);
         }
-        if let Some(next) = self.publish.next_due() {
-            self.set_timer(next.max(now + SETTLE), Timer::StoreAgain);
+        // For those that wait for their turn, one timer at a time.
+        self.stores_again.take_if(|at| *at <= now);
+        if self.stores_again.is_none()
+            && let Some(next) = self.publish.next_due()
+        {
+            let at = next.max(now + SETTLE);
+            self.stores_again = Some(at);
+            self.set_timer(at, Timer::StoreAgain);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Addresses by their hosts, for a choice in which no host crowds out the others.
 
+use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ahash::RandomState;
 use indexmap::{IndexMap, IndexSet};
@@ -13,7 +14,7 @@ use crate::addresses::host_of;
 /// Addresses of one family, by their hosts.
 #[derive(Debug)]
 pub(super) struct ByHost<A> {
-    hosts: IndexMap<std::net::IpAddr, IndexSet<A, RandomState>, RandomState>,
+    hosts: IndexMap<IpAddr, IndexSet<A, RandomState>, RandomState>,
 }
 
 impl<A: Copy + Eq + Hash + Into<SocketAddr>> ByHost<A> {
@@ -65,7 +66,7 @@ impl<A: Copy + Eq + Hash + Into<SocketAddr>> ByHost<A> {
     }
 }
 
-fn host<A: Into<SocketAddr>>(addr: A) -> std::net::IpAddr {
+fn host<A: Into<SocketAddr>>(addr: A) -> IpAddr {
     host_of(addr.into().ip())
 }
 
@@ -73,7 +74,7 @@ fn host<A: Into<SocketAddr>>(addr: A) -> std::net::IpAddr {
 /// second one: the first of them are a choice in which each host has the same share.
 pub(crate) fn take_turns(addrs: &mut [SocketAddr], rng: &mut impl Rng) {
     addrs.shuffle(rng);
-    let mut seen = std::collections::HashMap::<_, usize, RandomState>::default();
+    let mut seen = HashMap::<_, usize, RandomState>::default();
     addrs.sort_by_cached_key(|addr| {
         let turn = seen.entry(host(*addr)).or_default();
         *turn += 1;
@@ -124,8 +125,8 @@ mod tests {
             let chosen = by_host.choose(20, rng);
             chosen.iter().for_each(|a| {
                 seen[usize::from(match a.ip() {
-                    std::net::IpAddr::V4(ip) => ip.octets()[3],
-                    std::net::IpAddr::V6(_) => 0,
+                    IpAddr::V4(ip) => ip.octets()[3],
+                    IpAddr::V6(_) => 0,
                 })] += 1
             });
         }
