@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use grape_engine::gossip::MemberName;
 use grape_engine::{NetworkName, Settings, impossible};
+use ipnet::IpNet;
 use mainline::Id;
 
 use crate::http::{ApiHost, Origin};
@@ -46,6 +47,9 @@ pub struct Config {
     /// The network that this Grape belongs to: it and Grapes of other networks refuse each other.
     /// When `None`, it accepts every Grape, as npm's Grape does.
     pub network: Option<NetworkName>,
+    /// Networks in which Grapes of one address are independent of each other: see
+    /// [`Settings::trusted_networks`].
+    pub trust_nets: Vec<IpNet>,
     /// Most queries that one lookup keeps in flight; 1 to 1024.
     pub dht_concurrency: usize,
     /// Most names that are stored for others, and most lookups that are cached.
@@ -93,6 +97,7 @@ impl Default for Config {
             bootstrap: Vec::new(),
             advertise_ip: engine.advertise,
             network: engine.network,
+            trust_nets: engine.trusted_networks,
             dht_concurrency: engine.concurrency,
             dht_max_tables: engine.max_names,
             dht_max_values: engine.max_items,

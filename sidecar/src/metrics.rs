@@ -7,8 +7,8 @@ pub mod process;
 
 use std::time::Duration;
 
-use grape_engine::Stats;
 use grape_engine::gossip::GossipCounters;
+use grape_engine::{Bound, Stats};
 use hyper::StatusCode;
 use prometheus::core::Collector;
 use prometheus::{
@@ -39,6 +39,8 @@ pub(crate) struct Metrics {
     introduced: [IntCounter; Introduced::ALL.len()],
     in_flight: IntGauge,
     connections: IntGauge,
+    /// Those of the admin address.
+    admin_connections: IntGauge,
     websockets: IntGauge,
     watches: IntGauge,
     crowded_out: IntCounter,
@@ -140,6 +142,8 @@ impl Metrics {
             registry,
             in_flight,
             connections,
+            // Shown with their bound.
+            admin_connections: IntGauge::new("admin", "admin")?,
             websockets,
             watches,
             crowded_out,
@@ -184,9 +188,9 @@ impl Metrics {
         InFlight(&self.in_flight)
     }
 
-    /// A connection.
-    pub(crate) fn connection(&self) -> Open {
-        open(&self.connections)
+    /// A connection, `admin` if it came to the address of the admin pages.
+    pub(crate) fn connection(&self, admin: bool) -> (Open, Option<Open>) {
+        (open(&self.connections), admin.then(|| open(&self.admin_connections)))
     }
 
     /// A connection that became a WebSocket.
@@ -204,7 +208,13 @@ impl Metrics {
         usize::try_from(self.connections.get()).unwrap_or_default()
     }
 
-    /// All metrics in Prometheus' text format.
+    /// How many connections the API and the address of the admin pages have.
+    pub(crate) fn connections_of_each(&self) -> [usize; 2] {
+        let admin = usize::try_from(self.admin_connections.get()).unwrap_or_default();
+        [self.connections_open().saturating_sub(admin), admin]
+    }
+
+    /// All metrics in Prometheus' text format. `bounds` are those of the API and of groups.
     ///
     /// # Errors
     /// When a metric cannot be written, which its name or labels alone can cause.
@@ -213,12 +223,14 @@ impl Metrics {
         stats: &Stats,
         services: &Counts,
         (groups, gossip): (usize, &GossipCounters),
+        bounds: &[(&'static str, Bound)],
         ready: bool,
     ) -> Result<Vec<u8>, prometheus::Error> {
         let mut all = self.registry.gather();
         all.extend(families::of_dht(stats, ready));
         all.extend(families::of_services(services));
         all.extend(families::of_gossip(groups, gossip));
+        all.extend(families::of_bounds(&stats.bounds, bounds));
         all.extend(process::families());
         all.sort_by(|a, b| a.name().cmp(b.name()));
         let mut text = Vec::with_capacity(16 << 10);
@@ -234,6 +246,8 @@ fn open(gauge: &IntGauge) -> Open {
 
 #[cfg(test)]
 mod tests {
+    use grape_engine::RESOURCES;
+
     use super::*;
     use crate::services::Reason;
 
@@ -254,9 +268,13 @@ mod tests {
         counts.withdrawals[Reason::PortRefuses.index()] = 4;
         counts.held_back[Reason::NotReady(1).index()] = 6;
         let gossip = GossipCounters { other_network: 9, ..GossipCounters::default() };
-        let text =
-            String::from_utf8(metrics.exposition(&stats, &counts, (2, &gossip), true).unwrap())
-                .unwrap();
+        let peers = RESOURCES.iter().position(|resource| *resource == "peers").unwrap();
+        stats.bounds[peers] = Bound { used: 5, most: 100 };
+        let bounds = [("watches", Bound { used: 1, most: 1024 })];
+        let text = String::from_utf8(
+            metrics.exposition(&stats, &counts, (2, &gossip), &bounds, true).unwrap(),
+        )
+        .unwrap();
         for line in [
             r#"grape_api_requests_total{code="2xx",verb="lookup"} 2"#,
             r#"grape_api_requests_total{code="5xx",verb="unknown"} 1"#,
@@ -274,6 +292,9 @@ mod tests {
             "grape_gossip_groups 2",
             r#"grape_gossip_refused_total{reason="other_network"} 9"#,
             "grape_watches 1",
+            r#"grape_bound{resource="peers"} 100"#,
+            r#"grape_bound_used{resource="peers"} 5"#,
+            r#"grape_bound_used{resource="watches"} 1"#,
             "# TYPE grape_dht_nodes gauge",
             "# TYPE grape_dht_packets_sent_total counter",
             concat!("grape_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -296,7 +317,7 @@ mod tests {
 
     fn exposition(metrics: &Metrics, stats: &Stats) -> String {
         let gossip = (0, &GossipCounters::default());
-        let text = metrics.exposition(stats, &Counts::default(), gossip, true);
+        let text = metrics.exposition(stats, &Counts::default(), gossip, &[], true);
         String::from_utf8(text.unwrap()).unwrap()
     }
 }

@@ -7,6 +7,7 @@
 //! | [`our_operator`] | how `grape-operator run` is started, and its log |
 //! | [`binaries`] | where the project's binaries are |
 //! | [`chart`] | the values of the operator's chart |
+//! | [`lab`] | Grapes at addresses of their own, and honest use of them |
 //! | [`link`] | a connection that can be cut |
 //! | [`hosts`] | hosts that a test makes, with interfaces and addresses of their own |
 //! | [`network`] | several Grapes that have joined each other |
@@ -40,6 +41,7 @@ pub mod http;
 pub mod items;
 pub mod kernel;
 pub mod kubernetes;
+pub mod lab;
 pub mod link;
 pub mod namespace;
 pub mod network;

@@ -1,5 +1,7 @@
 //! What the schema knows of a field, for messages: which fields there are, and what would be right.
 
+use std::sync::LazyLock;
+
 use serde_json::{Map, Value, json};
 
 use super::{crd, limits};
@@ -8,17 +10,21 @@ use super::{crd, limits};
 /// `spec.dht.bootstrap[0]`.
 #[derive(Debug, Clone)]
 pub struct Fields {
-    root: Value,
+    root: &'static Value,
 }
+
+/// Made once: it takes longer than reading a file.
+static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
+    let version = crd::crd().spec.versions.into_iter().next();
+    let schema = version.and_then(|version| version.schema?.open_api_v3_schema);
+    // The schema serializes: it was made from JSON.
+    schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default()
+});
 
 impl Fields {
     /// The fields of the served version.
     pub fn new() -> Self {
-        let version = crd::crd().spec.versions.into_iter().next();
-        let schema = version.and_then(|version| version.schema?.open_api_v3_schema);
-        // The schema serializes: it was made from JSON.
-        let root = schema.and_then(|schema| serde_json::to_value(schema).ok()).unwrap_or_default();
-        Self { root }
+        Self { root: &SCHEMA }
     }
 
     /// The names of the fields inside the one at `path`; none if it is no object with known fields.
@@ -75,7 +81,7 @@ impl Fields {
 
     /// The schema of the field at `path`; `None` if it is not known.
     pub fn schema(&self, path: &str) -> Option<&Value> {
-        path.split('.').filter(|step| !step.is_empty()).try_fold(&self.root, |schema, step| {
+        path.split('.').filter(|step| !step.is_empty()).try_fold(self.root, |schema, step| {
             let (name, index) = match step.split_once('[') {
                 Some((name, _)) => (name, true),
                 None => (step, false),

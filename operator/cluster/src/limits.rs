@@ -42,6 +42,15 @@ pub fn host_port_rule() -> Rule {
     Rule::new(rule).message(&*must_be(HOST_PORT_EXPECTED))
 }
 
+/// Most entries of `spec.dht.trustNets`.
+pub const TRUST_NETS_LENGTH: usize = 64;
+/// Most characters of one of them.
+pub const SUBNET_LENGTH: usize = 49;
+/// What one of them looks like.
+pub const SUBNET_PATTERN: &str = r"^(((25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])\.){3}(25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])/(3[0-2]|[12]?[0-9])|[0-9A-Fa-f:.]*:[0-9A-Fa-f:.]*/(12[0-8]|1[01][0-9]|[1-9]?[0-9]))$";
+/// What would be right for one of them.
+pub const SUBNET_EXPECTED: &str = "IP/PREFIX, as in 203.0.113.0/24 or 2001:db8::/48";
+
 /// Where a Grape's admin pages are on Kubernetes, a TCP port.
 pub const ADMIN_PORT: u16 = 9091;
 /// `spec.injection.adminPort`, `spec.injection.dhtPort` and the annotations that go before them:

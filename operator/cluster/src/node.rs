@@ -35,13 +35,13 @@ pub struct DhtSpec {
     pub node_liveness: DurationText,
 
     /// How many service names a Grape stores for the network, and how many lookup results it caches,
-    /// 1 to 1000000. Beyond it the least recently used are dropped. Defaults to 5000.
+    /// 1 to 1000000. Beyond it the address with the most stored peers makes room. Defaults to 5000.
     #[schemars(range(min = *limits::TABLES.start(), max = *limits::TABLES.end()))]
     #[serde(default = "defaults::max_tables")]
     pub max_tables: i32,
 
-    /// How many items (`/put` and `/get`) a Grape stores, 1 to 1000000. Beyond it the least recently
-    /// used are dropped. Defaults to 5000.
+    /// How many items (`/put` and `/get`) a Grape stores, 1 to 1000000. Beyond it the address that put
+    /// the most makes room. Defaults to 5000.
     #[schemars(range(min = *limits::VALUES.start(), max = *limits::VALUES.end()))]
     #[serde(default = "defaults::max_values")]
     pub max_values: i32,
@@ -61,6 +61,23 @@ pub struct DhtSpec {
     #[x_kube(merge_strategy = ListMerge::Set)]
     #[serde(default)]
     pub bootstrap: Vec<String>,
+
+    /// Networks, as `IP/PREFIX`, in which Grapes of one address are independent of each other: a public
+    /// network of pods, a NAT, a host of many Grapes; 64 at most. Once a Grape knows more than 40 others,
+    /// it lets at most 2 of one address stand near a name, and at most 5 of one public /24 of IPv4 or /64
+    /// of IPv6, so that one host cannot take the name over. Networks in this list are exempt. Defaults
+    /// to none, which fits pods with private addresses.
+    #[schemars(
+        length(max = limits::TRUST_NETS_LENGTH),
+        extend("items" = {
+            "type": "string",
+            "maxLength": limits::SUBNET_LENGTH,
+            "x-kubernetes-validations": [limits::shape(limits::SUBNET_PATTERN, limits::SUBNET_EXPECTED)],
+        })
+    )]
+    #[x_kube(merge_strategy = ListMerge::Set)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub trust_nets: Vec<String>,
 
     /// The name of the network that the Grapes and the sidecars belong to, 253 characters at most.
     /// Grapes of different networks refuse each other, so two clusters stay apart even when a pod
@@ -87,6 +104,7 @@ impl Default for DhtSpec {
             max_tables: defaults::max_tables(),
             max_values: defaults::max_values(),
             bootstrap: Vec::new(),
+            trust_nets: Vec::new(),
             network: None,
         }
     }

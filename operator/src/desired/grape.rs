@@ -103,8 +103,10 @@ pub(crate) fn flags(cluster: &ValidatedCluster, namespace: &str, ports: Ports) -
 /// older Grape ignores an unknown variable, and would not start with an unknown flag.
 pub(crate) fn environment(cluster: &ValidatedCluster, namespace: &str) -> Vec<EnvVar> {
     let network = network(cluster, namespace).map(|name| variable(NETWORK, literal(&name)));
+    let nets: Vec<_> = cluster.dht.trust_nets.iter().map(ToString::to_string).collect();
+    let nets = (!nets.is_empty()).then(|| variable(TRUST_NETS, literal(&nets.join(","))));
     let pod = [of_pod("POD_IP", "status.podIP"), of_pod(POD_NAME, "metadata.name")];
-    pod.into_iter().chain(network).collect()
+    pod.into_iter().chain(network).chain(nets).collect()
 }
 
 /// The variable of the pod's name, which the members of a Grape's groups see.
@@ -112,6 +114,9 @@ const POD_NAME: &str = "GRAPE_POD_NAME";
 
 /// The variable of the groups that a Grape joins. An older Grape ignores it.
 pub(crate) const GOSSIP: &str = "GRAPE_GOSSIP";
+
+/// The variable of the networks in which Grapes of one address are independent of each other.
+const TRUST_NETS: &str = "GRAPE_TRUST_NET";
 
 /// The variable of the network's name.
 const NETWORK: &str = "GRAPE_NETWORK";

@@ -104,6 +104,19 @@ fn the_network_is_set_by_a_variable(
 }
 
 #[test]
+fn trusted_networks_are_set_by_a_variable() {
+    let nets = ["203.0.113.0/24", "2001:db8::/48"].map(str::to_owned);
+    let desired = changed(|spec| spec.dht.trust_nets = nets.to_vec());
+    assert_ne!(hash(&desired), hash(&read(BARE)));
+    let spec = desired.pools[0].set.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    let variables = spec.containers[0].env.as_ref().unwrap();
+    let variable = variables.iter().find(|it| it.name == "GRAPE_TRUST_NET").unwrap();
+    assert_eq!(variable.value.as_deref(), Some("203.0.113.0/24,2001:db8::/48"));
+    // A Grape of an older release knows no such flag, and would not start.
+    assert!(!spec.containers[0].args.as_ref().unwrap().iter().any(|flag| flag.contains("trust")));
+}
+
+#[test]
 fn a_network_policy_can_be_left_out() {
     let expected = Desired { network: None, ..read(BARE) };
     assert_eq!(changed(|spec| spec.network_policy.enabled = false), expected);

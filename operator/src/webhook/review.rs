@@ -3,6 +3,7 @@
 use json_patch::Patch;
 use k8s_openapi::ByteString;
 use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::TypeMeta;
 use kube::core::admission::{AdmissionRequest, AdmissionResponse, AdmissionReview, Operation};
 use serde::Serialize;
@@ -61,6 +62,9 @@ pub fn read(body: &[u8]) -> Result<Review, Unreadable> {
     let Some(pod) = request.object.take() else {
         return Err(Unreadable::NoPod("there is no object".to_owned()));
     };
+    if pod.metadata == ObjectMeta::default() {
+        return Err(Unreadable::NoPod("it has no metadata".to_owned()));
+    }
     let named = request.namespace.clone().or_else(|| pod.metadata.namespace.clone());
     let Some(namespace) = named.filter(|namespace| !namespace.is_empty()) else {
         return Err(Unreadable::NoPod("it has no namespace".to_owned()));
@@ -198,6 +202,8 @@ mod tests {
     #[case("/request/resource/resource", json!("services"), "it is about \"services\"")]
     #[case("/request/subResource", json!("status"), "it is about \"pods\" \"status\"")]
     #[case("/request/object", Value::Null, "there is no object")]
+    #[case("/request/object/metadata", Value::Null, "it has no metadata")]
+    #[case("/request/object/metadata", json!({}), "it has no metadata")]
     #[case("/request/object/spec/containers", json!({}), "invalid type: map")]
     #[case("/request/namespace", Value::Null, "it has no namespace")]
     fn what_is_no_question_about_a_pod_is_told(

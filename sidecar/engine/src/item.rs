@@ -4,7 +4,7 @@ use bendy::encoding::{Encoder, ToBencode};
 use ed25519_dalek::{Signature, VerifyingKey};
 use mainline::{Id, MutableItem};
 
-use crate::krpc::{SignedFields, code, read_value};
+use crate::krpc::{SignedFields, code, read_value, value_depth};
 
 /// Any bencoded value.
 pub use bendy::value::Value;
@@ -78,9 +78,9 @@ pub struct Signed {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Item {
     id: Id,
-    /// As bencode, just as its author wrote it.
-    encoded: Vec<u8>,
-    signed: Option<Signed>,
+    /// As bencode, just as its author wrote it. Thousands are kept: it has no room to spare.
+    encoded: Box<[u8]>,
+    signed: Option<Box<Signed>>,
 }
 
 impl Item {
@@ -100,7 +100,7 @@ impl Item {
     pub fn immutable(encoded: Vec<u8>) -> Result<Self, ItemError> {
         check(&encoded)?;
         let id = Id::from(sha1_smol::Sha1::from(&encoded).digest().bytes());
-        Ok(Self { id, encoded, signed: None })
+        Ok(Self { id, encoded: encoded.into(), signed: None })
     }
 
     /// A mutable item, of a bencoded value: its id is the SHA-1 of its key and salt, and these bytes
@@ -138,7 +138,7 @@ impl Item {
         .map_err(|_| ItemError::InvalidSignature)?;
         let salt = (!signed.salt.is_empty()).then_some(signed.salt.as_slice());
         let id = MutableItem::target_from_key(&signed.key, salt);
-        Ok(Self { id, encoded, signed: Some(signed) })
+        Ok(Self { id, encoded: encoded.into(), signed: Some(Box::new(signed)) })
     }
 
     /// A mutable item, of fields as they come from the wire; `salt` is not always among them.
@@ -174,7 +174,7 @@ impl Item {
 
     /// Who signed it, when it is mutable.
     pub fn signed(&self) -> Option<&Signed> {
-        self.signed.as_ref()
+        self.signed.as_deref()
     }
 
     /// The version of a mutable item.
@@ -213,26 +213,17 @@ pub fn encode(value: &Value<'_>) -> Result<Vec<u8>, ItemError> {
     encoder.get_output().map_err(|_| ItemError::TooDeep)
 }
 
+/// Nothing is made of what may be refused: a value can be lists in lists in lists.
 fn check(encoded: &[u8]) -> Result<(), ItemError> {
-    let value = read_value(encoded).ok_or(ItemError::NoValue)?;
-    if depth(&value) > MAX_DEPTH {
-        return Err(ItemError::TooDeep);
-    }
-    let length = match &value {
-        Value::Bytes(bytes) => bytes.len(),
+    let length = match value_depth(encoded).ok_or(ItemError::NoValue)? {
+        0 => read_value(encoded).map_or(0, |value| match value {
+            Value::Bytes(bytes) => bytes.len(),
+            _ => encoded.len(),
+        }),
+        depth if depth > MAX_DEPTH => return Err(ItemError::TooDeep),
         _ => encoded.len(),
     };
     if length > MAX_VALUE { Err(ItemError::TooBig) } else { Ok(()) }
-}
-
-/// How deep lists and dictionaries are nested; 0 for a value that is neither.
-fn depth(value: &Value<'_>) -> usize {
-    let deepest = match value {
-        Value::Bytes(_) | Value::Integer(_) => return 0,
-        Value::List(list) => list.iter().map(depth).max(),
-        Value::Dict(dict) => dict.values().map(depth).max(),
-    };
-    1 + deepest.unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -31,18 +31,20 @@
 //! port.
 //!
 //! What they share: `addresses` (the one form of an address, and impossible ones),
-//! `closest`, `distance`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
+//! `closest`, `distance`, `diversity`, `item`, `peer_record`, `rate_limiter`, `capacity`, and [`krpc`], the
 //! messages.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod addresses;
 mod bootstrap;
+mod bound_ids;
 mod capacity;
 #[cfg(test)]
 mod clock;
 mod closest;
 mod distance;
+mod diversity;
 mod engine;
 mod errors;
 mod failure_detector;
@@ -66,13 +68,17 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use ipnet::IpNet;
 use mainline::Id;
 
 pub use addresses::{ADDRESS_REFUSALS, AddressRefusal, canonical, host_of, impossible, seed};
+pub use bound_ids::id_at;
 pub use engine::{Engine, ImpossibleIntroduction, OTHER_NETWORK_MESSAGES};
 pub use item::{Item, ItemError, MAX_DEPTH, MAX_SALT, MAX_VALUE, Signed, Value, encode, signable};
 pub use network::{InvalidNetworkName, NetworkName};
-pub use status::{Announced, MAX_LISTED, Neighbour, QUERY_METHODS, Stats, Status};
+pub use status::{
+    Announced, Bound, MAX_LISTED, Neighbour, QUERY_METHODS, RESOURCES, Stats, Status,
+};
 
 /// A service's name, as it is on the wire.
 pub type Name = Arc<[u8]>;
@@ -108,6 +114,9 @@ pub struct Settings {
     pub bound_to_all: bool,
     /// Bootstrap addresses will come by [`Engine::join`]: operations wait for it.
     pub awaits_seeds: bool,
+    /// Where several nodes of one address are independent of each other: in public pod networks, behind a
+    /// NAT, on a host of many Grapes. Elsewhere, nodes of one address have few places near a name.
+    pub trusted_networks: Vec<IpNet>,
     /// The network that the node belongs to. Without one it takes every node, and is taken by every
     /// one.
     pub network: Option<NetworkName>,
@@ -128,6 +137,7 @@ impl Settings {
             advertise: None,
             bound_to_all: false,
             awaits_seeds: false,
+            trusted_networks: Vec::new(),
             network: None,
         }
     }

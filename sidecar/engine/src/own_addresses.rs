@@ -160,6 +160,7 @@ mod tests {
     use mainline::Id;
 
     use super::*;
+    use crate::diversity::Diversity;
 
     const HOST: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     const ELSEWHERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
@@ -169,7 +170,7 @@ mod tests {
         let mut own = OwnAddresses::new(&settings);
         own.set_host(vec![HOST]);
         let now = crate::clock::now();
-        (own, Routing::new(settings.id, Duration::from_secs(300), now))
+        (own, Routing::new(settings.id, Duration::from_secs(300), Diversity::default(), now))
     }
 
     #[test]

@@ -85,6 +85,23 @@ impl PeerRecord {
         }
     }
 
+    /// How many nodes announced it, as far as is known; one at least.
+    pub(super) fn announces(&self) -> usize {
+        match &self.0 {
+            Announcers::One { .. } => 1,
+            Announcers::Several(list) => list.len(),
+        }
+    }
+
+    /// How many bytes it takes.
+    pub(super) fn bytes(&self) -> usize {
+        let more = match &self.0 {
+            Announcers::One { .. } => 0,
+            Announcers::Several(list) => size_of::<Vec<Announcer>>() + size_of_val(&list[..]),
+        };
+        size_of::<Self>() + more
+    }
+
     /// When the peer expires.
     pub(super) fn until(&self) -> Instant {
         match &self.0 {

@@ -1,6 +1,11 @@
 //! How much others may make us do: many at once, few in the long run.
 
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use lru::LruCache;
+
+use crate::addresses::host_of;
 
 /// At once, for whole racks that die …
 const BURST: u32 = 256;
@@ -38,6 +43,40 @@ impl RateLimiter {
         let left = self.left.checked_sub(1);
         self.left = left.unwrap_or(0);
         left.is_some()
+    }
+}
+
+/// Most hosts of which a [`HostLimiter`] remembers what is left.
+pub(super) const HOSTS: usize = 1024;
+
+/// The same for each host; a public IPv6 address counts as its /64.
+#[derive(Debug)]
+pub(super) struct HostLimiter {
+    burst: u32,
+    each_second: u32,
+    hosts: LruCache<IpAddr, RateLimiter>,
+}
+
+impl HostLimiter {
+    /// So many at once, and so many each second in the long run, of each host.
+    pub(super) fn of(burst: u32, each_second: u32) -> Self {
+        // Unbounded with a bound of our own, so that an empty one takes no memory.
+        Self { burst, each_second, hosts: LruCache::unbounded() }
+    }
+
+    /// Takes one, if there is one left of the host at this address.
+    pub(super) fn take(&mut self, ip: IpAddr, now: Instant) -> bool {
+        let new = || RateLimiter::of(self.burst, self.each_second, now);
+        let taken = self.hosts.get_or_insert_mut(host_of(ip), new).take(now);
+        if self.hosts.len() > HOSTS {
+            self.hosts.pop_lru();
+        }
+        taken
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.hosts.len()
     }
 }
 

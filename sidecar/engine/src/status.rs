@@ -124,7 +124,35 @@ pub struct Stats {
     pub items_held: usize,
     /// Announces of this node that are alive.
     pub announced: usize,
+    /// How much there is of what has a bound, by [`RESOURCES`].
+    pub bounds: [Bound; RESOURCES.len()],
 }
+
+/// How much there is of something, and how much there may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// How much there is.
+    pub used: usize,
+    /// The bound.
+    pub most: usize,
+}
+
+/// What a node holds, or does, for others, within bounds: `docs/threat-model.md` says what happens
+/// where one is reached.
+pub const RESOURCES: [&str; 12] = [
+    "names",
+    "name_bytes",
+    "peers",
+    "items",
+    "claimed_addresses",
+    "announces",
+    "lookups",
+    "lookup_bytes",
+    "monitored_nodes",
+    "probes",
+    "proven_addresses",
+    "strangers",
+];
 
 /// The methods that queries are counted by; the last stands for all others.
 pub const QUERY_METHODS: [&str; 11] = [

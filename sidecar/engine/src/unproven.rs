@@ -4,10 +4,7 @@
 use std::net::IpAddr;
 use std::time::Instant;
 
-use lru::LruCache;
-
-use crate::addresses::host_of;
-use crate::rate_limiter::RateLimiter;
+use crate::rate_limiter::{HostLimiter, RateLimiter};
 
 /// Whole answers each second to one host: a client that asks each node once gets them.
 const EACH: u32 = 3;
@@ -15,30 +12,22 @@ const EACH: u32 = 3;
 const ALL: u32 = 200;
 /// Beyond that, an answer has at most so many times the bytes of its query.
 const TIMES: usize = 3;
-/// Most hosts that are remembered.
-const CAPACITY: usize = 1024;
 
 /// What is left of them.
 #[derive(Debug)]
 pub(super) struct Unproven {
-    each: LruCache<IpAddr, RateLimiter>,
+    each: HostLimiter,
     all: RateLimiter,
 }
 
 impl Unproven {
     pub(super) fn new(now: Instant) -> Self {
-        // Unbounded with a bound of our own, so that an empty one takes no memory.
-        Self { each: LruCache::unbounded(), all: RateLimiter::of(ALL, ALL, now) }
+        Self { each: HostLimiter::of(EACH, EACH), all: RateLimiter::of(ALL, ALL, now) }
     }
 
     /// How many bytes the answer to a query of this length may have; `None` if it may be whole.
     pub(super) fn most(&mut self, ip: IpAddr, query: usize, now: Instant) -> Option<usize> {
-        let host = host_of(ip);
-        let each = self.each.get_or_insert_mut(host, || RateLimiter::of(EACH, EACH, now));
-        let whole = each.take(now) && self.all.take(now);
-        if self.each.len() > CAPACITY {
-            self.each.pop_lru();
-        }
+        let whole = self.each.take(ip, now) && self.all.take(now);
         (!whole).then_some(TIMES * query)
     }
 }
@@ -48,6 +37,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::rate_limiter::HOSTS;
 
     #[test]
     fn each_host_has_few_whole_answers_and_all_together_have_not_many() {
@@ -60,7 +50,7 @@ mod tests {
         assert_eq!(unproven.most(host(1), 100, now), Some(300));
         let whole = (2..10_000).filter(|n| unproven.most(host(*n), 100, now).is_none());
         assert_eq!(whole.count(), 197);
-        assert_eq!(unproven.each.len(), CAPACITY);
+        assert_eq!(unproven.each.len(), HOSTS);
         let later = now + Duration::from_secs(1);
         assert_eq!(unproven.most(host(1), 100, later), None);
     }

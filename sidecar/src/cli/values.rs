@@ -7,6 +7,8 @@ use std::str::FromStr;
 use grape_engine::gossip::{GossipError, check_group_name};
 use grape_engine::impossible;
 
+use ipnet::IpNet;
+
 use crate::config::{HostPort, InvalidHostPort};
 
 /// Nodes separated by commas; empty ones are skipped, as npm's command does.
@@ -66,6 +68,11 @@ pub(super) fn advertised(text: &str) -> Result<IpAddr, String> {
             .to_owned());
     }
     Ok(ip)
+}
+
+/// A network: an address and the bits that its addresses share.
+pub(super) fn subnet(text: &str) -> Result<IpNet, &'static str> {
+    text.trim().parse().map_err(|_| "a network is IP/PREFIX, as in 203.0.113.0/24 or 2001:db8::/48")
 }
 
 /// A truth value, as flags and variables have it.

@@ -15,6 +15,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::gossip::GossipNode;
+use super::neighbours::Neighbours;
 use super::segmentation_offload::{Outgoing, Receiver};
 use super::sockets::Sockets;
 use super::sources::{Route, Sources, is_link_local};
@@ -224,6 +225,7 @@ impl Driver {
         let (first, second) = (sockets.next(), sockets.next());
         let mut read_addresses = interval(READ_ADDRESSES);
         read_addresses.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut neighbours = Neighbours::default();
         let mut flooded = false;
         loop {
             let until = {
@@ -237,8 +239,19 @@ impl Driver {
                 tokio::task::yield_now().await;
             }
             tokio::select! {
-                readable = readable(first) => flooded = self.receive(readable?, &mut receiver)?,
-                readable = readable(second) => flooded = self.receive(readable?, &mut receiver)?,
+                readable = readable(first) => {
+                    flooded = self.receive_shared(readable?, &mut receiver, &mut neighbours)?;
+                }
+                readable = readable(second) => {
+                    flooded = self.receive_shared(readable?, &mut receiver, &mut neighbours)?;
+                }
+                ready = neighbours.ready() => {
+                    for neighbour in ready {
+                        neighbours.read(&neighbour, |socket| {
+                            self.receive(socket, &mut receiver).map(|(more, _)| flooded |= more)
+                        });
+                    }
+                }
                 () = sleep_until(until) => shared.drive(State::handle_timeout),
                 () = shared.wanted.notified() => {}
                 _ = read_addresses.tick() => {
@@ -248,13 +261,40 @@ impl Driver {
                         state.engine.set_host_addresses(addresses);
                         state.follow_route(&shared.sockets);
                     });
+                    self.set_neighbours(&mut neighbours);
                 }
             }
         }
     }
 
-    /// Takes a batch of datagrams in. Returns whether it was a whole one: there may be more.
-    fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<bool> {
+    /// The same of a socket to which anybody sends.
+    fn receive_shared(
+        &self,
+        socket: &UdpSocket,
+        receiver: &mut Receiver,
+        neighbours: &mut Neighbours,
+    ) -> io::Result<bool> {
+        let (more, dropped) = self.receive(socket, receiver)?;
+        let is_ipv6 = socket.local_addr().is_ok_and(|local| local.is_ipv6());
+        if dropped > 0 && neighbours.dropped(is_ipv6, dropped, crate::clock::now()) {
+            tracing::info!(
+                "datagrams come faster than they are read: neighbours have sockets of their own"
+            );
+            self.set_neighbours(neighbours);
+        }
+        Ok(more)
+    }
+
+    /// Neighbours have sockets of their own as long as strangers may shut them out.
+    fn set_neighbours(&self, neighbours: &mut Neighbours) {
+        let needed = neighbours.are_needed(crate::clock::now());
+        let known = if needed { self.shared.lock().engine.neighbours() } else { Vec::new() };
+        neighbours.set(&known, &self.shared.sockets);
+    }
+
+    /// Takes a batch of datagrams in. Returns whether it was a whole one, after which there may be more,
+    /// and what the kernel has dropped of this socket so far.
+    fn receive(&self, socket: &UdpSocket, receiver: &mut Receiver) -> io::Result<(bool, u32)> {
         self.shared.drive(|state, now| {
             let State { engine, gossip, sources, .. } = state;
             let mut left = BATCH;
@@ -271,7 +311,7 @@ impl Driver {
                 left = left.saturating_sub(1);
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            received.map(|()| left == 0)
+            received.map(|dropped| (left == 0, dropped))
         })
     }
 }

@@ -4,6 +4,7 @@ mod behind;
 mod driver;
 mod gossip;
 mod interfaces;
+mod neighbours;
 mod segmentation_offload;
 mod sockets;
 mod sources;
@@ -19,7 +20,7 @@ use std::time::Instant;
 use futures_util::future::join_all;
 use grape_engine::{
     Answer, Engine, Found, ImpossibleIntroduction, Item, Outcome, PutError, Settings, Stats,
-    Status, Withdrawn,
+    Status, Withdrawn, id_at,
 };
 use mainline::Id;
 use rand::RngExt;
@@ -62,8 +63,15 @@ impl Dht {
     pub fn bind(config: &Config) -> Result<(Self, Driver), BindError> {
         let sockets = Sockets::bind(config.dht_bind, config.dht_port)?;
         let mut rng = rand::rng();
+        let specific = |ip: &IpAddr| !ip.is_unspecified();
+        let served_at = config.dht_bind.filter(specific).or(config.bind.filter(specific));
+        let host_addresses = sockets.host_addresses();
+        let known = config.advertise_ip.into_iter().chain(served_at);
+        let random = Id::from(rng.random::<[u8; 20]>());
+        // The first public address that it is known to have binds its id.
+        let ids = known.chain(host_addresses.iter().copied()).map(|ip| id_at(ip, random));
         let settings = Settings {
-            id: Id::from(rng.random::<[u8; 20]>()),
+            id: ids.into_iter().find(|id| *id != random).unwrap_or(random),
             port: sockets.addr().port(),
             concurrency: config.dht_concurrency,
             max_names: config.dht_max_tables,
@@ -73,16 +81,16 @@ impl Dht {
             advertise: config.advertise_ip,
             bound_to_all: sockets.addr().ip().is_unspecified(),
             awaits_seeds: !config.bootstrap.is_empty(),
+            trusted_networks: config.trust_nets.clone(),
             network: config.network.clone(),
         };
         let now = crate::clock::now();
         let mut engine = Engine::new(settings, rng.random(), now);
         // Until a neighbour shows which of our addresses others see, the one that we serve at.
-        let specific = |ip: &IpAddr| !ip.is_unspecified();
-        if let Some(ip) = config.dht_bind.filter(specific).or(config.bind.filter(specific)) {
+        if let Some(ip) = served_at {
             engine.set_external(ip, now);
         }
-        engine.set_host_addresses(sockets.host_addresses());
+        engine.set_host_addresses(host_addresses);
         let shared = Arc::new(Shared::new(engine, config, sockets));
         Ok((Self { shared: shared.clone() }, Driver::new(shared)))
     }

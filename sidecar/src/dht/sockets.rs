@@ -1,4 +1,4 @@
-//! The node's UDP sockets: one for each address family.
+//! The node's UDP sockets: one for each address family. See `neighbours.rs` for others.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -114,19 +114,26 @@ impl Sockets {
     }
 }
 
+/// A socket that is to be bound to this address.
+pub(super) fn new_socket(addr: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
+    if addr.is_ipv6() {
+        socket.set_only_v6(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    // The kernel gives less where its limit is lower.
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    segmentation_offload::enable_offload(&socket);
+    segmentation_offload::report_drops(&socket);
+    if addr.ip().is_unspecified() {
+        segmentation_offload::take_destinations(&socket, addr.is_ipv6());
+    }
+    Ok(socket)
+}
+
 fn open(addr: SocketAddr) -> Result<(UdpSocket, SocketAddr), BindError> {
     let bound = || -> io::Result<(UdpSocket, SocketAddr)> {
-        let socket = Socket::new(Domain::for_address(addr), Type::DGRAM, Some(Protocol::UDP))?;
-        if addr.is_ipv6() {
-            socket.set_only_v6(true)?;
-        }
-        socket.set_nonblocking(true)?;
-        // The kernel gives less where its limit is lower.
-        socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
-        segmentation_offload::enable_offload(&socket);
-        if addr.ip().is_unspecified() {
-            segmentation_offload::take_destinations(&socket, addr.is_ipv6());
-        }
+        let socket = new_socket(addr)?;
         socket.bind(&addr.into())?;
         let socket = UdpSocket::from_std(socket.into())?;
         let addr = socket.local_addr()?;

@@ -15,7 +15,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use grape_engine::gossip::{Gossip, GossipCounters, GossipError, GossipItem, GossipPeer};
+use grape_engine::Bound;
+use grape_engine::gossip::{
+    Gossip, GossipCounters, GossipError, GossipItem, GossipPeer, MAX_MEMORY,
+};
 use tokio::sync::{Notify, watch};
 
 use crate::config::{Config, HostPort};
@@ -133,6 +136,12 @@ impl Groups {
     pub(crate) fn counters(&self) -> (usize, GossipCounters) {
         let counted = |gossip: &Gossip| (gossip.groups().count(), gossip.counters());
         self.dht.gossip_if_any(|gossip, _| counted(gossip)).unwrap_or_default()
+    }
+
+    /// Bytes of the states of all members, and how many there may be.
+    pub(crate) fn memory(&self) -> Bound {
+        let none = Bound { used: 0, most: MAX_MEMORY };
+        self.dht.gossip_if_any(|gossip, _| gossip.memory()).unwrap_or(none)
     }
 
     /// The events of a group after this number.

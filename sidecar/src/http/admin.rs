@@ -5,8 +5,11 @@
 //! what services announce: 20 KB among 1000 Grapes, 256 KiB at most.
 
 use std::net::SocketAddr;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use grape_engine::Status;
+use bytes::Bytes;
+use grape_engine::{Bound, Status};
 use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode, Uri};
 use serde::{Deserialize, Serialize};
@@ -15,8 +18,14 @@ use crate::clock;
 use crate::discovery::{Unanswered, Unresolved};
 use crate::services::{HeldBack, Refusal};
 
-use super::Api;
+use super::events::MAX_STREAMS;
 use super::handler::{Answer, page as answer, text};
+use super::{Api, Listener, places};
+
+/// A status page is long from so many bytes on.
+const LONG: usize = 64 << 10;
+/// A long one is made again after this.
+const MADE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What `/status` shows: where the Grape is reached, and its DHT node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,14 +125,55 @@ pub(crate) fn status_of(api: &Api, brief: bool) -> StatusPage {
 }
 
 fn status_page(api: &Api, brief: bool) -> Response<Answer> {
-    let page = status_of(api, brief);
-    let json = if brief { serde_json::to_vec(&page) } else { serde_json::to_vec_pretty(&page) };
-    match json {
-        Ok(mut json) => {
-            json.push(b'\n');
-            answer(StatusCode::OK, HeaderValue::from_static("application/json"), json)
-        }
+    let make = || {
+        let page = status_of(api, brief);
+        let mut json =
+            if brief { serde_json::to_vec(&page)? } else { serde_json::to_vec_pretty(&page)? };
+        json.push(b'\n');
+        Ok(json.into())
+    };
+    let pages = if brief { &api.brief_status } else { &api.whole_status };
+    match pages.get(make) {
+        Ok(json) => answer(StatusCode::OK, HeaderValue::from_static("application/json"), json),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+/// What others take up of the API, and of groups.
+fn bounds(api: &Api) -> [(&'static str, Bound); 5] {
+    let [connections, admin] = api.metrics.connections_of_each();
+    let watches = MAX_STREAMS - api.watches.available_permits();
+    [
+        ("api_connections", Bound { used: connections, most: places::most(Listener::Api) }),
+        ("admin_connections", Bound { used: admin, most: places::most(Listener::Admin) }),
+        ("unfinished_request_bytes", api.unfinished.bound()),
+        ("watches", Bound { used: watches, most: MAX_STREAMS }),
+        ("gossip_bytes", api.groups.memory()),
+    ]
+}
+
+/// A status page. One that is long is made once a second at most: it takes milliseconds, in which
+/// nobody else is served.
+#[derive(Default)]
+pub(super) struct StatusJson(Mutex<Option<(Instant, Bytes)>>);
+
+impl StatusJson {
+    fn get(
+        &self,
+        make: impl FnOnce() -> Result<Bytes, serde_json::Error>,
+    ) -> Result<Bytes, serde_json::Error> {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = clock::now();
+        match &*last {
+            Some((made, json)) if now.saturating_duration_since(*made) < MADE_AGAIN => {
+                Ok(json.clone())
+            }
+            _ => {
+                let json = make()?;
+                *last = (json.len() > LONG).then(|| (now, json.clone()));
+                Ok(json)
+            }
+        }
     }
 }
 
@@ -131,12 +181,30 @@ fn metrics(api: &Api) -> Response<Answer> {
     let (groups, gossip) = api.groups.counters();
     let gossip = (groups, &gossip);
     let counts = api.services.counts();
-    match api.metrics.exposition(&api.dht.stats(), &counts, gossip, api.is_ready()) {
+    let bounds = bounds(api);
+    match api.metrics.exposition(&api.dht.stats(), &counts, gossip, &bounds, api.is_ready()) {
         Ok(exposition) => answer(
             StatusCode::OK,
             HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8"),
             exposition,
         ),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_page_is_kept_and_a_short_one_is_not() {
+        let page = StatusJson::default();
+        let of = |byte: u8, length: usize| page.get(|| Ok(vec![byte; length].into())).unwrap()[0];
+        assert_eq!((of(1, LONG), of(2, LONG), of(3, LONG + 1)), (1, 2, 3));
+        assert_eq!((of(4, LONG), of(5, LONG + 1)), (3, 3));
+        let mut last = page.0.lock().unwrap();
+        last.as_mut().unwrap().0 -= MADE_AGAIN;
+        drop(last);
+        assert_eq!((of(6, LONG), of(7, LONG)), (6, 7));
     }
 }

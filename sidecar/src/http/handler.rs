@@ -83,6 +83,7 @@ pub(crate) async fn answer(
     mut request: Request<Incoming>,
 ) -> Result<Response<Answer>, Infallible> {
     connection.begins(request.body().size_hint().exact());
+    connection.takes_turn().await;
     let response = match api.web_pages.permit(&request, caller.to_loopback) {
         Err(refusal) => {
             connection.rejects_input();

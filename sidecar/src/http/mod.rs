@@ -111,6 +111,8 @@ pub(crate) struct Api {
     watches: Arc<Semaphore>,
     /// How often others may be named at the admin address.
     introductions: introduce::Pace,
+    whole_status: admin::StatusJson,
+    brief_status: admin::StatusJson,
 }
 
 impl Api {
@@ -140,6 +142,8 @@ impl Api {
             draining: AtomicBool::new(false),
             watches: Arc::new(Semaphore::new(events::MAX_STREAMS)),
             introductions: introduce::Pace::default(),
+            whole_status: admin::StatusJson::default(),
+            brief_status: admin::StatusJson::default(),
         }
     }
 

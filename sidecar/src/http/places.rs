@@ -15,7 +15,7 @@ use super::Listener;
 use super::connection::{Activity, Standing};
 
 /// Most connections to the API.
-const API: usize = 2048;
+const API: usize = 1024;
 /// Most connections to the admin address.
 const ADMIN: usize = 128;
 /// Of the connections to the API, those that only programs of this host may have.
@@ -40,14 +40,11 @@ pub(super) struct Places {
 
 impl Places {
     pub(super) fn of(listener: Listener) -> Self {
-        match listener {
-            Listener::Api => Self::new(API.min(files() / 2), OF_THIS_HOST),
-            Listener::Admin => Self::new(ADMIN.min(files() / 8), 0),
-        }
+        let of_this_host = if listener == Listener::Api { OF_THIS_HOST } else { 0 };
+        Self::new(most(listener), of_this_host)
     }
 
     fn new(most: usize, of_this_host: usize) -> Self {
-        let most = most.max(1);
         let for_others = most - of_this_host.min(most / 2);
         Self { most, for_others, open: HashMap::default(), of_host: HashMap::default() }
     }
@@ -110,6 +107,15 @@ impl Places {
         }
         all.len()
     }
+}
+
+/// Most connections of a listener.
+pub(super) fn most(listener: Listener) -> usize {
+    let most = match listener {
+        Listener::Api => API.min(files() / 2),
+        Listener::Admin => ADMIN.min(files() / 8),
+    };
+    most.max(1)
 }
 
 fn host(peer: SocketAddr) -> IpAddr {

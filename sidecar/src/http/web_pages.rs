@@ -144,11 +144,13 @@ impl WebPages {
 /// The site that a browser says the page is of, if that is another one. Whoever follows a link, or types an
 /// address, is let through: the page that it comes from gets no answer.
 fn other_site(method: &Method, headers: &HeaderMap) -> Option<String> {
-    let site = headers.get(SITE)?;
-    let is_other = site == "cross-site" || site == "same-site";
+    // Where several are told, the worst counts.
+    let mut sites = headers.get_all(SITE).iter();
+    let site = sites.find(|site| *site == "cross-site" || *site == "same-site")?;
+    let mut modes = headers.get_all(MODE).iter().peekable();
     let navigates =
-        method == Method::GET && headers.get(MODE).is_some_and(|mode| mode == "navigate");
-    (is_other && !navigates).then(|| lossy(site.as_bytes()))
+        method == Method::GET && modes.peek().is_some() && modes.all(|mode| mode == "navigate");
+    (!navigates).then(|| lossy(site.as_bytes()))
 }
 
 fn lossy(bytes: &[u8]) -> String {

@@ -197,6 +197,7 @@ async fn ask(
                 }
             }
             Some(answer) = answers.next(), if !answers.is_empty() => {
+                activity.takes_turn().await;
                 // Nothing more has come: it was looked for just before.
                 if stopping && answers.is_empty() {
                     goodbye.get_or_insert(STOPS);

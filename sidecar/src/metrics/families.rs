@@ -1,7 +1,9 @@
 //! Metric families of numbers that are counted elsewhere: by the DHT, and by the services' register.
 
 use grape_engine::gossip::GossipCounters;
-use grape_engine::{ADDRESS_REFUSALS, OTHER_NETWORK_MESSAGES, QUERY_METHODS, Stats};
+use grape_engine::{
+    ADDRESS_REFUSALS, Bound, OTHER_NETWORK_MESSAGES, QUERY_METHODS, RESOURCES, Stats,
+};
 use prometheus::proto::{Counter, Gauge, LabelPair, Metric, MetricFamily, MetricType};
 
 use crate::services::{Counts, Reason};
@@ -46,7 +48,7 @@ pub(super) fn of_dht(stats: &Stats, ready: bool) -> Vec<MetricFamily> {
         ),
         (
             "names_dropped",
-            "Names dropped with their peers because there were more than --dht_maxTables.",
+            "Names dropped with their peers to make room for others.",
             one(stats.names_dropped),
         ),
         (
@@ -102,6 +104,33 @@ pub(super) fn of_services(counts: &Counts) -> [MetricFamily; 2] {
             "Services that the Grape withdrew by itself, by reason.",
             MetricType::COUNTER,
             samples(&counts.withdrawals),
+        ),
+    ]
+}
+
+/// What is held, or done, for others, and its bounds: those of the DHT, and the rest.
+pub(super) fn of_bounds(
+    dht: &[Bound; RESOURCES.len()],
+    rest: &[(&'static str, Bound)],
+) -> [MetricFamily; 2] {
+    let of_dht = RESOURCES.iter().copied().zip(dht.iter().copied());
+    let all: Vec<_> = of_dht.chain(rest.iter().copied()).collect();
+    let samples = |number: fn(Bound) -> usize| {
+        let number = |bound| float(u64::try_from(number(bound)).unwrap_or(u64::MAX));
+        all.iter().map(|(name, bound)| (Some(("resource", *name)), number(*bound))).collect()
+    };
+    [
+        family(
+            "grape_bound",
+            "Most of each resource that the Grape gives to others.",
+            MetricType::GAUGE,
+            samples(|bound| bound.most),
+        ),
+        family(
+            "grape_bound_used",
+            "How much of each resource is used now.",
+            MetricType::GAUGE,
+            samples(|bound| bound.used),
         ),
     ]
 }

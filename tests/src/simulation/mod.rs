@@ -7,8 +7,10 @@
 //! | `part.rs` | some of the nodes, and what happens to them |
 //! | `parallel.rs` | several such parts, on a thread each |
 //! | `plain.rs` | nodes that know no extensions |
+//! | `liar.rs` | nodes that lie |
 
 mod events;
+mod liar;
 mod parallel;
 mod part;
 mod plain;
@@ -19,12 +21,14 @@ use std::time::{Duration, Instant};
 
 use ahash::HashMap;
 use grape_engine::{
-    Answer, Engine, Found, Item, NetworkName, Operation, Outcome, PutError, Settings, Withdrawn,
+    Answer, Engine, Found, IpNet, Item, NetworkName, Operation, Outcome, PutError, Settings,
+    Withdrawn, id_at,
 };
 use mainline::Id;
 use rand::RngExt;
 
 use events::{Arrival, Event};
+pub use liar::Lie;
 use part::{Node, Part};
 
 /// The UDP port of every node.
@@ -63,12 +67,28 @@ pub struct Made {
     pub plain: bool,
     /// The network that it names, if any.
     pub network: Option<NetworkName>,
+    /// Networks in which hosts share addresses.
+    pub trusted_networks: Vec<IpNet>,
+    /// How it lies, if it does.
+    pub lie: Option<Lie>,
+    /// The id that it chooses. Otherwise it has a random one, that fits its address if that is public
+    /// and it knows extensions.
+    pub id: Option<Id>,
 }
 
 impl Made {
     /// A node on IPv4 that knows all extensions, and names no network.
     pub fn at(ip: IpAddr, peer_max_age: Duration) -> Self {
-        Self { peer_max_age, ip, second_ip: None, plain: false, network: None }
+        Self {
+            peer_max_age,
+            ip,
+            second_ip: None,
+            plain: false,
+            network: None,
+            trusted_networks: Vec::new(),
+            lie: None,
+            id: None,
+        }
     }
 }
 
@@ -123,6 +143,11 @@ impl Network {
         Ipv6Addr::from(0xfd00_u128 << 112 | (n as u128 + 1)).into()
     }
 
+    /// Where a service of this node is reached.
+    pub fn address(&self, node: usize, port: u16) -> SocketAddr {
+        SocketAddr::new(self.node(node).ips[0], port)
+    }
+
     /// Adds a node on IPv4 that joins through the nodes `seeds`. Returns its number.
     pub fn add(&mut self, peer_max_age: Duration, seeds: &[usize]) -> usize {
         let ip = Self::ip(self.len());
@@ -144,8 +169,10 @@ impl Network {
         let number = self.len();
         let (part, _) = self.world.place(number);
         let rng = &mut self.parts[part].rng;
+        let random = Id::from(rng.random::<[u8; 20]>());
+        let own = if made.plain { random } else { id_at(made.ip, random) };
         let settings = Settings {
-            id: Id::from(rng.random::<[u8; 20]>()),
+            id: made.id.unwrap_or(own),
             port: PORT,
             concurrency: 24,
             max_names: 5000,
@@ -155,13 +182,14 @@ impl Network {
             advertise,
             bound_to_all: false,
             awaits_seeds: true,
+            trusted_networks: made.trusted_networks,
             network: made.network,
         };
         let mut engine = Engine::new(settings, rng.random(), self.now);
         let ips: Vec<IpAddr> = std::iter::once(made.ip).chain(made.second_ip).collect();
         engine.set_host_addresses(ips.clone());
         self.world.by_ip.extend(ips.iter().map(|ip| (*ip, number)));
-        self.parts[part].nodes.push(Node::new(engine, ips, made.plain));
+        self.parts[part].nodes.push(Node::new(engine, ips, made.plain, made.lie));
         self.join(number, seeds);
         number
     }

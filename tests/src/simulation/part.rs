@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
 use super::events::{Arrival, Event, Events};
+use super::liar::Lie;
 use super::plain::{is_plain, plain};
 use super::{PORT, World};
 
@@ -17,6 +18,7 @@ pub(super) struct Node {
     pub(super) engine: Engine,
     pub(super) ips: Vec<IpAddr>,
     plain: bool,
+    lie: Option<Lie>,
     pub(super) alive: bool,
     ticks_at: Option<Instant>,
     /// It does nothing before then.
@@ -26,9 +28,9 @@ pub(super) struct Node {
 }
 
 impl Node {
-    pub(super) fn new(engine: Engine, ips: Vec<IpAddr>, plain: bool) -> Self {
+    pub(super) fn new(engine: Engine, ips: Vec<IpAddr>, plain: bool, lie: Option<Lie>) -> Self {
         let (ticks_at, stalled_until) = (None, None);
-        Self { engine, ips, plain, alive: true, ticks_at, stalled_until, told: Vec::new() }
+        Self { engine, ips, plain, lie, alive: true, ticks_at, stalled_until, told: Vec::new() }
     }
 }
 
@@ -171,6 +173,11 @@ impl Part {
             true => plain(&datagram),
             false => datagram,
         };
+        let told = match &node.lie {
+            Some(lie) => lie.told(&datagram),
+            None => Some(datagram),
+        };
+        let Some(datagram) = told else { return };
         let Some(ip) = node.ips.iter().find(|ip| ip.is_ipv4() == to.is_ipv4()) else { return };
         let from = SocketAddr::new(*ip, PORT);
         let other = world.by_ip.get(&to.ip()).copied();

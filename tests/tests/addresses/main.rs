@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod asked;
+mod bound_ids;
 mod changed;
 mod elsewhere;
 mod impossible;

@@ -1,9 +1,12 @@
 //! Grapes that crash: how long until their announces disappear from lookups.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
+use grape_engine::krpc::{self, Method, Want};
 use grape_tests::figure;
-use grape_tests::simulation::Link;
+use grape_tests::simulation::{Link, PORT};
+use mainline::Id;
 use rstest::rstest;
 
 use super::fleet::{Fleet, SERVICE, longest, some};
@@ -114,6 +117,59 @@ fn the_living_stay(#[values(10, 30)] count: usize) {
     assert_eq!(fleet.sent("dead"), 0, "notices");
 }
 
+/// Somebody sends pings in the name of the dead: heartbeats, their end, and those of another id; ten times a
+/// second, or each once to each of the others.
+#[rstest]
+fn queries_in_its_name_keep_no_dead_grape(
+    #[values(3, 10)] count: usize,
+    #[values(0.0, 0.05)] loss: f64,
+    #[values(true, false)] often: bool,
+) {
+    let mut longest = Duration::ZERO;
+    for seed in 0..8 {
+        let mut fleet = Fleet::new(seed, &far(loss), count, 1, |_| false);
+        let dead = (seed as usize + 1) % count;
+        let living: Vec<_> = (0..count).filter(|node| *node != dead).collect();
+        fleet.watch(3 * SECOND + Duration::from_millis(130 * seed), &living, &[dead]);
+        let id = fleet.network.engine(dead).id();
+        let another = Id::from(id.as_bytes().map(|byte| !byte));
+        let from = SocketAddr::new(fleet.announced(dead).ip(), PORT);
+        fleet.network.kill(dead);
+        let step = SECOND / 10;
+        for past in 1..=80 {
+            for node in living.iter().filter(|_| often || past == 1 + 4 * seed as u32) {
+                let forged =
+                    [(id, None), (id, Some(true)), (id, Some(false)), (another, Some(true))];
+                for (id, watch) in forged {
+                    fleet.network.forge(from, *node, ping(id, watch));
+                }
+            }
+            let seen = fleet.watch(step, &living, &[dead]);
+            if !seen.shown.is_empty() {
+                longest = longest.max(step * past);
+            }
+        }
+    }
+    eprintln!("{count} Grapes, loss {loss}: gone within {longest:.1?}");
+    assert!(longest <= GONE_WITHIN, "{longest:?}");
+}
+
+fn ping(id: Id, watch: Option<bool>) -> Vec<u8> {
+    let query = krpc::Query {
+        sender: Some(id),
+        read_only: false,
+        want: Want::default(),
+        method: Method::Ping { watch },
+    };
+    let message = krpc::Message {
+        transaction_id: b"ping".as_slice().into(),
+        version: Some(krpc::VERSION),
+        network: None,
+        body: krpc::Body::Query(query),
+    };
+    krpc::encode(&message).unwrap()
+}
+
 #[test]
 fn subscribers_are_notified_of_a_death() {
     let mut fleet = Fleet::new(1, &far(0.0), 10, 1, |_| false);
@@ -134,11 +190,12 @@ fn a_drain_is_no_death() {
     for (name, port) in services {
         fleet.network.withdraw(5, std::str::from_utf8(&name).unwrap(), port);
     }
+    fleet.network.leave(5);
     fleet.network.kill(5);
     let all: Vec<_> = (0..12).collect();
     let seen = fleet.watch(90 * SECOND, &all, &[5]);
     assert!(seen.shown.is_empty(), "{:?}", seen.shown);
-    assert_eq!(fleet.sent("dead"), 0, "notices");
+    assert_eq!(fleet.sent("dead"), 11, "notices: its own, that it leaves");
 }
 
 /// With a new id, at the address of one that was, or was not yet, found dead.

@@ -3,13 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod addresses;
+mod chosen_ids;
 mod deaths;
 mod few;
 mod fleet;
 mod joining;
+mod model;
 mod moves;
 mod network;
 mod notices;
+mod one_host;
 mod other_networks;
 mod parallel;
 mod partitions;

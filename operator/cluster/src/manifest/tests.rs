@@ -195,7 +195,8 @@ fn empty_documents_around_the_cluster_are_passed_over() {
 #[case::text_for_a_mapping(
     "spec:\n  dht: fast\n",
     "line 6: spec.dht: is the text \"fast\"; expected a mapping with any of bootstrap, \
-     concurrency, maxTables, maxValues, network, nodeLiveness, peerMaxAge, port"
+     concurrency, maxTables, maxValues, network, nodeLiveness, peerMaxAge, port, \
+     trustNets"
 )]
 #[case::text_for_a_list(
     "spec:\n  dht:\n    bootstrap: a:1\n",

@@ -15,6 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 use grape::config::HostPort;
+use ipnet::IpNet;
 use kube_core::{Selector, SelectorExt};
 
 use crate::image;
@@ -79,6 +80,8 @@ pub struct Dht {
     pub max_values: usize,
     /// Grapes outside the cluster to join.
     pub bootstrap: Vec<HostPort>,
+    /// Where Grapes of one address are independent of each other.
+    pub trust_nets: Vec<IpNet>,
     /// The name of their network, where the spec has one.
     pub network: Option<String>,
 }

@@ -1,6 +1,7 @@
 //! The checks of what each Grape does.
 
 use grape::config::HostPort;
+use ipnet::IpNet;
 
 use super::check::Check;
 use super::{Api, Dht};
@@ -16,6 +17,7 @@ impl Check {
             max_tables,
             max_values,
             bootstrap,
+            trust_nets,
             network,
         } = spec;
         if let Some(network) = network {
@@ -30,6 +32,7 @@ impl Check {
             max_tables: self.number("spec.dht.maxTables", *max_tables, limits::TABLES),
             max_values: self.number("spec.dht.maxValues", *max_values, limits::VALUES),
             bootstrap: self.bootstrap("spec.dht.bootstrap", bootstrap),
+            trust_nets: self.trust_nets("spec.dht.trustNets", trust_nets),
             network: network.clone(),
         }
     }
@@ -47,6 +50,22 @@ impl Check {
                 limits::PAYLOAD,
             ),
         }
+    }
+
+    fn trust_nets(&mut self, field: &str, networks: &[String]) -> Vec<IpNet> {
+        self.count(field, networks.len(), limits::TRUST_NETS_LENGTH);
+        let mut parsed = Vec::new();
+        for (index, network) in networks.iter().enumerate() {
+            match network.parse() {
+                Ok(network) => parsed.push(network),
+                Err(_) => self.note(
+                    &format!("{field}[{index}]"),
+                    format!("{network:?} is no network"),
+                    limits::SUBNET_EXPECTED,
+                ),
+            }
+        }
+        parsed
     }
 
     fn bootstrap(&mut self, field: &str, addresses: &[String]) -> Vec<HostPort> {

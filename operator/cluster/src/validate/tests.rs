@@ -84,6 +84,15 @@ fn the_default_spec_is_a_good_cluster_of_three() {
     cluster(|spec| spec.dht.bootstrap = (1..=65).map(|port| format!("a:{port}")).collect()),
     "spec.dht.bootstrap: has 65 entries; expected 64 at most"
 )]
+#[case::no_network(
+    cluster(|spec| spec.dht.trust_nets = ["10.0.0.0/8", "10.0.0.1"].map(str::to_owned).to_vec()),
+    "spec.dht.trustNets[1]: \"10.0.0.1\" is no network; expected IP/PREFIX, as in 203.0.113.0/24 or \
+     2001:db8::/48"
+)]
+#[case::networks_many(
+    cluster(|spec| spec.dht.trust_nets = (1..=65).map(|n| format!("10.{n}.0.0/16")).collect()),
+    "spec.dht.trustNets: has 65 entries; expected 64 at most"
+)]
 #[case::network_with_a_space(
     cluster(|spec| spec.dht.network = Some("prod market".to_owned())),
     "spec.dht.network: \"prod market\" cannot be used; expected 1 to 253 printable ASCII \

@@ -9,8 +9,8 @@ use super::Engine;
 use super::timers::Timer;
 use crate::Name;
 use crate::failure_detector::{
-    FAN_OUT, NOBODY_ELSE, OTHER_ADDRESS_TRIES, PROBE_TIMEOUT, RUMOR_TRIES, Rumor, SWEPT, Tell,
-    Topic, Try, VERIFIED,
+    FAN_OUT, NOBODY_ELSE, OTHER_ADDRESS_TRIES, PROBE_TIMEOUT, RUMOR_TRIES, Rumor, SWEPT, Source,
+    Tell, Topic, Try, VERIFIED,
 };
 use crate::krpc::{Contact, Method};
 use crate::lookup::{Age, OnComplete, Target};
@@ -140,7 +140,7 @@ impl Engine {
     /// No node answers at this address any more: notifies all others.
     pub(super) fn notify_all_of_death(&mut self, addr: SocketAddr, now: Instant) {
         let topic = Topic::Dead(addr);
-        if let Some(spread) = self.failure_detector.spread(&topic, 0, true, now) {
+        if let Some(spread) = self.failure_detector.spread(&topic, 0, Source::Found, now) {
             self.spread(&topic, spread.buckets, now);
         }
     }
@@ -148,16 +148,16 @@ impl Engine {
     /// A peer that we stored was withdrawn: notifies all others, unless another node notified us.
     pub(super) fn notify_of_withdrawal(&mut self, topic: &Topic, now: Instant) {
         if !self.failure_detector.was_told(topic, now)
-            && let Some(spread) = self.failure_detector.spread(topic, 0, false, now)
+            && let Some(spread) = self.failure_detector.spread(topic, 0, Source::Own, now)
         {
             self.spread(topic, spread.buckets, now);
         }
     }
 
     /// A node notified us of a death.
-    pub(super) fn on_dead(&mut self, addr: SocketAddr, depth: u8, now: Instant) {
+    pub(super) fn on_dead(&mut self, from: &SocketAddr, addr: SocketAddr, depth: u8, now: Instant) {
         if self.is_itself(&addr)
-            || !self.pass_on(&Topic::Dead(addr), depth, now)
+            || !self.pass_on(from, &Topic::Dead(addr), depth, now)
             || self.failure_detector.is_dead(&addr)
         {
             return;
@@ -170,8 +170,14 @@ impl Engine {
     }
 
     /// Passes a notice on. Returns whether it is news.
-    pub(super) fn pass_on(&mut self, topic: &Topic, depth: u8, now: Instant) -> bool {
-        let spread = self.failure_detector.spread(topic, depth, false, now);
+    pub(super) fn pass_on(
+        &mut self,
+        from: &SocketAddr,
+        topic: &Topic,
+        depth: u8,
+        now: Instant,
+    ) -> bool {
+        let spread = self.failure_detector.spread(topic, depth, Source::Node(from.ip()), now);
         spread.is_some_and(|spread| {
             self.spread(topic, spread.buckets, now);
             spread.is_news
@@ -203,7 +209,16 @@ impl Engine {
 
     fn send_rumor(&mut self, to: Contact, rumor: &Rumor, tried: u8, now: Instant) {
         let purpose = Purpose::Rumor { rumor: rumor.clone(), tried };
-        self.query(to.addr, Some(to.id), rumor.method(), purpose, true, now);
+        let method = match rumor {
+            Rumor::Notice { topic: Topic::Dead(addr), depth } => {
+                Method::Dead { addr: *addr, depth: *depth }
+            }
+            Rumor::Notice { topic: Topic::Withdrawn { name, peer }, depth } => {
+                Method::Withdrawn { info_hash: name.as_ref().into(), addr: *peer, depth: *depth }
+            }
+            Rumor::Forgotten => Method::Forgotten,
+        };
+        self.query(to.addr, Some(to.id), method, purpose, true, now);
     }
 
     /// A rumor was not answered in time.

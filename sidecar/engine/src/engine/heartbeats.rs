@@ -59,8 +59,11 @@ impl Engine {
         ours: bool,
         now: Instant,
     ) -> bool {
-        if !goes_on || self.publish.is_draining() {
+        if self.publish.is_draining() {
             self.failure_detector.stop_monitoring(&from.addr);
+            return false;
+        }
+        if !goes_on {
             return false;
         }
         let monitored = self.failure_detector.monitor(from, ours, &self.routing, now);
@@ -71,7 +74,10 @@ impl Engine {
     /// Asks the monitored nodes that fell silent whether they are there.
     pub(super) fn check_monitored(&mut self, now: Instant) {
         for silent in self.failure_detector.take_silent(&self.routing, now) {
-            self.probe(silent, MONITORED_TRIES, Tell::Always, now);
+            // Whoever leaves has told the others, and has announced nothing any more.
+            let leaves = self.failure_detector.is_leaving(&silent);
+            let tell = if leaves { Tell::IfItAnnounced } else { Tell::Always };
+            self.probe(silent, MONITORED_TRIES, tell, now);
         }
         self.set_check_timer();
     }

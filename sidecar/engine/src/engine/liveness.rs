@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::Engine;
 use crate::Effect;
-use crate::failure_detector::Tell;
+use crate::failure_detector::{MONITORED_TRIES, Tell};
 use crate::krpc::Contact;
 use crate::routing::{Heard, Verdict};
 use crate::rpc::{Pending, Purpose};
@@ -15,24 +15,37 @@ use crate::rpc::{Pending, Purpose};
 const TRIES: u8 = 4;
 
 impl Engine {
-    /// A datagram came from this address.
-    pub(super) fn lives(&mut self, addr: &SocketAddr, now: Instant) {
+    /// A query came from this address, or from one that forges it.
+    pub(super) fn asks(&mut self, addr: SocketAddr, now: Instant) {
+        self.routing.alive(&addr);
+        if self.failure_detector.asks(&addr, now) {
+            self.probe(addr, MONITORED_TRIES, Tell::Always, now);
+            // It asks: it is given the time of those that do.
+            self.failure_detector.asks(&addr, now);
+        }
+    }
+
+    /// A query of ours was answered from this address.
+    pub(super) fn answers(&mut self, addr: &SocketAddr, now: Instant) {
         self.routing.alive(addr);
-        self.failure_detector.alive(addr, now);
+        self.failure_detector.answers(addr, now);
     }
 
     /// A node answered a query of ours. `ours` says that it is a Grape of our kind.
     pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) {
-        self.lives(&contact.addr, now);
+        self.answers(&contact.addr, now);
         self.other_networks.forget(&contact.addr);
         self.failure_detector.stays(&contact.addr);
         self.risen(contact, ours, now);
         if let Some(outdated) = self.outdated(&contact) {
             self.remove(&outdated, now);
         }
+        if let Some(beyond) = self.routing.makes_room_for(&contact) {
+            self.remove(&beyond, now);
+        }
         match self.routing.heard(contact, ours, now) {
             // Keep-alives find out which node of a full bucket is gone.
-            Heard::Known | Heard::Full => {}
+            Heard::Known | Heard::Full | Heard::Crowded => {}
             Heard::New => {
                 let local = |ip: IpAddr| ip.is_loopback();
                 let external = self.own.external(contact.addr.is_ipv6());
@@ -75,8 +88,8 @@ impl Engine {
     /// An answer did not come in time.
     pub(super) fn missed(&mut self, pending: &Pending, now: Instant) {
         // Where it is as expected, not all of the table has to be looked through.
-        let expected = pending.id.and_then(|id| self.routing.get(&id, pending.to.is_ipv6()));
-        let expected = expected.filter(|node| node.contact.addr == pending.to);
+        let expected = pending.id.map(|id| Contact { id, addr: pending.to });
+        let expected = expected.and_then(|contact| self.routing.node(&contact));
         let node = expected.or_else(|| self.routing.node_at(&pending.to));
         let heard_since = node.is_some_and(|node| node.heard > pending.sent);
         if heard_since || matches!(pending.purpose, Purpose::Extension(_) | Purpose::Newcomer) {

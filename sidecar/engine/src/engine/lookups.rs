@@ -165,8 +165,12 @@ impl Engine {
     }
 
     pub(super) fn lookup_late(&mut self, number: u64, pending: &Pending, now: Instant) {
-        self.lookups.late(number, pending.id, pending.to);
-        self.go_on(number, now);
+        let Some(mut active) = self.lookups.take(number) else { return };
+        if active.late(pending.id, pending.to) {
+            let (purpose, method) = (Purpose::Lookup(number), active.target().method());
+            self.query(pending.to, pending.id, method, purpose, false, now);
+        }
+        self.advance(number, active, now);
     }
 
     pub(super) fn lookup_slow(&mut self, number: u64, pending: &Pending, now: Instant) {

@@ -47,6 +47,8 @@ use rand::{Rng, RngExt, SeedableRng};
 use crate::addresses::canonical;
 use crate::bootstrap::Bootstrap;
 use crate::capacity::capacity;
+use crate::distance::target_of;
+use crate::diversity::Diversity;
 use crate::errors::Errors;
 use crate::failure_detector::FailureDetector;
 use crate::krpc::{self, Body, Contact, Message, NetworkTag, Query};
@@ -114,18 +116,25 @@ impl Engine {
     /// takes the seed from the system; simulations choose it, so that each run is the same.
     pub fn new(settings: Settings, seed: [u8; 32], now: Instant) -> Self {
         let mut rng = StdRng::from_seed(seed);
+        // Nobody can guess it, nor tell the seed by it.
+        let secret = target_of(&seed);
         let mut timers = Timers::default();
         // Nodes that start together do not wake together.
         let first = Duration::from_millis(rng.random_range(0..1000));
         timers.set(now + first, Timer::Upkeep);
         Self {
-            routing: Routing::new(settings.id, settings.node_liveness, now),
+            routing: Routing::new(
+                settings.id,
+                settings.node_liveness,
+                Diversity::new(settings.trusted_networks.as_slice().into()),
+                now,
+            ),
             rpc: Rpc::new(),
             lookups: Lookups::new(&settings),
             publish: Publish::new(settings.max_names, settings.peer_max_age, now),
             storage: Storage::new(&settings, &mut rng, now),
             subscriptions: Subscriptions::default(),
-            failure_detector: FailureDetector::new(settings.peer_max_age, now),
+            failure_detector: FailureDetector::new(settings.peer_max_age, secret, now),
             bootstrap: Bootstrap::new(settings.awaits_seeds),
             own: OwnAddresses::new(&settings),
             other_networks: OtherNetworks::new(),

@@ -23,8 +23,7 @@ impl Engine {
         if self.bootstrap.is_joining() {
             // It found us before our bootstrap nodes answered: they may never do.
             self.join_through(&[contact], now);
-        } else if is_new && named && self.routing.get(&contact.id, contact.addr.is_ipv6()).is_some()
-        {
+        } else if is_new && named && self.routing.has(&contact) {
             // It may be of a part of the network that we know nothing of.
             self.routing.look_again_soon(now);
         }
@@ -33,11 +32,11 @@ impl Engine {
     /// A query came in this node's name. Returns whether the node has to prove itself: it is not in
     /// the table, and would be there if it answered.
     pub(super) fn asked_by(&mut self, contact: Contact, ours: bool, now: Instant) -> bool {
-        self.lives(&contact.addr, now);
+        self.asks(contact.addr, now);
         match self.routing.asked_by(contact, ours, now) {
             Heard::New => true,
             // A node that was marked dead is notified as soon as it has answered.
-            Heard::Known | Heard::Full => {
+            Heard::Known | Heard::Full | Heard::Crowded => {
                 self.failure_detector.is_dead(&contact.addr) || self.outdated(&contact).is_some()
             }
         }

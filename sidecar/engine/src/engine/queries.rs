@@ -36,7 +36,7 @@ impl Engine {
         self.stats.queries_sent[method_index(&method)] += 1;
         let transaction = self.rpc.open(Pending { to, id, sent: now, purpose }, &mut self.rng);
         if waited_for {
-            let node = id.and_then(|id| self.routing.get(&id, to.is_ipv6()));
+            let node = id.and_then(|id| self.routing.node(&Contact { id, addr: to }));
             let round_trip = node.and_then(|node| node.round_trip);
             let timeout = self.rpc.timeout(round_trip);
             self.set_timer(now + timeout, Timer::Timeout(transaction));
@@ -70,7 +70,7 @@ impl Engine {
             self.heard_ourselves(&pending, now);
             return self.failed(&pending, None, now);
         }
-        let is_new = self.routing.get(&contact.id, from.is_ipv6()).is_none();
+        let is_new = !self.routing.has(&contact);
         if matches!(pending.purpose, Purpose::Lookup(_) | Purpose::Newcomer) && pending.id.is_none()
         {
             self.bootstrap.led_elsewhere(&from, true);
@@ -117,7 +117,7 @@ impl Engine {
         };
         let errand = errand.map(|errand| format!("{errand}: ")).unwrap_or_default();
         self.errors.note(format_args!("{errand}{from} refused: {code} {text}"), now);
-        self.lives(&from, now);
+        self.answers(&from, now);
         if let Some(id) = pending.id
             && code == krpc::code::PROTOCOL
         {

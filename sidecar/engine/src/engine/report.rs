@@ -1,11 +1,12 @@
 //! The node's status and its counters.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::Engine;
 use crate::krpc::Contact;
-use crate::{Announced, MAX_LISTED, Neighbour, Stats, Status};
+use crate::{Announced, Bound, MAX_LISTED, Neighbour, RESOURCES, Stats, Status};
 
 impl Engine {
     /// A picture for people.
@@ -88,7 +89,36 @@ impl Engine {
             names_dropped: held.names_dropped,
             items_held: held.items,
             announced: self.publish.len(),
+            bounds: self.bounds(),
             ..self.stats
         }
+    }
+
+    /// The addresses of all nodes in the routing table: each has answered.
+    pub fn neighbours(&self) -> Vec<SocketAddr> {
+        self.routing.nodes().map(|node| node.contact.addr).collect()
+    }
+
+    /// In the order of [`RESOURCES`].
+    fn bounds(&self) -> [Bound; RESOURCES.len()] {
+        let [names, name_bytes, peers, items, claims] = self.storage.bounds();
+        let announces = Bound { used: self.publish.len(), most: self.settings.max_names };
+        let [monitored, probes] = self.failure_detector.bounds();
+        let [proven, strangers] = self.rpc.bounds();
+        let [lookups, lookup_bytes] = self.lookups.bounds();
+        [
+            names,
+            name_bytes,
+            peers,
+            items,
+            claims,
+            announces,
+            lookups,
+            lookup_bytes,
+            monitored,
+            probes,
+            proven,
+            strangers,
+        ]
     }
 }

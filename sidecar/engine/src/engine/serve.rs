@@ -5,7 +5,6 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use super::Engine;
-use super::timers::Timer;
 use crate::MAX_NAME;
 use crate::addresses::{AddressRefusal, means_the_same_to, with_port};
 use crate::distance::target_of;
@@ -98,21 +97,19 @@ impl Engine {
             }
             Method::Dead { addr, depth } => {
                 if let Ok(addr) = self.admit(*addr, &from) {
-                    self.on_dead(addr, *depth, now);
+                    self.on_dead(&from, addr, *depth, now);
                 }
                 Ok(Response::new(self.settings.id))
             }
             Method::Withdrawn { info_hash, addr, depth } => {
                 if let Ok(addr) = self.admit(*addr, &from) {
-                    self.on_withdrawn(info_hash, addr, *depth, now);
+                    self.on_withdrawn(&from, info_hash, addr, *depth, now);
                 }
                 Ok(Response::new(self.settings.id))
             }
             Method::Forgotten => {
-                let sender = query.sender.map(|id| Contact { id, addr: from });
-                let due = sender.and_then(|sender| self.publish.dropped_by(&sender, now));
-                if let Some(at) = due {
-                    self.set_timer(at, Timer::StoreAgain);
+                if let Some(id) = query.sender {
+                    self.on_forgotten(&Contact { id, addr: from }, now);
                 }
                 Ok(Response::new(self.settings.id))
             }

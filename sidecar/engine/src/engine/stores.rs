@@ -6,6 +6,7 @@ use super::Engine;
 use super::timers::Timer;
 use crate::closest::Closest;
 use crate::item::Item;
+use crate::krpc::Contact;
 use crate::lookup::{OnComplete, Target};
 use crate::publish::{ActiveStore, Payload, Progress, Recipient, SETTLE, Service};
 use crate::rpc::Pending;
@@ -30,8 +31,27 @@ impl Engine {
         };
         self.publish.store_began(&service, &nodes, until, now);
         let ttl = until.saturating_duration_since(now);
-        let payload = Payload::Announce { service, until, ttl };
+        let payload = Payload::Announce { service, until, ttl, to_one: false };
         self.store(ActiveStore::new(payload, looked_up, nodes, operation), now);
+    }
+
+    /// A node says that it dropped our announces.
+    pub(super) fn on_forgotten(&mut self, node: &Contact, now: Instant) {
+        let at = now + SETTLE;
+        if self.publish.dropped_by(node, now) && self.stores_again.is_none_or(|next| at < next) {
+            self.stores_again = Some(at);
+            self.set_timer(at, Timer::StoreAgain);
+        }
+    }
+
+    /// Stores an announce again at a node that dropped it.
+    fn store_dropped(&mut self, service: Service, node: Closest, now: Instant) {
+        let Some(until) = self.publish.expires_at(&service, now) else { return };
+        let ttl = until.saturating_duration_since(now);
+        let nodes = vec![node];
+        self.publish.store_began(&service, &nodes, until, now);
+        let payload = Payload::Announce { service, until, ttl, to_one: true };
+        self.store(ActiveStore::new(payload, true, nodes, None), now);
     }
 
     pub(super) fn store_withdrawal(
@@ -189,7 +209,9 @@ impl Engine {
 
     /// Notes who holds an announce.
     fn note_holders(&mut self, store: &ActiveStore, now: Instant) {
-        let Payload::Announce { service, until, .. } = store.payload() else { return };
+        let Payload::Announce { service, until, to_one: false, .. } = store.payload() else {
+            return;
+        };
         let mut again = self.publish.stored(service, store.nodes(), store.confirmed(), *until);
         if store.lacks_holders() {
             self.publish.holders_silent(service, now);
@@ -210,10 +232,13 @@ impl Engine {
             let then = OnComplete::Announce { port, operation: None };
             self.start_lookup(Target::Peers(name), then, now);
         }
+        for (service, node) in self.publish.take_dropped(now) {
+            self.store_dropped(service, node, now);
+        }
         // For those that wait for their turn, one timer at a time.
         self.stores_again.take_if(|at| *at <= now);
         if self.stores_again.is_none()
-            && let Some(next) = self.publish.next_due()
+            && let Some(next) = self.publish.next_due(now)
         {
             let at = next.max(now + SETTLE);
             self.stores_again = Some(at);

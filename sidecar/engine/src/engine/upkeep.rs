@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use crate::lookup::{OnComplete, Target};
+use crate::routing::K;
 
 /// How often upkeep is due.
 pub(super) const INTERVAL: Duration = Duration::from_secs(1);
@@ -20,6 +21,7 @@ impl Engine {
         self.heartbeat(now);
         self.ask_for_the_dead(1, now);
         self.keep_alive(now);
+        self.keep_diverse(now);
         self.refresh(now);
         self.refresh_subscribed(now);
     }
@@ -28,6 +30,17 @@ impl Engine {
     fn keep_alive(&mut self, now: Instant) {
         for contact in self.routing.to_keep_alive(now) {
             self.ping(contact, now);
+        }
+    }
+
+    /// In a network of more than 2 k nodes, those beyond the most of their address or network lose their
+    /// places: in a smaller one they take none from others.
+    fn keep_diverse(&mut self, now: Instant) {
+        let strict = self.rpc.has_proven(2 * K + 1, now);
+        if strict != self.routing.diversity().is_strict() {
+            for contact in self.routing.set_strict(strict) {
+                self.remove(&contact, now);
+            }
         }
     }
 

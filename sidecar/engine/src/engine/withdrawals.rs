@@ -162,12 +162,19 @@ impl Engine {
     }
 
     /// A node notified us that a peer was withdrawn.
-    pub(super) fn on_withdrawn(&mut self, name: &[u8], peer: SocketAddr, depth: u8, now: Instant) {
+    pub(super) fn on_withdrawn(
+        &mut self,
+        from: &SocketAddr,
+        name: &[u8],
+        peer: SocketAddr,
+        depth: u8,
+        now: Instant,
+    ) {
         if name.len() > LONGEST_NAME {
             return;
         }
         let topic = Topic::Withdrawn { name: name.into(), peer };
-        if self.pass_on(&topic, depth, now) {
+        if self.pass_on(from, &topic, depth, now) {
             self.doubt(name.into(), peer, now);
         }
     }

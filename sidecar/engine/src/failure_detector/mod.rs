@@ -25,8 +25,10 @@ use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
+use mainline::Id;
 use rand::Rng;
 
+use crate::Bound;
 use crate::krpc::Contact;
 use crate::peer_record::PeerRecord;
 use crate::routing::Routing;
@@ -41,7 +43,7 @@ use monitors::Monitors;
 use probes::Probes;
 pub(crate) use probes::{PROBE_TIMEOUT, Tell, Try};
 use rumors::Rumors;
-pub(crate) use rumors::{FAN_OUT, NOBODY_ELSE, RUMOR_TRIES, Rumor, SWEPT, Topic, VERIFIED};
+pub(crate) use rumors::{FAN_OUT, NOBODY_ELSE, RUMOR_TRIES, Rumor, SWEPT, Source, Topic, VERIFIED};
 
 /// Where nodes are many, it takes minutes until each was asked whether it is there.
 const LEAVING_REMEMBERED: Duration = Duration::from_secs(600);
@@ -73,9 +75,10 @@ pub(crate) struct Spread {
 
 impl FailureDetector {
     /// `peer_max_age` is how long an announce is believed.
-    pub(crate) fn new(peer_max_age: Duration, now: Instant) -> Self {
+    /// Nobody can guess `secret`: it decides who is asked to monitor us.
+    pub(crate) fn new(peer_max_age: Duration, secret: Id, now: Instant) -> Self {
         Self {
-            monitors: Monitors::default(),
+            monitors: Monitors::new(secret),
             monitored: Monitored::default(),
             probes: Probes::default(),
             rumors: Rumors::new(now),
@@ -86,6 +89,11 @@ impl FailureDetector {
         }
     }
 
+    /// Monitored nodes, and nodes that are probed.
+    pub(crate) fn bounds(&self) -> [Bound; 2] {
+        [self.monitored.bound(), self.probes.bound()]
+    }
+
     /// Drops what is over. Due every second.
     pub(crate) fn expire(&mut self, now: Instant) {
         self.dead_nodes.expire(now);
@@ -94,10 +102,17 @@ impl FailureDetector {
         self.leaving.expire(LEAVING_REMEMBERED, now);
     }
 
-    /// A datagram came from this address: whoever is there lives.
-    pub(crate) fn alive(&mut self, addr: &SocketAddr, now: Instant) {
+    /// A query came from this address, or from one that forges it. Returns whether the node there is
+    /// to be asked whether it lives.
+    pub(crate) fn asks(&mut self, addr: &SocketAddr, now: Instant) -> bool {
+        self.probes.asks(addr);
+        self.monitored.asks(addr, now)
+    }
+
+    /// A query of ours was answered from this address: whoever is there lives.
+    pub(crate) fn answers(&mut self, addr: &SocketAddr, now: Instant) {
         self.probes.settle(addr);
-        self.monitored.heard(addr, now);
+        self.monitored.answers(addr, now);
     }
 
     /// Ends the questions to an address, which are answered otherwise. Returns who was to be told,
@@ -202,6 +217,11 @@ impl FailureDetector {
         self.leaving.insert(addr, now);
     }
 
+    /// Whether a node said that it leaves, and has answered nothing since.
+    pub(crate) fn is_leaving(&self, addr: &SocketAddr) -> bool {
+        self.leaving.contains(addr)
+    }
+
     /// A node answered a query of ours: it does not leave.
     pub(crate) fn stays(&mut self, addr: &SocketAddr) {
         self.leaving.remove(addr);
@@ -284,16 +304,15 @@ impl FailureDetector {
         Some(addr)
     }
 
-    /// A notice is to be told from this depth on, which another node told, or which we `found`
-    /// ourselves. None when it is a copy, or one too many.
+    /// A notice is to be told from this depth on. None when it is a copy, or one too many.
     pub(crate) fn spread(
         &mut self,
         topic: &Topic,
         depth: u8,
-        found: bool,
+        source: Source,
         now: Instant,
     ) -> Option<Spread> {
-        let (buckets, is_news) = self.rumors.handle(topic, depth, found, now)?;
+        let (buckets, is_news) = self.rumors.handle(topic, depth, source, now)?;
         Some(Spread { buckets, is_news })
     }
 

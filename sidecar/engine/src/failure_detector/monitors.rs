@@ -21,8 +21,10 @@ const REFUSAL_HOLDS: Duration = Duration::from_secs(30);
 const FOUND_AGAIN: Duration = Duration::from_secs(5);
 
 /// Our monitors.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Monitors {
+    /// The closest to it monitors us, besides the closest to our own id: nobody can be both at will.
+    secret: Id,
     nodes: Vec<Contact>,
     chosen: Option<Instant>,
     refusals: Vec<(SocketAddr, Instant)>,
@@ -38,6 +40,10 @@ pub(crate) struct Heartbeat {
 }
 
 impl Monitors {
+    pub(super) fn new(secret: Id) -> Self {
+        Self { secret, nodes: Vec::new(), chosen: None, refusals: Vec::new(), moved: None }
+    }
+
     /// Tells our monitors that we are there, while we have announces. Due every second, and when
     /// there is a first announce.
     pub(super) fn heartbeats(
@@ -135,24 +141,27 @@ impl Monitors {
             false => !routing.is_suspect(addr) && !refused(addr),
         };
         let fit = routing.nodes().filter(|node| node.ours && stands(&node.contact.addr));
-        let chosen = choose(routing.own_id(), fit.map(|node| node.contact).collect());
+        let fit = fit.map(|node| node.contact).collect();
+        let chosen = choose(routing.own_id(), &self.secret, fit);
         let former = std::mem::replace(&mut self.nodes, chosen).into_iter();
         let released = former.filter(|node| !self.nodes.contains(node));
         released.map(|to| Heartbeat { to, goes_on: false }).collect()
     }
 }
 
-/// The closest to our own id, and the closest that is in another subnet, if there is any: hosts of
-/// one subnet may go down together.
-fn choose(own: &Id, mut candidates: Vec<Contact>) -> Vec<Contact> {
+/// The closest to our own id, and the closest to the secret that is in another subnet, or else on another
+/// host, if there is any: hosts of one subnet may go down together.
+fn choose(own: &Id, secret: &Id, mut candidates: Vec<Contact>) -> Vec<Contact> {
     candidates.sort_unstable_by_key(|contact| (contact.id.xor(own), contact.addr));
     // One with an IPv4 and an IPv6 address is one node.
     candidates.dedup_by_key(|contact| contact.id);
     let Some(first) = candidates.first().copied() else { return Vec::new() };
-    let others = &candidates[1..];
-    let elsewhere = |contact: &&Contact| !same_subnet(contact.addr.ip(), first.addr.ip());
-    let second = others.iter().find(elsewhere).or(others.first());
-    std::iter::once(first).chain(second.copied()).collect()
+    let others = candidates[1..].iter().copied();
+    let second = others.min_by_key(|contact| {
+        let (ip, first) = (contact.addr.ip(), first.addr.ip());
+        (ip == first, same_subnet(ip, first), contact.id.xor(secret))
+    });
+    std::iter::once(first).chain(second).collect()
 }
 
 /// Whether two addresses are in one /24 of IPv4, or one /64 of IPv6.
@@ -173,21 +182,23 @@ mod tests {
     }
 
     #[test]
-    fn the_closest_and_the_closest_elsewhere() {
-        let own = Id::from([0; 20]);
-        assert_eq!(choose(&own, vec![]), []);
-        assert_eq!(choose(&own, vec![contact(1, 0)]), [contact(1, 0)]);
+    fn the_closest_and_the_closest_to_the_secret_elsewhere() {
+        let (own, secret) = (Id::from([0; 20]), Id::from([9; 20]));
+        let choose = |candidates| choose(&own, &secret, candidates);
+        assert_eq!(choose(vec![]), []);
+        assert_eq!(choose(vec![contact(1, 0)]), [contact(1, 0)]);
         let near = vec![contact(9, 1), contact(3, 0), contact(8, 1), contact(2, 0), contact(1, 0)];
-        assert_eq!(choose(&own, near), [contact(1, 0), contact(8, 1)]);
-        let one_subnet = vec![contact(3, 0), contact(2, 0), contact(1, 0)];
-        assert_eq!(choose(&own, one_subnet), [contact(1, 0), contact(2, 0)]);
+        assert_eq!(choose(near), [contact(1, 0), contact(9, 1)]);
+        let one_subnet = vec![contact(3, 0), contact(2, 0), contact(8, 0), contact(1, 0)];
+        assert_eq!(choose(one_subnet), [contact(1, 0), contact(8, 0)]);
     }
 
     #[test]
     fn a_node_with_two_addresses_is_one_monitor() {
         let v6 = SocketAddr::from(([0xfd00, 0, 0, 0, 0, 0, 0, 1], 1));
         let both = vec![contact(1, 0), Contact { addr: v6, ..contact(1, 0) }, contact(2, 0)];
-        let chosen: Vec<_> = choose(&Id::from([0; 20]), both).iter().map(|c| c.id).collect();
+        let chosen: Vec<_> =
+            choose(&Id::from([0; 20]), &Id::from([0; 20]), both).iter().map(|c| c.id).collect();
         assert_eq!(chosen, [contact(1, 0).id, contact(2, 0).id]);
     }
 }

@@ -1,13 +1,19 @@
-//! Is it dead? A node that may be is asked a few times; any datagram from it is a sign of life.
+//! Is it dead? A node that may be is asked a few times. Only an answer shows that it lives: anyone can
+//! send queries in its name. While there are such queries, it is asked more often, in shorter
+//! intervals: if they are its own, packets were lost, and one answer of many will come.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use crate::Bound;
+
 /// Most nodes that are asked at a time.
 const MAX_PROBES: usize = 1024;
 /// Time for an answer; more where answers take longer.
 pub(crate) const PROBE_TIMEOUT: Duration = Duration::from_millis(300);
+/// How much more often a node is asked while queries come in its name.
+const MORE_TRIES: u8 = 5;
 
 /// Whether the others are to be told of a death.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +28,8 @@ pub(crate) enum Tell {
 #[derive(Debug)]
 struct Probe {
     tries_left: u8,
+    /// Queries came in its name since it was asked first.
+    asks: bool,
     decided: Instant,
     tell: Tell,
 }
@@ -42,7 +50,19 @@ pub(crate) enum Try {
 }
 
 impl Probes {
-    /// Ends the questions to an address: it was heard, or they are answered otherwise. Returns who
+    pub(super) fn bound(&self) -> Bound {
+        Bound { used: self.asked.len(), most: MAX_PROBES }
+    }
+
+    /// A query came in the name of who is at this address.
+    pub(super) fn asks(&mut self, addr: &SocketAddr) {
+        if let Some(probe) = self.asked.get_mut(addr).filter(|probe| !probe.asks) {
+            probe.asks = true;
+            probe.tries_left += MORE_TRIES;
+        }
+    }
+
+    /// Ends the questions to an address: it answered, or they are answered otherwise. Returns who
     /// was to be told, if it was asked.
     pub(super) fn settle(&mut self, addr: &SocketAddr) -> Option<Tell> {
         if self.asked.is_empty() {
@@ -61,7 +81,7 @@ impl Probes {
         if self.asked.len() >= MAX_PROBES {
             return false;
         }
-        self.asked.insert(addr, Probe { tries_left: tries, decided: now, tell });
+        self.asked.insert(addr, Probe { tries_left: tries, asks: false, decided: now, tell });
         true
     }
 
@@ -77,7 +97,8 @@ impl Probes {
         let probe = self.asked.get_mut(addr).filter(|probe| probe.decided <= now)?;
         if let Some(left) = probe.tries_left.checked_sub(1) {
             probe.tries_left = left;
-            probe.decided = now + timeout;
+            let is_last = left == 0;
+            probe.decided = now + if probe.asks && !is_last { timeout / 2 } else { timeout };
             return Some(Try::Ask(probe.decided));
         }
         self.settle(addr).map(Try::Dead)
@@ -103,5 +124,21 @@ mod tests {
         let dead = Some(Try::Dead(Tell::IfItAnnounced));
         assert_eq!(probes.next_try(&addr, PROBE_TIMEOUT, end), dead);
         assert_eq!(probes.settle(&addr), None);
+    }
+
+    #[test]
+    fn queries_in_its_name_have_a_node_asked_more_often_and_no_longer_than_for_seconds() {
+        let start = crate::clock::now();
+        let addr = SocketAddr::from(([10, 0, 0, 1], 1));
+        let mut probes = Probes::default();
+        probes.begin(addr, 3, Tell::Always, start);
+        let (mut now, mut asked) = (start, 0);
+        while let Some(Try::Ask(next)) = probes.next_try(&addr, PROBE_TIMEOUT, now) {
+            (now, asked) = (next, asked + 1);
+            probes.asks(&addr);
+        }
+        assert_eq!(asked, 3 + MORE_TRIES);
+        assert!(now - start < 6 * PROBE_TIMEOUT, "{:?}", now - start);
+        assert_eq!(probes.settle(&addr), None, "it is dead, whatever comes in its name");
     }
 }

@@ -6,7 +6,7 @@
 //! withdrawal (`withdrawals.rs`) asks those who held the peer. Of a node that we know nothing of,
 //! the death stays unconfirmed: nobody can have us ask strangers.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ use rand::seq::{IteratorRandom, SliceRandom};
 use super::monitors::same_subnet;
 use crate::Name;
 use crate::addresses::means_the_same_to;
-use crate::krpc::{Contact, Method};
-use crate::rate_limiter::RateLimiter;
+use crate::krpc::Contact;
+use crate::rate_limiter::{HostLimiter, RateLimiter};
 use crate::routing::Routing;
 
 /// How many nodes of a bucket are told.
@@ -31,6 +31,10 @@ pub(crate) const VERIFIED: u8 = 3;
 const REMEMBERED: Duration = Duration::from_secs(5);
 /// Most notices that are remembered.
 const CAPACITY: usize = 1024;
+/// Of one host, so many notices are passed on at once …
+const SENDER_AT_ONCE: u32 = 128;
+/// … and each second in the long run.
+const SENDER_EACH_SECOND: u32 = 2;
 /// Where one died, others may have: that many are asked …
 const SWEEP: usize = 16;
 /// … so often that on bad links one false death does not make others.
@@ -66,18 +70,15 @@ pub(crate) enum Rumor {
     Forgotten,
 }
 
-impl Rumor {
-    pub(crate) fn method(&self) -> Method<'_> {
-        match self {
-            Self::Notice { topic: Topic::Dead(addr), depth } => {
-                Method::Dead { addr: *addr, depth: *depth }
-            }
-            Self::Notice { topic: Topic::Withdrawn { name, peer }, depth } => {
-                Method::Withdrawn { info_hash: name.as_ref().into(), addr: *peer, depth: *depth }
-            }
-            Self::Forgotten => Method::Forgotten,
-        }
-    }
+/// Where a notice comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// We found the death ourselves.
+    Found,
+    /// A node took back at ours what it had announced.
+    Own,
+    /// A node of this host told us.
+    Node(IpAddr),
 }
 
 /// The notices that were handled lately.
@@ -87,12 +88,15 @@ pub(super) struct Rumors {
     handled: LruCache<Topic, (u8, Instant)>,
     deaths: RateLimiter,
     withdrawals: RateLimiter,
+    /// Of each host. Those on loopback are not counted.
+    senders: HostLimiter,
 }
 
 impl Rumors {
     pub(super) fn new(now: Instant) -> Self {
         let (deaths, withdrawals) = (RateLimiter::new(now), RateLimiter::new(now));
-        Self { handled: LruCache::unbounded(), deaths, withdrawals }
+        let senders = HostLimiter::of(SENDER_AT_ONCE, SENDER_EACH_SECOND);
+        Self { handled: LruCache::unbounded(), deaths, withdrawals, senders }
     }
 
     /// Drops those of which a copy would be news.
@@ -110,12 +114,12 @@ impl Rumors {
     }
 
     /// Which buckets a notice is to be told to, and whether it is news; none when it is a copy, or
-    /// one too many. `found` says that we know it ourselves.
+    /// one too many.
     pub(super) fn handle(
         &mut self,
         topic: &Topic,
         depth: u8,
-        found: bool,
+        source: Source,
         now: Instant,
     ) -> Option<(Range<u8>, bool)> {
         let known = self.known(topic, now);
@@ -126,7 +130,13 @@ impl Rumors {
             Topic::Dead(_) => &mut self.deaths,
             Topic::Withdrawn { .. } => &mut self.withdrawals,
         };
-        if !found && !limiter.take(now) {
+        let may_tell = match source {
+            Source::Found => true,
+            Source::Own => limiter.take(now),
+            Source::Node(ip) if ip.is_loopback() => limiter.take(now),
+            Source::Node(ip) => self.senders.take(ip, now) && limiter.take(now),
+        };
+        if !may_tell {
             return None;
         }
         let (least, since) = known.unwrap_or((NOBODY_ELSE, now));
@@ -179,6 +189,7 @@ pub(super) fn sweep(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rate_limiter::HOSTS;
 
     fn dead(port: u16) -> Topic {
         Topic::Dead(SocketAddr::from(([10, 0, 0, 1], port)))
@@ -188,7 +199,7 @@ mod tests {
     fn a_copy_from_higher_up_covers_the_difference() {
         let now = crate::clock::now();
         let mut rumors = Rumors::new(now);
-        let mut handle = |topic: Topic, depth, now| rumors.handle(&topic, depth, false, now);
+        let mut handle = |topic: Topic, depth, now| rumors.handle(&topic, depth, Source::Own, now);
         assert_eq!(handle(dead(1), 3, now), Some((3..NOBODY_ELSE, true)));
         assert_eq!(handle(dead(1), 4, now), None);
         assert_eq!(handle(dead(1), 3, now), None);
@@ -203,9 +214,9 @@ mod tests {
         let now = crate::clock::now();
         let mut rumors = Rumors::new(now);
         for _ in 0..10_000 {
-            rumors.handle(&dead(1), 0, false, now);
+            rumors.handle(&dead(1), 0, Source::Own, now);
         }
-        assert!(rumors.handle(&dead(2), 0, false, now).is_some());
+        assert!(rumors.handle(&dead(2), 0, Source::Own, now).is_some());
     }
 
     #[test]
@@ -214,18 +225,51 @@ mod tests {
         let mut rumors = Rumors::new(now);
         let peer = SocketAddr::from(([10, 0, 0, 1], 1));
         let topic = |n: u32| Topic::Withdrawn { name: Name::from(n.to_be_bytes()), peer };
-        let taken = (0..10_000).filter(|n| rumors.handle(&topic(*n), 0, false, now).is_some());
+        let taken =
+            (0..10_000).filter(|n| rumors.handle(&topic(*n), 0, Source::Own, now).is_some());
         assert!(taken.count() < 1000);
-        assert!(rumors.handle(&dead(1), 0, false, now).is_some());
+        assert!(rumors.handle(&dead(1), 0, Source::Own, now).is_some());
     }
 
     #[test]
     fn memory_is_bounded() {
         let now = crate::clock::now();
         let mut rumors = Rumors::new(now);
-        (1..=5000).for_each(|port| assert!(rumors.handle(&dead(port), 0, true, now).is_some()));
+        (1..=5000)
+            .for_each(|port| assert!(rumors.handle(&dead(port), 0, Source::Found, now).is_some()));
         assert_eq!(rumors.handled.len(), CAPACITY);
         rumors.expire(now + REMEMBERED);
         assert_eq!(rumors.handled.len(), 0);
+    }
+
+    #[test]
+    fn one_host_holds_up_no_other() {
+        let now = crate::clock::now();
+        let mut rumors = Rumors::new(now);
+        let from = |n: u8| Source::Node([10, 0, 0, n].into());
+        let mut told = |source, ports: Range<u16>, now| {
+            ports.filter(|port| rumors.handle(&dead(*port), 0, source, now).is_some()).count()
+        };
+        assert_eq!(told(from(1), 1..1000, now), SENDER_AT_ONCE as usize);
+        assert_eq!(told(from(2), 1000..1100, now), 100);
+        let later = now + 10 * Duration::from_secs(1);
+        assert_eq!(told(from(1), 2000..3000, later), 10 * SENDER_EACH_SECOND as usize);
+        let here = Source::Node(std::net::Ipv4Addr::LOCALHOST.into());
+        assert_eq!(told(here, 3000..3180, later), 180, "on loopback all are one host");
+    }
+
+    #[test]
+    fn few_hosts_are_remembered() {
+        let now = crate::clock::now();
+        let mut rumors = Rumors::new(now);
+        for n in 0..5000u32 {
+            rumors.handle(
+                &dead(1 + n as u16),
+                0,
+                Source::Node(std::net::Ipv4Addr::from(n).into()),
+                now,
+            );
+        }
+        assert_eq!(rumors.senders.len(), HOSTS);
     }
 }

@@ -54,7 +54,10 @@ impl Group {
         });
         let Some(to) = turn else { return };
         let digest = self.full_digest(own, to, cx.rng).into_entries();
-        let lists = Lists { known: self.known_count(), digest, ..Lists::default() };
+        let copy = self.members.get(&to);
+        let receipt = copy.and_then(|member| member.replica.receipt_to(to, member.generation));
+        let deltas = receipt.into_iter().collect();
+        let lists = Lists { known: self.known_count(), digest, deltas, ..Lists::default() };
         self.send(cx, to, Kind::Syn, lists, Priority::Life);
         if let Some(member) = self.members.get(&to) {
             self.probes.begin(to, member.heartbeat, cx.now);
@@ -79,11 +82,8 @@ impl Group {
             self.forget_expiries(gone);
         }
         self.own.collect(cx.now);
-        self.held = self.own.cost();
-        for (_, member) in self.members.iter_mut() {
-            member.replica.collect(cx.now);
-            self.held += MEMBER + member.replica.cost();
-        }
+        let states = self.members.collect(cx.now);
+        self.held = self.own.cost() + self.members.iter().count() * MEMBER + states;
     }
 
     fn ask_if_other(&self, cx: &mut Context<'_>, seed: SocketAddr) {

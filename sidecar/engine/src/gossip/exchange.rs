@@ -15,8 +15,8 @@ use super::encode::encode;
 use super::events::GossipEvent;
 use super::group::{Group, Lists};
 use super::limits::{MAX_DATAGRAM, Priority};
-use super::member::Heard;
-use super::members::{Hearsay, Presence};
+use super::member::{Heard, Member};
+use super::members::{Evicted, Hearsay, Presence};
 use super::message::{Delta, DigestEntry, ENOUGH, Kind, Message, ROOM};
 use super::name::NAME_KEY;
 
@@ -63,7 +63,7 @@ impl Group {
             Presence::Known(how) => self.appeared(cx, from, Some(how)),
             Presence::New { evicted } => {
                 if let Some(evicted) = evicted {
-                    self.forget_expiries(evicted);
+                    self.evicted(cx, evicted);
                 }
                 self.appeared(cx, from, None);
             }
@@ -82,6 +82,14 @@ impl Group {
                 self.complete(cx, from, message);
             }
             Kind::Ack => self.take_in(cx, from, message),
+        }
+    }
+
+    /// A member made room for another.
+    fn evicted(&mut self, cx: &mut Context<'_>, Evicted { addr, was_live }: Evicted) {
+        self.remove(addr);
+        if was_live {
+            self.event(cx, GossipEvent::PeerFailed { peer: addr });
         }
     }
 
@@ -174,21 +182,26 @@ impl Group {
         let Some(addr) = cx.admit(delta.addr, from) else { return false };
         if Some(addr) == cx.own {
             // Only this member changes its keys, but the sender holds changes of them.
+            self.check_copy(cx, delta);
             let Delta { generation, to, collected, .. } = *delta;
             let (heartbeat, parts) = (0, None);
             let entry = DigestEntry { addr, generation, heartbeat, version: to, collected, parts };
             self.check_own(cx, &entry);
             return false;
         }
-        let Some(member) = self.members.get_mut(&addr) else { return false };
-        if !member.live || member.generation != delta.generation {
+        if self.members.live_of(&addr, delta.generation).is_none() {
             return false;
         }
-        let (version, cost) = (member.replica.version(), member.replica.cost());
-        let applied = member.replica.apply(delta, cx.room, cx.now);
-        let grown = member.replica.cost().saturating_sub(cost);
-        let advanced = member.replica.version() > version;
-        let pulls = applied.gap && member.may_pull(cx.now);
+        let apply = |member: &mut Member, room: usize| {
+            let (version, cost) = (member.replica.version(), member.replica.cost());
+            let applied = member.replica.apply(delta, room.min(cx.room), cx.now);
+            let grown = member.replica.cost().saturating_sub(cost);
+            let advanced = (member.replica.version() > version).then_some(version);
+            let pulls = applied.gap && member.may_pull(cx.now);
+            (applied, grown, advanced, pulls)
+        };
+        let changed = self.members.change(&addr, apply);
+        let Some((applied, grown, advanced, pulls)) = changed else { return false };
         cx.room = cx.room.saturating_sub(grown);
         self.held += grown;
         cx.counters.keys_left_out += applied.left_out;
@@ -198,8 +211,8 @@ impl Group {
             let event = GossipEvent::Update { peer: addr, key: changed.key, value: changed.value };
             self.event(cx, event);
         }
-        if delta.fresh && advanced {
-            self.fresh.change(addr, Some(version), self.members.live());
+        if delta.fresh && advanced.is_some() {
+            self.fresh.change(addr, advanced, self.members.live());
         }
         pulls
     }

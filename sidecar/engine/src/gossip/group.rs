@@ -11,11 +11,12 @@ use super::encode::encode;
 use super::events::{GossipEffect, GossipEvent, GossipItem, GossipPeer};
 use super::fresh::Fresh;
 use super::limits::{GossipError, Priority};
-use super::member::Heard;
+use super::member::{Heard, Member};
 use super::members::Members;
 use super::message::{Delta, DigestEntry, GroupTag, Header, Key, Kind, Message, Suspect, Value};
 use super::name::{MemberName, NAME_KEY};
 use super::probes::Probes;
+use super::replica::receipt::receipt_of;
 use super::replica::{Changed, Replica};
 
 /// This member is stopped, and not slow, if it is called this much too late.
@@ -25,6 +26,9 @@ const MAX_SEEDS: usize = 64;
 /// Least time between two generations that this member takes, since others hold more of it than it
 /// knows.
 const RAISE_PAUSE: Duration = Duration::from_secs(2);
+/// Least time between two times that this member gives all of its keys new versions, since another
+/// holds keys that are not its own.
+const RENEW_PAUSE: Duration = Duration::from_secs(2);
 
 /// A group that this member has joined.
 #[derive(Debug)]
@@ -34,6 +38,9 @@ pub(super) struct Group {
     pub(super) generation: u64,
     pub(super) heartbeat: u32,
     raised: Option<Instant>,
+    renewed: Option<Instant>,
+    /// What this member's keys come to, and at which version. Others may send any number of receipts.
+    own_receipt: Option<(u64, Value)>,
     pub(super) own: Replica,
     pub(super) members: Members,
     pub(super) candidates: Candidates,
@@ -69,6 +76,8 @@ impl Group {
             generation,
             heartbeat: 0,
             raised: None,
+            renewed: None,
+            own_receipt: None,
             own: member.map(Replica::named).unwrap_or_default(),
             members: Members::new(),
             candidates: Candidates::default(),
@@ -185,8 +194,8 @@ impl Group {
             match of {
                 None => drop(self.own.expire(&key, at)),
                 Some(peer) => {
-                    let member = self.members.get_mut(&peer);
-                    if member.is_some_and(|member| member.replica.expire(&key, at)) {
+                    let expire = |member: &mut Member, _| member.replica.expire(&key, at);
+                    if self.members.change(&peer, expire) == Some(true) {
                         self.event(cx, GossipEvent::Expire { peer, key });
                     }
                 }
@@ -270,6 +279,25 @@ impl Group {
         self.raised = Some(cx.now);
         cx.counters.generations_raised += 1;
         self.own_changed(cx, 0);
+    }
+
+    /// Another says what its copy of this member's keys comes to. Keys that were forged at a version
+    /// that this member has are gone once all have higher ones.
+    pub(super) fn check_copy(&mut self, cx: &Context<'_>, delta: &Delta) {
+        let recent = |at| cx.now.saturating_duration_since(at) < RENEW_PAUSE;
+        let from = self.own.version();
+        let is_of_now = delta.generation == self.generation && delta.to == from;
+        let Some(receipt) = receipt_of(delta).filter(|_| is_of_now) else { return };
+        if self.own_receipt.as_ref().is_none_or(|(version, _)| *version != from) {
+            self.own_receipt = self.own.receipt().map(|own| (from, own));
+        }
+        let is_true = self.own_receipt.as_ref().is_none_or(|(_, own)| own == receipt);
+        if is_true || self.renewed.is_some_and(recent) {
+            return;
+        }
+        self.own.renew();
+        self.renewed = Some(cx.now);
+        self.own_changed(cx, from);
     }
 
     /// What is known of all members, as others see it.

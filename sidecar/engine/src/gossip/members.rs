@@ -9,9 +9,11 @@ use indexmap::IndexMap;
 use rand::Rng;
 use rand::seq::{IteratorRandom, SliceRandom, index};
 
+use super::hosts::Hosts;
 use super::limits::MAX_MEMBERS;
 use super::member::{Heard, Member};
 use super::message::{DigestEntry, Header};
+use crate::addresses::host_of;
 
 /// How long a failed member is kept and probed, and how long its generation is remembered after.
 const FAILED_KEPT: Duration = Duration::from_secs(600);
@@ -24,6 +26,7 @@ const MAX_OTHERS: usize = MAX_MEMBERS - 1;
 #[derive(Debug)]
 pub(super) struct Members {
     members: IndexMap<SocketAddr, Member, RandomState>,
+    hosts: Hosts,
     live: usize,
     /// Members that are to be asked in turn, the next one last.
     turns: Vec<SocketAddr>,
@@ -43,14 +46,22 @@ struct Forgotten {
 /// What a message comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// Of a member that was not known. In a full group it took the place of a failed one.
-    New { evicted: Option<SocketAddr> },
+    /// Of a member that was not known. In a full group it took the place of a failed one, or of a live
+    /// one of the host that has the most members.
+    New { evicted: Option<Evicted> },
     /// Of a known one.
     Known(Heard),
     /// It was forgotten with this generation, which its own is below.
     Outdated(u64),
     /// The group has as many members as it may have.
     Full,
+}
+
+/// A member that made room.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Evicted {
+    pub(super) addr: SocketAddr,
+    pub(super) was_live: bool,
 }
 
 /// What others say of a member, against what is known.
@@ -68,6 +79,7 @@ impl Members {
     pub(super) fn new() -> Self {
         Self {
             members: IndexMap::default(),
+            hosts: Hosts::default(),
             live: 0,
             turns: Vec::new(),
             judged: 0,
@@ -103,7 +115,9 @@ impl Members {
     /// A message with our cookie came from this address.
     pub(super) fn heard(&mut self, from: SocketAddr, header: &Header, now: Instant) -> Presence {
         if let Some(member) = self.members.get_mut(&from) {
+            let before = member.replica.cost();
             let heard = member.heard(header, now);
+            self.hosts.changed(from.ip(), before, member.replica.cost());
             self.live += usize::from(heard == Heard::Back);
             return Presence::Known(heard);
         }
@@ -114,13 +128,14 @@ impl Members {
         }
         let mut evicted = None;
         if self.members.len() >= MAX_OTHERS {
-            evicted = self.evict_failed(now);
+            evicted = self.evict_failed(now).or_else(|| self.evict_of_crowd(&from));
             if evicted.is_none() {
                 return Presence::Full;
             }
         }
         self.forgotten.remove(&from);
         self.members.insert(from, Member::new(header, now));
+        self.hosts.entered(from.ip());
         self.live += 1;
         let turn = self.turns.len();
         self.turns.insert(turn / 2, from);
@@ -159,20 +174,61 @@ impl Members {
 
     /// This address is our own.
     pub(super) fn remove(&mut self, addr: &SocketAddr) {
-        if let Some(member) = self.members.swap_remove(addr) {
+        if let Some(member) = self.take(addr) {
             self.live -= usize::from(member.live);
         }
     }
 
-    /// Forgets the member that failed first, and returns its address.
-    fn evict_failed(&mut self, now: Instant) -> Option<SocketAddr> {
+    fn take(&mut self, addr: &SocketAddr) -> Option<Member> {
+        let member = self.members.swap_remove(addr)?;
+        self.hosts.left(addr.ip(), member.replica.cost());
+        Some(member)
+    }
+
+    /// Changes the copy of a member's keys. It may grow by what is left for its host.
+    pub(super) fn change<T>(
+        &mut self,
+        addr: &SocketAddr,
+        change: impl FnOnce(&mut Member, usize) -> T,
+    ) -> Option<T> {
+        let member = self.members.get_mut(addr)?;
+        let (before, room) = (member.replica.cost(), self.hosts.room(addr.ip()));
+        let result = change(member, room);
+        self.hosts.changed(addr.ip(), before, member.replica.cost());
+        Some(result)
+    }
+
+    /// Drops old tombstones. Returns how many bytes all states take.
+    pub(super) fn collect(&mut self, now: Instant) -> usize {
+        let mut held = 0;
+        for (addr, member) in &mut self.members {
+            let before = member.replica.cost();
+            member.replica.collect(now);
+            let after = member.replica.cost();
+            self.hosts.changed(addr.ip(), before, after);
+            held += after;
+        }
+        held
+    }
+
+    /// Forgets the member that failed first.
+    fn evict_failed(&mut self, now: Instant) -> Option<Evicted> {
         let failed = self.members.iter().filter(|(_, member)| !member.live);
-        let first = failed.min_by_key(|(_, member)| member.since).map(|(addr, _)| *addr);
-        first.inspect(|addr| self.forget(addr, now))
+        let addr = *failed.min_by_key(|(_, member)| member.since)?.0;
+        self.forget(&addr, now);
+        Some(Evicted { addr, was_live: false })
+    }
+
+    /// Forgets a member of the host that has the most, for one at this address.
+    fn evict_of_crowd(&mut self, new: &SocketAddr) -> Option<Evicted> {
+        let host = self.hosts.crowd(new.ip())?;
+        let addr = *self.members.keys().rev().find(|addr| host_of(addr.ip()) == host)?;
+        self.remove(&addr);
+        Some(Evicted { addr, was_live: true })
     }
 
     fn forget(&mut self, addr: &SocketAddr, now: Instant) {
-        let Some(member) = self.members.swap_remove(addr) else { return };
+        let Some(member) = self.take(addr) else { return };
         let Member { generation, heartbeat, .. } = member;
         self.forgotten.insert(*addr, Forgotten { generation, heartbeat, since: now });
         if self.forgotten.len() > MAX_FORGOTTEN {
@@ -263,7 +319,34 @@ mod tests {
         members.fail(&addr(7), now + Duration::from_secs(1));
         members.fail(&addr(3), now + Duration::from_secs(2));
         let new = members.heard(addr(1000), &header, now + Duration::from_secs(3));
-        assert_eq!(new, Presence::New { evicted: Some(addr(7)) });
+        assert_eq!(
+            new,
+            Presence::New { evicted: Some(Evicted { addr: addr(7), was_live: false }) }
+        );
         assert!(members.get(&addr(7)).is_none() && members.get(&addr(3)).is_some());
+    }
+
+    /// One host has as many ports as it likes.
+    #[test]
+    fn in_a_full_group_a_host_with_many_members_makes_room() {
+        let now = crate::clock::now();
+        let kind = Kind::Syn;
+        let (network, group, yours, mine) = (None, [0; 8], [0; 8], [0; 8]);
+        let header = Header { kind, network, group, generation: 1, heartbeat: 1, yours, mine };
+        let mut members = Members::new();
+        for n in 0..100 {
+            members.heard(addr(n), &header, now);
+        }
+        let crowd = |port: u16| SocketAddr::from(([10, 0, 0, 9], port));
+        for port in 1..2000 {
+            members.heard(crowd(port), &header, now);
+        }
+        assert_eq!(members.heard(crowd(3000), &header, now), Presence::Full);
+        for n in 100..400 {
+            let Presence::New { evicted } = members.heard(addr(n), &header, now) else { panic!() };
+            assert!(evicted.is_some_and(|it| it.was_live && it.addr.ip() == crowd(1).ip()));
+        }
+        assert!((0..400).all(|n| members.get(&addr(n)).is_some()));
+        assert_eq!((members.live(), members.iter().count()), (999, 999));
     }
 }

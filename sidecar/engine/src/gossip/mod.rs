@@ -19,7 +19,7 @@
 //! | `exchange.rs`, `digest.rs`, `delta.rs` | what two members tell each other |
 //! | `beat.rs`, `fresh.rs` | what happens five times a second, and what is pushed at once |
 //! | `detect.rs`, `probes.rs`, `phi.rs` | who does not answer |
-//! | `members.rs`, `member.rs`, `candidates.rs` | who is there, and who may be |
+//! | `members.rs`, `member.rs`, `hosts.rs`, `candidates.rs` | who is there, and who may be |
 //! | `replica.rs`, `assembly.rs`, `name.rs` | a member's keys, and its name |
 //! | `message.rs`, `encode.rs`, `decode.rs`, `cookies.rs` | messages, and the proof of an address |
 //! | `limits.rs`, `events.rs` | bounds, and what is reported |
@@ -38,6 +38,7 @@ mod events;
 mod exchange;
 mod fresh;
 mod group;
+mod hosts;
 mod limits;
 mod member;
 mod members;
@@ -54,6 +55,7 @@ use std::time::Instant;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
+use crate::Bound;
 use crate::addresses::canonical;
 use crate::network::NetworkName;
 use context::Context;
@@ -283,10 +285,15 @@ impl Gossip {
         self.groups.iter().position(|group| *group.name == *name)
     }
 
+    /// Bytes of the states of all members, and how many there may be.
+    pub fn memory(&self) -> Bound {
+        Bound { used: self.groups.iter().map(|group| group.held).sum(), most: MAX_MEMORY }
+    }
+
     /// How many bytes the states of members may still grow by.
     fn room(&self) -> usize {
-        let held = self.groups.iter().map(|group| group.held).sum::<usize>();
-        MAX_MEMORY.saturating_sub(held)
+        let Bound { used, most } = self.memory();
+        most.saturating_sub(used)
     }
 
     fn with<T>(

@@ -5,6 +5,8 @@
 //! dropped, `collected` says so: a holder that is behind it may have keys that were unset since, and
 //! starts from nothing.
 
+pub(super) mod receipt;
+
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
@@ -268,9 +270,12 @@ impl Replica {
         self.collected = delta.collected;
         for (key, entry) in old.entries {
             let Some((_, expired)) = entry.value() else { continue };
-            let kept = |change: &Change| change.key == key && change.version == entry.version;
+            let kept = |change: &Change| {
+                let value = entry.value().map(|(value, _)| value);
+                change.key == key && matches!(&change.body, Body::Set(new) if Some(new) == value)
+            };
             if delta.changes.iter().any(kept) {
-                // The key is as it was, and no change is reported.
+                // The key is as it was, and is not reported as unset.
                 self.put(key, entry);
             } else {
                 applied.changed.push(Changed { key, value: None, expires: None, expired });

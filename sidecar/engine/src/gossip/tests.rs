@@ -2,6 +2,7 @@
 //! than it got to an address that has not proved itself.
 
 mod floods;
+mod receipts;
 
 use std::time::Duration;
 
@@ -73,14 +74,18 @@ fn events(effects: &[GossipEffect]) -> Vec<&GossipEvent> {
     events
 }
 
-/// A member that has proved its address. Returns the cookie that the machine expects of it.
-fn enter(gossip: &mut Gossip, from: SocketAddr, now: Instant) -> [u8; 8] {
+/// The cookie by which an address proves itself, if the machine has anything left to send.
+fn challenge(gossip: &mut Gossip, from: SocketAddr, now: Instant) -> Option<[u8; 8]> {
     gossip.handle_datagram(from, &encode(&message(Kind::Syn, [0; 8])), now);
-    let cookie = drain(gossip, from).0.iter().find_map(|effect| match effect {
+    drain(gossip, from).0.iter().find_map(|effect| match effect {
         GossipEffect::Send { datagram, .. } => Some(decode::decode(datagram).unwrap().header.mine),
         _ => None,
-    });
-    let cookie = cookie.expect("a Syn is answered by a challenge");
+    })
+}
+
+/// A member that has proved its address. Returns the cookie that the machine expects of it.
+fn enter(gossip: &mut Gossip, from: SocketAddr, now: Instant) -> [u8; 8] {
+    let cookie = challenge(gossip, from, now).expect("a Syn is answered by a challenge");
     gossip.handle_datagram(from, &encode(&message(Kind::Syn, cookie)), now);
     let effects = drain(gossip, from).0;
     assert!(matches!(events(&effects)[..], [GossipEvent::NewPeer { .. }]));

@@ -163,37 +163,63 @@ fn number(bytes: &[u8], end: u8) -> Result<(&str, &[u8]), Malformed> {
     Ok((str::from_utf8(text).map_err(|_| Malformed::Bencode)?, rest))
 }
 
-/// A value of BEP 44: whole, its numbers in their one form, its integers of 64 bits. `None` if it is
-/// anything else, or nested deeper than a message may be.
-pub fn read_value(bytes: &[u8]) -> Option<Value<'_>> {
+/// How deep lists and dictionaries are nested in a value of BEP 44: whole, its numbers in their one
+/// form, its integers of 64 bits; 0 in a value that is neither. `None` if it is anything else, or
+/// nested deeper than a message may be.
+pub fn value_depth(bytes: &[u8]) -> Option<usize> {
     let mut reader = Reader::new(bytes);
-    let value = value(&mut reader, MAX_DEPTH)?;
-    (reader.left() == 0).then_some(value)
+    let depth = depth_in_one_form(&mut reader, MAX_DEPTH)?;
+    (reader.left() == 0).then_some(depth)
 }
 
-fn value<'a>(reader: &mut Reader<'a>, depth: usize) -> Option<Value<'a>> {
-    let depth = depth.checked_sub(1)?;
+fn depth_in_one_form(reader: &mut Reader<'_>, most: usize) -> Option<usize> {
+    let most = most.checked_sub(1)?;
+    let mut deepest = 0;
+    if reader.begin_list() {
+        while !reader.accept(b'e') {
+            deepest = deepest.max(depth_in_one_form(reader, most)?);
+        }
+        return Some(1 + deepest);
+    }
+    if reader.begin_dict() {
+        while key_in_one_form(reader)?.is_some() {
+            deepest = deepest.max(depth_in_one_form(reader, most)?);
+        }
+        return Some(1 + deepest);
+    }
+    let before = reader.clone();
+    let in_one_form = match reader.object().ok()? {
+        Object::Bytes(_) => is_plain(&before),
+        Object::Integer(text) => text.parse::<i64>().is_ok() && is_plain_integer(text),
+        Object::List(_) | Object::Dict(_) => false,
+    };
+    in_one_form.then_some(0)
+}
+
+/// A value of BEP 44. `None` if it is anything else, as [`value_depth`] has it.
+pub fn read_value(bytes: &[u8]) -> Option<Value<'_>> {
+    value_depth(bytes)?;
+    value(&mut Reader::new(bytes))
+}
+
+fn value<'a>(reader: &mut Reader<'a>) -> Option<Value<'a>> {
     if reader.begin_list() {
         let mut list = Vec::new();
         while !reader.accept(b'e') {
-            list.push(value(reader, depth)?);
+            list.push(value(reader)?);
         }
         return Some(Value::List(list));
     }
     if reader.begin_dict() {
         let mut dict = std::collections::BTreeMap::new();
-        while let Some(key) = key_in_one_form(reader)? {
-            dict.insert(Cow::Borrowed(key), value(reader, depth)?);
+        while let Some(key) = reader.key().ok()? {
+            dict.insert(Cow::Borrowed(key), value(reader)?);
         }
         return Some(Value::Dict(dict));
     }
-    let before = reader.clone();
     match reader.object().ok()? {
-        Object::Bytes(bytes) => is_plain(&before).then_some(Value::Bytes(bytes.into())),
-        Object::Integer(text) => {
-            let integer: i64 = text.parse().ok()?;
-            (integer.to_string() == text).then_some(Value::Integer(integer))
-        }
+        Object::Bytes(bytes) => Some(Value::Bytes(bytes.into())),
+        Object::Integer(text) => text.parse().ok().map(Value::Integer),
         Object::List(_) | Object::Dict(_) => None,
     }
 }
@@ -201,6 +227,12 @@ fn value<'a>(reader: &mut Reader<'a>, depth: usize) -> Option<Value<'a>> {
 fn key_in_one_form<'a>(reader: &mut Reader<'a>) -> Option<Option<&'a [u8]>> {
     let plain = reader.rest.first() == Some(&b'e') || is_plain(reader);
     reader.key().ok().filter(|_| plain)
+}
+
+/// Whether an integer has no plus in front, nor zeros.
+fn is_plain_integer(text: &str) -> bool {
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    text == "0" || !digits.starts_with(['+', '0'])
 }
 
 /// Whether the length of the byte string that follows has no zeros in front.

@@ -2,7 +2,7 @@
 //! gives them meaning.
 
 use super::Malformed;
-use super::bencode::{Object, Reader, read_value};
+use super::bencode::{Object, Reader, value_depth};
 
 /// What `a` or `r` held. A field of the wrong kind is as one that is missing, but noted in
 /// `invalid`.
@@ -60,7 +60,7 @@ impl<'a> Fields<'a> {
             if key == b"v" {
                 let value = reader.raw()?;
                 // An integer beyond 64 bits is bencode, but no value that anybody here can hold.
-                fields.v = read_value(value).is_some().then_some(value);
+                fields.v = value_depth(value).is_some().then_some(value);
                 if fields.v.is_none() {
                     fields.invalid = Some("v");
                 }

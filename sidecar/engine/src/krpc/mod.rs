@@ -39,7 +39,7 @@ use std::time::Duration;
 
 use mainline::Id;
 
-pub use bencode::read_value;
+pub use bencode::{read_value, value_depth};
 pub use compact::{NODE_V4, NODE_V6, PEER_V4, PEER_V6};
 pub use decode::{Malformed, decode};
 pub use encode::{EncodeError, encode};

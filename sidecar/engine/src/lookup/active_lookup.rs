@@ -109,7 +109,7 @@ impl ActiveLookup {
     /// Begins with the closest nodes that are known.
     pub(super) fn new(target: Target, own: Id, concurrency: usize, routing: &Routing) -> Self {
         let id = target.id();
-        let mut lookup = IterativeLookup::new(own, id, concurrency);
+        let mut lookup = IterativeLookup::new(own, id, concurrency, routing.diversity());
         for node in routing.first_to_ask(&id) {
             lookup.add(node);
         }
@@ -224,9 +224,14 @@ impl ActiveLookup {
         self.lookup.answered(asked, from, token);
     }
 
-    /// An answer takes longer than is usual: another node is asked as well.
-    pub(super) fn late(&mut self, asked: Option<Id>, addr: SocketAddr) {
-        self.lookup.late(asked, addr);
+    /// An answer takes longer than is usual: another node is asked as well. Returns whether the same
+    /// node is to be asked once more.
+    pub(crate) fn late(&mut self, asked: Option<Id>, addr: SocketAddr) -> bool {
+        let again = self.lookup.late(asked, addr);
+        if again {
+            self.lookup.asks_again();
+        }
+        again
     }
 
     /// An answer takes longer than is waited for.

@@ -16,6 +16,7 @@ use mainline::Id;
 
 use crate::closest::Closest;
 use crate::distance::Distance;
+use crate::diversity::Diversity;
 use crate::krpc::Contact;
 
 use shortlist::Shortlist;
@@ -93,15 +94,15 @@ pub(super) struct IterativeLookup {
 }
 
 impl IterativeLookup {
-    pub(super) fn new(own: Id, target: Id, concurrency: usize) -> Self {
+    pub(super) fn new(own: Id, target: Id, concurrency: usize, diversity: &Diversity) -> Self {
         Self {
             target,
             own,
             concurrency: concurrency.max(1),
             seeds: Vec::new(),
             seeds_left: VecDeque::new(),
-            v4: Shortlist::default(),
-            v6: Shortlist::default(),
+            v4: Shortlist::new(diversity.clone()),
+            v6: Shortlist::new(diversity.clone()),
             waited_for: 0,
             late: 0,
             seeds_waited_for: 0,
@@ -228,7 +229,7 @@ impl IterativeLookup {
             }
             self.add(from);
         }
-        if let Some(candidate) = self.shortlist_mut(from.addr.is_ipv6()).find(from.id) {
+        if let Some(candidate) = self.shortlist_mut(from.addr.is_ipv6()).find(from) {
             // It may have been asked as a node as well as as a seed.
             let before = std::mem::replace(&mut candidate.state, State::Answered);
             candidate.token = token.map(Box::from);
@@ -236,13 +237,22 @@ impl IterativeLookup {
         }
     }
 
-    /// An answer takes longer than is usual: another node is asked as well.
-    pub(super) fn late(&mut self, asked: Option<Id>, addr: SocketAddr) {
-        if asked.is_some() && self.state(asked, addr) == Some(State::Asked) {
+    /// An answer takes longer than is usual: another node is asked as well. Returns whether it was not
+    /// late before.
+    pub(super) fn late(&mut self, asked: Option<Id>, addr: SocketAddr) -> bool {
+        let is_new = asked.is_some() && self.state(asked, addr) == Some(State::Asked);
+        if is_new {
             self.set(asked, addr, State::Late);
             self.waited_for -= 1;
             self.late += 1;
         }
+        is_new
+    }
+
+    /// One that is late is asked once more: the query, or its answer, may have been lost.
+    pub(super) fn asks_again(&mut self) {
+        self.out += 1;
+        self.asked += 1;
     }
 
     /// An answer takes longer than is waited for.
@@ -290,7 +300,9 @@ impl IterativeLookup {
 
     fn state(&mut self, asked: Option<Id>, addr: SocketAddr) -> Option<State> {
         match asked {
-            Some(id) => self.shortlist_mut(addr.is_ipv6()).find(id).map(|c| c.state),
+            Some(id) => {
+                self.shortlist_mut(addr.is_ipv6()).find(Contact { id, addr }).map(|c| c.state)
+            }
             None => self.seeds.iter().find(|seed| seed.addr == addr).map(|seed| seed.state),
         }
     }
@@ -298,7 +310,9 @@ impl IterativeLookup {
     fn set(&mut self, asked: Option<Id>, addr: SocketAddr, state: State) {
         match asked {
             Some(id) => {
-                if let Some(candidate) = self.shortlist_mut(addr.is_ipv6()).find(id) {
+                if let Some(candidate) =
+                    self.shortlist_mut(addr.is_ipv6()).find(Contact { id, addr })
+                {
                     candidate.state = state;
                 }
             }

@@ -10,7 +10,7 @@ use indexmap::map::Entry;
 use lru::LruCache;
 
 use crate::peer_record::{Left, PeerRecord};
-use crate::{MAX_PEERS, Name};
+use crate::{Bound, MAX_PEERS, Name};
 
 /// A lookup is answered from memory for this long after its lookup, or for [`SHARE`] of what a peer
 /// can live, if that is less. Half of it later, a name in use is looked up again, in the
@@ -21,6 +21,11 @@ const SHARE: u32 = 8;
 /// Most peers that are kept of a name that has more than a lookup returns: answers from memory
 /// differ, and a name of thousands takes little of it.
 pub(crate) const CHOICE: usize = 4 * MAX_PEERS;
+/// Most bytes of all that is kept, for each name that may be kept.
+const BYTES_PER_NAME: usize = 512;
+/// What a name takes beside its own bytes and its peers, and what a peer takes beside its record.
+const ENTRY_BYTES: usize = 160;
+const PEER_BYTES: usize = 80;
 
 /// Peers with what is known of each.
 pub(crate) type FoundPeers = IndexMap<SocketAddr, PeerRecord, RandomState>;
@@ -41,6 +46,22 @@ struct Lookup {
     doubtful: bool,
 }
 
+impl Lookup {
+    /// About how many bytes it takes, with its name.
+    fn bytes(&self, name: &[u8]) -> usize {
+        ENTRY_BYTES + name.len() + self.peers.values().map(bytes_of).sum::<usize>()
+    }
+
+    /// About how many bytes this peer takes, if it is there.
+    fn bytes_of(&self, addr: &SocketAddr) -> usize {
+        self.peers.get(addr).map_or(0, bytes_of)
+    }
+}
+
+fn bytes_of(record: &PeerRecord) -> usize {
+    PEER_BYTES + record.bytes()
+}
+
 /// How a kept lookup stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Age {
@@ -56,6 +77,8 @@ pub(crate) enum Age {
 #[derive(Debug)]
 pub(super) struct LookupCache {
     kept: LruCache<Name, Lookup, RandomState>,
+    /// About how many bytes they take.
+    bytes: usize,
     max_names: usize,
     max_age: Duration,
     fresh: Duration,
@@ -65,7 +88,40 @@ impl LookupCache {
     pub(super) fn new(max_names: usize, max_age: Duration) -> Self {
         let fresh = FRESH.min(max_age / SHARE);
         let kept = LruCache::unbounded_with_hasher(RandomState::new());
-        Self { kept, max_names: max_names.max(1), max_age, fresh }
+        Self { kept, bytes: 0, max_names: max_names.max(1), max_age, fresh }
+    }
+
+    /// Names, and about how many bytes they take with their peers.
+    pub(super) fn bounds(&self) -> [Bound; 2] {
+        let bytes = Bound { used: self.bytes, most: self.max_bytes() };
+        [Bound { used: self.kept.len(), most: self.max_names }, bytes]
+    }
+
+    fn max_bytes(&self) -> usize {
+        self.max_names.saturating_mul(BYTES_PER_NAME)
+    }
+
+    /// Drops the least recently used while there is too much, but for the last one.
+    fn make_room(&mut self) {
+        while self.kept.len() > self.max_names
+            || self.bytes > self.max_bytes() && self.kept.len() > 1
+        {
+            self.drop_oldest();
+        }
+    }
+
+    fn drop_oldest(&mut self) {
+        if let Some((name, lookup)) = self.kept.pop_lru() {
+            self.bytes -= lookup.bytes(&name);
+        }
+    }
+
+    /// Changes what is kept of one peer of a name, if the name is kept.
+    fn change(&mut self, name: &[u8], addr: &SocketAddr, change: impl FnOnce(&mut Lookup)) {
+        let Some(lookup) = self.kept.peek_mut(name) else { return };
+        let before = lookup.bytes_of(addr);
+        change(lookup);
+        self.bytes = self.bytes - before + lookup.bytes_of(addr);
     }
 
     /// When a peer expires that was returned just now with this time to live.
@@ -84,24 +140,27 @@ impl LookupCache {
 
     /// A lookup settled: what it found is what there is.
     pub(super) fn replace(&mut self, name: &Name, peers: FoundPeers, now: Instant) {
-        self.kept.put(name.clone(), Lookup { peers, refreshed: now, doubtful: false });
-        if self.kept.len() > self.max_names {
-            self.kept.pop_lru();
+        let lookup = Lookup { peers, refreshed: now, doubtful: false };
+        self.bytes += lookup.bytes(name);
+        if let Some(before) = self.kept.put(name.clone(), lookup) {
+            self.bytes -= before.bytes(name);
         }
+        self.make_room();
     }
 
     /// A late answer adds to what its lookup found.
     pub(super) fn add(&mut self, name: &[u8], addr: SocketAddr, record: PeerRecord) {
-        if let Some(lookup) = self.kept.peek_mut(name) {
-            merge(&mut lookup.peers, addr, record);
-        }
+        self.change(name, &addr, |lookup| {
+            if lookup.peers.len() < CHOICE || lookup.peers.contains_key(&addr) {
+                merge(&mut lookup.peers, addr, record);
+            }
+        });
+        self.make_room();
     }
 
     /// A peer is no more.
     pub(super) fn remove(&mut self, name: &[u8], addr: &SocketAddr) {
-        if let Some(lookup) = self.kept.peek_mut(name) {
-            lookup.peers.swap_remove(addr);
-        }
+        self.change(name, addr, |lookup| drop(lookup.peers.swap_remove(addr)));
     }
 
     /// A node announces a peer no more; others may go on. `unreported` is as in [`PeerRecord::strike`].
@@ -112,12 +171,13 @@ impl LookupCache {
         node: &SocketAddr,
         unreported: bool,
     ) {
-        let Some(lookup) = self.kept.peek_mut(name) else { return };
-        let record = lookup.peers.get_mut(addr);
-        if record.is_some_and(|record| record.strike(addr, node, unreported) == Left::Nobody) {
-            lookup.peers.swap_remove(addr);
-            lookup.doubtful = true;
-        }
+        self.change(name, addr, |lookup| {
+            let record = lookup.peers.get_mut(addr);
+            if record.is_some_and(|record| record.strike(addr, node, unreported) == Left::Nobody) {
+                lookup.peers.swap_remove(addr);
+                lookup.doubtful = true;
+            }
+        });
     }
 
     /// Drops what the node at this address announced; returns the names. `sole` says that no other
@@ -132,11 +192,15 @@ impl LookupCache {
         let mut names = Vec::new();
         for (name, lookup) in self.kept.iter_mut() {
             let (mut any, mut gone) = (false, false);
+            let bytes = &mut self.bytes;
             lookup.peers.retain(|addr, record| {
+                let before = bytes_of(record);
                 let left = record.strike(addr, node, sole);
                 any |= left != Left::All;
                 gone |= left == Left::Nobody;
-                left != Left::Nobody || !sole && followed(name)
+                let stays = left != Left::Nobody || !sole && followed(name);
+                *bytes = *bytes - before + if stays { bytes_of(record) } else { 0 };
+                stays
             });
             lookup.doubtful |= gone && !sole;
             if any {
@@ -174,7 +238,7 @@ impl LookupCache {
             if now.duration_since(oldest.refreshed) <= self.max_age {
                 break;
             }
-            self.kept.pop_lru();
+            self.drop_oldest();
         }
     }
 
@@ -190,6 +254,7 @@ impl LookupCache {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::peer_record::Announcer;
 
     #[test]
     fn a_lookup_ages() {
@@ -202,6 +267,60 @@ mod tests {
         assert_eq!(lookups.age(b"n", now + FRESH), Age::Stale);
         lookups.expire(now + Duration::from_secs(121));
         assert_eq!(lookups.len(), 0);
+    }
+
+    fn several(peer: &SocketAddr, until: Instant) -> PeerRecord {
+        let node = |port| SocketAddr::from(([10, 9, 9, 9], port));
+        let by = |port| Announcer { addr: node(port), until, alt: false };
+        let mut record = PeerRecord::of(peer, by(1));
+        record.announced(peer, by(2));
+        record
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded_by_bytes() {
+        let now = crate::clock::now();
+        let until = now + Duration::from_secs(9);
+        let mut lookups = LookupCache::new(100, Duration::from_secs(120));
+        let name = |n: u8| Name::from([n; 1000]);
+        let peers = || {
+            let addrs = (0..40).map(|port| SocketAddr::from(([10, 0, 0, 1], port)));
+            addrs.map(|addr| (addr, several(&addr, until))).collect::<FoundPeers>()
+        };
+        for n in 0..100 {
+            lookups.replace(&name(n), peers(), now);
+        }
+        let [names, bytes] = lookups.bounds();
+        assert!(names.used < 20 && bytes.used <= 100 * BYTES_PER_NAME, "{names:?} {bytes:?}");
+        assert!(lookups.has(&name(99), &SocketAddr::from(([10, 0, 0, 1], 7))));
+
+        // What changes is counted.
+        let late = SocketAddr::from(([10, 0, 0, 2], 1));
+        lookups.add(&name(99), late, several(&late, until));
+        lookups.add(&name(99), late, several(&late, until));
+        lookups.strike(&name(99), &late, &SocketAddr::from(([10, 9, 9, 9], 1)), true);
+        lookups.remove_from(&SocketAddr::from(([10, 9, 9, 9], 2)), true, |_| false);
+        lookups.remove(&name(98), &SocketAddr::from(([10, 0, 0, 1], 3)));
+        lookups.replace(&name(99), FoundPeers::default(), now);
+        let counted: usize = lookups.kept.iter().map(|(name, kept)| kept.bytes(name)).sum();
+        assert_eq!(lookups.bounds()[1].used, counted);
+        lookups.expire(now + Duration::from_secs(121));
+        assert_eq!(lookups.bounds().map(|bound| bound.used), [0, 0]);
+    }
+
+    #[test]
+    fn the_last_lookup_is_kept_however_large() {
+        let now = crate::clock::now();
+        let mut lookups = LookupCache::new(1, Duration::from_secs(120));
+        let peer = |n: u16| SocketAddr::from(([10, 0, 0, 1], n));
+        let record = || PeerRecord::unreported(now + Duration::from_secs(9));
+        let peers = (0..300).map(|n| (peer(n), record())).collect();
+        let name = Name::from(*b"n");
+        lookups.replace(&name, peers, now);
+        for n in 0..500 {
+            lookups.add(&name, peer(n), record());
+        }
+        assert_eq!(lookups.peers(&name, now).count(), CHOICE);
     }
 
     #[test]

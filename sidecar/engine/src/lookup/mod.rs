@@ -22,7 +22,7 @@ use crate::capacity::capacity;
 use crate::errors::Errand;
 use crate::peer_record::PeerRecord;
 use crate::routing::Routing;
-use crate::{Name, Settings};
+use crate::{Bound, Name, Settings};
 
 pub(crate) use active_lookup::{ActiveLookup, OnComplete, Target};
 use lookup_cache::LookupCache;
@@ -104,13 +104,6 @@ impl Lookups {
     /// Whether a hasty end of a lookup could miss what there is to find.
     pub(crate) fn found_nothing(&self, number: u64) -> bool {
         self.active.get(&number).is_some_and(ActiveLookup::found_nothing)
-    }
-
-    /// An answer takes longer than is usual: another node is to be asked as well.
-    pub(crate) fn late(&mut self, number: u64, asked: Option<Id>, addr: SocketAddr) {
-        if let Some(active) = self.active.get_mut(&number) {
-            active.late(asked, addr);
-        }
     }
 
     /// An answer takes longer than is waited for.
@@ -207,6 +200,11 @@ impl Lookups {
         self.cache.len()
     }
 
+    /// Names whose lookups are kept, and about how many bytes these take.
+    pub(crate) fn bounds(&self) -> [Bound; 2] {
+        self.cache.bounds()
+    }
+
     pub(crate) fn kept_names(&self) -> impl Iterator<Item = &Name> {
         self.cache.names()
     }
@@ -226,6 +224,7 @@ impl Lookups {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diversity::Diversity;
     use crate::krpc::Contact;
 
     fn name() -> Name {
@@ -236,7 +235,8 @@ mod tests {
     fn one_lookup_of_a_target_is_under_way_until_it_settles() {
         let now = crate::clock::now();
         let settings = Settings::new(Id::from([0xff; 20]), 1);
-        let mut routing = Routing::new(settings.id, settings.node_liveness, now);
+        let diversity = Diversity::default();
+        let mut routing = Routing::new(settings.id, settings.node_liveness, diversity, now);
         let node = Contact { id: Id::from([1; 20]), addr: SocketAddr::from(([10, 0, 0, 1], 1)) };
         routing.heard(node, true, now);
         let mut lookups = Lookups::new(&settings);

@@ -29,6 +29,8 @@ pub(crate) enum Payload {
         service: Service,
         until: Instant,
         ttl: Duration,
+        /// It goes to one of the nodes that are to hold it, and not to the others.
+        to_one: bool,
     },
     Withdrawal {
         service: Service,
@@ -273,7 +275,7 @@ impl ActiveStore {
             }
         };
         // The Node.js Grape knows no withdrawal.
-        let node = routing.get(&self.nodes[at].contact.id, addr.is_ipv6());
+        let node = routing.node(&self.nodes[at].contact);
         let deaf = withdraws && node.is_some_and(|node| !node.ours);
         if deaf || self.tries[at] >= TRIES || self.confirmed.contains(addr) {
             return None;
@@ -345,6 +347,7 @@ fn ids(nodes: &[Closest]) -> impl Iterator<Item = Id> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::diversity::Diversity;
 
     fn node(n: u8, now: Instant) -> Closest {
         let addr = SocketAddr::from(([10, 0, 0, n], 1));
@@ -358,9 +361,11 @@ mod tests {
 
     /// An announce to nodes 1 and 2, by queries 1 and 2.
     fn announce(looked_up: bool, now: Instant) -> (ActiveStore, Routing) {
-        let routing = Routing::new(Id::from([0xff; 20]), Duration::from_secs(300), now);
+        let diversity = Diversity::default();
+        let routing = Routing::new(Id::from([0xff; 20]), Duration::from_secs(300), diversity, now);
         let ttl = Duration::from_secs(120);
-        let payload = Payload::Announce { service: service(), until: now + ttl, ttl };
+        let payload =
+            Payload::Announce { service: service(), until: now + ttl, ttl, to_one: false };
         let nodes = vec![node(1, now), node(2, now)];
         let mut store = ActiveStore::new(payload, looked_up, nodes, None);
         for (recipient, transaction) in store.recipients(&routing).into_iter().zip(1..) {

@@ -22,6 +22,8 @@ struct Holder {
     closest: bool,
     /// It confirmed that store.
     confirmed: bool,
+    /// It said that it dropped the announce, and was not sent it since.
+    dropped: bool,
 }
 
 /// The nodes to which a withdrawal is sent.
@@ -51,12 +53,14 @@ impl Holders {
                         holder.node = node.clone();
                     }
                     holder.until = holder.until.max(until);
+                    holder.dropped = false;
                 }
                 None => self.holders.push(Holder {
                     node: node.clone(),
                     until,
                     closest: false,
                     confirmed: false,
+                    dropped: false,
                 }),
             }
         }
@@ -107,6 +111,18 @@ impl Holders {
             .partition(|holder| holder.node.has_good_token(now));
         let known: Vec<_> = good.into_iter().map(|holder| holder.node.clone()).collect();
         PossibleHolders { more: known.is_empty() || !old.is_empty(), known }
+    }
+
+    /// A node says that it dropped the announce. Returns whether it is to have it again.
+    pub(super) fn dropped_by(&mut self, node: &Contact, now: Instant) -> bool {
+        let holder = self.holders.iter_mut().find(|holder| holder.node.contact == *node);
+        let holder = holder.filter(|holder| holder.node.has_good_token(now));
+        holder.map(|holder| holder.dropped = true).is_some()
+    }
+
+    /// The nodes that dropped the announce and are not sent it yet.
+    pub(super) fn without(&self) -> impl Iterator<Item = &Closest> {
+        self.holders.iter().filter(|holder| holder.dropped).map(|holder| &holder.node)
     }
 
     /// Whether the announce was sent to this node.

@@ -3,10 +3,12 @@
 //! | file | concern |
 //! |---|---|
 //! | `holders.rs` | the nodes to which an announce was sent |
+//! | `dropped.rs` | how fast those that dropped announces are sent them again |
 //! | `active_store.rs` | announces, withdrawals and items on their way to the closest nodes |
 //! | `withdrawals.rs` | peers that were withdrawn, and nodes that are not notified yet |
 
 mod active_store;
+mod dropped;
 mod holders;
 mod withdrawals;
 
@@ -23,6 +25,7 @@ use crate::closest::Closest;
 use crate::krpc::Contact;
 
 pub(crate) use active_store::{ActiveStore, Payload, Progress, Recipient};
+use dropped::Allowance;
 use holders::{Holders, PossibleHolders};
 use withdrawals::Withdrawals;
 pub(crate) use withdrawals::{LONGEST_NAME, NOTIFIERS};
@@ -37,9 +40,6 @@ const MOVES_AT_ONCE: u32 = 256;
 /// … and then one more each time that this has passed: whoever comes and goes without end costs
 /// little. Meanwhile the other holders have them.
 const EACH_MOVE: Duration = Duration::from_millis(20);
-/// When a holder says that it marked us dead, everything is stored again, but not more often than
-/// this: the message can be forged.
-const MARKED_DEAD: Duration = Duration::from_secs(2);
 
 /// A service that was announced, until `expires`.
 #[derive(Debug)]
@@ -79,8 +79,9 @@ pub(crate) struct Publish {
     services: LruCache<Service, Announce, RandomState>,
     max_age: Duration,
     max_services: usize,
-    /// When somebody last said that it took us for dead.
-    marked_dead: Option<Instant>,
+    /// Some holders dropped announces, and are not sent them yet.
+    any_dropped: bool,
+    dropped: Allowance,
     /// When all announces that are stored again because others came or went would be, one after the
     /// other.
     moves_done: Instant,
@@ -95,7 +96,8 @@ impl Publish {
             services: LruCache::unbounded_with_hasher(RandomState::new()),
             max_age,
             max_services: max_services.max(1),
-            marked_dead: None,
+            any_dropped: false,
+            dropped: Allowance::new(now),
             moves_done: now,
             stores: HashMap::default(),
             withdrawals: Withdrawals::default(),
@@ -313,31 +315,42 @@ impl Publish {
         !self.is_empty()
     }
 
-    /// When the next service is to be stored again, if any is.
-    pub(crate) fn next_due(&self) -> Option<Instant> {
+    /// When the next service is to be stored again, at all of its nodes or at one, if any is.
+    pub(crate) fn next_due(&self, now: Instant) -> Option<Instant> {
         let waiting = self.services.iter().filter(|(_, announce)| !announce.storing);
-        waiting.filter_map(|(_, announce)| announce.store_again).min()
+        let dropped = self.any_dropped.then_some(now + SETTLE);
+        waiting.filter_map(|(_, announce)| announce.store_again).chain(dropped).min()
     }
 
-    /// A node says that it dropped our announces. Returns when to store them again, if any was sent
-    /// to that node.
-    pub(crate) fn dropped_by(&mut self, node: &Contact, now: Instant) -> Option<Instant> {
-        let at = match self.marked_dead {
-            // It is going to be stored anyway.
-            Some(last) if last > now => last,
-            last => last.map_or(now, |last| last + MARKED_DEAD).max(now + SETTLE),
-        };
+    /// A node says that it dropped our announces. Returns whether any was sent to that node: it is to
+    /// have them again, and nobody else. Who says so too often is not listened to.
+    pub(crate) fn dropped_by(&mut self, node: &Contact, now: Instant) -> bool {
+        if !self.dropped.hear(node.addr.ip(), now) {
+            return false;
+        }
         let mut any = false;
         for (_, announce) in self.services.iter_mut() {
-            if announce.holders.has(node) {
-                announce.store_again = Some(announce.store_again.map_or(at, |due| due.min(at)));
-                any = true;
+            any |= announce.holders.dropped_by(node, now);
+        }
+        self.any_dropped |= any;
+        any
+    }
+
+    /// The announces that holders dropped and may have again now, each with its holder.
+    pub(crate) fn take_dropped(&mut self, now: Instant) -> Vec<(Service, Closest)> {
+        let mut due = Vec::new();
+        if std::mem::take(&mut self.any_dropped) {
+            for (service, announce) in &self.services {
+                for node in announce.holders.without() {
+                    if self.dropped.send(node.contact.addr.ip(), now) {
+                        due.push((service.clone(), node.clone()));
+                    } else {
+                        self.any_dropped = true;
+                    }
+                }
             }
         }
-        if any {
-            self.marked_dead = Some(at);
-        }
-        any.then_some(at)
+        due
     }
 
     /// The services that are to be stored again by now. They count as being stored.

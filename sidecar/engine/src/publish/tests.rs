@@ -64,24 +64,62 @@ fn a_node_that_joins_or_comes_back_is_stored_at() {
 }
 
 #[test]
-fn nodes_that_marked_us_dead_get_the_announce_again_but_not_by_the_dozen() {
+fn who_dropped_an_announce_is_sent_it_again_and_nobody_else_is() {
+    let now = crate::clock::now();
+    let mut publish = Publish::new(10, AGE, now);
+    publish.announced(&service(), now + AGE, now);
+    let node = holder(1);
+    stored(&mut publish, &[node.clone(), holder(2)], now);
+    assert!(!publish.dropped_by(&holder(9).contact, now), "it was told of nothing");
+    assert_eq!((publish.next_due(now), publish.take_dropped(now)), (None, vec![]));
+    assert!(publish.dropped_by(&holder(1).contact, now));
+    assert_eq!(publish.next_due(now), Some(now + SETTLE));
+    assert_eq!(publish.take_due(now + SETTLE), [], "no lookup is needed");
+    let dropped = publish.take_dropped(now + SETTLE);
+    assert_eq!(dropped, [(service(), node.clone())]);
+    publish.store_began(&service(), &[node], now + AGE, now);
+    assert_eq!((publish.next_due(now), publish.take_dropped(now)), (None, vec![]));
+}
+
+#[test]
+fn who_says_without_end_that_it_dropped_announces_is_sent_few() {
+    let start = crate::clock::now();
+    let mut publish = Publish::new(2000, AGE, start);
+    for port in 1..=1000 {
+        let service = (service().0, port);
+        publish.announced(&service, start + AGE, start);
+        publish.store_began(&service, &[holder(1), holder(2)], start + AGE, start);
+    }
+    let mut sent = [0; 2];
+    for tick in 0..100 {
+        let now = start + SETTLE * tick;
+        assert!(publish.dropped_by(&holder(1).contact, now));
+        if tick == 50 {
+            assert!(publish.dropped_by(&holder(2).contact, now));
+        }
+        for (service, node) in publish.take_dropped(now) {
+            sent[usize::from(node.contact == holder(2).contact)] += 1;
+            publish.store_began(&service, &[node], start + AGE, now);
+        }
+    }
+    assert!((1000..=256 + 50 * 20).contains(&sent[0]), "{sent:?}");
+    assert!((256 + 50 * 8..1000).contains(&sent[1]), "another host has its own share: {sent:?}");
+}
+
+/// All own announces are looked through for each.
+#[test]
+fn who_says_too_often_that_it_dropped_announces_is_not_listened_to() {
     let start = crate::clock::now();
     let mut publish = Publish::new(10, AGE, start);
     publish.announced(&service(), start + AGE, start);
-    stored(&mut publish, &[holder(1)], start);
-    let stranger = holder(9).contact;
-    assert_eq!(publish.dropped_by(&stranger, start), None, "it was told of nothing");
-    let mut stores = 0;
-    for tenth in 0..100 {
-        let now = start + Duration::from_millis(100) * tenth;
-        assert!(publish.dropped_by(&holder(1).contact, now).is_some());
-        if publish.take_due(now) == [service()] {
-            stores += 1;
-            publish.storing(&service());
-            stored(&mut publish, &[holder(1)], now);
-        }
-    }
-    assert_eq!(stores, 5, "in ten seconds");
+    stored(&mut publish, &[holder(1), holder(2)], start);
+    let mut heard = |node, now| {
+        let times = (0..10_000).filter(|_| publish.dropped_by(&holder(node).contact, now));
+        times.count()
+    };
+    assert_eq!((heard(1, start), heard(1, start)), (32, 0));
+    assert_eq!(heard(2, start), 32, "another host has its own share");
+    assert_eq!(heard(1, start + Duration::from_secs(2)), 16);
 }
 
 #[test]

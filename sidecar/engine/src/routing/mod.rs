@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use mainline::Id;
 
 use crate::closest::{Closest, is_good_token};
+use crate::diversity::Diversity;
 use crate::krpc::Contact;
 
 use suspects::Suspects;
@@ -55,10 +56,15 @@ pub(crate) struct Refresh {
 
 impl Routing {
     /// An empty table. `node_liveness` is how often it is refreshed.
-    pub(crate) fn new(own: Id, node_liveness: Duration, now: Instant) -> Self {
+    pub(crate) fn new(
+        own: Id,
+        node_liveness: Duration,
+        diversity: Diversity,
+        now: Instant,
+    ) -> Self {
         Self {
-            v4: Table::new(own),
-            v6: Table::new(own),
+            v4: Table::new(own, diversity.clone()),
+            v6: Table::new(own, diversity),
             suspects: Suspects::new(),
             node_liveness,
             refreshed: now,
@@ -129,15 +135,19 @@ impl Routing {
         self.table(addr.is_ipv6()).node_at(addr)
     }
 
+    /// What is known of this node, by this id and at this address.
+    pub(crate) fn node(&self, contact: &Contact) -> Option<&Node> {
+        self.table(contact.addr.is_ipv6()).node(contact)
+    }
+
     /// Whether this node is known, by this id and at this address.
     pub(crate) fn has(&self, contact: &Contact) -> bool {
-        let node = self.get(&contact.id, contact.addr.is_ipv6());
-        node.is_some_and(|node| node.contact == *contact)
+        self.node(contact).is_some()
     }
 
     /// Whether a node of this id could enter: it is not there, and its bucket is not full.
     pub(crate) fn has_place_for(&self, contact: &Contact) -> bool {
-        self.table(contact.addr.is_ipv6()).has_place_for(&contact.id)
+        self.table(contact.addr.is_ipv6()).has_place_for(contact)
     }
 
     /// Whether a node of this host is known.
@@ -145,8 +155,27 @@ impl Routing {
         self.nodes().any(|node| node.contact.addr.ip() == ip)
     }
 
+    /// How many nodes of one address, and of one network, count.
+    pub(crate) fn diversity(&self) -> &Diversity {
+        self.v4.diversity()
+    }
+
+    /// From now on, nodes beyond the most of their address or network have a place, or have none. Returns
+    /// those that lose theirs.
+    pub(crate) fn set_strict(&mut self, strict: bool) -> Vec<Contact> {
+        let mut beyond = self.v4.set_strict(strict);
+        beyond.extend(self.v6.set_strict(strict));
+        beyond
+    }
+
+    /// The node that makes room for this one: the bucket is full, and has too many of its address.
+    pub(crate) fn makes_room_for(&self, contact: &Contact) -> Option<Contact> {
+        self.table(contact.addr.is_ipv6()).makes_room_for(contact)
+    }
+
     /// The nodes of an address family that are closest to a target, closest first, but for those
-    /// left out.
+    /// left out. Of one address, or network, are no more than [`Diversity`] allows while there are
+    /// others.
     pub(crate) fn closest(
         &self,
         ipv6: bool,
@@ -203,7 +232,7 @@ impl Routing {
 
     /// A node's answer came after this time.
     pub(crate) fn measured(&mut self, contact: &Contact, round_trip: Duration) {
-        self.table_mut(&contact.addr).measured(&contact.id, round_trip);
+        self.table_mut(&contact.addr).measured(contact, round_trip);
     }
 
     /// A node gave a write token, or refused the one that it gave.
@@ -295,7 +324,8 @@ mod tests {
     }
 
     fn routing(nodes: u8, now: Instant) -> Routing {
-        let mut routing = Routing::new(Id::from([0xff; 20]), LIVENESS, now);
+        let diversity = Diversity::default();
+        let mut routing = Routing::new(Id::from([0xff; 20]), LIVENESS, diversity, now);
         for n in 0..nodes {
             routing.heard(contact(n), true, now);
         }

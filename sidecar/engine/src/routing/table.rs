@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use mainline::Id;
 
 use crate::distance::Distance;
+use crate::diversity::{Diversity, Tally};
 use crate::krpc::Contact;
 use crate::rpc::RoundTrip;
 
@@ -34,6 +35,29 @@ struct Bucket {
     replacement_cache: Vec<Contact>,
 }
 
+impl Bucket {
+    fn tally(&self, diversity: &Diversity) -> Tally {
+        let mut tally = Tally::new(diversity.clone());
+        self.nodes.iter().for_each(|node| tally.add(&node.contact));
+        tally
+    }
+
+    /// Whether a node may be here that is not yet. An id stays with its address, lest a stranger's claim
+    /// moves it away; the stranger may be right, and has a place beside the first, on another host.
+    fn admits(&self, contact: &Contact, diversity: &Diversity) -> bool {
+        let mut claimants = self.nodes.iter().filter(|node| node.contact.id == contact.id);
+        let first = claimants.next().map(|node| node.contact.addr.ip());
+        let claims = first != Some(contact.addr.ip()) && claimants.next().is_none();
+        claims && (!diversity.is_strict() || self.tally(diversity).has_place(contact))
+    }
+
+    /// The nodes that have no place beside those before them.
+    fn beyond<'a>(&'a self, diversity: &Diversity) -> impl Iterator<Item = &'a Node> + use<'a> {
+        let mut tally = Tally::new(diversity.clone());
+        self.nodes.iter().filter(move |node| !tally.take(&node.contact))
+    }
+}
+
 /// What came of hearing a node.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Heard {
@@ -43,20 +67,23 @@ pub(crate) enum Heard {
     Known,
     /// Its bucket is full: it waits for a place.
     Full,
+    /// Its bucket has as many nodes of its address, its network, or its id, as it may have.
+    Crowded,
 }
 
 /// The nodes of one address family.
 #[derive(Debug)]
 pub(super) struct Table {
     own: Id,
+    diversity: Diversity,
     /// Bucket `i` holds the nodes that share `i` leading bits with our own id.
     buckets: Vec<Bucket>,
     len: usize,
 }
 
 impl Table {
-    pub(super) fn new(own: Id) -> Self {
-        Self { own, buckets: Vec::new(), len: 0 }
+    pub(super) fn new(own: Id, diversity: Diversity) -> Self {
+        Self { own, diversity, buckets: Vec::new(), len: 0 }
     }
 
     pub(super) fn own(&self) -> &Id {
@@ -67,17 +94,41 @@ impl Table {
         self.len
     }
 
+    pub(super) fn diversity(&self) -> &Diversity {
+        &self.diversity
+    }
+
+    /// From now on, nodes beyond the most of their address or network have a place, or have none. Returns
+    /// those that lose theirs.
+    pub(super) fn set_strict(&mut self, strict: bool) -> Vec<Contact> {
+        self.diversity.set_strict(strict);
+        let beyond = self.buckets.iter().filter(|_| strict).flat_map(|b| b.beyond(&self.diversity));
+        beyond.map(|node| node.contact).collect()
+    }
+
+    /// The node that makes room for this one: the bucket is full, and has too many of its address.
+    pub(super) fn makes_room_for(&self, contact: &Contact) -> Option<Contact> {
+        let bucket = self.buckets.get(self.index(&contact.id))?;
+        let is_known = bucket.nodes.iter().any(|node| node.contact == *contact);
+        if is_known || bucket.nodes.len() < K || !bucket.admits(contact, &self.diversity) {
+            return None;
+        }
+        let beyond = bucket.beyond(&self.diversity).last()?;
+        let has_place = bucket.tally(&self.diversity).has_place(contact);
+        has_place.then_some(beyond.contact)
+    }
+
     fn index(&self, id: &Id) -> usize {
         usize::from(self.own.xor(id).leading_zeros())
     }
 
     /// This node answered: it enters where there is a place. `ours` says that it is a Grape of our
-    /// kind.
+    /// kind. Whoever makes room for it was taken out.
     pub(super) fn heard(&mut self, contact: Contact, ours: bool, now: Instant) -> Heard {
         let heard = self.asked_by(contact, ours, now);
-        if heard == Heard::New {
-            let index = self.index(&contact.id);
-            let nodes = &mut self.buckets[index].nodes;
+        let index = self.index(&contact.id);
+        let nodes = &mut self.buckets[index].nodes;
+        if heard == Heard::New && nodes.len() < K {
             if nodes.len() == nodes.capacity() {
                 // Doubled, but with room for no more than there will ever be.
                 nodes.reserve_exact(nodes.len().max(4).min(K - nodes.len()));
@@ -95,18 +146,19 @@ impl Table {
             self.buckets.resize_with(index + 1, Bucket::default);
         }
         let bucket = &mut self.buckets[index];
-        if let Some(node) = bucket.nodes.iter_mut().find(|node| node.contact.id == contact.id) {
-            // An id stays with its address, lest a stranger's claim moves it away.
-            if node.contact.addr == contact.addr {
-                node.heard = now;
-                node.ours = ours;
-            }
+        if let Some(node) = bucket.nodes.iter_mut().find(|node| node.contact == contact) {
+            node.heard = now;
+            node.ours = ours;
             return Heard::Known;
         }
-        if bucket.nodes.len() < K {
+        if !bucket.admits(&contact, &self.diversity) {
+            return Heard::Crowded;
+        }
+        if bucket.nodes.len() < K || self.makes_room_for(&contact).is_some() {
             return Heard::New;
         }
-        bucket.replacement_cache.retain(|replacement| replacement.id != contact.id);
+        let bucket = &mut self.buckets[index];
+        bucket.replacement_cache.retain(|replacement| *replacement != contact);
         if bucket.replacement_cache.len() == REPLACEMENTS {
             bucket.replacement_cache.remove(0);
         }
@@ -114,17 +166,18 @@ impl Table {
         Heard::Full
     }
 
-    /// Whether a node of this id could enter: it is not there, and its bucket is not full.
-    pub(super) fn has_place_for(&self, id: &Id) -> bool {
-        let bucket = self.buckets.get(self.index(id));
-        bucket.is_none_or(|bucket| bucket.nodes.len() < K) && self.get(id).is_none()
+    /// Whether this node could enter: it is not there, and its bucket has a place for it.
+    pub(super) fn has_place_for(&self, contact: &Contact) -> bool {
+        let Some(bucket) = self.buckets.get(self.index(&contact.id)) else { return true };
+        let has_room = bucket.nodes.len() < K && bucket.admits(contact, &self.diversity);
+        has_room && self.node(contact).is_none()
     }
 
     /// An answer came after this time.
-    pub(super) fn measured(&mut self, id: &Id, round_trip: Duration) {
-        let index = self.index(id);
+    pub(super) fn measured(&mut self, contact: &Contact, round_trip: Duration) {
+        let index = self.index(&contact.id);
         let nodes = self.buckets.get_mut(index).map(|bucket| &mut bucket.nodes);
-        if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|node| node.contact.id == *id)) {
+        if let Some(node) = nodes.and_then(|n| n.iter_mut().find(|n| n.contact == *contact)) {
             node.round_trip = Some(RoundTrip::measure(node.round_trip, round_trip));
         }
     }
@@ -145,6 +198,11 @@ impl Table {
         }
     }
 
+    pub(super) fn node(&self, contact: &Contact) -> Option<&Node> {
+        self.buckets.get(self.index(&contact.id))?.nodes.iter().find(|n| n.contact == *contact)
+    }
+
+    /// A node of this id, of which there may be two at different addresses.
     pub(super) fn get(&self, id: &Id) -> Option<&Node> {
         self.buckets.get(self.index(id))?.nodes.iter().find(|node| node.contact.id == *id)
     }
@@ -182,12 +240,38 @@ impl Table {
         self.nodes().find(|node| node.contact.addr == *addr)
     }
 
-    /// The nodes closest to a target, closest first, but for those left out.
+    /// The nodes closest to a target, closest first, but for those left out. Those beyond the most of
+    /// their address or network take no other's place.
     pub(super) fn closest(
         &self,
         target: &Id,
         count: usize,
         leave_out: impl Fn(&SocketAddr) -> bool,
+    ) -> Vec<Contact> {
+        let tally = Tally::new(self.diversity.clone());
+        let nearest = self.nearest(target, count, &leave_out);
+        let mut all = tally.clone();
+        if nearest.iter().all(|contact| all.take(contact)) {
+            return nearest;
+        }
+        let mut chosen = tally;
+        let nearest = self.nearest(target, usize::MAX, &leave_out).into_iter();
+        let (mut closest, mut beyond): (Vec<_>, Vec<_>) =
+            nearest.partition(|contact| chosen.take(contact));
+        closest.truncate(count);
+        if !self.diversity.is_strict() {
+            beyond.truncate(count - closest.len());
+            closest.append(&mut beyond);
+            closest.sort_unstable_by_key(|contact| Distance::new(&contact.id, target));
+        }
+        closest
+    }
+
+    fn nearest(
+        &self,
+        target: &Id,
+        count: usize,
+        leave_out: &impl Fn(&SocketAddr) -> bool,
     ) -> Vec<Contact> {
         // The target's own bucket is nearer to it than any other; then come the deeper ones, all
         // alike; then the shallower, one after the other.
@@ -195,7 +279,7 @@ impl Table {
         let own = self.index(target).min(buckets);
         let deeper = (own + 1).min(buckets);
         let shallower = (0..own).rev().map(|bucket| bucket..bucket + 1);
-        let mut contacts: Vec<(Distance, Contact)> = Vec::with_capacity(count + K);
+        let mut contacts: Vec<(Distance, Contact)> = Vec::with_capacity(count.min(self.len) + K);
         for group in [own..deeper, deeper..buckets].into_iter().chain(shallower) {
             if contacts.len() >= count {
                 break;
@@ -229,94 +313,4 @@ pub(crate) struct Removed {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn contact(first: u8, last: u8) -> Contact {
-        let mut id = [0; 20];
-        (id[0], id[19]) = (first, last);
-        let addr = SocketAddr::from(([10, 0, first, last], 1));
-        Contact { id: Id::from(id), addr }
-    }
-
-    #[test]
-    fn a_node_that_only_asks_is_not_in_the_table() {
-        let now = crate::clock::now();
-        let mut table = Table::new(Id::from([0xff; 20]));
-        assert_eq!(table.asked_by(contact(1, 1), true, now), Heard::New);
-        assert_eq!((table.len(), table.nodes().count()), (0, 0));
-        assert_eq!(table.heard(contact(1, 1), true, now), Heard::New);
-        assert_eq!(table.asked_by(contact(1, 1), true, now), Heard::Known);
-        assert_eq!(table.len(), 1);
-    }
-
-    #[test]
-    fn closest_first_by_xor() {
-        let now = crate::clock::now();
-        let mut table = Table::new(Id::from([0xff; 20]));
-        for i in 30..50 {
-            table.heard(contact(i, i), false, now);
-        }
-        let target = contact(33, 0).id;
-        let closest: Vec<_> =
-            table.closest(&target, 3, |_| false).iter().map(|c| c.id.as_bytes()[0]).collect();
-        assert_eq!(closest, [33, 32, 35]);
-        let all = table.closest(&target, 100, |_| false);
-        assert!(all.is_sorted_by_key(|c| c.id.xor(&target)));
-        assert_eq!(all.len(), table.len());
-    }
-
-    #[test]
-    fn no_nearer_one_is_passed_over() {
-        use rand::{RngExt, SeedableRng};
-        let mut rng = rand::rngs::StdRng::seed_from_u64(1);
-        let now = crate::clock::now();
-        for nodes in [0, 1, 19, 20, 60, 1000] {
-            let own = Id::from(rng.random::<[u8; 20]>());
-            let mut table = Table::new(own);
-            for n in 0..nodes {
-                // Some share many leading bits with us, as in a large network.
-                let mut id: [u8; 20] = rng.random();
-                let shared = n % 4;
-                id[..shared].copy_from_slice(&own.as_bytes()[..shared]);
-                table.heard(Contact { id: Id::from(id), ..contact(0, 0) }, false, now);
-            }
-            for n in 0..50 {
-                let mut target: [u8; 20] = rng.random();
-                let shared = n % 5;
-                target[..shared].copy_from_slice(&own.as_bytes()[..shared]);
-                let target = if n == 49 { own } else { Id::from(target) };
-                let mut all: Vec<Contact> = table.nodes().map(|node| node.contact).collect();
-                all.sort_by_key(|contact| contact.id.xor(&target));
-                all.truncate(K);
-                assert_eq!(table.closest(&target, K, |_| false), all);
-            }
-        }
-    }
-
-    #[test]
-    fn a_full_bucket_keeps_its_nodes_and_caches_replacements() {
-        let now = crate::clock::now();
-        let mut table = Table::new(Id::from([0xff; 20]));
-        for i in 0..20 {
-            assert_eq!(table.heard(contact(0, i), false, now), Heard::New);
-        }
-        assert_eq!(table.heard(contact(0, 99), false, now), Heard::Full);
-        assert_eq!(table.len(), 20);
-        assert_eq!(table.buckets[0].nodes.capacity(), K);
-        let removed = table.remove(&contact(0, 0));
-        assert_eq!((removed.removed, removed.replacement), (true, Some(contact(0, 99))));
-        assert_eq!(table.len(), 19);
-    }
-
-    #[test]
-    fn an_id_does_not_move_to_a_stranger() {
-        let now = crate::clock::now();
-        let mut table = Table::new(Id::from([0xff; 20]));
-        table.heard(contact(1, 1), false, now);
-        let stranger = Contact { addr: SocketAddr::from(([6, 6, 6, 6], 6)), ..contact(1, 1) };
-        assert_eq!(table.heard(stranger, false, now), Heard::Known);
-        assert_eq!(table.get(&stranger.id).unwrap().contact, contact(1, 1));
-        assert!(!table.remove(&stranger).removed);
-    }
-}
+mod tests;

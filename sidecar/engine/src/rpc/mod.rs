@@ -16,6 +16,8 @@ use ahash::RandomState;
 use lru::LruCache;
 use rand::Rng;
 
+use crate::Bound;
+
 pub(crate) use round_trip::RoundTrip;
 use transactions::Transactions;
 pub(crate) use transactions::{Pending, Purpose};
@@ -51,6 +53,12 @@ impl Rpc {
             strangers,
             proven: LruCache::unbounded_with_hasher(RandomState::new()),
         }
+    }
+
+    /// Addresses that answered lately, and strangers that are pinged.
+    pub(crate) fn bounds(&self) -> [Bound; 2] {
+        let proven = Bound { used: self.proven.len(), most: MAX_PROVEN };
+        [proven, Bound { used: self.strangers.len(), most: MAX_STRANGERS }]
     }
 
     /// A query is sent. Returns its transaction id.
@@ -92,6 +100,13 @@ impl Rpc {
     pub(crate) fn is_proven(&self, addr: &SocketAddr, now: Instant) -> bool {
         let answered = self.proven.peek(addr);
         answered.is_some_and(|at| now.saturating_duration_since(*at) < PROVEN_FOR)
+    }
+
+    /// Whether so many addresses answered lately.
+    pub(crate) fn has_proven(&self, count: usize, now: Instant) -> bool {
+        // The one that answered last is the first.
+        let last = self.proven.iter().nth(count.saturating_sub(1));
+        last.is_some_and(|(addr, _)| self.is_proven(addr, now))
     }
 
     /// The query's time is over. It is closed.
@@ -160,6 +175,8 @@ mod tests {
         assert!(rpc.answered(&answered.to_be_bytes(), silent.to, now).is_none(), "not from there");
         assert!(!rpc.is_proven(&silent.to, now));
         assert!(rpc.answered(&answered.to_be_bytes(), answers.to, now).is_some());
+        assert!(rpc.has_proven(1, now) && !rpc.has_proven(2, now));
+        assert!(!rpc.has_proven(1, now + PROVEN_FOR));
         assert!(rpc.is_proven(&answers.to, now) && !rpc.is_proven(&answers.to, now + PROVEN_FOR));
         assert!(rpc.timed_out(timed_out).is_some());
         assert!(!rpc.asks_stranger(&answers.to) && !rpc.asks_stranger(&silent.to));

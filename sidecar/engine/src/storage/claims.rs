@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
+use crate::Bound;
 use crate::rate_limiter::RateLimiter;
 
 /// Most source addresses whose claims are kept.
@@ -45,6 +46,10 @@ impl Claims {
 
     pub(super) fn forget(&mut self, source: &SocketAddr) {
         self.claims.remove(source);
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        Bound { used: self.claims.len(), most: CAPACITY }
     }
 
     pub(super) fn expire(&mut self, now: Instant) {

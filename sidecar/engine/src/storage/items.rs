@@ -7,6 +7,7 @@ use ahash::RandomState;
 use mainline::Id;
 
 use super::shares::Shares;
+use crate::Bound;
 use crate::item::Item;
 use crate::krpc::code;
 
@@ -94,6 +95,10 @@ impl ItemStore {
         let held = self.items.get(id)?;
         self.shares.renew(id, held.host);
         Some(&held.item)
+    }
+
+    pub(super) fn bound(&self) -> Bound {
+        Bound { used: self.items.len(), most: self.max_items }
     }
 
     pub(super) fn len(&self) -> usize {

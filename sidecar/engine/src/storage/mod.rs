@@ -26,7 +26,7 @@ use rand::Rng;
 
 use crate::item::Item;
 use crate::peer_record::{Announcer, Left, PeerRecord};
-use crate::{Name, Settings};
+use crate::{Bound, Name, Settings};
 
 pub(crate) use by_host::take_turns;
 use claims::Claims;
@@ -88,6 +88,12 @@ impl Storage {
             items: self.items.len(),
             names_dropped: self.peers.dropped(),
         }
+    }
+
+    /// Names, their bytes, announces of peers, items, and claims of addresses.
+    pub(crate) fn bounds(&self) -> [Bound; 5] {
+        let [names, name_bytes, peers] = self.peers.bounds();
+        [names, name_bytes, peers, self.items.bound(), self.claims.bound()]
     }
 
     /// The token with which the node at this address may store something.

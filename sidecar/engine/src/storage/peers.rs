@@ -34,11 +34,13 @@ pub(crate) struct Peers {
 struct Family<A> {
     records: IndexMap<A, PeerRecord, RandomState>,
     by_host: Option<Box<ByHost<A>>>,
+    /// Of all records.
+    announces: usize,
 }
 
 impl<A> Default for Family<A> {
     fn default() -> Self {
-        Self { records: IndexMap::default(), by_host: None }
+        Self { records: IndexMap::default(), by_host: None, announces: 0 }
     }
 }
 
@@ -69,7 +71,9 @@ impl<A: Copy + Eq + Hash + Into<SocketAddr>> Family<A> {
     /// A node announced a peer (again). Returns whether it is new, and one that makes room for it.
     fn put(&mut self, addr: A, by: Announcer, rng: &mut impl Rng) -> (bool, Option<SocketAddr>) {
         if let Some(record) = self.records.get_mut(&addr) {
+            self.announces -= record.announces();
             record.announced(&addr.into(), by);
+            self.announces += record.announces();
             return (false, None);
         }
         let full = self.len() >= MAX_PEERS;
@@ -78,6 +82,7 @@ impl<A: Copy + Eq + Hash + Into<SocketAddr>> Family<A> {
             self.remove(gone);
         }
         self.records.insert(addr, PeerRecord::of(&addr.into(), by));
+        self.announces += 1;
         match &mut self.by_host {
             Some(by_host) => by_host.add(addr),
             none if self.records.len() > FEW => {
@@ -97,12 +102,25 @@ impl<A: Copy + Eq + Hash + Into<SocketAddr>> Family<A> {
     }
 
     fn remove(&mut self, addr: A) -> bool {
-        let removed = self.records.swap_remove(&addr).is_some();
-        if let Some(by_host) = self.by_host.as_mut().filter(|_| removed) {
+        let removed = self.records.swap_remove(&addr);
+        self.announces -= removed.as_ref().map_or(0, PeerRecord::announces);
+        if let Some(by_host) = self.by_host.as_mut().filter(|_| removed.is_some()) {
             by_host.remove(addr);
         }
         self.settle();
-        removed
+        removed.is_some()
+    }
+
+    /// A node announces a peer no more. A peer that nobody else announces is gone.
+    fn strike(&mut self, addr: A, node: &SocketAddr) -> Left {
+        let Some(record) = self.records.get_mut(&addr) else { return Left::All };
+        self.announces -= record.announces();
+        let left = record.strike(&addr.into(), node, false);
+        self.announces += record.announces();
+        if left == Left::Nobody {
+            self.remove(addr);
+        }
+        left
     }
 
     /// Keeps those for which this holds. Returns the others.
@@ -111,10 +129,13 @@ impl<A: Copy + Eq + Hash + Into<SocketAddr>> Family<A> {
         mut stays: impl FnMut(SocketAddr, &mut PeerRecord) -> bool,
     ) -> Vec<SocketAddr> {
         let mut gone = Vec::new();
-        let by_host = &mut self.by_host;
+        let (by_host, announces) = (&mut self.by_host, &mut self.announces);
         self.records.retain(|addr, record| {
+            *announces -= record.announces();
             let keep = stays((*addr).into(), record);
-            if !keep {
+            if keep {
+                *announces += record.announces();
+            } else {
                 gone.push((*addr).into());
                 if let Some(by_host) = by_host {
                     by_host.remove(*addr);
@@ -145,6 +166,11 @@ pub(super) struct Announced {
 impl Peers {
     pub(crate) fn len(&self) -> usize {
         self.v4.len() + self.v6.len()
+    }
+
+    /// How many announces made them: a peer may be announced through several nodes.
+    pub(super) fn announces(&self) -> usize {
+        self.v4.announces + self.v6.announces
     }
 
     pub(crate) fn contains(&self, addr: &SocketAddr) -> bool {
@@ -204,15 +230,10 @@ impl Peers {
 
     /// A node announces a peer no more.
     pub(super) fn strike(&mut self, addr: &SocketAddr, node: &SocketAddr) -> Left {
-        let record = match addr {
-            SocketAddr::V4(v4) => self.v4.records.get_mut(v4),
-            SocketAddr::V6(v6) => self.v6.records.get_mut(v6),
-        };
-        let left = record.map_or(Left::All, |record| record.strike(addr, node, false));
-        if left == Left::Nobody {
-            self.remove(addr);
+        match addr {
+            SocketAddr::V4(addr) => self.v4.strike(*addr, node),
+            SocketAddr::V6(addr) => self.v6.strike(*addr, node),
         }
-        left
     }
 
     /// Drops the announces that expired; returns the peers that are gone with them.

@@ -6,10 +6,11 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use grape_engine::NetworkName;
 use grape_engine::gossip::MemberName;
+use ipnet::IpNet;
 use tracing_subscriber::filter::Targets;
 
 use crate::cli::values::{
-    Bootstrap, advertised, boolean, count, group, ip, ip_and_port, milliseconds, port,
+    Bootstrap, advertised, boolean, count, group, ip, ip_and_port, milliseconds, port, subnet,
 };
 use crate::config::{Config, HostPort};
 use crate::http::{ApiHost, Origin};
@@ -63,7 +64,8 @@ pub(crate) struct NodeArgs {
     )]
     dht_concurrency: u32,
 
-    /// How many service names to store for the network, and how many lookup results to cache
+    /// How many service names to store for the network, and how many lookup results to cache. Beyond it,
+    /// the address with the most stored peers makes room
     #[arg(
         long = "dht_maxTables", alias = "dht-max-tables", value_name = "N",
         env = "GRAPE_DHT_MAX_TABLES", default_value = "5000",
@@ -71,7 +73,7 @@ pub(crate) struct NodeArgs {
     )]
     dht_max_tables: u32,
 
-    /// How many items (put, get) to store
+    /// How many items (put, get) to store. Beyond it, the address that put the most makes room
     #[arg(
         long = "dht_maxValues", alias = "dht-max-values", value_name = "N",
         env = "GRAPE_DHT_MAX_VALUES", default_value = "5000",
@@ -139,6 +141,15 @@ pub(crate) struct NodeArgs {
     /// every Grape, as npm's Grape does
     #[arg(long, value_name = "NAME", env = "GRAPE_NETWORK")]
     network: Option<NetworkName>,
+
+    /// Network in which Grapes of one address are independent of each other, such as a public network of
+    /// pods, a NAT, or a host of many Grapes. Of other addresses, few Grapes have a place near a name.
+    /// Repeat the flag, or separate networks by commas
+    #[arg(
+        long, value_name = "IP/PREFIX", env = "GRAPE_TRUST_NET", value_delimiter = ',',
+        value_parser = subnet
+    )]
+    trust_net: Vec<IpNet>,
 
     /// Announce this service while its port answers. The last colon separates name and port. Repeat
     /// the flag, or separate services by commas
@@ -216,6 +227,7 @@ impl NodeArgs {
             bootstrap: self.bootstrap.0.clone(),
             advertise_ip: self.advertise_ip,
             network: self.network.clone(),
+            trust_nets: self.trust_net.clone(),
             dht_concurrency: size(self.dht_concurrency),
             dht_max_tables: size(self.dht_max_tables),
             dht_max_values: size(self.dht_max_values),

@@ -38,7 +38,7 @@ fn npms_command_lines_work(#[case] args: &[&str]) {
 fn every_flag_reaches_the_configuration() {
     let args = "--dht_maxTables 1 --dht_maxValues 2 --dpa 200 --dnl 4000 --cache_maxAge 5 \
                 --check_maxPayloadSize 6 --admin-bind [::1]:9 --dht-bind 127.0.0.2 \
-                --advertise-ip 10.0.0.1 --network prod.market --announce a:1,b:c:2 --announce d:3 --check-announced=false \
+                --advertise-ip 10.0.0.1 --network prod.market --trust-net 203.0.113.0/24,2001:db8::/48 --announce a:1,b:c:2 --announce d:3 --check-announced=false \
                 --api-origin http://a:5173,https://b --api-origin * \
                 --ready-when http://a/x,y,tcp://b:1 --ready-when https://c/ \
                 --drain-timeout 0 --bn= --log warn --log-format json";
@@ -54,6 +54,7 @@ fn every_flag_reaches_the_configuration() {
         dht_bind: Some("127.0.0.2".parse().unwrap()),
         advertise_ip: Some("10.0.0.1".parse().unwrap()),
         network: Some("prod.market".parse().unwrap()),
+        trust_nets: ["203.0.113.0/24", "2001:db8::/48"].map(|text| text.parse().unwrap()).to_vec(),
         announce: ["a:1", "b:c:2", "d:3"].map(|text| text.parse().unwrap()).to_vec(),
         ready_when: ["http://a/x,y", "tcp://b:1", "https://c/"]
             .map(|text| text.parse().unwrap())
@@ -77,6 +78,8 @@ fn ports_are_tried_by_default(#[case] args: &[&str], #[case] tried: bool) {
 
 #[rstest]
 #[case(&["--dp", "70000"], "a port is a number from 0 to 65535")]
+#[case(&["--trust-net", "203.0.113.9"], "a network is IP/PREFIX, as in 203.0.113.0/24 or 2001:db8::/48")]
+#[case(&["--trust-net", "203.0.113.0/33"], "a network is IP/PREFIX")]
 #[case(&["--aph", "tcp://10.96.0.7:30001"], "a port is a number from 0 to 65535")]
 #[case(&["--aph", ""], "a port is a number from 0 to 65535")]
 #[case(&["--bn", "grape"], "a port is missing")]

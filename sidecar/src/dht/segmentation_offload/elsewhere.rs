@@ -11,6 +11,10 @@ pub(super) fn enable_offload(_: &socket2::Socket) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
+pub(super) fn report_drops(_: &socket2::Socket) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 pub(super) fn take_destinations(_: &socket2::Socket, _ipv6: bool) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
@@ -38,6 +42,6 @@ pub(super) struct Receiver;
 impl Receiver {
     pub(super) fn receive(&mut self, socket: &UdpSocket, buffer: &mut [u8]) -> io::Result<Read> {
         let (all, from) = socket.try_recv_from(buffer)?;
-        Ok(Read { from, at: None, all, each: all })
+        Ok(Read { from, at: None, dropped: 0, all, each: all })
     }
 }

@@ -20,6 +20,10 @@ pub(super) fn enable_offload(socket: &socket2::Socket) -> io::Result<()> {
     Ok(setsockopt(socket, sockopt::UdpGroSegment, &true)?)
 }
 
+pub(super) fn report_drops(socket: &socket2::Socket) -> io::Result<()> {
+    Ok(setsockopt(socket, sockopt::RxqOvfl, &1)?)
+}
+
 pub(super) fn take_destinations(socket: &socket2::Socket, ipv6: bool) -> io::Result<()> {
     let control = match ipv6 {
         true => setsockopt(socket, sockopt::Ipv6RecvPacketInfo, &true),
@@ -85,7 +89,7 @@ pub(super) struct Receiver {
 
 impl Default for Receiver {
     fn default() -> Self {
-        Self { control: cmsg_space!(i32, in6_pktinfo) }
+        Self { control: cmsg_space!(i32, in6_pktinfo, u32) }
     }
 }
 
@@ -96,7 +100,7 @@ impl Receiver {
             let control = Some(self.control.as_mut_slice());
             let fd = socket.as_raw_fd();
             let read = recvmsg::<SockaddrStorage>(fd, &mut slices, control, MsgFlags::empty())?;
-            let (mut each, mut at) = (None, None);
+            let (mut each, mut at, mut dropped) = (None, None, 0);
             for message in read.cmsgs()? {
                 match message {
                     ControlMessageOwned::UdpGroSegments(length) => {
@@ -109,11 +113,12 @@ impl Receiver {
                     ControlMessageOwned::Ipv6PacketInfo(info) => {
                         at = Some(info.ipi6_addr.s6_addr.into());
                     }
+                    ControlMessageOwned::RxqOvfl(so_far) => dropped = so_far,
                     _ => {}
                 }
             }
             let from = read.address.as_ref().and_then(address).ok_or(Errno::EAFNOSUPPORT)?;
-            Ok(Read { from, at, all: read.bytes, each: each.unwrap_or(read.bytes) })
+            Ok(Read { from, at, dropped, all: read.bytes, each: each.unwrap_or(read.bytes) })
         })
     }
 }

@@ -110,7 +110,8 @@ impl Receiver {
     }
 
     /// Reads datagrams until there are no more, or `each` has had enough. `each` gets where a
-    /// datagram came from, and to which address of this host, if the system reports that.
+    /// datagram came from, and to which address of this host, if the system reports that. Returns how
+    /// many datagrams the kernel has dropped of this socket so far; 0 if it did not say.
     ///
     /// # Errors
     /// When the socket fails. That nothing is there is no failure.
@@ -118,24 +119,26 @@ impl Receiver {
         &mut self,
         socket: &UdpSocket,
         mut each: impl FnMut(SocketAddr, Option<IpAddr>, &[u8]) -> ControlFlow<()>,
-    ) -> io::Result<()> {
+    ) -> io::Result<u32> {
         let mut flow = ControlFlow::Continue(());
+        let mut dropped = 0;
         while flow.is_continue() {
             match self.kernel.receive(socket, &mut self.buffer) {
                 Ok(read) => {
+                    dropped = dropped.max(read.dropped);
                     let datagrams = self.buffer[..read.all].chunks(read.each.max(1));
                     flow = datagrams.fold(flow, |flow, one| match each(read.from, read.at, one) {
                         ControlFlow::Continue(()) => flow,
                         enough => enough,
                     });
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 // What an earlier datagram of ours met with (ICMP) is no fault of the socket.
                 Err(error) if is_remote(&error) => {}
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(dropped)
     }
 }
 
@@ -145,6 +148,8 @@ struct Read {
     from: SocketAddr,
     /// The address of this host that they came to.
     at: Option<IpAddr>,
+    /// Datagrams that the kernel has dropped so far, for want of room; 0 where it does not say.
+    dropped: u32,
     /// Bytes of all datagrams.
     all: usize,
     /// Bytes of each, but for the last, which may be shorter.
@@ -155,6 +160,13 @@ struct Read {
 pub(super) fn enable_offload(socket: &socket2::Socket) {
     if let Err(error) = kernel::enable_offload(socket) {
         tracing::debug!(%error, "this kernel gives no bursts of datagrams");
+    }
+}
+
+/// Makes the kernel report how many datagrams it dropped.
+pub(super) fn report_drops(socket: &socket2::Socket) {
+    if let Err(error) = kernel::report_drops(socket) {
+        tracing::debug!(%error, "this kernel does not tell what it drops");
     }
 }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::socket::{MsgFlags, recv};
+use tokio::task::yield_now;
 
 use super::super::websocket::Upgrade;
 use crate::clock;
@@ -15,6 +16,9 @@ use crate::clock;
 /// Bytes that one request may take before its connection's buffer is looked into for the start of
 /// the next one.
 const LARGE: usize = 4096;
+
+/// Requests, or messages, that one connection may have answered in a row while others wait.
+const TURN: u32 = 2;
 
 /// An unknown number of a body's bytes is still to come.
 pub(super) const UNKNOWN: usize = usize::MAX;
@@ -35,7 +39,9 @@ pub(crate) struct Activity {
     body_left: AtomicUsize,
     /// Requests (or messages of a WebSocket) that came whole, counted.
     finished: AtomicU32,
-    /// Bytes read since then: the beginning of the next request.
+    /// Those that were answered since the last wait for more input, or since others had their turn.
+    in_turn: AtomicU32,
+    /// Bytes read since the last one: the beginning of the next request.
     unfinished: AtomicUsize,
     /// What is known of the bytes that were read together with the last request.
     ahead: Ahead,
@@ -85,6 +91,7 @@ impl Activity {
             handled: AtomicBool::new(false),
             body_left: AtomicUsize::new(0),
             finished: AtomicU32::new(0),
+            in_turn: AtomicU32::new(0),
             unfinished: AtomicUsize::new(0),
             ahead: Ahead::default(),
             rejects: AtomicBool::new(false),
@@ -147,6 +154,20 @@ impl Activity {
         };
         self.body_left.store(left, Ordering::Relaxed);
         self.handled.store(true, Ordering::Relaxed);
+    }
+
+    /// Lets other connections have their turn, if this one has had its: to be called before each
+    /// request, or message, is answered.
+    pub(crate) async fn takes_turn(&self) {
+        if self.in_turn.fetch_add(1, Ordering::Relaxed) >= TURN {
+            self.in_turn.store(1, Ordering::Relaxed);
+            yield_now().await;
+        }
+    }
+
+    /// Everything that came was read: others have their turn meanwhile.
+    pub(super) fn awaits_input(&self) {
+        self.in_turn.store(0, Ordering::Relaxed);
     }
 
     /// A request, or a message, came whole. What comes now belongs to the next one.

@@ -4,20 +4,32 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Bytes that all unfinished requests may take up together, unless a single one may take more.
-const BYTES: usize = 6 << 20;
+use grape_engine::Bound;
 
-/// What an unfinished request costs beside its own bytes: its connection's buffers.
-pub(super) const BUFFERS: usize = 4 << 10;
+/// Bytes that all unfinished requests may take up together, unless a single one may take more.
+const BYTES: usize = 4 << 20;
+
+/// What an unfinished request costs beside its own bytes: its connection's buffers, as long as hyper makes
+/// them.
+pub(super) const BUFFERS: usize = 16 << 10;
 
 /// The bytes that are left.
 #[derive(Clone)]
-pub(crate) struct Budget(Arc<AtomicUsize>);
+pub(crate) struct Budget {
+    left: Arc<AtomicUsize>,
+    most: usize,
+}
 
 impl Budget {
     /// One that has room for several bodies of `largest` bytes.
     pub(crate) fn new(largest: usize) -> Self {
-        Self(Arc::new(AtomicUsize::new(BYTES.max(largest.saturating_mul(4)))))
+        let most = BYTES.max(largest.saturating_mul(4));
+        Self { left: Arc::new(AtomicUsize::new(most)), most }
+    }
+
+    /// Bytes that are held, and how many may be.
+    pub(crate) fn bound(&self) -> Bound {
+        Bound { used: self.most - self.left.load(Ordering::Relaxed), most: self.most }
     }
 
     /// Nothing yet.
@@ -36,7 +48,7 @@ impl Share {
     /// Takes, or gives back, until the share is `bytes`. False when so much is not left: the share
     /// is as it was.
     pub(super) fn set(&mut self, bytes: usize) -> bool {
-        let left = &self.budget.0;
+        let left = &self.budget.left;
         if bytes > self.bytes {
             let more = bytes - self.bytes;
             let take = |left: usize| left.checked_sub(more);

@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     api: Arc<Api>,
     listener: Listener,
 ) {
-    let _open = api.metrics.connection();
+    let _open = api.metrics.connection(listener == Listener::Admin);
     // One that is closed already has no address, and no requests.
     let to_loopback =
         stream.local_addr().is_ok_and(|local| local.ip().to_canonical().is_loopback());

@@ -108,6 +108,9 @@ impl Socket {
         }
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if result.is_pending() {
+            self.activity.awaits_input();
+        }
         self.activity.read(buffer.filled().len() - before);
         result
     }

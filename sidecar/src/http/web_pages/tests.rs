@@ -161,6 +161,17 @@ fn other_sites_may_only_lead_here(
     assert_eq!(refusal(&pages(&["*"]), method, &headers), None, "every page may ask");
 }
 
+#[test]
+fn a_second_header_hides_no_other_site() {
+    let own = ("sec-fetch-site", "same-origin");
+    let other = ("sec-fetch-site", "cross-site");
+    let navigates = ("sec-fetch-mode", "navigate");
+    for headers in [&[own, other][..], &[other, navigates, ("sec-fetch-mode", "cors")]] {
+        let headers = [&[("host", "localhost")][..], headers].concat();
+        assert!(refusal(&pages(&[]), "GET", &headers).is_some(), "{headers:?}");
+    }
+}
+
 #[rstest]
 fn names_of_hosts_are_names_alone(
     #[values(

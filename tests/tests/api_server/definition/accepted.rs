@@ -36,6 +36,7 @@ const SPECS: &[&str] = &[
     // Other Grapes.
     "{dht: {bootstrap: ['old-grape.prod:20001', '[2001:db8::1]:1', '10.0.0.1:65535', 'a_b:00080']}}",
     "{dht: {bootstrap: ['[fe80::1%eth0]:20001']}}",
+    "{dht: {trustNets: ['0.0.0.0/0', '10.0.0.0/32', '::/0', '2001:db8::/128', '::ffff:10.0.0.0/104']}}",
     "{dht: {network: prod.market}}",
     "{dht: {network: '$(x)~!'}}",
     // Quantities, as numbers and as text.
@@ -231,6 +232,7 @@ const EVERYTHING: &str = "{
   dht: {
     port: 20002, concurrency: 32, peerMaxAge: 60s, nodeLiveness: 1m30s,
     maxTables: 10, maxValues: 20, bootstrap: ['old-grape.prod:20001'], network: prod,
+    trustNets: [203.0.113.0/24, '2001:db8::/48'],
   },
   api: {port: 30002, maxPayloadSize: 65536},
   template: {

@@ -36,6 +36,10 @@ fn lengths() -> Vec<(&'static str, usize, SpecWith)> {
                 list(count, |index| format!("{{name: p{index}}}"))
             )
         }),
+        ("spec.dht.trustNets", 64, |count| {
+            let networks: Vec<_> = (0..count).map(|n| format!("'10.{n}.0.0/16'")).collect();
+            format!("{{dht: {{trustNets: [{}]}}}}", networks.join(", "))
+        }),
         ("spec.dht.bootstrap", 64, |count| {
             format!(
                 "{{dht: {{bootstrap: [{}]}}}}",

@@ -183,6 +183,10 @@ const SPECS: &[(&str, &str)] = &[
         "{dht: {network: ''}}",
         "spec.dht.network: Invalid value: \"\": must be 1 to 253 printable ASCII characters without spaces, as in prod.market",
     ),
+    (
+        "{dht: {trustNets: [10.0.0.1, 10.0.0.256/32]}}",
+        "spec.dht.trustNets[0]: Invalid value: \"10.0.0.1\": must be IP/PREFIX, as in 203.0.113.0/24 or 2001:db8::/48, spec.dht.trustNets[1]: Invalid value: \"10.0.0.256/32\": must be IP/PREFIX, as in 203.0.113.0/24 or 2001:db8::/48",
+    ),
     ("{dht: {bootstrap: ['a:1', 'a:1']}}", "spec.dht.bootstrap[1]: Duplicate value: \"a:1\""),
     (
         "{dht: {bootstrap: [old-grape.prod]}}",

@@ -1,5 +1,7 @@
 //! Much of what others may send, at a time.
 
+use std::net::IpAddr;
+
 use rand::RngExt;
 
 use super::*;
@@ -101,4 +103,47 @@ fn the_bytes_of_a_second_are_bounded_whatever_others_ask_for() {
     let a_second = (gossip.counters().bytes_sent - before) / 10;
     assert!(a_second < 320 << 10, "{a_second}");
     assert!(gossip.counters().throttled > 0);
+}
+
+/// One host has as many ports as it likes, and each of its members as many keys.
+#[test]
+fn one_host_takes_its_share_of_memory_and_of_places() {
+    let now = crate::clock::now();
+    let mut gossip = machine(now);
+    let host = |n: u16| SocketAddr::from(([10, 9, 9, 9], n));
+    for n in 1..=1200 {
+        let Some(cookie) = challenge(&mut gossip, host(n), now) else { continue };
+        for version in 0..40 {
+            let mut filling = message(Kind::Ack, cookie);
+            let change = set(&format!("key{version}"), version + 1, 800);
+            filling.deltas = vec![delta(host(n), version, vec![change])];
+            gossip.handle_datagram(host(n), &encode(&filling), now);
+        }
+        drain(&mut gossip, host(n));
+    }
+    let held = gossip.memory().used;
+    assert!((1 << 20..3 << 20).contains(&held), "{held}");
+    assert_eq!(gossip.peers(GROUP, now).unwrap().len(), MAX_MEMBERS - 1);
+
+    // Others have their places, and what they say is kept.
+    for n in 1..=100 {
+        let cookie = enter_full(&mut gossip, addr(n), now);
+        let mut told = message(Kind::Ack, cookie);
+        told.deltas = vec![delta(addr(n), 0, vec![set("load", 1, 500)])];
+        gossip.handle_datagram(addr(n), &encode(&told), now);
+        assert_eq!(gossip.state(GROUP, Some(addr(n)), now).unwrap().len(), 1, "{n}");
+    }
+}
+
+/// As [`enter`], where another makes room.
+fn enter_full(gossip: &mut Gossip, from: SocketAddr, now: Instant) -> [u8; 8] {
+    let cookie = challenge(gossip, from, now).expect("a Syn is answered by a challenge");
+    gossip.handle_datagram(from, &encode(&message(Kind::Syn, cookie)), now);
+    let effects = drain(gossip, from).0;
+    let [GossipEvent::PeerFailed { peer }, GossipEvent::NewPeer { .. }] = events(&effects)[..]
+    else {
+        panic!("{effects:?}")
+    };
+    assert_eq!(peer.ip(), IpAddr::from([10, 9, 9, 9]));
+    cookie
 }

@@ -3,17 +3,17 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use mainline::Id;
-
 use super::{Ask, Standing, State};
 use crate::closest::Closest;
 use crate::distance::Distance;
+use crate::diversity::{Diversity, Tally};
 use crate::krpc::Contact;
 use crate::routing::K;
 
-/// Candidates that are remembered, without the silent ones.
+/// Candidates that are remembered, without the silent ones and those beyond the most of an address or a
+/// network.
 pub(super) const MEMORY: usize = 3 * K;
-/// Silent candidates that are remembered beside them. This bounds the futile queries of a lookup:
+/// Most of those, which are remembered beside them. This bounds the futile queries of a lookup:
 /// other nodes may return nodes that do not exist.
 pub(super) const MOST_SILENT: usize = 12 * K;
 /// Most candidates that are asked, whatever they answer: a node may return ever closer ones.
@@ -28,15 +28,21 @@ pub(super) struct Candidate {
 }
 
 /// The candidates of one address family.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Shortlist {
     /// Sorted by distance.
     candidates: Vec<Candidate>,
+    /// Of what addresses they are.
+    tally: Tally,
     /// Where candidates were asked.
     asked: Vec<SocketAddr>,
 }
 
 impl Shortlist {
+    pub(super) fn new(diversity: Diversity) -> Self {
+        Self { candidates: Vec::new(), tally: Tally::new(diversity), asked: Vec::new() }
+    }
+
     pub(super) fn iter(&self) -> impl Iterator<Item = &Candidate> {
         self.candidates.iter()
     }
@@ -44,22 +50,38 @@ impl Shortlist {
     /// Adds a node at its place. Returns whether it is new, and close enough.
     pub(super) fn add(&mut self, contact: Contact, distance: Distance) -> bool {
         let at = self.candidates.partition_point(|c| c.distance < distance);
-        let known = self.candidates.get(at).is_some_and(|c| c.distance == distance);
+        // Who claims another's id may be right: it is asked beside the first.
+        let mut same_id = self.candidates[at..].iter().take_while(|c| c.distance == distance);
+        let first = same_id.next().map(|c| c.contact.addr);
+        let known =
+            first.is_some_and(|addr| addr.ip() == contact.addr.ip()) || same_id.next().is_some();
         if known || (at >= MEMORY && at >= self.most()) {
             return false;
         }
         let candidate = Candidate { contact, distance, state: State::New, token: None };
-        self.candidates.insert(at, candidate);
-        // Those that may still answer stay.
-        let is_done =
-            |c: &Candidate| matches!(c.state, State::New | State::Answered | State::Failed);
-        while self.candidates.len() > MEMORY
-            && self.candidates.len() > self.most()
-            && self.candidates.last().is_some_and(is_done)
-        {
-            self.candidates.pop();
+        self.candidates.insert(at + usize::from(first.is_some()), candidate);
+        self.tally.add(&contact);
+        while self.candidates.len() > MEMORY && self.candidates.len() > self.most() {
+            let Some(at) = self.least_worth() else { break };
+            let candidate = self.candidates.remove(at);
+            self.tally.remove(&candidate.contact);
         }
         true
+    }
+
+    /// The candidate that makes room: where they are too many of one address, the farthest of these.
+    /// Those that may still answer stay.
+    fn least_worth(&self) -> Option<usize> {
+        let is_done =
+            |c: &Candidate| matches!(c.state, State::New | State::Answered | State::Failed);
+        let is_crowded = |c: &Candidate| c.state == State::New && self.tally.is_crowded(&c.contact);
+        let crowded = match self.tally.beyond() > MOST_SILENT {
+            true => self.candidates.iter().rposition(is_crowded),
+            false => None,
+        };
+        crowded.or_else(|| {
+            self.candidates.last().is_some_and(is_done).then(|| self.candidates.len() - 1)
+        })
     }
 
     /// How many candidates short of k are the nodes that answered or are waited for; none, if no more
@@ -68,14 +90,30 @@ impl Shortlist {
         if self.asked.len() == MOST_ASKED {
             return 0;
         }
+        let mut places = self.places();
         let live = |c: &&Candidate| matches!(c.state, State::Asked | State::Answered);
-        K.saturating_sub(self.candidates.iter().filter(live).count())
+        let counted = |c: &&Candidate| places.take(&c.contact) == Place::AmongClosest;
+        K.saturating_sub(self.candidates.iter().filter(live).filter(counted).count())
     }
 
-    /// The k closest nodes that answered, without those that gave no token.
+    fn places(&self) -> Places {
+        let tally = Tally::new(self.tally.diversity().clone());
+        Places { tally: (self.tally.beyond() > 0).then_some(tally), beside: 0 }
+    }
+
+    /// The k closest nodes that answered, without those that gave no token; and beside them as many
+    /// that are beyond the most of their address, where these have a place.
     pub(super) fn closest(&self, now: Instant) -> impl Iterator<Item = Closest> {
-        let answered = self.candidates.iter().filter(|c| c.state == State::Answered).take(K);
-        answered.filter_map(move |c| {
+        let answered = self.candidates.iter().filter(|c| c.state == State::Answered);
+        let (mut places, mut closest) = (self.places(), 0);
+        let placed = answered.filter(move |c| match places.take(&c.contact) {
+            Place::AmongClosest => {
+                closest += 1;
+                closest <= K
+            }
+            place => place == Place::Beside && closest < K,
+        });
+        placed.filter_map(move |c| {
             let token = c.token.clone()?;
             Some(Closest { contact: c.contact, token, token_since: now })
         })
@@ -84,26 +122,33 @@ impl Shortlist {
     /// How many candidates it may hold.
     fn most(&self) -> usize {
         let silent = |c: &&Candidate| matches!(c.state, State::Late | State::Slow | State::Failed);
-        MEMORY + self.candidates.iter().filter(silent).count().min(MOST_SILENT)
+        let silent = self.candidates.iter().filter(silent).count();
+        MEMORY + (silent + self.tally.beyond()).min(MOST_SILENT)
     }
 
-    pub(super) fn find(&mut self, id: Id) -> Option<&mut Candidate> {
-        self.candidates.iter_mut().find(|c| c.contact.id == id)
+    pub(super) fn find(&mut self, contact: Contact) -> Option<&mut Candidate> {
+        self.candidates.iter_mut().find(|c| c.contact == contact)
     }
 
     /// The first of the k closest that was not asked yet. Those that failed or are slow have no
     /// place among the k.
     pub(super) fn next(&mut self, standing: &impl Fn(&SocketAddr) -> Standing) -> Option<Ask> {
-        let mut live = 0;
+        let (mut live, mut places) = (0, self.places());
         for at in 0..self.candidates.len() {
             if live == K || self.asked.len() == MOST_ASKED {
                 return None;
             }
-            let Contact { addr, id } = self.candidates[at].contact;
+            let contact = self.candidates[at].contact;
+            let Contact { addr, id } = contact;
             match self.candidates[at].state {
-                State::Asked | State::Answered => live += 1,
+                State::Asked | State::Answered => {
+                    live += usize::from(places.take(&contact) == Place::AmongClosest);
+                }
                 State::Late | State::Slow | State::Failed => {}
                 State::New => {
+                    if places.of(&contact) == Place::None {
+                        continue;
+                    }
                     // Who has one socket is one node, whatever its ids.
                     let standing = match self.asked.contains(&addr) {
                         true => Standing::Silent,
@@ -123,5 +168,43 @@ impl Shortlist {
             }
         }
         None
+    }
+}
+
+/// Where a candidate is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// It is one of the closest.
+    AmongClosest,
+    /// There are enough of its address or network, but not yet many nodes in all: it is asked as well.
+    Beside,
+    None,
+}
+
+/// The places that candidates take, the closest first.
+struct Places {
+    /// None where there are not too many candidates of any address.
+    tally: Option<Tally>,
+    beside: usize,
+}
+
+impl Places {
+    fn of(&self, contact: &Contact) -> Place {
+        match &self.tally {
+            None => Place::AmongClosest,
+            Some(tally) if tally.has_place(contact) => Place::AmongClosest,
+            Some(tally) if tally.diversity().is_strict() || self.beside >= K => Place::None,
+            Some(_) => Place::Beside,
+        }
+    }
+
+    fn take(&mut self, contact: &Contact) -> Place {
+        let place = self.of(contact);
+        match (place, &mut self.tally) {
+            (Place::AmongClosest, Some(tally)) => tally.add(contact),
+            (Place::Beside, _) => self.beside += 1,
+            _ => {}
+        }
+        place
     }
 }

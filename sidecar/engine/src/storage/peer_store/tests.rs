@@ -154,7 +154,7 @@ fn a_host_that_announces_without_end_crowds_out_nobody() {
         store.announced(format!("false {n}").as_bytes(), addr(66, 1), until(later), &mut rng);
         store.announced(b"honest 1", addr(66, port), until(later), &mut rng);
     }
-    assert!(store.len() <= 100 && store.peers() <= 100 * PEERS_PER_NAME);
+    assert!(store.len() <= 100 && store.peers() <= 100 * ANNOUNCES_PER_NAME);
     for host in 1..=20 {
         assert!(store.has(format!("honest {host}").as_bytes(), &addr(host, 1)), "{host}");
     }
@@ -164,6 +164,76 @@ fn a_host_that_announces_without_end_crowds_out_nobody() {
     store.expire(later);
     assert_eq!((store.len(), store.peers()), (0, 0));
     assert!(store.shares.make_room().is_none(), "nothing is counted that is not held");
+}
+
+/// A peer takes more memory, the more nodes announce it.
+#[test]
+fn each_announce_of_a_peer_counts() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(100);
+    let later = |ms| now + Duration::from_millis(ms);
+    store.announced(b"honest", addr(2, 1), until(later(900)), &mut rng);
+    let announce = |store: &mut PeerStore, n: u64, node, rng: &mut StdRng| {
+        let until = later(100 + n % 7 + u64::from(node));
+        store.announced(
+            format!("{}", n % 90).as_bytes(),
+            addr(1, n as u16),
+            from(node, until),
+            rng,
+        );
+    };
+    for n in 0..5_000 {
+        (1..=8).for_each(|node| announce(&mut store, n, node, &mut rng));
+    }
+    let [names, _, announces] = store.bounds();
+    assert!(names.used > 50 && announces.used <= 100 * ANNOUNCES_PER_NAME, "{announces:?}");
+    assert!(store.peers() < announces.used / 4 && store.has(b"honest", &addr(2, 1)));
+    // What ends is counted no more, in whichever way it ends.
+    let counted = |store: &PeerStore| {
+        let records = store.names.iter().flat_map(|(_, peers)| peers.iter());
+        records.map(|(_, record)| record.announces()).sum::<usize>()
+    };
+    store.remove_from(&addr(1, 3));
+    assert_eq!(store.bounds()[2].used, counted(&store));
+    for n in 4_900..5_000 {
+        let (name, peer) = (format!("{}", n % 90), addr(1, n));
+        match n % 3 {
+            0 => store.remove(name.as_bytes(), &peer),
+            1 => drop(store.withdrawn(name.as_bytes(), &peer, &addr(1, 5))),
+            _ => (1..=8).for_each(|node| {
+                store.withdrawn(name.as_bytes(), &peer, &addr(1, node));
+            }),
+        }
+    }
+    assert_eq!(store.bounds()[2].used, counted(&store));
+    store.get(b"7", later(105));
+    assert_eq!(store.bounds()[2].used, counted(&store));
+    store.expire(later(110));
+    assert_eq!(store.bounds()[2].used, counted(&store));
+    store.expire(later(900));
+    assert_eq!(store.bounds().map(|bound| bound.used), [0; 3]);
+}
+
+/// Names may be long, but not all of them.
+#[test]
+fn long_names_make_room() {
+    let (mut rng, now) = (StdRng::seed_from_u64(1), crate::clock::now());
+    let mut store = PeerStore::new(100);
+    let later = |ms| now + Duration::from_millis(ms);
+    store.announced(b"honest", addr(2, 1), until(later(900)), &mut rng);
+    for n in 0..1000 {
+        let name = format!("{n}{}", "n".repeat(1000));
+        store.announced(name.as_bytes(), addr(1, 1), until(later(100 + n)), &mut rng);
+    }
+    let counted = |store: &PeerStore| store.names().map(|name| name.len()).sum::<usize>();
+    let [names, bytes, _] = store.bounds();
+    assert!((20..=30).contains(&names.used) && bytes.used <= 25_600, "{names:?} {bytes:?}");
+    assert_eq!(bytes.used, counted(&store));
+    assert!(store.has(b"honest", &addr(2, 1)), "another host's");
+    store.expire(later(1095));
+    assert_eq!(store.bounds()[1].used, counted(&store));
+    store.expire(later(2000));
+    assert_eq!(store.bounds().map(|bound| bound.used), [0; 3]);
 }
 
 /// A name that is as full as it may be.
