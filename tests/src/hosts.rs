@@ -135,6 +135,9 @@ impl HostedGrape<'_> {
     async fn ask(&self, arguments: &[&str]) -> Result<Value> {
         let mut command = self.host.command(our_grape::binary()?);
         let output = command.args(arguments).args(["--output", "json"]).output().await?;
+        // 1 is an answer too: that nothing was found. With 2, what is printed is why there is none.
+        let answered = matches!(output.status.code(), Some(0 | 1));
+        ensure!(answered, "grape {arguments:?}: {}", said(&output));
         serde_json::from_slice(&output.stdout)
             .with_context(|| format!("grape {arguments:?}: {}", said(&output)))
     }
