@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::turn::claim::Scope;
 use crate::turn::{Standing, Turn};
 
-/// How long the controller may take to end. Kubernetes kills a pod 30 s after it asked.
+/// How long the controller may take to end. Kubernetes kills a pod 60 s after it asked.
 const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// How long the API server may take to answer the first request.

@@ -15,8 +15,9 @@ use tracing::{info, warn};
 
 use super::server::SERVING;
 
-/// How long a replica waits for another one. Kubernetes kills a pod 30 s after it asked.
-const LONGEST: Duration = Duration::from_secs(20);
+/// How long a replica waits for another one. Then it lingers and
+/// finishes: together less than the 60 s after which Kubernetes kills a pod.
+const LONGEST: Duration = Duration::from_secs(35);
 
 /// How long the name of the Service may take to resolve. Outside of a cluster it does not.
 const LOOKUP_TIMEOUT: Duration = Duration::from_secs(1);
@@ -28,7 +29,7 @@ const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 const PAUSE: Duration = Duration::from_millis(250);
 
 /// Completes once the Service, `NAME.NAMESPACE.svc`, leads to a replica that is not about to end, or
-/// after 20 s. Completes at once where the Service has no address: there is nobody to ask.
+/// after 35 s. Completes at once where the Service has no address: there is nobody to ask.
 pub async fn come(service: &str) {
     let found = timeout(LOOKUP_TIMEOUT, lookup_host((service, 443))).await;
     if !matches!(found, Ok(Ok(_))) {

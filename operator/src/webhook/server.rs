@@ -57,9 +57,13 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection lasts. Then its requests are finished, and the next ones take another one.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 
+/// How long a client may leave a ping of HTTP/2 unanswered. Its reviews would wait no longer: an API
+/// server that is as slow as that is busy, and not gone.
+const PONG_TIMEOUT: Duration = REQUEST_TIMEOUT;
+
 /// How long connections are accepted after the stop: until then API servers know that this pod is
 /// no endpoint of the Service any more.
-const LINGER: Duration = Duration::from_secs(5);
+const LINGER: Duration = Duration::from_secs(10);
 
 /// How long requests may take after that.
 const FINISH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -134,7 +138,7 @@ async fn connection<A, F>(
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(MAX_HEAD as u32)
         .keep_alive_interval(Some(4 * READ_TIMEOUT))
-        .keep_alive_timeout(READ_TIMEOUT);
+        .keep_alive_timeout(PONG_TIMEOUT);
     let mut connection = std::pin::pin!(builder.serve_connection(TokioIo::new(stream), service));
     let silent = async {
         sleep(READ_TIMEOUT).await;
@@ -150,11 +154,15 @@ async fn connection<A, F>(
     // An error is the client's: it disconnected, or did not speak HTTP and got an error.
     tokio::select! {
         _ = connection.as_mut() => return,
-        () = silent => return,
+        () = silent => {}
         () = ended => {}
     }
+    // By HTTP/2 the client is told, and what it asks until it knows is answered.
     connection.as_mut().graceful_shutdown();
-    let _ = timeout(REQUEST_TIMEOUT, connection).await;
+    let closed = timeout(READ_TIMEOUT, connection.as_mut()).await.is_ok();
+    if !closed && asked.is_cancelled() {
+        let _ = timeout(REQUEST_TIMEOUT, connection).await;
+    }
 }
 
 struct Service<A> {

@@ -185,6 +185,48 @@ async fn those_who_say_nothing_are_hung_up_on() {
     assert!(took >= READ_TIMEOUT && took < 4 * READ_TIMEOUT, "{took:?}");
 }
 
+/// Who has opened a connection by HTTP/2 may keep it for later. It is told before that is closed, and
+/// what it has asked by then is answered.
+#[tokio::test]
+async fn who_says_nothing_by_http_2_is_told_so() {
+    const SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+    let server = server().await;
+    let mut stream = server.connect("h2").await.unwrap();
+    stream
+        .write_all(&[b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &SETTINGS].concat())
+        .await
+        .unwrap();
+    while frame(&mut stream).await.0 != GOAWAY {}
+    // GET https://a/serving, of RFC 7541's static table: the first stream, which ends with its head.
+    let head = [b"\x82\x87\x41\x01a\x04\x08".as_slice(), SERVING.as_bytes()].concat();
+    let length = u8::try_from(head.len()).unwrap();
+    stream
+        .write_all(&[&[0, 0, length, HEADERS, 5, 0, 0, 0, 1], head.as_slice()].concat())
+        .await
+        .unwrap();
+    let answer = loop {
+        let (kind, content) = frame(&mut stream).await;
+        if kind == HEADERS {
+            break content;
+        }
+    };
+    assert_eq!(answer[0], 0x88, "200");
+}
+
+/// Types of frames (RFC 9113).
+const HEADERS: u8 = 1;
+const GOAWAY: u8 = 7;
+
+/// The next frame of HTTP/2: its type, and what is in it.
+async fn frame(stream: &mut TlsStream<TcpStream>) -> (u8, Vec<u8>) {
+    let mut head = [0; 9];
+    stream.read_exact(&mut head).await.unwrap();
+    let length = u32::from_be_bytes([0, head[0], head[1], head[2]]);
+    let mut content = vec![0; length as usize];
+    stream.read_exact(&mut content).await.unwrap();
+    (head[3], content)
+}
+
 /// Told to end, it is there until nobody is sent to it any more, and finishes what it began.
 #[tokio::test]
 async fn it_ends_when_nobody_waits_for_it() {
