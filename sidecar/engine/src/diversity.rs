@@ -65,15 +65,16 @@ impl Diversity {
         self.strict = strict;
     }
 
-    fn groups(&self, contact: &Contact) -> impl Iterator<Item = Group> + use<> {
+    fn groups(&self, contact: &Contact) -> impl Iterator<Item = Group> + Clone + use<> {
         let Contact { id, addr } = contact;
         let ip = addr.ip();
         let trusted = ip.is_loopback() || self.trusted.iter().any(|network| network.contains(&ip));
         let network = if trusted { None } else { public_network(ip) };
         let address = Group::Address(ip, trusted.then_some(addr.port()));
         let unbound = self.strict && network.is_some() && !fits(id, ip);
-        let others = [network.map(Group::Network), unbound.then_some(Group::Unbound)];
-        std::iter::once(address).chain(others.into_iter().flatten())
+        let groups =
+            [Some(address), network.map(Group::Network), unbound.then_some(Group::Unbound)];
+        groups.into_iter().flatten()
     }
 }
 
@@ -123,7 +124,11 @@ impl Tally {
 
     /// Whether a node has a place beside those that were counted.
     pub(crate) fn has_place(&self, contact: &Contact) -> bool {
-        self.diversity.groups(contact).all(|group| self.count(group) < group.most())
+        self.have_place(self.diversity.groups(contact))
+    }
+
+    fn have_place(&self, mut groups: impl Iterator<Item = Group>) -> bool {
+        groups.all(|group| self.count(group) < group.most())
     }
 
     /// Whether a node that was counted is in a group that has more than its most.
@@ -134,7 +139,11 @@ impl Tally {
 
     /// Counts a node.
     pub(crate) fn add(&mut self, contact: &Contact) {
-        for group in self.diversity.groups(contact) {
+        self.add_to(self.diversity.groups(contact));
+    }
+
+    fn add_to(&mut self, groups: impl Iterator<Item = Group>) {
+        for group in groups {
             let count = match self.counts.iter_mut().find(|(known, _)| *known == group) {
                 Some((_, count)) => {
                     *count += 1;
@@ -166,9 +175,10 @@ impl Tally {
 
     /// Counts a node, if there is a place for it. Returns whether there is.
     pub(crate) fn take(&mut self, contact: &Contact) -> bool {
-        let has_place = self.has_place(contact);
+        let groups = self.diversity.groups(contact);
+        let has_place = self.have_place(groups.clone());
         if has_place {
-            self.add(contact);
+            self.add_to(groups);
         }
         has_place
     }

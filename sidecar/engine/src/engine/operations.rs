@@ -182,7 +182,7 @@ impl Engine {
                 shown(stored.chain(found))
             }
             // It may be of thousands.
-            Some(stored) if found.is_empty() => {
+            Some(stored) if found.is_empty() && stored.len() > MAX_PEERS => {
                 let mut chosen = stored.choose(false, MAX_PEERS, &mut self.rng);
                 chosen.extend(stored.choose(true, MAX_PEERS, &mut self.rng));
                 chosen

@@ -109,8 +109,8 @@ impl Table {
     /// The node that makes room for this one: the bucket is full, and has too many of its address.
     pub(super) fn makes_room_for(&self, contact: &Contact) -> Option<Contact> {
         let bucket = self.buckets.get(self.index(&contact.id))?;
-        let is_known = bucket.nodes.iter().any(|node| node.contact == *contact);
-        if is_known || bucket.nodes.len() < K || !bucket.admits(contact, &self.diversity) {
+        let is_known = || bucket.nodes.iter().any(|node| node.contact == *contact);
+        if bucket.nodes.len() < K || is_known() || !bucket.admits(contact, &self.diversity) {
             return None;
         }
         let beyond = bucket.beyond(&self.diversity).last()?;

@@ -56,6 +56,19 @@ pub(crate) struct Activity {
     changed: AtomicU32,
 }
 
+/// What a connection waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// For a request to begin.
+    Idle,
+    /// For the rest of one.
+    Receiving,
+    /// For an answer of ours.
+    Answering,
+    /// For the client to take it.
+    Writing,
+}
+
 /// What would be lost if a connection were closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Standing {
@@ -103,22 +116,31 @@ impl Activity {
         }
     }
 
+    /// What the connection waits for.
+    pub(super) fn phase(&self) -> Phase {
+        if self.blocked.load(Ordering::Relaxed) {
+            Phase::Writing
+        } else if self.busy.load(Ordering::Relaxed) > 0 {
+            Phase::Answering
+        } else if self.unfinished() > 0 || self.may_be_ahead() {
+            Phase::Receiving
+        } else {
+            Phase::Idle
+        }
+    }
+
     /// It waits for something else from now on.
-    pub(super) fn changes(&self) {
-        let age = clock::now().saturating_duration_since(self.born).as_millis();
+    pub(super) fn changes(&self, now: Instant) {
+        let age = now.saturating_duration_since(self.born).as_millis();
         self.changed.store(u32::try_from(age).unwrap_or(u32::MAX), Ordering::Relaxed);
     }
 
     pub(crate) fn standing(&self) -> Standing {
         let since = self.born + Duration::from_millis(self.changed.load(Ordering::Relaxed).into());
-        if self.is_blocked() {
-            Standing::Unfinished(since)
-        } else if self.is_busy() {
-            Standing::Answering
-        } else if self.unfinished() > 0 || self.may_be_ahead() {
-            Standing::Unfinished(since)
-        } else {
-            Standing::Idle(since)
+        match self.phase() {
+            Phase::Idle => Standing::Idle(since),
+            Phase::Answering => Standing::Answering,
+            Phase::Receiving | Phase::Writing => Standing::Unfinished(since),
         }
     }
 
@@ -289,14 +311,6 @@ impl Activity {
     /// Bytes of a request, or a message, that has not come whole yet.
     pub(super) fn unfinished(&self) -> usize {
         self.unfinished.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn is_blocked(&self) -> bool {
-        self.blocked.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn is_busy(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) > 0
     }
 
     pub(super) fn is_handled(&self) -> bool {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::activity::Activity;
+use super::activity::{Activity, Phase};
 use super::budget::{BUFFERS, Share};
 
 /// A client that asks nothing keeps its connection for so long.
@@ -19,19 +19,6 @@ pub(crate) const WHOLE: Duration = Duration::from_secs(10);
 /// How long a client may take no byte of what is written to it. The system gives up a client as late
 /// that takes none out of its buffer: see [`super::super::server`].
 pub(crate) const TAKEN: Duration = Duration::from_secs(15);
-
-/// What a connection waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
-    /// For a request to begin.
-    Idle,
-    /// For the rest of one.
-    Receiving,
-    /// For an answer of ours.
-    Answering,
-    /// For the client to take it.
-    Writing,
-}
 
 /// What is to be done about a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,7 +74,7 @@ impl Deadlines {
         }
         if (phase, mark) != (self.phase, self.mark) {
             (self.phase, self.mark, self.since) = (phase, mark, Instant::now());
-            activity.changes();
+            activity.changes(self.since.into_std());
         }
         let unsure = phase == Phase::Receiving && !activity.is_handled() && activity.may_be_ahead();
         if unsure && (activity.may_be_far_ahead() || activity.is_stopping()) {
@@ -128,14 +115,12 @@ impl Deadlines {
     }
 
     fn phase(activity: &Activity) -> (Phase, u32) {
-        if activity.is_blocked() {
-            (Phase::Writing, activity.moved())
-        } else if activity.is_busy() {
-            (Phase::Answering, 0)
-        } else if activity.unfinished() > 0 || activity.may_be_ahead() {
-            (Phase::Receiving, activity.finished())
-        } else {
-            (Phase::Idle, activity.moved())
-        }
+        let phase = activity.phase();
+        let mark = match phase {
+            Phase::Idle | Phase::Writing => activity.moved(),
+            Phase::Receiving => activity.finished(),
+            Phase::Answering => 0,
+        };
+        (phase, mark)
     }
 }

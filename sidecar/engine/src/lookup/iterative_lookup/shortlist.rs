@@ -97,8 +97,9 @@ impl Shortlist {
     }
 
     fn places(&self) -> Places {
-        let tally = Tally::new(self.tally.diversity().clone());
-        Places { tally: (self.tally.beyond() > 0).then_some(tally), beside: 0 }
+        let counted = self.tally.beyond() > 0;
+        let tally = counted.then(|| Tally::new(self.tally.diversity().clone()));
+        Places { tally, beside: 0 }
     }
 
     /// The k closest nodes that answered, without those that gave no token; and beside them as many
