@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{Id, JoinError, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet, yield_now};
 use tokio::time::sleep;
 use tracing::{debug, error, warn};
 
@@ -83,6 +83,8 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
                 Ok((stream, peer)) => {
                     failing = false;
                     connections.open(stream, peer);
+                    // Who comes with hundreds at once does not have them all answered in one turn.
+                    yield_now().await;
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut failing, true) {
