@@ -3,6 +3,7 @@
 use kube_core::Resource;
 use serde_yaml::{Mapping, Value};
 
+use super::locate::line_at;
 use super::{Finding, Mistake, tree};
 use crate::GrapeCluster;
 use crate::nearest::nearest;
@@ -18,7 +19,7 @@ pub(super) fn only(yaml: &str) -> Result<(Value, Vec<Mistake>), Vec<Finding>> {
         match tree::read(source) {
             Ok((Value::Null, _)) => {}
             Ok(document) => documents.push(document),
-            Err(error) => return Err(vec![not_yaml(&error)]),
+            Err(error) => return Err(vec![not_yaml(yaml, &error)]),
         }
     }
     match documents.as_mut_slice() {
@@ -114,11 +115,11 @@ fn name(value: &Value) -> String {
     }
 }
 
-fn not_yaml(error: &serde_yaml::Error) -> Finding {
+fn not_yaml(yaml: &str, error: &serde_yaml::Error) -> Finding {
     let message = error.to_string();
     let reason = message.split(" at line ").next().unwrap_or(&message);
     Finding {
-        line: error.location().map(|location| location.line()),
+        line: error.location().map(|place| line_at(yaml, &place)),
         text: format!("this cannot be read as YAML: {reason}"),
     }
 }

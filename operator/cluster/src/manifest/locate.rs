@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_yaml::Location;
 
 /// The line, from 1, of the field at `path` (as in `spec.dht.bootstrap[0]`) of a file with one
 /// document; where it is not there, that of the nearest field around it.
@@ -21,6 +22,14 @@ pub(super) fn line_of_second(yaml: &str, path: &str) -> Option<usize> {
     seek(yaml, path, 1)
 }
 
+/// The line, from 1, of a place that the YAML reader names. The reader has lines of its own: for it, a
+/// carriage return that stands alone ends one, and so do three characters of Unicode. Editors and
+/// `grep -n` count line feeds.
+pub(super) fn line_at(yaml: &str, place: &Location) -> usize {
+    // The reader counts characters.
+    1 + yaml.chars().take(place.index()).filter(|c| *c == '\n').count()
+}
+
 fn seek(yaml: &str, path: &str, skip: usize) -> Option<usize> {
     if path.is_empty() {
         return None;
@@ -29,7 +38,7 @@ fn seek(yaml: &str, path: &str, skip: usize) -> Option<usize> {
     // What is no YAML is refused for ever.
     let refused = serde_yaml::Deserializer::from_str(yaml)
         .find_map(|document| Seek { path, search: &search }.deserialize(document).err());
-    refused.filter(|_| search.found.get())?.location().map(|location| location.line())
+    refused.filter(|_| search.found.get())?.location().map(|place| line_at(yaml, &place))
 }
 
 struct Search {
@@ -225,6 +234,21 @@ spec:
     #[case("---\n---\nspec: {replicas: 1}\n---\n")]
     fn documents_around_it_are_passed_over(#[case] yaml: &str) {
         assert_eq!(line_of(yaml, "spec.replicas"), Some(3));
+    }
+
+    /// As editors count them.
+    #[rstest]
+    #[case::line_feeds("a: 1\nspec:\n  replicas: 1\n", 3)]
+    #[case::windows("a: 1\r\nspec:\r\n  replicas: 1\r\n", 3)]
+    #[case::a_carriage_return_alone("a: 1\rspec:\n  replicas: 1\n", 2)]
+    #[case::next_line("a: 1\u{85}spec:\n  replicas: 1\n", 2)]
+    #[case::long_characters("a: äöü€\n# 😀\nspec:\n  replicas: 1\n", 4)]
+    fn lines_end_with_line_feeds(#[case] yaml: &str, #[case] line: usize) {
+        assert_eq!(line_of(yaml, "spec.replicas"), Some(line));
+        let error =
+            serde_yaml::from_str::<serde_yaml::Value>(&format!("{yaml}b: [\n")).unwrap_err();
+        // What is missing is missing at the end.
+        assert_eq!(line_at(&format!("{yaml}b: [\n"), &error.location().unwrap()), line + 2);
     }
 
     #[test]

@@ -108,6 +108,12 @@ fn findings(mistakes: Vec<Mistake>, yaml: &str) -> Vec<Finding> {
     findings
 }
 
+/// A file without the byte order mark that some editors of Windows begin it with. The YAML reader would
+/// take the mark for a part of the first field.
+fn without_mark(yaml: &str) -> &str {
+    yaml.strip_prefix('\u{feff}').unwrap_or(yaml)
+}
+
 /// Reads the one `GrapeCluster` of a file. Its values are of the right type, and not yet
 /// [validated](validate::validate).
 ///
@@ -116,6 +122,7 @@ fn findings(mistakes: Vec<Mistake>, yaml: &str) -> Vec<Finding> {
 /// The file is no YAML, has no or several documents, one of another kind, fields that are unknown or
 /// there twice, or values of another type. All of them are listed, in the order of their lines.
 pub fn parse(yaml: &str) -> Result<GrapeCluster, Vec<Finding>> {
+    let yaml = without_mark(yaml);
     match draft(yaml)? {
         Draft { cluster: Some(cluster), mistakes } if mistakes.is_empty() => Ok(cluster),
         Draft { mistakes, .. } => Err(findings(mistakes, yaml)),
@@ -128,6 +135,7 @@ pub fn parse(yaml: &str) -> Result<GrapeCluster, Vec<Finding>> {
 ///
 /// As of [`parse`], and values out of their bounds, all at once.
 pub fn read(yaml: &str) -> Result<(GrapeCluster, ValidatedCluster), Vec<Finding>> {
+    let yaml = without_mark(yaml);
     let Draft { cluster, mut mistakes } = draft(yaml)?;
     let validated = cluster.as_ref().map(validate::validate);
     if let Some(Err(invalid)) = &validated {

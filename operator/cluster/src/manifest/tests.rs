@@ -102,6 +102,14 @@ fn a_whole_spec_is_read() {
 }
 
 #[test]
+fn a_byte_order_mark_means_nothing() {
+    let file = "\u{feff}apiVersion: grenache.dev/v1alpha1\r\nkind: GrapeCluster\r\nmetadata: {name: market}\r\nspec: {}\r\n";
+    assert_eq!(parse(file).unwrap(), parse(&file[3..]).unwrap());
+    let wrong = file.replace("{}", "{replica: 1}");
+    assert_eq!(read(&wrong).unwrap_err()[0].line, Some(4));
+}
+
+#[test]
 fn the_output_of_kubectl_get_is_read() {
     let parsed = parse(
         "apiVersion: grenache.dev/v1alpha1
