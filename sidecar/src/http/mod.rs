@@ -3,7 +3,7 @@
 //! | file | concern |
 //! |---|---|
 //! | `server.rs` | listening, and the last connections when the Grape stops |
-//! | `places.rs` | how many connections are open, and which make room |
+//! | `places.rs`, `turns.rs` | how many connections are open, and which make room; each host's share |
 //! | `connection/` | one connection: keep-alive, time-outs, bytes held, closing |
 //! | `handler.rs`, `body.rs` | one request to one answer; how much of a body is read |
 //! | `web_pages.rs`, `cors.rs` | which requests of web pages are answered; the headers for their browsers |
@@ -36,6 +36,7 @@ mod refused;
 mod reply;
 mod routes;
 mod server;
+mod turns;
 mod values;
 mod verbs;
 mod watch;

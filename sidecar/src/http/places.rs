@@ -9,10 +9,12 @@ use std::sync::Arc;
 use ahash::RandomState;
 use grape_engine::host_of;
 use nix::sys::resource::{Resource, getrlimit};
+use tokio::sync::Notify;
 use tokio::task::{AbortHandle, Id};
 
 use super::Listener;
 use super::connection::{Activity, Standing};
+use super::turns::HostTurns;
 
 /// Most connections to the API.
 const API: usize = 1024;
@@ -30,12 +32,21 @@ struct Open {
     task: AbortHandle,
 }
 
+/// A host with connections.
+struct Host {
+    open: usize,
+    turns: Arc<HostTurns>,
+}
+
 /// The connections of a listener.
 pub(super) struct Places {
     most: usize,
     for_others: usize,
     open: HashMap<Id, Open, RandomState>,
-    of_host: HashMap<IpAddr, usize, RandomState>,
+    of_host: HashMap<IpAddr, Host, RandomState>,
+    /// Told when a host wants its next turn.
+    turn_wanted: Arc<Notify>,
+    turns_ended: bool,
 }
 
 impl Places {
@@ -46,7 +57,14 @@ impl Places {
 
     fn new(most: usize, of_this_host: usize) -> Self {
         let for_others = most - of_this_host.min(most / 2);
-        Self { most, for_others, open: HashMap::default(), of_host: HashMap::default() }
+        Self {
+            most,
+            for_others,
+            open: HashMap::default(),
+            of_host: HashMap::default(),
+            turn_wanted: Arc::default(),
+            turns_ended: false,
+        }
     }
 
     /// How many connections were closed to make room for one from there; `None` if it has no place:
@@ -62,22 +80,60 @@ impl Places {
     }
 
     fn of_this_host(&self) -> usize {
-        self.of_host.iter().filter(|(host, _)| host.is_loopback()).map(|(_, n)| n).sum()
+        self.of_host.iter().filter(|(host, _)| host.is_loopback()).map(|(_, host)| host.open).sum()
+    }
+
+    fn of_host(&mut self, host: IpAddr) -> &mut Host {
+        let wanted = &self.turn_wanted;
+        self.of_host.entry(host).or_insert_with(|| Host {
+            open: 0,
+            turns: Arc::new(HostTurns::new(Arc::clone(wanted))),
+        })
+    }
+
+    /// The turns for a connection from there, which is about to be opened. Programs of this host have none:
+    /// they are answered at once.
+    pub(super) fn turns(&mut self, peer: SocketAddr) -> Option<Arc<HostTurns>> {
+        let host = host(peer);
+        let has_turns = !self.turns_ended && !host.is_loopback();
+        has_turns.then(|| Arc::clone(&self.of_host(host).turns))
+    }
+
+    /// Completes when a host wants its next turn: see [`Places::next_turns`].
+    pub(super) fn turn_wanted(&self) -> Arc<Notify> {
+        Arc::clone(&self.turn_wanted)
+    }
+
+    /// Each host has its next turn.
+    pub(super) fn next_turns(&self) {
+        let mut more = false;
+        for host in self.of_host.values() {
+            more |= host.turns.next();
+        }
+        if more {
+            self.turn_wanted.notify_one();
+        }
+    }
+
+    /// From now on, all are answered at once.
+    pub(super) fn end_turns(&mut self) {
+        self.turns_ended = true;
+        self.of_host.values().for_each(|host| host.turns.end());
     }
 
     /// A connection was opened.
     pub(super) fn opened(&mut self, peer: SocketAddr, activity: Arc<Activity>, task: AbortHandle) {
         let host = host(peer);
-        *self.of_host.entry(host).or_default() += 1;
+        self.of_host(host).open += 1;
         self.open.insert(task.id(), Open { host, activity, task });
     }
 
     /// A connection has ended. Those that made room have been forgotten before.
     pub(super) fn ended(&mut self, id: Id) {
         let Some(open) = self.open.remove(&id) else { return };
-        if let Some(left) = self.of_host.get_mut(&open.host) {
-            *left -= 1;
-            if *left == 0 {
+        if let Some(host) = self.of_host.get_mut(&open.host) {
+            host.open -= 1;
+            if host.open == 0 {
                 self.of_host.remove(&open.host);
             }
         }
@@ -94,7 +150,10 @@ impl Places {
                 Standing::Idle(since) => (true, since),
                 Standing::Unfinished(since) => (false, since),
             };
-            Some(((Reverse(self.of_host.get(&open.host).copied()), Reverse(idle), since), *id))
+            Some((
+                (Reverse(self.of_host.get(&open.host).map(|host| host.open)), Reverse(idle), since),
+                *id,
+            ))
         };
         let mut all: Vec<_> = all.filter_map(closable).collect();
         all.sort_unstable_by_key(|(order, _)| *order);

@@ -73,12 +73,17 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
         api: Arc::clone(&api),
         listener,
     };
+    let turn_wanted = connections.places.turn_wanted();
     let mut failing = false;
     loop {
+        // Neither connections nor turns, which may both be wanted without an end, hold the others up.
         tokio::select! {
-            biased;
             () = api.stop.cancelled() => break,
             Some(ended) = connections.tasks.join_next_with_id() => connections.ended(ended),
+            () = turn_wanted.notified() => {
+                connections.places.next_turns();
+                yield_now().await;
+            }
             accepted = socket.accept() => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
@@ -95,6 +100,7 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
             },
         }
     }
+    connections.places.end_turns();
     accept_last(socket, |stream, peer| connections.open(stream, peer)).await;
     while let Some(ended) = connections.tasks.join_next_with_id().await {
         connections.ended(ended);
@@ -121,7 +127,7 @@ impl Connections {
         if made_room.is_none() {
             return;
         }
-        let activity = Arc::new(Activity::new(stream.as_raw_fd()));
+        let activity = Arc::new(Activity::new(stream.as_raw_fd(), self.places.turns(peer)));
         let (shared, api) = (Arc::clone(&activity), Arc::clone(&self.api));
         let task = self.tasks.spawn(connection::serve(stream, peer, shared, api, self.listener));
         self.places.opened(peer, activity, task);

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::socket::{MsgFlags, recv};
 use tokio::task::yield_now;
 
+use super::super::turns::HostTurns;
 use super::super::websocket::Upgrade;
 use crate::clock;
 
@@ -27,6 +28,8 @@ pub(super) const UNKNOWN: usize = usize::MAX;
 pub(crate) struct Activity {
     /// The connection's socket; open as long as the connection is.
     socket: RawFd,
+    /// The turns of its host, where others may have to wait for that.
+    turns: Option<Arc<HostTurns>>,
     /// Reads and writes that moved bytes, counted.
     moved: AtomicU32,
     /// Whether the last write had to wait for the client.
@@ -95,9 +98,10 @@ struct Ahead {
 
 impl Activity {
     /// Of a connection over this socket.
-    pub(crate) fn new(socket: RawFd) -> Self {
+    pub(crate) fn new(socket: RawFd, turns: Option<Arc<HostTurns>>) -> Self {
         Self {
             socket,
+            turns,
             moved: AtomicU32::new(0),
             blocked: AtomicBool::new(false),
             busy: AtomicU32::new(0),
@@ -178,9 +182,12 @@ impl Activity {
         self.handled.store(true, Ordering::Relaxed);
     }
 
-    /// Lets other connections have their turn, if this one has had its: to be called before each
-    /// request, or message, is answered.
+    /// Lets other connections have their turn, if this one, or its host, has had its: to be called before
+    /// each request, or message, is answered.
     pub(crate) async fn takes_turn(&self) {
+        if let Some(turns) = &self.turns {
+            turns.take().await;
+        }
         if self.in_turn.fetch_add(1, Ordering::Relaxed) >= TURN {
             self.in_turn.store(1, Ordering::Relaxed);
             yield_now().await;

@@ -1,5 +1,6 @@
 use std::future::pending;
 
+use futures_util::FutureExt;
 use tokio::task::JoinSet;
 
 use super::*;
@@ -27,7 +28,7 @@ impl Crowd {
     fn open(&mut self, host: [u8; 4], state: State) -> Option<(usize, Id)> {
         let peer = SocketAddr::from((host, 1));
         let made_room = self.places.admit(peer)?;
-        let activity = Arc::new(Activity::new(-1));
+        let activity = Arc::new(Activity::new(-1, self.places.turns(peer)));
         match state {
             State::Idle => {}
             State::Unfinished => activity.read(10),
@@ -54,7 +55,10 @@ async fn the_host_with_the_most_makes_room() {
     let (made_room, another) = crowd.open([10, 0, 0, 2], State::Idle).unwrap();
     assert!(made_room <= 3 && crowd.places.open.len() <= 100);
     assert!(crowd.has(honest) && crowd.has(another));
-    assert_eq!(crowd.places.of_host.values().sum::<usize>(), crowd.places.open.len());
+    assert_eq!(
+        crowd.places.of_host.values().map(|host| host.open).sum::<usize>(),
+        crowd.places.open.len()
+    );
 }
 
 #[tokio::test]
@@ -85,4 +89,23 @@ async fn this_host_has_places_of_its_own() {
     }
     assert!(here.iter().all(|id| crowd.has(*id)));
     assert_eq!(crowd.open([127, 0, 0, 1], State::Idle).unwrap().0, 3, "for each other");
+}
+
+#[tokio::test]
+async fn other_hosts_have_turns_until_they_end() {
+    let mut places = Places::new(10, 0);
+    let [near, far] = [[127, 0, 0, 1], [10, 0, 0, 1]].map(|host| SocketAddr::from((host, 1)));
+    assert!(places.turns(near).is_none());
+    let [one, other] = [(); 2].map(|()| places.turns(far).unwrap());
+    assert!(Arc::ptr_eq(&one, &other), "a host has the same for all of its connections");
+    let (mut taken, wanted) = (0, places.turn_wanted());
+    while one.take().now_or_never().is_some() {
+        taken += 1;
+    }
+    wanted.notified().now_or_never().unwrap();
+    places.next_turns();
+    let again = std::iter::from_fn(|| other.take().now_or_never()).count();
+    assert_eq!(again, taken);
+    places.end_turns();
+    assert!(one.take().now_or_never().is_some() && places.turns(far).is_none());
 }
