@@ -15,8 +15,8 @@ use tracing::{info, warn};
 
 use super::server::SERVING;
 
-/// How long a replica waits for another one. Then it lingers and
-/// finishes: together less than the 60 s after which Kubernetes kills a pod.
+/// How long a replica waits for another one. After that it takes 10 s for new connections, and as long
+/// for their requests: together less than the 60 s after which Kubernetes kills a pod.
 const LONGEST: Duration = Duration::from_secs(35);
 
 /// How long the name of the Service may take to resolve. Outside of a cluster it does not.

@@ -57,8 +57,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection lasts. Then its requests are finished, and the next ones take another one.
 const MAX_CONNECTION_AGE: Duration = Duration::from_secs(300);
 
-/// How long a client may leave a ping of HTTP/2 unanswered. Its reviews would wait no longer: an API
-/// server that is as slow as that is busy, and not gone.
+/// How long a client may leave a ping of HTTP/2 unanswered. A busy API server may be slow to answer it,
+/// and still wait for its reviews.
 const PONG_TIMEOUT: Duration = REQUEST_TIMEOUT;
 
 /// How long connections are accepted after the stop: until then API servers know that this pod is

@@ -9,7 +9,7 @@ use std::time::Duration;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{Id, JoinError, JoinSet, yield_now};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{debug, error, warn};
 
 use super::connection::{self, Activity};
@@ -74,7 +74,7 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
         listener,
     };
     let turn_wanted = connections.places.turn_wanted();
-    let mut failing = false;
+    let (mut failing, mut next_accept) = (false, Instant::now());
     loop {
         // Neither connections nor turns, which may both be wanted without an end, hold the others up.
         tokio::select! {
@@ -84,7 +84,7 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
                 connections.places.next_turns();
                 yield_now().await;
             }
-            accepted = socket.accept() => match accepted {
+            accepted = accept_after(next_accept, &socket) => match accepted {
                 Ok((stream, peer)) => {
                     failing = false;
                     connections.open(stream, peer);
@@ -95,7 +95,7 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
                     if !std::mem::replace(&mut failing, true) {
                         warn!(%error, "cannot accept connections; trying again");
                     }
-                    sleep(PAUSE).await;
+                    next_accept = Instant::now() + PAUSE;
                 }
             },
         }
@@ -105,6 +105,11 @@ pub(crate) async fn serve(socket: TcpListener, api: Arc<Api>, listener: Listener
     while let Some(ended) = connections.tasks.join_next_with_id().await {
         connections.ended(ended);
     }
+}
+
+async fn accept_after(time: Instant, socket: &TcpListener) -> io::Result<(TcpStream, SocketAddr)> {
+    sleep_until(time).await;
+    socket.accept().await
 }
 
 /// The connections of a listener.
